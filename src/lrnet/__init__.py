@@ -1,0 +1,39 @@
+"""Deepfake detection in video from the motion of facial landmarks (LRNet, Sun et al., CVPR 2021).
+
+Example:
+    ```python
+    import lrnet
+
+    result = lrnet.Detector().detect("clip.mp4")
+    print(result.verdict.state, result.verdict.probability)
+    ```
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from lrnet.detector import Detector, VideoResult
+    from lrnet.features import LandmarkSequence
+    from lrnet.network.bundle import ModelBundle
+
+__all__ = ["Detector", "LandmarkSequence", "ModelBundle", "VideoResult", "__version__"]
+
+_HOMES = {
+    "Detector": "lrnet.detector",
+    "VideoResult": "lrnet.detector",
+    "LandmarkSequence": "lrnet.features",
+    "ModelBundle": "lrnet.network.bundle",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import the public names on first use: `lrnet --version` need not load a runtime (PEP 562)."""
+    if name in _HOMES:
+        from importlib import import_module
+
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'lrnet' has no attribute {name!r}")

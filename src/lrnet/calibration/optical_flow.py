@@ -1,0 +1,60 @@
+"""Where a point of one image lies in the next: pyramidal Lucas-Kanade behind one protocol."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float32]
+Image = NDArray[np.uint8]
+
+
+class OpticalFlow(Protocol):
+    """A tracker of points between two images of the same size."""
+
+    def track(self, source: Image, target: Image, points: Array, guess: Array) -> tuple[Array, NDArray[np.bool_]]:
+        """Follow points from `source` to `target`.
+
+        Args:
+            source, target: (H, W) grey or (H, W, 3) images.
+            points: (P, 2) float32, pixels of `source`.
+            guess: (P, 2) float32, where to start looking in `target`.
+
+        Returns:
+            (P, 2) float32 positions in `target`, and (P,) whether each was found.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCVFlow:
+    """OpenCV's pyramidal Lucas-Kanade (Bouguet 2001).
+
+    Attributes:
+        window: side of the patch, pixels.
+        levels: pyramid levels above the image itself.
+        iterations: at most so many steps a level.
+        epsilon: a step shorter than this many pixels ends a level.
+    """
+
+    window: int = 15
+    levels: int = 3
+    iterations: int = 10
+    epsilon: float = 0.03
+
+    def track(self, source: Image, target: Image, points: Array, guess: Array) -> tuple[Array, NDArray[np.bool_]]:
+        found, status, _ = cv2.calcOpticalFlowPyrLK(
+            source,
+            target,
+            points.reshape(-1, 1, 2).astype(np.float32),
+            guess.reshape(-1, 1, 2).astype(np.float32),  # a copy: OpenCV writes its answer there
+            winSize=(self.window, self.window),
+            maxLevel=self.levels,
+            criteria=(cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, self.iterations, self.epsilon),
+            flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
+        )
+        return np.asarray(found, np.float32).reshape(-1, 2), status.ravel().astype(bool)

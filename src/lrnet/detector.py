@@ -1,0 +1,280 @@
+"""The whole chain: a video file in, typed verdicts out, streaming."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+
+from lrnet import __version__
+from lrnet.calibration.calibrator import CalibrationSettings
+from lrnet.calibration.optical_flow import OpenCVFlow
+from lrnet.errors import ModelError
+from lrnet.features import Clip, ClipSettings, CropSettings, LandmarkSequence, cut_clips, embed_clips
+from lrnet.landmarks import Landmarker, landmarker
+from lrnet.network.bundle import ModelBundle, Preprocessing
+from lrnet.network.registry import DEFAULT_MODEL, load_model
+from lrnet.network.runtime import NetworkRuntime
+from lrnet.sequences import SequenceBuilder
+from lrnet.tracks import FaceTracker, TrackSettings
+from lrnet.verdict import ClipScore, FaceVerdict, QualityMeter, Reason, VideoVerdict, judge_face, judge_video
+from lrnet.video import Frame, VideoInfo, VideoReader, spaced
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a video is.
+
+    Attributes:
+        frames: frames read so far.
+        time: presentation time of the last one, seconds.
+        duration: of the whole video as its header says, seconds; None if it does not.
+        clips: clips scored so far.
+    """
+
+    frames: int
+    time: float
+    duration: float | None
+    clips: int
+
+
+@dataclass(frozen=True, slots=True)
+class VideoResult:
+    """Everything that is said of one video.
+
+    Attributes:
+        path: as it was given.
+        sha256: of the file; None for a network source.
+        info: what the header says, rotation applied.
+        frames_read: frames decoded. `frames_examined`: those left by the model's frame rate.
+        seconds_examined: presentation time of the last frame.
+        damaged_packets: packets that could not be decoded.
+        verdict: of the video.
+        faces: of each face, by number.
+        model, model_version, model_hash: of the bundle; the hash covers its description and its files.
+        lrnet_version: of this package.
+        elapsed: wall-clock seconds.
+        sequences: landmark sequences of every face, if they were asked to be kept.
+    """
+
+    path: str
+    sha256: str | None
+    info: VideoInfo
+    frames_read: int
+    frames_examined: int
+    seconds_examined: float
+    damaged_packets: int
+    verdict: VideoVerdict
+    faces: tuple[FaceVerdict, ...]
+    model: str
+    model_version: str
+    model_hash: str
+    lrnet_version: str
+    elapsed: float
+    sequences: tuple[LandmarkSequence, ...] = field(default=(), repr=False)
+
+
+def landmark_sequences(
+    frames: Iterable[Frame],
+    finder: Landmarker,
+    preprocessing: Preprocessing,
+    tracks: TrackSettings | None = None,
+) -> Iterator[LandmarkSequence]:
+    """Every face's calibrated sequences, each as soon as it ends.
+
+    A face that stays longer than `preprocessing.max_sequence_seconds` gives several sequences, so that memory does not
+    grow with the video.
+
+    Args:
+        frames: in order; thin them out with `lrnet.video.spaced` first.
+    """
+    crop = CropSettings(scale=preprocessing.crop_scale, size=preprocessing.crop_size)
+    calibration = calibration_settings(preprocessing)
+    tracker = FaceTracker(finder, tracks)
+    builders: dict[int, SequenceBuilder] = {}
+    started: dict[int, float] = {}
+    for faces in tracker.run(frames):
+        frame = faces.frame
+        for number in faces.ended:
+            if number in builders:
+                yield builders.pop(number).finish()
+        for number, seen in faces.seen.items():
+            if number in builders and frame.time - started[number] >= preprocessing.max_sequence_seconds:
+                yield builders.pop(number).finish()
+            if number not in builders:
+                builders[number] = SequenceBuilder(number, crop, calibration)
+                started[number] = frame.time
+            builders[number].add(frame.luma, seen.landmarks, seen.confidence, frame.index, frame.time)
+        for number in faces.missing:
+            if number in builders:
+                builders[number].add_gap(frame.index, frame.time)
+    for builder in builders.values():
+        yield builder.finish()
+
+
+def calibration_settings(preprocessing: Preprocessing) -> CalibrationSettings:
+    """The calibrator's settings as a bundle states them."""
+    spec = preprocessing.calibration
+    if spec.flow != "opencv":
+        raise ModelError(f"There is no optical flow {spec.flow!r}.", hint="This version knows opencv.")
+    return CalibrationSettings(
+        enabled=spec.enabled,
+        flow=OpenCVFlow(spec.window, spec.levels, spec.iterations, spec.epsilon),
+        max_forward_backward_error=spec.max_forward_backward_error,
+        process_variance=spec.process_variance,
+        round_to_pixels=preprocessing.round_to_pixels,
+    )
+
+
+class Detector:
+    """Judges videos with one model. Not safe to share between threads; make one for each.
+
+    Args:
+        model: name of a model (`lrnet models list`), path of a bundle, or a loaded bundle.
+        tracks: how faces are looked for.
+
+    Raises:
+        ModelError: the model is unknown, damaged, or made for landmarks that this version does not produce.
+
+    Example:
+        ```python
+        result = Detector().detect("clip.mp4")
+        for face in result.faces:
+            print(face.face, face.state, face.probability)
+        ```
+    """
+
+    def __init__(
+        self, model: str | os.PathLike[str] | ModelBundle = DEFAULT_MODEL, *, tracks: TrackSettings | None = None
+    ) -> None:
+        self.bundle = (
+            model
+            if isinstance(model, ModelBundle)
+            else load_model(Path(model) if isinstance(model, os.PathLike) else model)
+        )
+        self._network = NetworkRuntime(self.bundle)
+        self._tracks = tracks
+        spec = self.bundle.spec
+        self._finder = landmarker(spec.preprocessing.landmarker)
+        if spec.preprocessing.landmarker_version not in ("any", self._finder.version):
+            raise ModelError(
+                f"Model {spec.name} was made for landmarks of {self._finder.name} version "
+                f"{spec.preprocessing.landmarker_version}, and this is version {self._finder.version}.",
+                hint="Use the model that came with this version of lrnet, or train it anew.",
+            )
+        self._streams = tuple(stream.name for stream in spec.network.streams)
+        self._clips = clip_settings(spec.preprocessing)
+
+    def detect(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        progress: Callable[[Progress], None] | None = None,
+        keep_sequences: bool = False,
+        allow_network: bool = False,
+    ) -> VideoResult:
+        """Judge one video.
+
+        Args:
+            path: of the file.
+            progress: called about once a second of video.
+            keep_sequences: keep the landmarks of all faces in the result (about 2 kB a frame and face).
+            allow_network: let `path` be an address.
+
+        Raises:
+            VideoError: it cannot be read (see `lrnet.video.VideoReader`).
+        """
+        began = perf_counter()
+        preprocessing = self.bundle.spec.preprocessing
+        scores: dict[int, list[ClipScore]] = {}
+        meters: dict[int, QualityMeter] = {}
+        kept: list[LandmarkSequence] = []
+        with VideoReader(path, allow_network=allow_network) as reader:
+            count = _Counter(reader, progress)
+            frames = count.examined(spaced(count.read(reader), preprocessing.frame_rate))
+            for sequence in landmark_sequences(frames, self._finder, preprocessing, self._tracks):
+                if not sequence.valid.any():
+                    continue
+                found = self.score(sequence)
+                count.clips += len(found)
+                scores.setdefault(sequence.face, []).extend(found)
+                meters.setdefault(sequence.face, QualityMeter()).add(sequence)
+                if keep_sequences:
+                    kept.append(sequence)
+            info, damaged = reader.info, reader.damaged
+        faces = tuple(judge_face(n, scores[n], meters[n], self.bundle.spec) for n in sorted(meters))
+        spec = self.bundle.spec
+        return VideoResult(
+            path=os.fspath(path),
+            sha256=file_sha256(path) if Path(path).is_file() else None,
+            info=info,
+            frames_read=count.frames_read,
+            frames_examined=count.frames_examined,
+            seconds_examined=count.time,
+            damaged_packets=damaged,
+            verdict=judge_video(faces, [Reason.DAMAGED] if damaged else []),
+            faces=faces,
+            model=spec.name,
+            model_version=spec.version,
+            model_hash=self.bundle.content_hash,
+            lrnet_version=__version__,
+            elapsed=perf_counter() - began,
+            sequences=tuple(kept),
+        )
+
+    def score(self, sequence: LandmarkSequence) -> list[ClipScore]:
+        """The network's word on each clip of a sequence, in order of time; none if no run is long enough."""
+        clips = cut_clips(sequence, self._clips)
+        found: list[ClipScore] = []
+        for batch in embed_clips(sequence, clips, self._streams):
+            result = self._network.score(batch.streams)
+            for i, clip in enumerate(batch.clips):
+                streams = {name: float(p[i]) for name, p in result.per_stream.items()}
+                found.append(_clip_score(sequence, clip, float(result.probability[i]), streams))
+        return sorted(found, key=lambda c: c.start)
+
+
+def clip_settings(preprocessing: Preprocessing) -> ClipSettings:
+    """How a bundle wants sequences cut."""
+    return ClipSettings(preprocessing.clip_length, preprocessing.clip_stride, preprocessing.min_clip_length)
+
+
+def _clip_score(sequence: LandmarkSequence, clip: Clip, score: float, streams: dict[str, float]) -> ClipScore:
+    times = sequence.times
+    return ClipScore(float(times[clip.start]), float(times[clip.stop - 1]), len(clip), score, streams)
+
+
+def file_sha256(path: str | os.PathLike[str]) -> str:
+    """Hexadecimal SHA-256 of a file, read in pieces."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class _Counter:
+    """Counts frames on their way through and tells of progress."""
+
+    def __init__(self, reader: VideoReader, tell: Callable[[Progress], None] | None) -> None:
+        self._duration = reader.info.duration
+        self._tell = tell
+        self._told = -np.inf
+        self.frames_read = self.frames_examined = self.clips = 0
+        self.time = 0.0
+
+    def read(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        for frame in frames:
+            self.frames_read += 1
+            self.time = frame.time
+            if self._tell is not None and frame.time - self._told >= 1.0:
+                self._told = frame.time
+                self._tell(Progress(self.frames_read, frame.time, self._duration, self.clips))
+            yield frame
+
+    def examined(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        for frame in frames:
+            self.frames_examined += 1
+            yield frame

@@ -1,0 +1,86 @@
+"""Every error that the package raises on purpose.
+
+Each says what happened and what to do next. The command line prints both on one line and ends with the class's
+`exit_code`; a library user catches `LrnetError` or a class below it.
+"""
+
+from __future__ import annotations
+
+
+class LrnetError(Exception):
+    """Something that the caller can do something about.
+
+    Args:
+        what: what happened, naming the file or value concerned.
+        hint: the next step for the person who reads it.
+    """
+
+    exit_code = 1
+
+    def __init__(self, what: str, *, hint: str) -> None:
+        super().__init__(what)
+        self.what = what
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.what} {self.hint}"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild, (type(self), self.what, self.hint)
+
+
+def _rebuild(cls: type[LrnetError], what: str, hint: str) -> LrnetError:
+    """Unpickle an error that crossed a process boundary (exceptions do not keep keyword arguments)."""
+    return cls(what, hint=hint)
+
+
+class VideoError(LrnetError):
+    """A video that cannot be read."""
+
+    exit_code = 3
+
+
+class VideoNotFoundError(VideoError):
+    """There is no file at the path, or a folder holds no video."""
+
+
+class NotAVideoError(VideoError):
+    """The file is no video: empty, of another type, or without a video stream."""
+
+
+class DamagedVideoError(VideoError):
+    """The file is a video, but not one frame of it can be decoded."""
+
+
+class NetworkSourceError(VideoError):
+    """A network address was given without the permission to open it."""
+
+
+class SequenceError(LrnetError):
+    """Landmarks that do not fit the video or the method (shape, length, not finite)."""
+
+    exit_code = 3
+
+
+class OutputError(LrnetError):
+    """A result cannot be written where it was asked for."""
+
+    exit_code = 5
+
+
+class ModelError(LrnetError):
+    """A model bundle or a network's weights are missing, damaged or refused."""
+
+    exit_code = 6
+
+
+class MissingDependencyError(LrnetError):
+    """A part that was asked for needs an extra that is not installed."""
+
+    exit_code = 7
+
+
+class DatasetError(LrnetError):
+    """A dataset, a store or a split is not what it should be."""
+
+    exit_code = 8

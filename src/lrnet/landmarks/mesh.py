@@ -1,0 +1,80 @@
+"""The built-in landmarker: BlazeFace finds faces, FaceMesh v2 places 478 points, 68 of them are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrnet.landmarks.blazeface import INPUT_SIZE, FaceDetections, FaceDetector, Letterbox
+from lrnet.landmarks.face_mesh import (
+    CROP_SIZE,
+    FaceMesh,
+    RegionOfInterest,
+    points_to_frame,
+    roi_from_detection,
+    roi_from_landmarks,
+    to_68,
+)
+from lrnet.landmarks.landmarker import FaceObservation
+from lrnet.video import Frame
+
+KNOWN_OVERLAP: Final = 0.5  # share of a detection's keypoints inside a known face's box from which it is that face
+
+
+class MeshLandmarker:
+    """Offline, no torch. The region that the mesh looks at comes from the last frame's points; nothing is smoothed."""
+
+    name: Final = "mesh"
+    version: Final = "facemesh-v2.68a"  # model, and the table that makes 68 points of 478
+
+    def __init__(self) -> None:
+        self._detector = FaceDetector()
+        self._mesh = FaceMesh()
+
+    def search(self, frame: Frame, known: Sequence[FaceObservation] = ()) -> list[FaceObservation]:
+        """Faces anywhere in the frame, largest first, other than those `known` in it."""
+        found = self._detect(frame)
+        sizes = (found.boxes[:, 2:] - found.boxes[:, :2]).max(axis=1) if len(found) else np.zeros(0)
+        faces = []
+        for i in np.argsort(-sizes):
+            if any(_inside(found.keypoints[i], face.box) >= KNOWN_OVERLAP for face in known):
+                continue
+            # The detector's box is loose; a second look from the mesh's own region gives what following will give.
+            first = self._place(frame, roi_from_detection(found.boxes[i], found.keypoints[i]))
+            if first is not None:
+                second = self.follow(frame, first)
+                faces.append(second or first)
+        return faces
+
+    def follow(self, frame: Frame, last: FaceObservation) -> FaceObservation | None:
+        """The face near where it was in the frame before."""
+        return self._place(frame, roi_from_landmarks(last.state))
+
+    def _detect(self, frame: Frame) -> FaceDetections:
+        box = Letterbox.of_frame(frame.width, frame.height)
+        square = np.zeros((INPUT_SIZE, INPUT_SIZE, 3), np.uint8)
+        x, y = box.offset_xy
+        square[y : y + box.height, x : x + box.width] = frame.rgb_resized(box.width, box.height)
+        return self._detector.detect_letterboxed(square, box.scale_xy, box.offset_xy)
+
+    def _place(self, frame: Frame, roi: RegionOfInterest) -> FaceObservation | None:
+        if not (np.isfinite([roi.center_x, roi.center_y, roi.size]).all() and 4 <= roi.size <= 8 * frame.width):
+            return None
+        points, confidence = self._mesh.landmarks(frame.rgb_warped(_frame_to_crop(roi), CROP_SIZE, CROP_SIZE))
+        placed = points_to_frame(points, roi)
+        return FaceObservation(to_68(placed), confidence, placed)
+
+
+def _frame_to_crop(roi: RegionOfInterest) -> NDArray[np.float64]:
+    """(2, 3) affine matrix, the inverse of `RegionOfInterest.crop_to_frame`."""
+    back = roi.crop_to_frame()
+    linear = np.linalg.inv(back[:, :2])
+    return np.column_stack([linear, -linear @ back[:, 2]])
+
+
+def _inside(points: NDArray[np.float32], box: NDArray[np.float32]) -> float:
+    """Share of (P, 2) points inside a box."""
+    return float(((points >= box[:2]) & (points <= box[2:])).all(axis=1).mean())

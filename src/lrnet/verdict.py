@@ -1,0 +1,286 @@
+"""From clip scores to what may be said of a face and of a video."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+import numpy as np
+
+from lrnet.features import LandmarkSequence
+from lrnet.network.spec import BundleSpec
+
+
+class State(StrEnum):
+    """What can be said. Absence of evidence is never called "real"."""
+
+    LIKELY_FAKE = "likely_fake"
+    INCONCLUSIVE = "inconclusive"
+    NO_EVIDENCE = "no_evidence_of_manipulation"
+    NOT_APPLICABLE = "not_applicable"
+    UNABLE = "unable_to_evaluate"
+
+
+class Reason(StrEnum):
+    """Why a verdict is what it is; a verdict can have several."""
+
+    ABOVE_THRESHOLD = "score_above_fake_threshold"
+    BELOW_THRESHOLD = "score_below_evidence_threshold"
+    BETWEEN_THRESHOLDS = "score_between_thresholds"
+    NO_FACE = "no_face_found"
+    TOO_SHORT = "face_too_short_for_a_clip"
+    SHORT = "less_than_one_full_clip"
+    SMALL_FACE = "face_smaller_than_examined_in_training"
+    LOW_FRAME_RATE = "frame_rate_below_training"
+    MANY_GAPS = "face_missing_in_many_frames"
+    POOR_TRACKING = "landmarks_not_followed_by_optical_flow"
+    NO_MOTION = "face_does_not_move"
+    DAMAGED = "part_of_the_video_could_not_be_decoded"
+    PARTLY_EXAMINED = "video_examined_in_part"
+    UNCALIBRATED = "model_has_no_calibrated_probability"
+
+
+REASON_TEXT: Final[dict[Reason, str]] = {
+    Reason.ABOVE_THRESHOLD: "the score lies above the threshold for a likely fake",
+    Reason.BELOW_THRESHOLD: "the score lies below the threshold for evidence",
+    Reason.BETWEEN_THRESHOLDS: "the score lies where real and fake videos overlap",
+    Reason.NO_FACE: "no face was found",
+    Reason.TOO_SHORT: "no face stays in view long enough for one clip",
+    Reason.SHORT: "the face is in view for less than one full clip",
+    Reason.SMALL_FACE: "the face is small, and landmarks on it are imprecise",
+    Reason.LOW_FRAME_RATE: "the frame rate is too low to judge motion between frames",
+    Reason.MANY_GAPS: "the face is missing in many frames",
+    Reason.POOR_TRACKING: "optical flow does not confirm where landmarks move",
+    Reason.NO_MOTION: "the face does not move, as in a still picture",
+    Reason.DAMAGED: "part of the video could not be decoded",
+    Reason.PARTLY_EXAMINED: "only part of the video was examined",
+    Reason.UNCALIBRATED: "this model gives a score, but no calibrated probability",
+}
+
+# Below these the error rates of a bundle do not hold, and the verdict is held back.
+MIN_FACE_SIZE: Final = 48.0  # pixels, longer side of the landmarks' box
+MIN_FRAME_RATE: Final = 14.0  # Hz
+MIN_PRESENT: Final = 0.5  # share of the track's frames in which the face is found
+MIN_TRACKED: Final = 0.5  # share of landmarks whose prediction passes the forward-backward check
+MIN_MOTION: Final = 2e-4  # normalised crop units a frame, median over landmarks and frames
+
+_HOLD_BACK: Final = frozenset(
+    {Reason.SHORT, Reason.SMALL_FACE, Reason.LOW_FRAME_RATE, Reason.MANY_GAPS, Reason.POOR_TRACKING, Reason.NO_MOTION}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ClipScore:
+    """The network's word on one clip.
+
+    Attributes:
+        start, stop: seconds of the first and of the last frame.
+        frames: how many frames.
+        score: fused output of the network, in [0, 1]; higher means more like the fakes in training. Not a probability.
+        streams: the same of each stream alone.
+    """
+
+    start: float
+    stop: float
+    frames: int
+    score: float
+    streams: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class InputQuality:
+    """How good the material was.
+
+    Attributes:
+        seconds: from the first to the last frame with the face.
+        frames: frames with the face.
+        face_size: mean, frame pixels.
+        frame_rate: median, Hz, of the frames examined.
+        present: share of the track's frames in which the face was found.
+        tracked: share of landmarks whose prediction passed the forward-backward check.
+        confidence: mean of the landmarker's.
+        motion: median distance that a landmark moves in a frame, normalised crop units.
+    """
+
+    seconds: float
+    frames: int
+    face_size: float
+    frame_rate: float
+    present: float
+    tracked: float
+    confidence: float
+    motion: float
+
+    def reasons(self) -> list[Reason]:
+        """What of it keeps the model's error rates from holding."""
+        found = {
+            Reason.SMALL_FACE: self.face_size < MIN_FACE_SIZE,
+            Reason.LOW_FRAME_RATE: self.frame_rate < MIN_FRAME_RATE,
+            Reason.MANY_GAPS: self.present < MIN_PRESENT,
+            Reason.POOR_TRACKING: self.tracked < MIN_TRACKED,
+            Reason.NO_MOTION: self.motion < MIN_MOTION,
+        }
+        return [reason for reason, holds in found.items() if holds]
+
+
+@dataclass(frozen=True, slots=True)
+class FaceVerdict:
+    """What may be said of one face's track.
+
+    Attributes:
+        face: number of the track, from 0.
+        start, stop: seconds of its first and last frame.
+        state: the verdict.
+        probability: calibrated probability of fake; None if nothing was scored or the model is not calibrated.
+        score: the clips' scores, aggregated as the model says; None if nothing was scored.
+        clips: each clip's score, in order of time.
+        reasons: why.
+        quality: of the material.
+    """
+
+    face: int
+    start: float
+    stop: float
+    state: State
+    probability: float | None
+    score: float | None
+    clips: tuple[ClipScore, ...]
+    reasons: tuple[Reason, ...]
+    quality: InputQuality
+
+
+@dataclass(frozen=True, slots=True)
+class VideoVerdict:
+    """What may be said of the video: what its most suspicious face says.
+
+    Attributes:
+        face: number of the face that decides; None if there is none.
+    """
+
+    state: State
+    probability: float | None
+    score: float | None
+    reasons: tuple[Reason, ...]
+    face: int | None
+
+
+class QualityMeter:
+    """Adds up the quality of a face over the stretches of its track."""
+
+    def __init__(self) -> None:
+        self._frames = 0
+        self._present = 0
+        self._pairs = 0
+        self._sums = {"size": 0.0, "confidence": 0.0, "tracked": 0.0}
+        self._intervals: list[float] = []
+        self._motions: list[float] = []
+        self.start = math.inf
+        self.stop = -math.inf
+
+    def add(self, sequence: LandmarkSequence) -> None:
+        """Take one stretch, with its gaps."""
+        found = int(sequence.valid.sum())
+        if not found:
+            return
+        self._frames += len(sequence)
+        self._present += found
+        self._sums["size"] += sequence.face_size * found
+        self._sums["confidence"] += float(sequence.confidence[sequence.valid].sum())
+        pairs = sequence.valid[1:] & sequence.valid[:-1]
+        self._pairs += int(pairs.sum())
+        self._sums["tracked"] += float(sequence.tracked[pairs].mean(axis=1).sum())
+        if len(sequence) > 1:
+            self._intervals.append(float(np.median(np.diff(sequence.times))))
+        if pairs.any():
+            steps = np.linalg.norm(np.diff(sequence.values, axis=0)[pairs], axis=2)
+            self._motions.append(float(np.median(steps)))
+        self.start = min(self.start, float(sequence.times[0]))
+        self.stop = max(self.stop, float(sequence.times[-1]))
+
+    def quality(self) -> InputQuality:
+        present = max(self._present, 1)
+        interval = float(np.median(self._intervals)) if self._intervals else 0.0
+        return InputQuality(
+            seconds=max(0.0, self.stop - self.start),
+            frames=self._present,
+            face_size=self._sums["size"] / present,
+            frame_rate=1 / interval if interval > 0 else 0.0,
+            present=self._present / max(self._frames, 1),
+            tracked=self._sums["tracked"] / max(self._pairs, 1),
+            confidence=self._sums["confidence"] / present,
+            motion=float(np.median(self._motions)) if self._motions else 0.0,
+        )
+
+
+def aggregate(scores: Sequence[float], weights: Sequence[float], method: str) -> float:
+    """One score in [0, 1] from the clips' scores, weighted by their frames.
+
+    `method` is the bundle's: "mean_probability", "mean_logit" or "median_logit".
+    """
+    values = np.asarray(scores, np.float64)
+    weight = np.asarray(weights, np.float64)
+    if method == "mean_probability":
+        return float(np.average(values, weights=weight))
+    logits = logit(values)
+    middle = np.median(logits) if method == "median_logit" else np.average(logits, weights=weight)
+    return float(1 / (1 + np.exp(-middle)))
+
+
+def logit(p: np.ndarray | float) -> np.ndarray:
+    """Natural log odds; probabilities are held within 1e-6 of 0 and 1."""
+    clipped = np.clip(np.asarray(p, np.float64), 1e-6, 1 - 1e-6)
+    return np.asarray(np.log(clipped / (1 - clipped)))
+
+
+def calibrated(score: float, spec: BundleSpec) -> float | None:
+    """The probability of fake for an aggregated score; None if the bundle has no score calibration."""
+    if spec.score_calibration is None:
+        return None
+    return float(spec.score_calibration.apply(np.array(score)))
+
+
+def judge_face(face: int, clips: Sequence[ClipScore], meter: QualityMeter, spec: BundleSpec) -> FaceVerdict:
+    """The verdict on one face from its clips and the quality of the material."""
+    quality = meter.quality()
+    ordered = tuple(sorted(clips, key=lambda c: c.start))
+    start, stop = (meter.start, meter.stop) if quality.frames else (0.0, 0.0)
+    if not ordered:
+        reasons = (Reason.TOO_SHORT, *quality.reasons())
+        return FaceVerdict(face, start, stop, State.UNABLE, None, None, (), reasons, quality)
+    score = aggregate([c.score for c in ordered], [c.frames for c in ordered], spec.aggregation.method)
+    probability = calibrated(score, spec)
+    doubts = quality.reasons()
+    if max(c.frames for c in ordered) < spec.preprocessing.clip_length:
+        doubts.append(Reason.SHORT)
+    state, why = _band(probability, spec)
+    if state is not State.INCONCLUSIVE and _HOLD_BACK & set(doubts):
+        state, why = State.INCONCLUSIVE, []
+    return FaceVerdict(face, start, stop, state, probability, score, ordered, (*why, *doubts), quality)
+
+
+def _band(probability: float | None, spec: BundleSpec) -> tuple[State, list[Reason]]:
+    if probability is None or spec.thresholds is None:
+        return State.INCONCLUSIVE, [Reason.UNCALIBRATED]
+    if probability >= spec.thresholds.likely_fake:
+        return State.LIKELY_FAKE, [Reason.ABOVE_THRESHOLD]
+    if probability <= spec.thresholds.no_evidence:
+        return State.NO_EVIDENCE, [Reason.BELOW_THRESHOLD]
+    return State.INCONCLUSIVE, [Reason.BETWEEN_THRESHOLDS]
+
+
+_GRAVITY: Final = {State.LIKELY_FAKE: 3, State.INCONCLUSIVE: 2, State.NO_EVIDENCE: 1, State.UNABLE: 0}
+
+
+def judge_video(faces: Sequence[FaceVerdict], extra: Sequence[Reason] = ()) -> VideoVerdict:
+    """The verdict on the video: that of the face with the gravest state, then the highest score.
+
+    Args:
+        extra: reasons that concern the whole video (damage, limits).
+    """
+    if not faces:
+        return VideoVerdict(State.NOT_APPLICABLE, None, None, (Reason.NO_FACE, *extra), None)
+    worst = max(faces, key=lambda f: (_GRAVITY[f.state], f.score if f.score is not None else -1.0))
+    return VideoVerdict(worst.state, worst.probability, worst.score, (*worst.reasons, *extra), worst.face)

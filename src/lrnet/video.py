@@ -1,0 +1,467 @@
+"""Video files in and out (PyAV): upright frames with presentation times, one at a time.
+
+Inside the package a frame is three planes, 8-bit Y'CbCr 4:2:0, whatever the file's own format: nearly every video is
+stored so, and then nothing is converted until somebody asks for the few pixels of a face. Pixel (0, 0) has its centre
+at coordinate (0, 0); x points right, y down.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from queue import Full, Queue
+from types import TracebackType
+from typing import Any, Final, Self
+
+import av
+import av.container
+import av.error
+import av.logging
+import cv2
+import numpy as np
+from av.stream import Disposition
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from lrnet.errors import DamagedVideoError, NetworkSourceError, NotAVideoError, VideoNotFoundError
+from lrnet.files import written_beside
+
+av.logging.set_level(av.logging.PANIC)  # FFmpeg's own messages are told as typed errors instead
+
+VIDEO_SUFFIXES: Final = frozenset(
+    {".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".ogv"}
+    | {".ts", ".vob", ".webm", ".wmv", ".y4m"}
+)
+"""File name endings that a folder is searched for; a file named outright is opened whatever its ending."""
+
+PLAYLIST_FORMATS: Final = frozenset({"hls", "concat", "dash", "ffconcat", "sdp", "rtsp", "applehttp"})
+"""Demuxers that open other files or addresses named inside the file: never wanted for evidence."""
+
+DECODE_AHEAD: Final = 8  # frames that may wait between the decoding thread and its reader
+
+Plane = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class VideoInfo:
+    """What a file's header says of its video. Headers can lie: none of it is relied on for results.
+
+    Attributes:
+        path: where it was read from.
+        width, height: of the upright frame, pixels.
+        frame_rate: average, frames a second; None if the header does not say.
+        duration: seconds; None if the header does not say.
+        frame_count: frames that the header declares; None if it does not.
+        rotation: degrees counter-clockwise by which stored frames are turned to be upright; known once a frame is read.
+    """
+
+    path: str
+    container: str
+    codec: str
+    pixel_format: str
+    width: int
+    height: int
+    frame_rate: float | None
+    duration: float | None
+    frame_count: int | None
+    rotation: int
+    size_bytes: int
+
+
+class Frame:
+    """One upright frame.
+
+    Attributes:
+        index: position in the file's order of presentation, from 0.
+        time: presentation time in seconds from the video's first frame.
+        luma: (H, W) uint8, the Y' plane, read only.
+    """
+
+    __slots__ = ("_chroma", "_source", "_to_rgb", "_turns", "index", "luma", "time")
+
+    def __init__(self, source: VideoFrame, index: int, time: float) -> None:
+        self.index = index
+        self.time = time
+        self._turns = round(source.rotation / 90) % 4
+        self._source = source
+        planar = source
+        if source.format.name not in ("yuv420p", "yuvj420p"):
+            planar = source.reformat(format="yuv420p")
+        self.luma, u, v = (self._upright(_plane(planar, i)) for i in range(3))
+        self._chroma = (u, v)
+        full_range = source.format.name.startswith("yuvj") or int(source.color_range or 0) == 2
+        self._to_rgb = _rgb_matrix(int(source.colorspace or 0), full_range, self.height)
+
+    @property
+    def width(self) -> int:
+        return int(self.luma.shape[1])
+
+    @property
+    def height(self) -> int:
+        return int(self.luma.shape[0])
+
+    def rgb(self) -> NDArray[np.uint8]:
+        """The whole frame, (H, W, 3) uint8 RGB. Costs a full conversion: for pictures shown to people."""
+        return np.ascontiguousarray(np.rot90(self._source.to_ndarray(format="rgb24"), self._turns))
+
+    def rgb_resized(self, width: int, height: int) -> NDArray[np.uint8]:
+        """The whole frame scaled down to (height, width, 3) RGB by area averaging, from the planes."""
+        planes = [cv2.resize(p, (width, height), interpolation=cv2.INTER_AREA) for p in (self.luma, *self._chroma)]
+        return self._rgb_of(planes)
+
+    def rgb_warped(self, matrix: NDArray[np.float64], width: int, height: int) -> NDArray[np.uint8]:
+        """A part of the frame as (height, width, 3) RGB, black outside the frame.
+
+        Args:
+            matrix: (2, 3), takes frame coordinates to coordinates of the result.
+        """
+        # A chroma sample covers two by two luma pixels: its centre lies half a pixel beside the first one's.
+        half = np.vstack([matrix, [0, 0, 1]]) @ np.array([[2, 0, 0.5], [0, 2, 0.5], [0, 0, 1]])
+        u, v = self._chroma
+        planes = [
+            cv2.warpAffine(
+                plane,
+                m,
+                (width, height),
+                flags=cv2.INTER_LINEAR,
+                borderMode=cv2.BORDER_CONSTANT,
+                borderValue=(black,),
+            )
+            for plane, m, black in ((self.luma, matrix, 16), (u, half[:2], 128), (v, half[:2], 128))
+        ]
+        return self._rgb_of(planes)
+
+    def _rgb_of(self, planes: Sequence[NDArray[Any]]) -> NDArray[np.uint8]:
+        return cv2.transform(cv2.merge(planes), self._to_rgb).astype(np.uint8, copy=False)
+
+    def _upright(self, plane: Plane) -> Plane:
+        return np.ascontiguousarray(np.rot90(plane, self._turns)) if self._turns else plane
+
+
+def _plane(frame: VideoFrame, i: int) -> Plane:
+    plane = frame.planes[i]
+    rows: Plane = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
+    return rows[: plane.height, : plane.width]
+
+
+def _rgb_matrix(colorspace: int, full_range: bool, height: int) -> NDArray[np.float64]:
+    """(3, 4) matrix from (Y', Cb, Cr, 1) to RGB, for ITU-R BT.709 or BT.601 and the range in use.
+
+    Colour space numbers are those of ITU-T H.273 (1: BT.709); where a file names none, players take BT.709 for
+    high-definition frames and BT.601 for others, and so does this.
+    """
+    bt709 = colorspace == 1 or (colorspace in (0, 2) and height >= 720)
+    kr, kb = (0.2126, 0.0722) if bt709 else (0.299, 0.114)
+    luma, chroma, floor = (1.0, 1.0, 0.0) if full_range else (255 / 219, 255 / 224, 16.0)
+    kg = 1 - kr - kb
+    rotate = np.array(
+        [
+            [luma, 0, chroma * 2 * (1 - kr)],
+            [luma, -chroma * 2 * (1 - kb) * kb / kg, -chroma * 2 * (1 - kr) * kr / kg],
+            [luma, chroma * 2 * (1 - kb), 0],
+        ]
+    )
+    return np.hstack([rotate, -rotate @ np.array([[floor], [128.0], [128.0]])])
+
+
+class VideoReader:
+    """A video opened for reading: a context manager and an iterator over `Frame`, in order of presentation.
+
+    Frames are decoded on a thread of their own, a bounded number ahead, so memory does not grow with the length.
+    Frames given out are counted in `frames`; packets that cannot be decoded are skipped and counted in `damaged`.
+
+    Args:
+        source: path of a file. An address (`https://…`) is opened only with `allow_network`.
+        threads: decoding threads; 0 lets FFmpeg choose.
+
+    Raises:
+        VideoNotFoundError: there is no such file.
+        NotAVideoError: it is empty, of another type, a playlist, or has no video stream.
+        NetworkSourceError: an address without `allow_network`.
+        DamagedVideoError: while iterating, if not one frame can be decoded.
+    """
+
+    def __init__(self, source: str | os.PathLike[str], *, allow_network: bool = False, threads: int = 0) -> None:
+        self._name = os.fspath(source)
+        self._container = _open(self._name, allow_network)
+        try:
+            self._stream = self._best_stream()
+            self._stream.thread_type = "AUTO"
+            self._stream.codec_context.thread_count = threads
+        except BaseException:
+            self._container.close()
+            raise
+        self.damaged = 0
+        self.frames = 0
+        self._stop = threading.Event()
+        self._worker: threading.Thread | None = None
+        self._rotation = 0
+
+    def _best_stream(self) -> VideoStream:
+        """The video stream with the most pixels; a cover picture is none."""
+        pictures = Disposition.attached_pic | Disposition.timed_thumbnails
+        streams = [s for s in self._container.streams.video if not s.disposition & pictures and s.codec_context]
+        if not streams:
+            raise NotAVideoError(f"{self._name} has no video stream.", hint="Give a file that has moving pictures.")
+        return max(streams, key=lambda s: s.width * s.height)
+
+    @property
+    def info(self) -> VideoInfo:
+        stream, context = self._stream, self._stream.codec_context
+        duration = None
+        if stream.duration is not None and stream.time_base is not None:
+            duration = float(stream.duration * stream.time_base)
+        elif self._container.duration is not None:
+            duration = self._container.duration / av.time_base
+        turned = self._rotation % 180 != 0
+        width, height = context.width, context.height
+        return VideoInfo(
+            path=self._name,
+            container=self._container.format.name,
+            codec=context.name,
+            pixel_format=context.pix_fmt or "unknown",
+            width=height if turned else width,
+            height=width if turned else height,
+            frame_rate=float(stream.average_rate) if stream.average_rate else None,
+            duration=duration,
+            frame_count=stream.frames or None,
+            rotation=self._rotation,
+            size_bytes=max(0, self._container.size),
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._stop.set()
+        if self._worker is not None:
+            self._worker.join()
+        self._container.close()
+
+    def __iter__(self) -> Iterator[Frame]:
+        if self._worker is not None:
+            raise RuntimeError("a VideoReader is read once; open the file again to read it again")
+        queue: Queue[Frame | BaseException | None] = Queue(DECODE_AHEAD)
+        self._worker = threading.Thread(target=self._fill, args=(queue,), name="lrnet-decode", daemon=True)
+        self._worker.start()
+        while True:
+            item = queue.get()
+            if item is None:
+                return
+            if isinstance(item, BaseException):
+                raise item
+            self.frames += 1
+            yield item
+
+    def _fill(self, queue: Queue[Frame | BaseException | None]) -> None:
+        try:
+            for frame in self._decode():
+                if not self._put(queue, frame):
+                    return
+            self._put(queue, None)
+        except BaseException as error:  # carried to the reader's thread
+            self._put(queue, error)
+
+    def _put(self, queue: Queue[Frame | BaseException | None], item: Frame | BaseException | None) -> bool:
+        while not self._stop.is_set():
+            try:
+                queue.put(item, timeout=0.1)
+            except Full:
+                continue
+            return True
+        return False
+
+    def _decode(self) -> Iterator[Frame]:
+        clock = _Clock(self._stream.average_rate)
+        index = 0
+        for source in self._pictures():
+            if index == 0:
+                self._rotation = round(source.rotation / 90) % 4 * 90
+            yield Frame(source, index, clock.time_of(source))
+            index += 1
+        if index == 0:
+            raise DamagedVideoError(
+                f"Not one frame of {self._name} can be decoded.",
+                hint="The file is damaged or cut off; obtain it again from its source.",
+            )
+
+    def _pictures(self) -> Iterator[VideoFrame]:
+        packets = self._container.demux(self._stream)
+        while True:
+            try:
+                packet = next(packets)
+            except StopIteration:
+                return
+            except (av.error.FFmpegError, OSError):
+                self.damaged += 1  # the container itself breaks off here
+                return
+            try:
+                yield from (f for f in packet.decode() if isinstance(f, VideoFrame))
+            except (av.error.FFmpegError, ValueError):
+                self.damaged += 1
+
+
+class _Clock:
+    """Presentation times in seconds from the first frame, strictly rising whatever the file says."""
+
+    def __init__(self, rate: Fraction | None) -> None:
+        self._interval = float(1 / rate) if rate else 1 / 25
+        self._first: float | None = None
+        self._last: float | None = None
+
+    def time_of(self, frame: VideoFrame) -> float:
+        raw = frame.time
+        if self._first is None or self._last is None:
+            self._first, self._last = raw or 0.0, 0.0
+            return 0.0
+        time = self._last + self._interval if raw is None else raw - self._first
+        if time <= self._last:
+            time = self._last + self._interval
+        self._last = time
+        return time
+
+
+def _open(name: str, allow_network: bool) -> av.container.InputContainer:
+    protocols = "file"
+    address = name
+    if "://" in name and not Path(name).exists():
+        if not allow_network:
+            raise NetworkSourceError(
+                f"{name} is a network address, and those are not opened.",
+                hint="Save the video to a file first, or allow it with --allow-network.",
+            )
+        protocols = "file,crypto,data,http,https,tcp,tls"
+    else:
+        path = Path(name)
+        if not path.exists():
+            raise VideoNotFoundError(f"There is no file {name}.", hint="Check the spelling of the path.")
+        if not path.is_file():
+            raise NotAVideoError(f"{name} is not a file.", hint="Give a video file.")
+        if not os.access(path, os.R_OK):
+            raise NotAVideoError(f"No permission to read {name}.", hint="Ask its owner, or copy it.")
+        if path.stat().st_size == 0:
+            raise NotAVideoError(f"{name} is empty (0 bytes).", hint="Obtain the file again from its source.")
+        address = f"file:{path.absolute()}"
+    try:
+        container = av.open(
+            address, options={"protocol_whitelist": protocols}, metadata_errors="replace", timeout=(30.0, 30.0)
+        )
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        raise NotAVideoError(
+            f"{name} is not a video that can be opened ({_reason(error)}).",
+            hint="Check that the file is a video and that it is whole.",
+        ) from error
+    if PLAYLIST_FORMATS & set(container.format.name.split(",")):
+        container.close()
+        raise NotAVideoError(
+            f"{name} is a playlist ({container.format.name}), which names other files.",
+            hint="Give the video file itself.",
+        )
+    return container
+
+
+def _reason(error: BaseException) -> str:
+    text = getattr(error, "strerror", None) or str(error)
+    return text.rstrip(".").lower()
+
+
+def probe(source: str | os.PathLike[str]) -> VideoInfo:
+    """What the header says, without decoding. Raises as `VideoReader` does on opening."""
+    with VideoReader(source) as reader:
+        return reader.info
+
+
+def spaced(frames: Iterable[Frame], rate: float) -> Iterator[Frame]:
+    """Leave out frames that come much faster than `rate` (Hz), by their times.
+
+    A frame is kept if at least three quarters of `1 / rate` have passed since the last one kept. For a rate of 25 Hz,
+    sources of 17 to 33 frames a second pass whole, 50 and 60 lose every second frame, 120 keep one in four. Frames are
+    only ever left out: landmarks interpolated between frames would be smoother than any real ones, and smoothness is
+    what the network judges.
+    """
+    gap = 0.75 / rate
+    last = -float("inf")
+    for frame in frames:
+        if frame.time - last >= gap - 1e-6:
+            last = frame.time
+            yield frame
+
+
+def find_videos(sources: Iterable[str | os.PathLike[str]]) -> list[str]:
+    """Files as given, and the videos of folders (by their ending, subfolders included, sorted).
+
+    Raises:
+        VideoNotFoundError: a folder holds no video.
+    """
+    found: list[str] = []
+    for source in sources:
+        path = Path(source)
+        if not path.is_dir():
+            found.append(os.fspath(source))
+            continue
+        inside = sorted(str(p) for p in path.rglob("*") if p.suffix.lower() in VIDEO_SUFFIXES and p.is_file())
+        if not inside:
+            raise VideoNotFoundError(
+                f"The folder {path} holds no video (looked for {', '.join(sorted(VIDEO_SUFFIXES))}).",
+                hint="Name the file itself if its ending is another.",
+            )
+        found += inside
+    return list(dict.fromkeys(found))
+
+
+class VideoWriter:
+    """Write RGB frames with their times as H.264 in MP4, beside the target and renamed when closed without an error.
+
+    Args:
+        path: where to; ends in `.mp4`.
+        width, height: of the frames given, pixels; an odd side loses its last row or column (4:2:0 has none).
+        rate: nominal frame rate, Hz, for players; each frame carries its own time all the same.
+    """
+
+    TIME_BASE: Final = Fraction(1, 90_000)
+
+    def __init__(self, path: str | os.PathLike[str], width: int, height: int, rate: float, crf: int = 23) -> None:
+        self._beside = written_beside(path)
+        self._partial = self._beside.__enter__()
+        self._width, self._height = width - width % 2, height - height % 2
+        try:
+            self._container = av.open(str(self._partial), "w", format="mp4", options={"movflags": "+faststart"})
+            stream = self._container.add_stream("libx264", rate=Fraction(rate).limit_denominator(1001))
+            stream.width, stream.height, stream.pix_fmt = self._width, self._height, "yuv420p"
+            stream.options = {"crf": str(crf), "preset": "veryfast"}
+            stream.codec_context.time_base = self.TIME_BASE
+            stream.time_base = self.TIME_BASE
+            self._stream = stream
+        except BaseException as error:
+            self._beside.__exit__(type(error), error, error.__traceback__)
+            raise
+
+    def write(self, rgb: NDArray[np.uint8], time: float) -> None:
+        """Add a frame, (height, width, 3) RGB, shown from `time` seconds on."""
+        frame = VideoFrame.from_ndarray(np.ascontiguousarray(rgb[: self._height, : self._width]), format="rgb24")
+        frame.time_base = self.TIME_BASE
+        frame.pts = round(time / self.TIME_BASE)
+        self._container.mux(self._stream.encode(frame))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if error is None:
+                self._container.mux(self._stream.encode(None))
+        finally:
+            self._container.close()
+            self._beside.__exit__(kind, error, trace)

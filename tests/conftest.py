@@ -1,0 +1,25 @@
+"""Fixtures that several rooms share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder with golden data and research videos that does not travel with the repository."""
+    folder = Path(os.environ.get("LRNET_SHARED", ROOT.parent / "shared"))
+    if not (folder / "reference").is_dir():
+        pytest.skip(f"no shared data at {folder}: set LRNET_SHARED to the folder that holds reference/ and data/")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def examples() -> Path:
+    """The example videos in the repository."""
+    return ROOT / "examples"

@@ -1,0 +1,87 @@
+"""Landmark stores for the default model: the FaceForensics++ clips, and videos of further people and sources.
+
+usage: make_stores.py DATA MORE OUT [--workers N]
+
+DATA holds the research data (`ffpp/` in the official layout, `more/manifest.csv`), MORE the videos that the latter
+names, collected. Writes the stores OUT/ffpp and OUT/more. Stopped and started again, it goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+from pathlib import Path
+from time import monotonic
+
+from lrnet.datasets import Label, VideoRecord, read_faceforensics
+from lrnet.engines import Outcome
+from lrnet.extraction import Extracted, extract
+from lrnet.landmarks import landmarker
+from lrnet.network.spec import Preprocessing
+
+
+def preprocessing() -> Preprocessing:
+    """How the default model's landmarks are made; clip lengths do not concern a store."""
+    return Preprocessing(
+        landmarker="mesh",
+        landmarker_version=landmarker("mesh").version,
+        clip_length=60,
+        clip_stride=30,
+        min_clip_length=30,
+    )
+
+
+def read_more(table: Path, folder: Path) -> list[VideoRecord]:
+    """The further videos that are there. A person is an identity group."""
+    with table.open(newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if (folder / row["name"]).is_file()]
+    return [
+        VideoRecord(
+            path=folder / row["name"],
+            key=f"more/{row['name']}",
+            label=Label(row["label"]),
+            method=row["method"] if row["label"] == "fake" else "",
+            source=row["source"],
+            split="train",
+            group=f"more-{row['person']}",
+        )
+        for row in rows
+    ]
+
+
+class Teller:
+    """Prints failures as they come, and every twentieth video how fast it goes."""
+
+    def __init__(self) -> None:
+        self._began = monotonic()
+        self._videos = self._frames = 0
+
+    def __call__(self, outcome: Outcome[VideoRecord, Extracted]) -> None:
+        self._videos += 1
+        if outcome.result is None:
+            print(f"  {outcome.item.key}: {outcome.error}", flush=True)
+            return
+        self._frames += outcome.result.frames
+        if self._videos % 20 == 0:
+            rate = self._frames / (monotonic() - self._began)
+            print(f"  {self._videos} videos, {self._frames} frames, {rate:.0f} frames/s", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("more", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    args = parser.parse_args()
+    for name, records in (
+        ("ffpp", read_faceforensics(args.data / "ffpp")),
+        ("more", read_more(args.data / "more" / "manifest.csv", args.more)),
+    ):
+        print(f"{name}: {len(records)} videos", flush=True)
+        extract(records, args.out / name, preprocessing(), workers=args.workers, tell=Teller())
+
+
+if __name__ == "__main__":
+    main()
