@@ -1,0 +1,161 @@
+"""Metrics with intervals from an identity-clustered bootstrap.
+
+Clips of one video, and videos of one person, are not independent: the bootstrap draws whole identity groups, with
+replacement, so that an interval says how the figure would move with other people.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score, roc_curve
+
+from lrnet.errors import DatasetError
+
+RESAMPLES: Final = 1000
+CONFIDENCE: Final = 0.95
+
+Metric = Callable[["Scores"], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Scored clips or videos.
+
+    Attributes:
+        label: (N,) 0 real, 1 fake.
+        score: (N,) higher is more likely fake.
+        group: (N,) identity group of each.
+    """
+
+    label: NDArray[np.int64]
+    score: NDArray[np.float64]
+    group: NDArray[Any]
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    def take(self, rows: NDArray[np.int64]) -> Scores:
+        return Scores(self.label[rows], self.score[rows], self.group[rows])
+
+    @property
+    def both_classes(self) -> bool:
+        return bool(0 < self.label.sum() < len(self.label))
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A figure with its interval, and over how much it was taken."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}] (n={self.n})"
+
+
+def auc(scores: Scores) -> float:
+    """Area under the ROC curve."""
+    return float(roc_auc_score(scores.label, scores.score))
+
+
+def average_precision(scores: Scores) -> float:
+    return float(average_precision_score(scores.label, scores.score))
+
+
+def equal_error_rate(scores: Scores) -> float:
+    """Error rate where as many real ones are called fake as fake ones real, between the ROC curve's points."""
+    fpr, tpr, _ = roc_curve(scores.label, scores.score)
+    gap = (1 - tpr) - fpr
+    i = int(np.flatnonzero(gap <= 0)[0])
+    if i == 0:
+        return float(fpr[0])
+    share = gap[i - 1] / (gap[i - 1] - gap[i])
+    return float(fpr[i - 1] + share * (fpr[i] - fpr[i - 1]))
+
+
+def recall_at(false_positive_rate: float) -> Metric:
+    """Share of fakes caught by the threshold that calls at most this share of the real ones fake."""
+
+    def metric(scores: Scores) -> float:
+        fpr, tpr, _ = roc_curve(scores.label, scores.score)
+        return float(tpr[fpr <= false_positive_rate].max())
+
+    return metric
+
+
+def brier(scores: Scores) -> float:
+    """Mean squared error of probabilities."""
+    return float(brier_score_loss(scores.label, scores.score))
+
+
+def expected_calibration_error(scores: Scores, bins: int = 10) -> float:
+    """Mean distance between probability and share of fakes, over bins of equal width, weighted by their content."""
+    where = np.minimum((scores.score * bins).astype(int), bins - 1)
+    error = 0.0
+    for b in range(bins):
+        inside = where == b
+        if inside.any():
+            error += inside.mean() * abs(scores.score[inside].mean() - scores.label[inside].mean())
+    return float(error)
+
+
+def clustered_interval(metric: Metric, scores: Scores, *, resamples: int = RESAMPLES, seed: int = 0) -> Estimate:
+    """A metric and its 95 % percentile interval under resampling of identity groups.
+
+    Raises:
+        DatasetError: there is no real or no fake one, so that the metric does not exist.
+    """
+    if not scores.both_classes:
+        raise DatasetError("Real and fake ones are both needed for this figure.", hint="Add the class that is missing.")
+    rows = [np.flatnonzero(scores.group == g) for g in np.unique(scores.group)]
+    generator = np.random.default_rng(seed)
+    drawn: list[float] = []
+    for _ in range(resamples):
+        sample = scores.take(np.concatenate([rows[i] for i in generator.integers(len(rows), size=len(rows))]))
+        if sample.both_classes:
+            drawn.append(metric(sample))
+    value = metric(scores)
+    tail = 100 * (1 - CONFIDENCE) / 2
+    low, high = np.percentile(drawn, [tail, 100 - tail])
+    return Estimate(value, min(float(low), value), max(float(high), value), len(scores))
+
+
+def share_interval(hits: NDArray[np.bool_], group: NDArray[Any], *, seed: int = 0) -> Estimate:
+    """A share (of real videos called fake, say) with its interval under resampling of identity groups.
+
+    If nothing (or everything) was hit, resampling says nothing, and the interval is the exact binomial one over the
+    groups ("rule of three").
+    """
+    rows = [np.flatnonzero(group == g) for g in np.unique(group)]
+    generator = np.random.default_rng(seed)
+    value = float(hits.mean())
+    if value in (0.0, 1.0):
+        reach = 1 - 0.025 ** (1 / len(rows))
+        return Estimate(value, max(0.0, value - reach), min(1.0, value + reach), len(hits))
+    drawn = [
+        hits[np.concatenate([rows[i] for i in generator.integers(len(rows), size=len(rows))])].mean()
+        for _ in range(RESAMPLES)
+    ]
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    return Estimate(value, min(float(low), value), max(float(high), value), len(hits))
+
+
+def summarise(scores: Scores, names: Sequence[str] = ("AUC", "AP", "EER", "TPR@5%FPR")) -> dict[str, Estimate]:
+    """Several metrics by name, with intervals."""
+    known: dict[str, Metric] = {
+        "AUC": auc,
+        "AP": average_precision,
+        "EER": equal_error_rate,
+        "TPR@1%FPR": recall_at(0.01),
+        "TPR@5%FPR": recall_at(0.05),
+        "Brier": brier,
+        "ECE": expected_calibration_error,
+    }
+    return {name: clustered_interval(known[name], scores) for name in names}

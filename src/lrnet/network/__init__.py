@@ -1,0 +1,47 @@
+"""The network: its description and weights on disk, the runtime that scores clips, the models by name.
+
+Nothing here imports PyTorch. Training does, through `lrnet.network.architecture`.
+"""
+
+from lrnet.network.bundle import ModelBundle, Weights
+from lrnet.network.registry import DEFAULT_MODEL, ModelEntry, list_models, load_model
+from lrnet.network.runtime import ClipScores, NetworkRuntime
+from lrnet.network.spec import (
+    NETWORKS,
+    PAPER_NETWORK,
+    RELEASED_NETWORK,
+    AggregationSpec,
+    BundleSpec,
+    CalibrationSpec,
+    MeasuredResult,
+    NetworkSpec,
+    Preprocessing,
+    ScoreCalibration,
+    StreamSpec,
+    Thresholds,
+    TrainingRecord,
+)
+
+__all__ = [
+    "DEFAULT_MODEL",
+    "NETWORKS",
+    "PAPER_NETWORK",
+    "RELEASED_NETWORK",
+    "AggregationSpec",
+    "BundleSpec",
+    "CalibrationSpec",
+    "ClipScores",
+    "MeasuredResult",
+    "ModelBundle",
+    "ModelEntry",
+    "NetworkRuntime",
+    "NetworkSpec",
+    "Preprocessing",
+    "ScoreCalibration",
+    "StreamSpec",
+    "Thresholds",
+    "TrainingRecord",
+    "Weights",
+    "list_models",
+    "load_model",
+]

@@ -1,0 +1,261 @@
+"""A model on disk: a folder with `bundle.json`, `network.onnx`, `weights.safetensors` and `MODEL_CARD.md`.
+
+A bundle may come from a stranger, so all of it is checked before any of it is used: names, sizes, hashes,
+schema, the weights' names, shapes and values. (The graph in `network.onnx` is checked where it is opened.)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError
+from safetensors import numpy as safetensors_numpy
+
+from lrnet.errors import ModelError, OutputError
+from lrnet.network.spec import (
+    SCHEMA_VERSION,
+    AggregationSpec,
+    BundleSpec,
+    CalibrationSpec,
+    MeasuredResult,
+    NetworkSpec,
+    Preprocessing,
+    ScoreCalibration,
+    StreamSpec,
+    Thresholds,
+    TrainingRecord,
+)
+
+__all__ = [
+    "AggregationSpec",
+    "BundleSpec",
+    "CalibrationSpec",
+    "MeasuredResult",
+    "ModelBundle",
+    "NetworkSpec",
+    "Preprocessing",
+    "ScoreCalibration",
+    "StreamSpec",
+    "Thresholds",
+    "TrainingRecord",
+    "Weights",
+    "check_weights",
+    "read_bounded",
+]
+
+SPEC_FILE = "bundle.json"
+NETWORK_FILE = "network.onnx"
+WEIGHTS_FILE = "weights.safetensors"
+CARD_FILE = "MODEL_CARD.md"
+
+MIB = 2**20
+LARGEST_NETWORK = 64 * MIB
+LARGEST_TEXT = 4 * MIB  # bundle.json, the card, and whatever else is listed
+_LARGEST = {NETWORK_FILE: LARGEST_NETWORK, WEIGHTS_FILE: LARGEST_NETWORK}
+
+Weights = Mapping[str, NDArray[np.float32]]
+"""Weights by name, as `NetworkSpec.weight_shapes` lists them."""
+
+_GET_IT_AGAIN = "Get the model again from where it came, or use another one."
+
+
+@dataclass(frozen=True, eq=False)
+class ModelBundle:
+    """A model that was read from disk and verified.
+
+    Attributes:
+        spec: the content of `bundle.json`.
+        path: the folder it was read from.
+        network: the bytes of `network.onnx`, the very ones whose hash was checked.
+        weights: the same weights by name, for training on and for export.
+        card: the text of `MODEL_CARD.md`, empty without one.
+        content_hash: sha256 of `bundle.json`, which holds the hashes of all other files. Reports name it.
+    """
+
+    spec: BundleSpec
+    path: Path
+    network: bytes
+    weights: Weights
+    card: str
+    content_hash: str
+
+    @classmethod
+    def load(cls, path: str | Path) -> ModelBundle:
+        """Read and verify the bundle in a folder.
+
+        Raises:
+            ModelError: the folder is no bundle, a file is missing, too large, not the one whose hash is
+                listed, or its content is not what the description says.
+        """
+        folder = Path(path)
+        if not folder.is_dir():
+            raise ModelError(f"{folder} is not a folder.", hint=f"A model is a folder that holds a {SPEC_FILE}.")
+        description = read_bounded(folder / SPEC_FILE, LARGEST_TEXT)
+        spec = _parse_spec(description, folder / SPEC_FILE)
+        contents = {name: _read_listed(folder / name, sha256) for name, sha256 in spec.files.items()}
+        for name in (NETWORK_FILE, WEIGHTS_FILE):
+            if name not in contents:
+                raise ModelError(f"{folder / SPEC_FILE} does not list {name}.", hint=_GET_IT_AGAIN)
+        return cls(
+            spec=spec,
+            path=folder,
+            network=contents[NETWORK_FILE],
+            weights=_parse_weights(contents[WEIGHTS_FILE], spec.network, folder / WEIGHTS_FILE),
+            card=contents.get(CARD_FILE, b"").decode("utf-8", errors="replace"),
+            content_hash=hashlib.sha256(description).hexdigest(),
+        )
+
+    @classmethod
+    def save(
+        cls,
+        spec: BundleSpec,
+        network: bytes,
+        weights: Weights,
+        card: str,
+        directory: str | Path,
+        *,
+        replace: bool = False,
+    ) -> ModelBundle:
+        """Write a bundle, all of it or nothing, and return it as `load` reads it.
+
+        It is written and verified in a folder beside `directory` and then renamed. `spec.files` is filled in.
+        The same arguments give the same bytes.
+
+        Args:
+            spec: the description.
+            network: the ONNX model, of `lrnet.network.export.to_onnx`.
+            weights: the same weights by name.
+            card: text of the model card; empty for none.
+            directory: the bundle's folder.
+            replace: whether a bundle that is there already gives way. Any other folder never does.
+
+        Raises:
+            ModelError: network or weights do not fit the description.
+            OutputError: the folder exists, or cannot be written.
+        """
+        target = Path(directory)
+        _refuse_to_overwrite(target, replace=replace)
+        contents = {
+            NETWORK_FILE: network,
+            WEIGHTS_FILE: safetensors_numpy.save(
+                {name: np.ascontiguousarray(array) for name, array in weights.items()}
+            ),
+        }
+        if card:
+            contents[CARD_FILE] = card.encode()
+        hashes = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+        described = spec.model_copy(update={"files": hashes}).model_dump_json(indent=2).encode() + b"\n"
+        beside = target.absolute().with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}")
+        try:
+            beside.mkdir(parents=True)
+            for name, content in {**contents, SPEC_FILE: described}.items():
+                (beside / name).write_bytes(content)
+            cls.load(beside)
+            if target.exists():
+                shutil.rmtree(target)
+            beside.rename(target)
+        except OSError as error:
+            raise OutputError(
+                f"The model cannot be written to {target}: {error.strerror}.", hint="Choose another folder."
+            ) from error
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+        return cls.load(target)
+
+
+class _SchemaVersion(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+    schema_version: int
+
+
+def _parse_spec(description: bytes, file: Path) -> BundleSpec:
+    try:
+        version = _SchemaVersion.model_validate_json(description, strict=True).schema_version
+        if version > SCHEMA_VERSION:
+            raise ModelError(
+                f"{file} has schema version {version}; this lrnet reads {SCHEMA_VERSION}.",
+                hint="Update lrnet.",
+            )
+        return BundleSpec.model_validate_json(description, strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise ModelError(
+            f"{file} does not describe a model: {where}: {first['msg']} ({error.error_count()} faults).",
+            hint=_GET_IT_AGAIN,
+        ) from error
+
+
+def read_bounded(file: Path, largest: int) -> bytes:
+    """The bytes of a plain file of at most `largest` bytes; ModelError for any other."""
+    try:
+        if not file.is_file():  # a pipe or a device would block or never end
+            raise ModelError(f"{file} is missing or not a plain file.", hint=_GET_IT_AGAIN)
+        with file.open("rb") as stream:
+            content = stream.read(largest + 1)
+    except OSError as error:
+        raise ModelError(f"{file} cannot be read: {error.strerror}.", hint="Check its permissions.") from error
+    if len(content) > largest:
+        raise ModelError(f"{file} is larger than {largest // MIB} MiB.", hint=_GET_IT_AGAIN)
+    return content
+
+
+def _read_listed(file: Path, sha256: str) -> bytes:
+    content = read_bounded(file, _LARGEST.get(file.name, LARGEST_TEXT))
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256:
+        raise ModelError(
+            f"{file} was changed or damaged: its sha256 is {found}, {SPEC_FILE} lists {sha256}.",
+            hint=_GET_IT_AGAIN,
+        )
+    return content
+
+
+def _parse_weights(content: bytes, network: NetworkSpec, file: Path) -> Weights:
+    try:
+        weights = safetensors_numpy.load(content)
+    except (SafetensorError, KeyError, ValueError, TypeError, AttributeError) as error:
+        raise ModelError(f"{file} is not a safetensors file of numbers: {error}.", hint=_GET_IT_AGAIN) from error
+    check_weights(weights, network, str(file))
+    return weights
+
+
+def check_weights(weights: Mapping[str, NDArray[np.generic]], network: NetworkSpec, source: str) -> None:
+    """Raise ModelError unless these are exactly the network's weights: names, shapes, float32, finite.
+
+    Args:
+        weights: arrays by name.
+        network: what they are checked against.
+        source: what to call them in the message.
+    """
+    expected = network.weight_shapes()
+    if weights.keys() != expected.keys():
+        odd = sorted(weights.keys() ^ expected.keys())
+        raise ModelError(f"{source}: missing or unexpected weights: {', '.join(odd[:5])}.", hint=_GET_IT_AGAIN)
+    for name, shape in expected.items():
+        array = weights[name]
+        if array.dtype != np.float32 or array.shape != shape:
+            raise ModelError(
+                f"{source}: {name} is {array.dtype} {array.shape}, expected float32 {shape}.",
+                hint=_GET_IT_AGAIN,
+            )
+        if not np.isfinite(array).all():
+            raise ModelError(f"{source}: {name} holds numbers that are not finite.", hint=_GET_IT_AGAIN)
+
+
+def _refuse_to_overwrite(target: Path, *, replace: bool) -> None:
+    if not target.exists():
+        return
+    if not replace:
+        raise OutputError(f"{target} exists already.", hint="Choose another folder, or allow it to be replaced.")
+    if not (target / SPEC_FILE).is_file():
+        raise OutputError(f"{target} is not a model and is not replaced.", hint="Choose another folder.")

@@ -1,0 +1,125 @@
+"""The weights that the authors of LRNet released (g1.pth and g2.pth) as a `ModelBundle`."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrnet.errors import MissingDependencyError, ModelError
+from lrnet.network.bundle import LARGEST_NETWORK, ModelBundle, check_weights, read_bounded
+from lrnet.network.export import to_onnx
+from lrnet.network.spec import RELEASED_NETWORK, AggregationSpec, BundleSpec, Preprocessing
+
+_OUR_NAMES = {
+    "hidden_state": "initial_state",
+    "dense.1.fn.net.0.weight": "head.hidden.weight",
+    "dense.1.fn.net.0.bias": "head.hidden.bias",
+    "dense.1.fn.net.3.weight": "head.back.weight",
+    "dense.1.fn.net.3.bias": "head.back.bias",
+    "dense.3.weight": "head.output.weight",
+    "dense.3.bias": "head.output.bias",
+}
+_HINT = "Pass the files g1.pth and g2.pth of the reference implementation's release."
+
+
+def import_released(
+    g1_path: str | Path,
+    g2_path: str | Path,
+    name: str,
+    *,
+    directory: str | Path,
+    clip_length: int = 30,
+    preprocessing: Preprocessing | None = None,
+    description: str | None = None,
+    created: date | None = None,
+    card: str = "",
+    replace: bool = False,
+) -> ModelBundle:
+    """Turn a released pair of weights into a bundle.
+
+    g1 reads the T positions of a clip and g2 the T - 1 differences between them; the score is the mean of the
+    two fake probabilities. The landmarks were OpenFace's, rounded to whole pixels of a 400-pixel crop (every
+    coordinate in the released landmark files is a multiple of 2 / 400).
+
+    Args:
+        g1_path, g2_path: the two files.
+        name: of the new model.
+        directory: the bundle's folder.
+        clip_length: frames a clip; unused with `preprocessing`.
+        preprocessing: how landmarks are to be made for it; None for the released landmarks' own way.
+        description: None for one that says where the weights are from.
+        created: None for today.
+        card: text of the model card.
+        replace: whether a bundle in `directory` gives way.
+
+    Raises:
+        ModelError: a file cannot be read, or does not hold the released network's weights and nothing else.
+        MissingDependencyError: PyTorch or onnx is not installed.
+        OutputError: the bundle cannot be written.
+    """
+    weights = {
+        **_read_stream(Path(g1_path), "positions"),
+        **_read_stream(Path(g2_path), "differences"),
+    }
+    check_weights(weights, RELEASED_NETWORK, f"{g1_path} and {g2_path}")
+    spec = BundleSpec(
+        name=name,
+        version="1",
+        description=description or "Weights released with the reference implementation of LRNet (Sun et al.).",
+        licence="MIT",
+        created=created or date.today(),
+        network=RELEASED_NETWORK,
+        preprocessing=preprocessing or _released_preprocessing(clip_length),
+        aggregation=AggregationSpec(method="mean_probability"),
+    )
+    return ModelBundle.save(spec, to_onnx(RELEASED_NETWORK, weights), weights, card, directory, replace=replace)
+
+
+def _released_preprocessing(clip_length: int) -> Preprocessing:
+    return Preprocessing(
+        landmarker="openface",
+        landmarker_version="any",
+        round_to_pixels=True,
+        clip_length=clip_length,
+        clip_stride=clip_length,
+        min_clip_length=max(2, clip_length // 2),
+    )
+
+
+def _read_stream(file: Path, stream: str) -> dict[str, NDArray[np.float32]]:
+    weights = {}
+    for name, array in _read_arrays(file).items():
+        if name == "hidden_state" and array.ndim == 3 and array.shape[1] == 1:
+            array = array[:, 0, :]
+        weights[f"streams.{stream}.{_OUR_NAMES.get(name, name)}"] = array
+    return weights
+
+
+def _read_arrays(file: Path) -> Mapping[str, NDArray[np.float32]]:
+    """The tensors of a .pth file; nothing in it is executed (`weights_only`)."""
+    try:
+        import torch
+    except ImportError as error:
+        raise MissingDependencyError(
+            "Reading .pth files needs PyTorch.", hint="Install it with: pip install 'lrnet[train]'"
+        ) from error
+    content = read_bounded(file, LARGEST_NETWORK)
+    try:
+        loaded = torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
+    except Exception as error:  # a damaged file raises any of a dozen types
+        raise ModelError(f"{file} is not a file of PyTorch weights.", hint=_HINT) from error
+    if not isinstance(loaded, Mapping):
+        raise ModelError(f"{file} holds a {type(loaded).__name__}, not weights by name.", hint=_HINT)
+    for name, tensor in loaded.items():
+        if not isinstance(name, str) or not isinstance(tensor, torch.Tensor):
+            raise ModelError(f"{file} holds more than weights: {str(name)[:50]!r}.", hint=_HINT)
+        if tensor.layout != torch.strided or tensor.dtype != torch.float32 or tensor.device.type != "cpu":
+            raise ModelError(f"{file}: {name[:50]} is not a plain float32 tensor.", hint=_HINT)
+        if tensor.numel() > LARGEST_NETWORK:
+            raise ModelError(f"{file}: {name[:50]} has shape {tuple(tensor.shape)}.", hint=_HINT)
+    return {name: tensor.detach().numpy().copy() for name, tensor in loaded.items()}

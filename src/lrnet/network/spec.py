@@ -1,0 +1,402 @@
+"""What `bundle.json` says: the schema of a model, its preprocessing and the measurements that back it.
+
+Every class is frozen, refuses unknown fields and holds finite numbers only. Detection reads its settings from
+here and from nowhere else.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import date
+from typing import Annotated, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+SCHEMA_VERSION = 1
+LANDMARKS = 68
+POINT_INPUTS = 2 * LANDMARKS  # x and y in turn
+CLASSES = 2  # class 0 is real, class 1 is fake
+FAKE = 1
+
+PlainName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+StreamName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Schema(BaseModel):
+    """The habits that all parts of a bundle's description share."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class StreamSpec(Schema):
+    """One stream: a bidirectional GRU over one embedding of the landmarks, and its head.
+
+    The network reads `(input - shift) / scale`. Differences between frames are of the order of 0.005, and a
+    GRU that is fed them as they are stays at chance.
+
+    Attributes:
+        name: the embedding, as `lrnet.features` calls it: "positions" (the paper's A), "differences" (B), ...
+        width: inputs a frame.
+        units: hidden units in each direction.
+        learned_initial_state: whether the GRU starts from learned states; otherwise from zeros.
+        head: what turns the 2 x units outputs h into two logits. "linear": one layer. "mlp": linear, ReLU,
+            linear. "residual": one linear layer on h + linear(ReLU(linear(h))).
+        head_hidden: units in the hidden layer of an "mlp" or "residual" head; unused by "linear".
+        scale: what the input is divided by: one number, or one for each of the `width` inputs.
+        shift: what is subtracted before, in the same form; None for nothing.
+    """
+
+    name: StreamName
+    width: int = Field(ge=1, le=4096)
+    units: int = Field(ge=1, le=1024)
+    learned_initial_state: bool = False
+    head: Literal["linear", "mlp", "residual"] = "linear"
+    head_hidden: int = Field(default=64, ge=1, le=4096)
+    scale: Positive | tuple[Positive, ...] = 1.0
+    shift: float | tuple[float, ...] | None = None
+
+    @model_validator(mode="after")
+    def _one_number_an_input(self) -> Self:
+        for label, value in (("scale", self.scale), ("shift", self.shift)):
+            if isinstance(value, tuple) and len(value) != self.width:
+                raise ValueError(f"{label} has {len(value)} numbers for {self.width} inputs")
+        return self
+
+    def weight_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Name and shape of every weight; the gates of the GRU stand in PyTorch's order r, z, n."""
+        outputs, gates = 2 * self.units, 3 * self.units
+        shapes: dict[str, tuple[int, ...]] = {}
+        if self.learned_initial_state:
+            shapes["initial_state"] = (2, self.units)
+        for direction in ("", "_reverse"):
+            shapes[f"gru.weight_ih_l0{direction}"] = (gates, self.width)
+            shapes[f"gru.weight_hh_l0{direction}"] = (gates, self.units)
+            shapes[f"gru.bias_ih_l0{direction}"] = (gates,)
+            shapes[f"gru.bias_hh_l0{direction}"] = (gates,)
+        last = outputs
+        if self.head != "linear":
+            shapes["head.hidden.weight"] = (self.head_hidden, outputs)
+            shapes["head.hidden.bias"] = (self.head_hidden,)
+        if self.head == "residual":
+            shapes["head.back.weight"] = (outputs, self.head_hidden)
+            shapes["head.back.bias"] = (outputs,)
+        if self.head == "mlp":
+            last = self.head_hidden
+        shapes["head.output.weight"] = (CLASSES, last)
+        shapes["head.output.bias"] = (CLASSES,)
+        return {f"streams.{self.name}.{key}": shape for key, shape in shapes.items()}
+
+
+class NetworkSpec(Schema):
+    """The whole network: its streams and how their votes are joined.
+
+    Attributes:
+        streams: one or more streams, each with a name of its own.
+        fusion: "mean_probability" averages the streams' fake probabilities (the paper's way); "mean_logit"
+            averages the differences between the fake and the real logit and takes the sigmoid.
+        fusion_weights: one weight a stream, in the order of `streams`; None for equal ones. Their sum does
+            not matter.
+        parameters: how many numbers are learned. `NetworkSpec.of` counts them.
+    """
+
+    streams: tuple[StreamSpec, ...] = Field(min_length=1, max_length=16)
+    fusion: Literal["mean_probability", "mean_logit"] = "mean_probability"
+    fusion_weights: tuple[Annotated[float, Field(ge=0)], ...] | None = None
+    parameters: Count
+
+    @classmethod
+    def of(
+        cls,
+        *streams: StreamSpec,
+        fusion: Literal["mean_probability", "mean_logit"] = "mean_probability",
+        fusion_weights: tuple[float, ...] | None = None,
+    ) -> Self:
+        """The network with these streams, its parameters counted."""
+        return cls(
+            streams=streams,
+            fusion=fusion,
+            fusion_weights=fusion_weights,
+            parameters=_count(streams),
+        )
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Self:
+        names = self.stream_names
+        if len(set(names)) != len(names):
+            raise ValueError(f"two streams have the same name: {', '.join(names)}")
+        if self.fusion_weights is not None:
+            if len(self.fusion_weights) != len(names):
+                raise ValueError(f"{len(self.fusion_weights)} fusion weights for {len(names)} streams")
+            if not sum(self.fusion_weights) > 0:
+                raise ValueError("the fusion weights are all zero")
+        if self.parameters != _count(self.streams):
+            raise ValueError(f"parameters is {self.parameters}, the streams have {_count(self.streams)}")
+        return self
+
+    @property
+    def stream_names(self) -> tuple[str, ...]:
+        """The streams' names, in order."""
+        return tuple(stream.name for stream in self.streams)
+
+    def weight_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Name and shape of every weight."""
+        return {name: shape for stream in self.streams for name, shape in stream.weight_shapes().items()}
+
+    def votes(self) -> tuple[float, ...]:
+        """What each stream's vote counts; the sum is 1."""
+        weights = self.fusion_weights or (1.0,) * len(self.streams)
+        return tuple(weight / sum(weights) for weight in weights)
+
+
+def _count(streams: tuple[StreamSpec, ...]) -> int:
+    return sum(math.prod(shape) for stream in streams for shape in stream.weight_shapes().values())
+
+
+class CalibrationSpec(Schema):
+    """How landmarks are denoised (Sun et al., Algorithms 1 and 2, Eq. 4-7).
+
+    Attributes:
+        enabled: whether they are denoised at all.
+        flow: which pyramidal Lucas-Kanade tracker: OpenCV's, or the paper's Algorithm 1.
+        window: side of the patch that is tracked, pixels of the normalised crop.
+        levels: pyramid levels.
+        iterations: most Newton steps a level.
+        epsilon: a step shorter than this ends the iteration, pixels.
+        max_forward_backward_error: a point that comes back farther off than this is taken as detected, pixels
+            of the normalised crop.
+        process_variance: the Kalman filter's process noise, pixels squared.
+    """
+
+    enabled: bool = True
+    flow: Literal["opencv", "algorithm1"] = "opencv"
+    window: int = Field(default=15, ge=3, le=101)
+    levels: int = Field(default=3, ge=1, le=8)
+    iterations: int = Field(default=10, ge=1, le=100)
+    epsilon: Positive = 0.03
+    max_forward_backward_error: Positive = 2.0
+    process_variance: Positive = 0.3
+
+
+class Preprocessing(Schema):
+    """Everything between the video and the network, as it was when the network was trained.
+
+    Attributes:
+        landmarker: name of the landmark backend.
+        landmarker_version: its version.
+        crop_scale: side of the stabilised crop in face sizes.
+        crop_size: side of the normalised crop, pixels.
+        round_to_pixels: whether the training landmarks were rounded to whole pixels of the crop.
+        calibration: how the landmarks are denoised.
+        frame_rate: frames a second that a sequence is resampled to.
+        clip_length: frames a clip.
+        clip_stride: frames between the starts of two clips.
+        min_clip_length: the shortest clip that is scored at all, frames.
+        max_sequence_seconds: a longer sequence is cut.
+    """
+
+    landmarker: str = "mesh"
+    landmarker_version: str
+    crop_scale: Positive = 1.2
+    crop_size: int = Field(default=400, ge=16, le=4096)
+    round_to_pixels: bool = False
+    calibration: CalibrationSpec = CalibrationSpec()
+    frame_rate: float = Field(default=25.0, gt=0, le=1000)
+    clip_length: int = Field(ge=2, le=10_000)
+    clip_stride: int = Field(ge=1)
+    min_clip_length: int = Field(ge=2)
+    max_sequence_seconds: Positive = 60.0
+
+    @model_validator(mode="after")
+    def _clips_cover_the_sequence(self) -> Self:
+        if self.clip_stride > self.clip_length:
+            raise ValueError(f"clip_stride {self.clip_stride} leaves frames between clips of {self.clip_length}")
+        if self.min_clip_length > self.clip_length:
+            raise ValueError(f"min_clip_length {self.min_clip_length} exceeds clip_length {self.clip_length}")
+        return self
+
+
+class AggregationSpec(Schema):
+    """How the scores of a face's clips become one."""
+
+    method: Literal["mean_probability", "mean_logit", "median_logit"] = "mean_logit"
+
+
+class ScoreCalibration(Schema):
+    """From a raw score to a calibrated probability of fake.
+
+    Attributes:
+        method: "platt": sigmoid(a x logit(raw) + b), with a > 0. "isotonic": straight lines between the
+            knots (x, y).
+        a, b: of "platt".
+        x, y: the knots of "isotonic", at least two: raw scores, rising, and probabilities, never falling.
+        fitted_on: which videos it was fitted on.
+        n: how many.
+    """
+
+    method: Literal["platt", "isotonic"]
+    a: Positive | None = None
+    b: float | None = None
+    x: tuple[Share, ...] | None = None
+    y: tuple[Share, ...] | None = None
+    fitted_on: str
+    n: Count
+
+    @model_validator(mode="after")
+    def _has_its_method_s_numbers(self) -> Self:
+        if self.method == "platt":
+            if self.a is None or self.b is None or self.x is not None or self.y is not None:
+                raise ValueError("platt takes a and b, and no knots")
+            return self
+        if self.x is None or self.y is None or self.a is not None or self.b is not None:
+            raise ValueError("isotonic takes the knots x and y, and neither a nor b")
+        if len(self.x) != len(self.y) or len(self.x) < 2:
+            raise ValueError(f"isotonic needs as many x as y, at least two; got {len(self.x)} and {len(self.y)}")
+        if (np.diff(self.x) <= 0).any() or (np.diff(self.y) < 0).any():
+            raise ValueError("isotonic knots must rise in x and not fall in y")
+        return self
+
+    def apply(self, raw: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Calibrated probabilities of fake for raw scores in [0, 1], of any shape; NaN stays NaN.
+
+        A raw score within 1e-6 of 0 or 1 counts as that far from it: float32 tells little more apart.
+        """
+        scores = np.asarray(raw, dtype=np.float64)
+        if self.x is not None and self.y is not None:
+            return np.interp(scores, self.x, self.y)
+        assert self.a is not None  # the validator saw to it
+        assert self.b is not None
+        inside = np.clip(scores, 1e-6, 1 - 1e-6)
+        logit = np.log(inside) - np.log1p(-inside)
+        return np.asarray(0.5 * (1 + np.tanh(0.5 * (self.a * logit + self.b))), dtype=np.float64)
+
+
+class Thresholds(Schema):
+    """Where a calibrated probability becomes a verdict, and what that was measured to cost.
+
+    Attributes:
+        likely_fake: at or above, the verdict is "likely_fake".
+        no_evidence: below, it is "no_evidence_of_manipulation"; between the two, "inconclusive".
+        false_positive_rate: share of real videos at or above `likely_fake`.
+        miss_rate: share of fake videos below `no_evidence`.
+        measured_on: which videos the two rates were measured on.
+    """
+
+    likely_fake: Share
+    no_evidence: Share
+    false_positive_rate: Share
+    miss_rate: Share
+    measured_on: str
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.no_evidence > self.likely_fake:
+            raise ValueError(f"no_evidence {self.no_evidence} exceeds likely_fake {self.likely_fake}")
+        return self
+
+
+class MeasuredResult(Schema):
+    """One measured number with its interval: `low` <= `value` <= `high`, over `n` clips or videos."""
+
+    dataset: str
+    unit: Literal["clip", "video"]
+    metric: str
+    value: float
+    low: float
+    high: float
+    n: Count
+    note: str = ""
+
+    @model_validator(mode="after")
+    def _inside_its_interval(self) -> Self:
+        if not self.low <= self.value <= self.high:
+            raise ValueError(f"{self.value} is outside its interval [{self.low}, {self.high}]")
+        return self
+
+
+class TrainingRecord(Schema):
+    """How the weights came about.
+
+    Attributes:
+        data: the training data in words.
+        groups: the identity groups that were trained on.
+        seed, epochs: of the run.
+        seconds: wall time.
+        command: what to type to train it again.
+        versions: the versions of the packages that matter.
+    """
+
+    data: str
+    groups: tuple[str, ...] = ()
+    seed: int
+    epochs: Count
+    seconds: Annotated[float, Field(ge=0)]
+    command: str
+    versions: dict[str, str] = {}
+
+
+class BundleSpec(Schema):
+    """The content of `bundle.json`.
+
+    Attributes:
+        name: letters, digits, ".", "_" and "-", 64 at most.
+        version: of the model.
+        licence: of the weights.
+        created: the day the bundle was made, ISO 8601.
+        results: what the model was measured to do.
+        files: sha256 of every file beside `bundle.json` by its name. `ModelBundle.save` fills it in.
+    """
+
+    schema_version: Literal[1] = 1
+    name: PlainName
+    version: str
+    description: str
+    licence: str
+    created: date
+    network: NetworkSpec
+    preprocessing: Preprocessing
+    aggregation: AggregationSpec = AggregationSpec()
+    score_calibration: ScoreCalibration | None = None
+    thresholds: Thresholds | None = None
+    results: tuple[MeasuredResult, ...] = ()
+    training: TrainingRecord | None = None
+    files: dict[PlainName, Sha256] = Field(default={}, max_length=16)
+
+
+def _paper_stream(name: str) -> StreamSpec:
+    return StreamSpec(name=name, width=POINT_INPUTS, units=64, head="mlp", head_hidden=96)
+
+
+def _released_stream(name: str) -> StreamSpec:
+    return StreamSpec(
+        name=name,
+        width=POINT_INPUTS,
+        units=32,
+        learned_initial_state=True,
+        head="residual",
+        head_hidden=64,
+    )
+
+
+PAPER_NETWORK = NetworkSpec.of(_paper_stream("positions"), _paper_stream("differences"))
+"""The paper's network: two bidirectional GRUs of 64 units and a two-layer head each, 180,292 parameters.
+
+Sun et al. report 0.18 M. A GRU has 2 x (3 x 64 x (136 + 64) + 2 x 3 x 64) = 77,568; a head with w hidden
+units has 131 w + 2. The width of its hidden layer is not known to us: 96 was chosen because it meets the
+reported total; 64 would give 171,908 and 128 would give 188,676. Inputs are not scaled.
+"""
+
+RELEASED_NETWORK = NetworkSpec.of(_released_stream("positions"), _released_stream("differences"))
+"""The network of the released weights: 32 units, learned initial states, residual heads.
+
+2 x 41,154 = 82,308 parameters: a stream has a GRU of 2 x (3 x 32 x (136 + 32) + 2 x 3 x 32) = 32,640, initial
+states of 64, a residual block of 2 x (64 x 64 + 64) = 8,320 and an output layer of 130.
+"""
+
+NETWORKS = {"paper": PAPER_NETWORK, "released": RELEASED_NETWORK}
+"""The named configurations, for the `network` option of training."""

@@ -1,0 +1,1 @@
+"""Fit networks to landmark stores. Needs the extra `train`."""

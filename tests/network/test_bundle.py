@@ -1,0 +1,169 @@
+"""Bundles on disk: what goes in comes out, and what was tampered with is refused."""
+
+import contextlib
+import hashlib
+import json
+import os
+
+import numpy as np
+import pytest
+from network_kit import TWO_STREAMS, bundle_spec, make_bundle, random_weights
+from safetensors import numpy as safetensors_numpy
+
+from lrnet.errors import ModelError, OutputError
+from lrnet.network import ModelBundle
+from lrnet.network.bundle import CARD_FILE, LARGEST_NETWORK, LARGEST_TEXT, NETWORK_FILE, SPEC_FILE, WEIGHTS_FILE
+
+
+def test_what_goes_in_comes_out(bundle):
+    again = ModelBundle.load(bundle.path)
+    assert again.spec == bundle.spec
+    assert again.card == "# Card\n"
+    assert again.network == (bundle.path / NETWORK_FILE).read_bytes()
+    for name, array in random_weights(TWO_STREAMS).items():
+        np.testing.assert_array_equal(again.weights[name], array)
+    assert sorted(path.name for path in bundle.path.iterdir()) == sorted(
+        [CARD_FILE, NETWORK_FILE, SPEC_FILE, WEIGHTS_FILE]
+    )
+
+
+def test_files_are_listed_with_their_sha256(bundle):
+    for name, sha256 in bundle.spec.files.items():
+        assert hashlib.sha256((bundle.path / name).read_bytes()).hexdigest() == sha256
+    assert bundle.content_hash == hashlib.sha256((bundle.path / SPEC_FILE).read_bytes()).hexdigest()
+
+
+def test_same_model_same_hash_other_weights_other_hash(bundle, tmp_path):
+    same = make_bundle(tmp_path / "same")
+    other = make_bundle(tmp_path / "other", weights=random_weights(TWO_STREAMS, seed=1))
+    assert same.content_hash == bundle.content_hash
+    assert other.content_hash != bundle.content_hash
+
+
+def test_save_leaves_nothing_beside_and_does_not_overwrite(bundle, tmp_path):
+    with pytest.raises(OutputError, match="exists already"):
+        make_bundle(bundle.path)
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny"]
+
+
+def test_save_replaces_a_bundle_when_asked_but_nothing_else(bundle, tmp_path):
+    arguments = bundle_spec(version="2"), bundle.network, bundle.weights, ""
+    assert ModelBundle.save(*arguments, bundle.path, replace=True).spec.version == "2"
+    assert not (bundle.path / CARD_FILE).exists()
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    with pytest.raises(OutputError, match="not a model"):
+        ModelBundle.save(*arguments, precious, replace=True)
+
+
+def test_save_of_weights_that_do_not_fit_writes_nothing(bundle, tmp_path):
+    weights = {**bundle.weights, "more": np.zeros(1, np.float32)}
+    with pytest.raises(ModelError, match="more"):
+        ModelBundle.save(bundle_spec(), bundle.network, weights, "", tmp_path / "new")
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny"]
+
+
+def test_save_where_nothing_can_be_written(bundle, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="cannot be written"):
+        ModelBundle.save(bundle_spec(), bundle.network, bundle.weights, "", tmp_path / "file" / "new")
+
+
+def _edit(bundle, change):
+    """Change `bundle.json` as parsed JSON."""
+    file = bundle.path / SPEC_FILE
+    described = json.loads(file.read_text())
+    change(described)
+    file.write_text(json.dumps(described))
+
+
+def _swap(bundle, name, content):
+    """Put another file in, with the hash to match."""
+    (bundle.path / name).write_bytes(content)
+    _edit(bundle, lambda d: d["files"].update({name: hashlib.sha256(content).hexdigest()}))
+
+
+def _weights(bundle, **changes):
+    return safetensors_numpy.save({**{n: np.array(a) for n, a in bundle.weights.items()}, **changes})
+
+
+def _oversized(bundle, name, size):
+    with (bundle.path / name).open("r+b") as file:
+        file.truncate(size)
+
+
+BIAS = "streams.positions.head.output.bias"
+
+TAMPERINGS = {
+    "network changed": (lambda b: (b.path / NETWORK_FILE).write_bytes(b"x"), "changed or damaged"),
+    "card changed": (lambda b: (b.path / CARD_FILE).write_text("trust me"), "changed or damaged"),
+    "network missing": (lambda b: (b.path / NETWORK_FILE).unlink(), "missing or not a plain file"),
+    "description missing": (lambda b: (b.path / SPEC_FILE).unlink(), "missing or not a plain file"),
+    "network not listed": (lambda b: _edit(b, lambda d: d["files"].pop(NETWORK_FILE)), "does not list"),
+    "parent folder": (lambda b: _edit(b, lambda d: d["files"].update({"../x": "0" * 64})), "does not describe"),
+    "subfolder": (lambda b: _edit(b, lambda d: d["files"].update({"a/b": "0" * 64})), "does not describe"),
+    "windows subfolder": (lambda b: _edit(b, lambda d: d["files"].update({"a\\b": "0" * 64})), "does not descr"),
+    "absolute": (lambda b: _edit(b, lambda d: d["files"].update({"/etc/passwd": "0" * 64})), "does not describe"),
+    "two dots": (lambda b: _edit(b, lambda d: d["files"].update({"..": "0" * 64})), "does not describe"),
+    "new line": (lambda b: _edit(b, lambda d: d["files"].update({"a\n": "0" * 64})), "does not describe"),
+    "no hash": (lambda b: _edit(b, lambda d: d["files"].update({NETWORK_FILE: ""})), "does not describe"),
+    "NaN weight": (lambda b: _swap(b, WEIGHTS_FILE, _weights(b, **{BIAS: np.float32([np.nan, 0])})), "not finite"),
+    "infinite weight": (
+        lambda b: _swap(b, WEIGHTS_FILE, _weights(b, **{BIAS: np.float32([np.inf, 0])})),
+        "not finite",
+    ),
+    "other shape": (lambda b: _swap(b, WEIGHTS_FILE, _weights(b, **{BIAS: np.zeros(3, np.float32)})), "expected"),
+    "other type": (lambda b: _swap(b, WEIGHTS_FILE, _weights(b, **{BIAS: np.zeros(2)})), "expected float32"),
+    "one weight more": (lambda b: _swap(b, WEIGHTS_FILE, _weights(b, more=np.zeros(1))), "unexpected"),
+    "no safetensors": (lambda b: _swap(b, WEIGHTS_FILE, b"\xff" * 100), "not a safetensors file"),
+    "empty safetensors": (lambda b: _swap(b, WEIGHTS_FILE, b""), "not a safetensors file"),
+    "network too large": (lambda b: _oversized(b, NETWORK_FILE, LARGEST_NETWORK + 1), "larger than 64 MiB"),
+    "weights too large": (lambda b: _oversized(b, WEIGHTS_FILE, LARGEST_NETWORK + 1), "larger than 64 MiB"),
+    "description too large": (lambda b: _oversized(b, SPEC_FILE, LARGEST_TEXT + 1), "larger than 4 MiB"),
+    "card too large": (lambda b: _oversized(b, CARD_FILE, LARGEST_TEXT + 1), "larger than 4 MiB"),
+    "endless": (
+        lambda b: ((b.path / CARD_FILE).unlink(), (b.path / CARD_FILE).symlink_to("/dev/zero")),
+        "not a plain file",
+    ),
+    "pipe": (lambda b: ((b.path / CARD_FILE).unlink(), os.mkfifo(b.path / CARD_FILE)), "not a plain file"),
+    "no JSON": (lambda b: (b.path / SPEC_FILE).write_text("{"), "does not describe"),
+    "empty JSON": (lambda b: (b.path / SPEC_FILE).write_text(""), "does not describe"),
+    "a list": (lambda b: (b.path / SPEC_FILE).write_text("[]"), "does not describe"),
+    "deep JSON": (lambda b: (b.path / SPEC_FILE).write_text("[" * 10**6), "does not describe"),
+    "no text": (lambda b: (b.path / SPEC_FILE).write_bytes(b"\xff\xfe"), "does not describe"),
+    "unknown field": (lambda b: _edit(b, lambda d: d.update(hook="rm")), "hook"),
+    "field missing": (lambda b: _edit(b, lambda d: d.pop("licence")), "licence"),
+    "later schema": (lambda b: _edit(b, lambda d: d.update(schema_version=2)), "Update lrnet"),
+    "schema as text": (lambda b: _edit(b, lambda d: d.update(schema_version="1")), "schema_version"),
+    "number as text": (
+        lambda b: _edit(b, lambda d: d["preprocessing"].update(crop_scale="1.2")),
+        "preprocessing.crop_scale",
+    ),
+    "NaN in JSON": (lambda b: _edit(b, lambda d: d["preprocessing"].update(crop_scale=float("nan"))), "crop_scale"),
+    "other network": (lambda b: _edit(b, lambda d: d["network"].update(parameters=1)), "parameters is 1"),
+}
+
+
+@pytest.mark.parametrize(("tamper", "message"), TAMPERINGS.values(), ids=TAMPERINGS.keys())
+def test_tampered_bundles_are_refused(bundle, tamper, message):
+    tamper(bundle)
+    with pytest.raises(ModelError, match=message):
+        ModelBundle.load(bundle.path)
+
+
+@pytest.mark.parametrize("name", ["nowhere", "file"])
+def test_what_is_no_folder_is_refused(tmp_path, name):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ModelError, match="not a folder"):
+        ModelBundle.load(tmp_path / name)
+
+
+def test_damaged_weights_never_crash(bundle):
+    random = np.random.default_rng(0)
+    content = (bundle.path / WEIGHTS_FILE).read_bytes()
+    for _ in range(200):
+        damaged = bytearray(content)
+        damaged[random.integers(min(len(damaged), 1500))] = random.integers(256)
+        _swap(bundle, WEIGHTS_FILE, bytes(damaged))
+        with contextlib.suppress(ModelError):
+            ModelBundle.load(bundle.path)

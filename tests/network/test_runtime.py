@@ -1,0 +1,202 @@
+"""What the runtime takes and refuses."""
+
+import contextlib
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from network_kit import TWO_STREAMS, make_bundle, random_streams, random_weights
+
+from lrnet.errors import ModelError, SequenceError
+from lrnet.network import NetworkRuntime, NetworkSpec, StreamSpec
+
+
+def test_a_clip_s_score_does_not_depend_on_its_neighbours(bundle):
+    runtime = NetworkRuntime(bundle)
+    streams = random_streams(TWO_STREAMS, 37, 30)
+    together = runtime.score(streams).probability
+    alone = [runtime.score({n: a[i : i + 1] for n, a in streams.items()}).probability[0] for i in range(37)]
+    backwards = runtime.score({n: a[::-1] for n, a in streams.items()}).probability
+    np.testing.assert_array_equal(together, alone)
+    np.testing.assert_array_equal(together, backwards[::-1])
+
+
+def test_no_clips_no_scores(bundle):
+    found = NetworkRuntime(bundle).score(random_streams(TWO_STREAMS, 0, 30))
+    assert found.probability.shape == (0,)
+    assert found.per_stream["positions"].shape == (0,)
+
+
+def _with(name, array):
+    return {**random_streams(TWO_STREAMS, 2, 9), name: array}
+
+
+def _nan():
+    array = np.zeros((2, 9, 6), np.float32)
+    array[1, 3, 2] = np.nan
+    return array
+
+
+@pytest.mark.parametrize(
+    ("streams", "message"),
+    [
+        ({}, "got none"),
+        ({"positions": np.zeros((2, 9, 6), np.float32)}, "reads the streams positions, differences"),
+        (_with("acceleration", np.zeros((2, 9, 6), np.float32)), "got positions, differences, acceleration"),
+        (_with("positions", np.zeros((2, 9, 6))), "is float64, expected float32"),
+        (_with("positions", np.zeros((2, 9, 7), np.float32)), "shape (2, 9, 7), expected (clips, frames, 6)"),
+        (_with("positions", np.zeros((9, 6), np.float32)), "shape (9, 6)"),
+        (_with("positions", np.zeros((2, 0, 6), np.float32)), "shape (2, 0, 6)"),
+        (_with("positions", np.zeros((3, 9, 6), np.float32)), "differ in their number of clips"),
+        (_with("positions", _nan()), "not finite in clips [1]"),
+        (_with("positions", np.full((2, 9, 6), np.inf, np.float32)), "not finite in clips [0, 1]"),
+    ],
+)
+def test_streams_that_do_not_fit_are_refused(bundle, streams, message):
+    with pytest.raises(SequenceError) as error:
+        NetworkRuntime(bundle).score(streams)
+    assert message in str(error.value)
+
+
+def test_saturated_streams_stay_probabilities(tmp_path):
+    names = ("a", "b", "c")
+    network = NetworkSpec.of(*(StreamSpec(name=name, width=2, units=1) for name in names))
+    weights = random_weights(network)
+    for name in names:
+        weights[f"streams.{name}.head.output.bias"][:] = -1000, 1000
+    found = NetworkRuntime(make_bundle(tmp_path / "b", network, weights)).score(random_streams(network, 2, 9))
+    np.testing.assert_array_equal(found.probability, [1, 1])
+
+
+def test_weights_beyond_float32_s_range_are_an_error_not_a_score(tmp_path):
+    weights = random_weights(TWO_STREAMS)
+    weights["streams.positions.head.output.weight"][:] = 3e38
+    weights["streams.positions.head.output.bias"][:] = 3e38
+    runtime = NetworkRuntime(make_bundle(tmp_path / "b", TWO_STREAMS, weights))
+    streams = random_streams(TWO_STREAMS, 30, 9)
+    with pytest.raises(ModelError, match="no probability"):
+        runtime.score(streams)
+
+
+def _model(nodes, tensors=(), outputs=("probability",)):
+    onnx = pytest.importorskip("onnx")
+    helper = onnx.helper
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("x", 1, ["clips", "frames", 4])],
+        [helper.make_tensor_value_info(name, 1, None) for name in outputs],
+        list(tensors),
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def _external(folder):
+    """A graph whose tensor lies in a file of the current directory."""
+    onnx = pytest.importorskip("onnx")
+    (folder / "secret.bin").write_bytes(np.arange(4, dtype=np.float32).tobytes())
+    tensor = onnx.TensorProto(name="w", data_type=1, dims=[4], data_location=onnx.TensorProto.EXTERNAL)
+    tensor.external_data.add(key="location", value="secret.bin")
+    return _model([onnx.helper.make_node("Add", ["x", "w"], ["probability"])], [tensor])
+
+
+def _operator(name, **attributes):
+    onnx = pytest.importorskip("onnx")
+    return _model([onnx.helper.make_node(name, ["x"], ["probability"], **attributes)])
+
+
+def _subgraph_in_a_known_operator():
+    onnx = pytest.importorskip("onnx")
+    model = _operator("Relu")
+    model.graph.node[0].attribute.append(onnx.helper.make_attribute("body", model.graph))
+    return model
+
+
+def _function():
+    onnx = pytest.importorskip("onnx")
+    model = _operator("Relu")
+    helper = onnx.helper
+    node = helper.make_node("Relu", ["x"], ["y"])
+    model.functions.append(helper.make_function("f", "Relu", ["x"], ["y"], [node], [helper.make_opsetid("", 17)]))
+    return model
+
+
+def _foreign_domain():
+    onnx = pytest.importorskip("onnx")
+    return _model([onnx.helper.make_node("Relu", ["x"], ["probability"], domain="com.example")])
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda folder: _external(folder).SerializeToString(), "tensor in it has the field 13"),
+        (lambda folder: _operator("Loop").SerializeToString(), "operator 'Loop'"),
+        (lambda folder: _operator("Erf").SerializeToString(), "operator 'Erf'"),
+        (lambda folder: _subgraph_in_a_known_operator().SerializeToString(), "attribute in it has the field"),
+        (lambda folder: _function().SerializeToString(), "model in it has the field 25"),
+        (lambda folder: _foreign_domain().SerializeToString(), "node in it has the field 7"),
+        (lambda folder: _operator("Relu").SerializeToString(), "its description says"),
+        (lambda folder: _operator("Relu").SerializeToString()[:-3], "cut short"),
+        (lambda folder: b"", "cannot read"),
+        (lambda folder: b"\xff" * 100, "refused"),
+        (lambda folder: b"not a model at all", "refused"),
+        (lambda folder: b"\x3a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x7f", "cut short"),
+    ],
+    ids=range(12),
+)
+def test_foreign_graphs_are_refused(bundle, tmp_path, monkeypatch, make, message):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ModelError, match=message):
+        NetworkRuntime(replace(bundle, network=make(tmp_path)))
+
+
+def test_without_the_check_onnx_runtime_would_read_the_file(tmp_path, monkeypatch):
+    """Why graphs are walked at all. If this fails one day, ONNX Runtime has closed the hole and `graph` can go."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    monkeypatch.chdir(tmp_path)
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(_external(tmp_path).SerializeToString(), options)
+    found = session.run(None, {"x": np.zeros((1, 1, 4), np.float32)})[0]
+    np.testing.assert_array_equal(found.ravel(), [0, 1, 2, 3])
+
+
+def test_damaged_graphs_never_crash(bundle):
+    random = np.random.default_rng(0)
+    for _ in range(200):
+        damaged = bytearray(bundle.network)
+        for _ in range(random.integers(1, 20)):
+            damaged[random.integers(len(damaged))] = random.integers(256)
+        with contextlib.suppress(ModelError):
+            runtime = NetworkRuntime(replace(bundle, network=bytes(damaged)))
+            runtime.score(random_streams(TWO_STREAMS, 1, 3))
+
+
+def test_detection_does_without_torch_and_onnx(bundle):
+    code = (
+        "import sys; sys.modules['torch'] = sys.modules['onnx'] = None\n"
+        "import numpy as np\n"
+        "from lrnet.network import NetworkRuntime, load_model\n"
+        f"runtime = NetworkRuntime(load_model({str(bundle.path)!r}))\n"
+        "zeros = lambda width: np.zeros((1, 5, width), np.float32)\n"
+        "print(runtime.score({'positions': zeros(6), 'differences': zeros(4)}).probability.shape)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "(1,)"
+
+
+@pytest.mark.parametrize(("module", "missing"), [("export", "onnx"), ("architecture", "torch")])
+def test_a_missing_extra_is_named(module, missing):
+    call = "m.to_onnx(n.RELEASED_NETWORK, w)" if module == "export" else ""
+    code = (
+        f"import sys; sys.modules[{missing!r}] = None\n"
+        "import numpy as np, lrnet.network as n\n"
+        "from lrnet.errors import MissingDependencyError\n"
+        "w = {k: np.zeros(s, np.float32) for k, s in n.RELEASED_NETWORK.weight_shapes().items()}\n"
+        f"try:\n    import lrnet.network.{module} as m\n    {call}\n"
+        "except MissingDependencyError as error:\n    print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "pip install 'lrnet[train]'" in done.stdout
