@@ -16,20 +16,7 @@ from time import monotonic
 
 from lrnet.datasets import Label, VideoRecord, read_faceforensics
 from lrnet.engines import Outcome
-from lrnet.extraction import Extracted, extract
-from lrnet.landmarks import landmarker
-from lrnet.network.spec import Preprocessing
-
-
-def preprocessing() -> Preprocessing:
-    """How the default model's landmarks are made; clip lengths do not concern a store."""
-    return Preprocessing(
-        landmarker="mesh",
-        landmarker_version=landmarker("mesh").version,
-        clip_length=60,
-        clip_stride=30,
-        min_clip_length=30,
-    )
+from lrnet.extraction import Extracted, extract, store_preprocessing
 
 
 def read_more(table: Path, folder: Path) -> list[VideoRecord]:
@@ -80,7 +67,7 @@ def main() -> None:
         ("more", read_more(args.data / "more" / "manifest.csv", args.more)),
     ):
         print(f"{name}: {len(records)} videos", flush=True)
-        extract(records, args.out / name, preprocessing(), workers=args.workers, tell=Teller())
+        extract(records, args.out / name, store_preprocessing(), workers=args.workers, tell=Teller())
 
 
 if __name__ == "__main__":

@@ -69,6 +69,17 @@ def extract(
     return outcomes
 
 
+def store_preprocessing() -> Preprocessing:
+    """How stores for training are made; how clips are cut from them is decided later."""
+    return Preprocessing(
+        landmarker="mesh",
+        landmarker_version=landmarker("mesh").version,
+        clip_length=60,
+        clip_stride=30,
+        min_clip_length=30,
+    )
+
+
 _finders: dict[str, Landmarker] = {}  # one of each in a process: models load once
 
 

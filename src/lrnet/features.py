@@ -6,9 +6,10 @@ stabilised crop, [-1, 1] from edge to edge, so that 1 is half the crop's side (0
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from math import prod
 from types import MappingProxyType
 from typing import Final
 
@@ -56,7 +57,7 @@ class CropSettings:
 
 def finite_frames(points: Array) -> NDArray[np.bool_]:
     """(N,) whether every number of a frame of (N, …) is finite."""
-    finite: NDArray[np.bool_] = np.isfinite(points.reshape(len(points), -1))
+    finite: NDArray[np.bool_] = np.isfinite(points.reshape(len(points), prod(points.shape[1:])))
     return np.asarray(np.logical_and.reduce(finite, axis=1), bool)
 
 
@@ -238,6 +239,17 @@ class LandmarkSequence:
             centres=np.zeros((n, 2), np.float32),
             half_side=1.0,
         )
+
+
+def main_face(sequences: Sequence[LandmarkSequence]) -> list[LandmarkSequence]:
+    """The sequences of the face that is seen in most frames; the larger one of equals."""
+    weight: dict[int, float] = {}
+    for s in sequences:
+        weight[s.face] = weight.get(s.face, 0.0) + s.valid.sum() * (1 + 1e-6 * s.face_size)
+    if not weight:
+        return []
+    best = max(weight, key=lambda face: weight[face])
+    return [s for s in sequences if s.face == best]
 
 
 # Embeddings

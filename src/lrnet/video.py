@@ -31,7 +31,9 @@ from numpy.typing import NDArray
 from lrnet.errors import DamagedVideoError, NetworkSourceError, NotAVideoError, VideoNotFoundError
 from lrnet.files import written_beside
 
-av.logging.set_level(av.logging.PANIC)  # FFmpeg's own messages are told as typed errors instead
+# FFmpeg's own messages are told as typed errors instead. Its level is set, not PyAV's: a callback into Python from a
+# decoding thread can wait for an interpreter that is shutting down, for ever.
+av.logging.set_libav_level(av.logging.PANIC)
 
 VIDEO_SUFFIXES: Final = frozenset(
     {".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".ogv"}

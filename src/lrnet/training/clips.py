@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrnet.datasets.records import Label, VideoRecord
-from lrnet.features import STREAMS, ClipSettings, LandmarkSequence, cut_clips, embed_clips
+from lrnet.features import STREAMS, ClipSettings, LandmarkSequence, cut_clips, embed_clips, main_face
 from lrnet.store import StoredVideo
 
 MIRROR: Final = np.array(
@@ -118,31 +118,29 @@ def clip_table(
     )
 
 
-def main_face(sequences: Sequence[LandmarkSequence]) -> list[LandmarkSequence]:
-    """The sequences of the face that is seen in most frames; the larger one of equals."""
-    weight: dict[int, float] = {}
-    for s in sequences:
-        weight[s.face] = weight.get(s.face, 0.0) + s.valid.sum() * (1 + 1e-6 * s.face_size)
-    if not weight:
-        return []
-    best = max(weight, key=lambda face: weight[face])
-    return [s for s in sequences if s.face == best]
+def balanced_weights(table: ClipTable, paired_share: float = 0.6) -> NDArray[np.float32]:
+    """(C,) weights with mean 1: real and fake weigh the same, and within a class
 
-
-def balanced_weights(table: ClipTable) -> NDArray[np.float32]:
-    """(C,) weights with mean 1: classes weigh the same, sources within a class by the root of their videos, videos of a
-    source the same, clips of a video the same."""
-    weight = np.zeros(len(table), np.float64)
+    - sources that have both classes weigh `paired_share`, the others the rest: where all fakes come from one source, a
+      network that is shown few real videos of that source learns to tell the source;
+    - sources otherwise weigh by the root of their number of videos, videos of a source the same, clips of a video the
+      same.
+    """
     fake = np.array([r.label is Label.FAKE for r in table.videos])
     source = np.array([r.source for r in table.videos])
     clips = np.bincount(table.video, minlength=len(table.videos))
     present = clips > 0
+    paired = set(source[present & fake]) & set(source[present & ~fake])
+    weight = np.zeros(len(table.videos))
     for cls in (False, True):
-        names = np.unique(source[present & (fake == cls)])
-        roots = {name: np.sqrt((present & (fake == cls) & (source == name)).sum()) for name in names}
+        of_class = present & (fake == cls)
+        names = np.unique(source[of_class])
+        roots = {name: np.sqrt((of_class & (source == name)).sum()) for name in names}
+        alone = paired.isdisjoint(names) or paired.issuperset(names)
         for name, root in roots.items():
-            videos = np.flatnonzero(present & (fake == cls) & (source == name))
-            share = root / sum(roots.values()) / len(videos)
-            for v in videos:
-                weight[table.video == v] = share / clips[v]
-    return (weight / weight.mean()).astype(np.float32)
+            peers = [n for n in names if (n in paired) == (name in paired)]
+            share = 1.0 if alone else paired_share if name in paired else 1 - paired_share
+            inside = of_class & (source == name)
+            weight[inside] = share * root / sum(roots[n] for n in peers) / inside.sum()
+    by_clip = weight[table.video] / clips[table.video]
+    return np.asarray(by_clip / by_clip.mean(), np.float32)

@@ -105,7 +105,7 @@ def fit(
     network.train()
     for epoch in range(settings.epochs):
         total = 0.0
-        for rows in torch.randperm(len(table), generator=generator).split(settings.batch):
+        for rows in torch.split(torch.randperm(len(table), generator=generator), settings.batch):
             inputs = {name: values[rows] for name, values in streams.items()}
             if settings.reverse:
                 back = torch.rand(len(rows), generator=generator) < settings.reverse
@@ -120,7 +120,7 @@ def fit(
             nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimiser.step()
             schedule.step()
-            total += float(loss) * len(rows)
+            total += float(loss.detach()) * len(rows)
         if tell is not None:
             tell(epoch + 1, total / len(table))
     return spec, network.eval().weights()

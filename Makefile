@@ -1,0 +1,43 @@
+# Two commands set everything up on a fresh machine (Debian, Python 3.11, make): `make demo` and `make test`.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+OUT    := demo-output
+
+.PHONY: demo test check clean help
+
+help:
+	@echo "make demo    judge the two example videos and write their reports to $(OUT)/"
+	@echo "make test    install everything and run every check"
+	@echo "make clean   remove what these made"
+
+demo: $(VENV)/.core
+	@mkdir -p $(OUT)
+	$(BIN)/lrnet detect examples/real.mp4 examples/fake.mp4 --report $(OUT) --overlay $(OUT) --json $(OUT)/results.json
+	@echo
+	@echo "Open $(OUT)/fake.html and $(OUT)/real.html in a browser; $(OUT)/fake.mp4 shows landmarks and scores."
+
+test: check
+
+check: $(VENV)/.all
+	$(BIN)/ruff check src tests tools benchmarks
+	$(BIN)/ruff format --check src tests tools benchmarks
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest
+
+$(VENV)/bin/pip:
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "lrnet needs Python 3.11 or newer")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.core: $(VENV)/bin/pip pyproject.toml constraints.txt
+	$(BIN)/pip install --quiet -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.all: $(VENV)/bin/pip pyproject.toml constraints.txt
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[train,dev]'
+	@touch $@ $(VENV)/.core
+
+clean:
+	rm -rf $(VENV) $(OUT)

@@ -1,0 +1,23 @@
+"""The command line: a thin skin over the functions that a library user calls."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def main() -> None:
+    """Run the command that was typed and end with its exit code; no stack trace reaches the user."""
+    from lrnet.cli.app import app, console_error
+    from lrnet.errors import LrnetError
+
+    try:
+        app()
+    except LrnetError as error:
+        console_error(error)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of our output went away; keep the interpreter from complaining at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)

@@ -1,0 +1,51 @@
+"""The commands and their options. Whatever takes time to import is imported by the command that needs it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from lrnet import __version__
+from lrnet.cli import detect, models, research
+from lrnet.errors import LrnetError
+
+EXIT_CODES = """Exit codes: 0 done; 2 wrong usage; 3 a video or landmark file cannot be read; 4 no verdict was possible
+(no face, or too short); 5 a result cannot be written; 6 a model is missing or damaged; 7 an extra is not installed;
+8 a dataset or store is not what it should be. A batch goes on after a bad file and ends with that file's code."""
+
+app = typer.Typer(
+    name="lrnet",
+    help="Deepfake detection in video from the motion of facial landmarks.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+app.command("detect")(detect.detect)
+app.add_typer(models.app, name="models")
+app.command("extract")(research.extract_command)
+app.command("evaluate")(research.evaluate_command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"lrnet {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def console_error(error: LrnetError) -> None:
+    """One line: what happened and what to do."""
+    Console(stderr=True, soft_wrap=True).print(Text.assemble(("lrnet: ", "bold red"), " ".join(str(error).split())))

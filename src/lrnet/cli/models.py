@@ -1,0 +1,99 @@
+"""`lrnet models`: what there is, what it claims, whether it is whole; import of released weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+app = typer.Typer(help="Models: list, describe, verify, import.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_command() -> None:
+    """The models that are here."""
+    from lrnet.errors import ModelError
+    from lrnet.network.registry import DEFAULT_MODEL, list_models, load_model
+
+    table = Table("name", "version", "streams", "parameters", "where", box=None, pad_edge=False)
+    for entry in list_models():
+        try:
+            spec = load_model(entry.path).spec
+        except ModelError as error:
+            table.add_row(Text(entry.name), "", Text(f"damaged: {error.what}", style="red"), "", entry.origin)
+            continue
+        name = Text(entry.name + (" (default)" if entry.name == DEFAULT_MODEL else ""))
+        streams = Text(" + ".join(spec.network.stream_names))
+        table.add_row(name, Text(spec.version), streams, f"{spec.network.parameters:,}", entry.origin)
+    Console().print(table)
+
+
+@app.command("info")
+def info_command(
+    model: Annotated[str, typer.Argument(help="Name of a model, or path of a bundle.")] = "",
+) -> None:
+    """What a model is, what it was trained on, and what it was measured to do: its card."""
+    from lrnet.network.registry import DEFAULT_MODEL, load_model
+
+    bundle = load_model(model or DEFAULT_MODEL)
+    console = Console(soft_wrap=True)
+    console.print(Text(f"{bundle.spec.name} {bundle.spec.version}, hash {bundle.content_hash}", style="bold"))
+    console.print(Text(bundle.card or bundle.spec.description))
+
+
+@app.command("verify")
+def verify_command(
+    models: Annotated[list[str] | None, typer.Argument(help="Names or paths; all models if none is given.")] = None,
+) -> None:
+    """Check the schema and every hash of models, and that their networks run."""
+    from lrnet.network.registry import list_models, load_model
+    from lrnet.network.runtime import NetworkRuntime
+
+    console = Console(soft_wrap=True)
+    for name in models or [str(entry.path) for entry in list_models()]:
+        bundle = load_model(name)
+        NetworkRuntime(bundle)
+        console.print(Text(f"{bundle.spec.name} {bundle.spec.version}: whole ({bundle.content_hash[:16]})"))
+
+
+@app.command("import")
+def import_command(
+    positions: Annotated[Path, typer.Argument(help="Released weights of stream A, g1.pth.", metavar="G1.PTH")],
+    differences: Annotated[Path, typer.Argument(help="Released weights of stream B, g2.pth.", metavar="G2.PTH")],
+    name: Annotated[str, typer.Option(help="What to call the model.")],
+    landmarks: Annotated[
+        str,
+        typer.Option(
+            help="Landmarks it will be fed: mesh (the built-in ones, sub-pixel) or openface (its training's)."
+        ),
+    ] = "mesh",
+    out: Annotated[Path | None, typer.Option(help="Folder of the bundle; your folder of models by default.")] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace a model of that name.")] = False,
+) -> None:
+    """Make a bundle of the weights that the reference implementation released (needs the extra `train`)."""
+    from lrnet.landmarks import landmarker
+    from lrnet.network.registry import user_models_folder
+    from lrnet.network.released import import_released
+    from lrnet.network.spec import Preprocessing
+
+    if landmarks not in ("mesh", "openface"):
+        raise typer.BadParameter(f"{landmarks!r} is neither mesh nor openface", param_hint="--landmarks")
+    preprocessing = None
+    if landmarks == "mesh":
+        preprocessing = Preprocessing(
+            landmarker="mesh",
+            landmarker_version=landmarker("mesh").version,
+            clip_length=30,
+            clip_stride=30,
+            min_clip_length=15,
+        )
+    directory = out or user_models_folder() / name
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    bundle = import_released(
+        positions, differences, name, directory=directory, preprocessing=preprocessing, replace=replace
+    )
+    Console(soft_wrap=True).print(Text(f"{name}: {bundle.spec.network.parameters:,} parameters, in {directory}"))

@@ -1,0 +1,87 @@
+"""`lrnet extract` and `lrnet evaluate`: landmark stores and what a model does on them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from lrnet.datasets import VideoRecord
+
+
+def extract_command(
+    source: Annotated[
+        Path, typer.Argument(help="A manifest (CSV with path, label, ...), or FaceForensics++ in its official layout.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder of the landmark store; an existing one is completed.")],
+    compression: Annotated[str, typer.Option(help="Of FaceForensics++: raw, c23 or c40.")] = "c23",
+    workers: Annotated[int, typer.Option(help="Worker processes.", min=1)] = os.cpu_count() or 1,
+) -> None:
+    """Write the landmark sequences of a dataset into a store (needs the extra `train`)."""
+    from lrnet.extraction import extract, store_preprocessing
+
+    records = _records(source, compression)
+    console = Console(stderr=True, soft_wrap=True)
+    with Progress(
+        *Progress.get_default_columns()[:-1], MofNCompleteColumn(), TimeRemainingColumn(), console=console
+    ) as p:
+        task = p.add_task("videos", total=len(records))
+        outcomes = extract(records, out, store_preprocessing(), workers=workers, tell=lambda outcome: p.advance(task))
+        p.update(task, completed=len(records))
+    failed = [o for o in outcomes if o.error is not None]
+    Console(soft_wrap=True).print(
+        Text(
+            f"{len(records)} videos: {len(outcomes) - len(failed)} extracted, {len(failed)} failed, "
+            f"{len(records) - len(outcomes)} were there before; in {out}"
+        )
+    )
+    for outcome in failed:
+        console.print(Text(f"  {outcome.item.key}: {outcome.error}", style="red"))
+    if failed:
+        raise typer.Exit(3)
+
+
+def _records(source: Path, compression: str) -> list[VideoRecord]:
+    from lrnet.datasets import read_faceforensics, read_manifest, require_disjoint_groups
+
+    records = read_faceforensics(source, compression) if source.is_dir() else read_manifest(source)
+    require_disjoint_groups(records)
+    return records
+
+
+def evaluate_command(
+    stores: Annotated[list[Path], typer.Argument(help="Landmark stores.", metavar="STORE...")],
+    model: Annotated[str, typer.Option(help="Name of a model, or path of a bundle.")] = "",
+    split: Annotated[str, typer.Option(help="Only videos of this split: train, val or test.")] = "",
+    uncalibrated: Annotated[
+        bool, typer.Option("--uncalibrated", help="Feed landmarks as detected, to see what calibration adds.")
+    ] = False,
+) -> None:
+    """What a model does on stored landmarks: clip and video figures with 95 % intervals."""
+    from lrnet import store
+    from lrnet.evaluation.protocol import evaluate
+    from lrnet.network.registry import DEFAULT_MODEL, load_model
+
+    bundle = load_model(model or DEFAULT_MODEL)
+    videos = [v for path in stores for v in store.read(path) if not split or v.record.split == split]
+    outcome = evaluate(bundle, videos, calibrated=not uncalibrated)
+    console = Console()
+    trained_on = set(bundle.spec.training.groups) if bundle.spec.training else set()
+    seen = sum(v.record.group in trained_on for v in videos)
+    if seen:
+        console.print(
+            Text(f"{seen} of {len(videos)} videos show people the model was trained on: no measure of it.", "yellow")
+        )
+    table = Table("unit", "metric", "value", "95 % interval", "n", box=None, pad_edge=False)
+    for unit, figures in outcome.figures.items():
+        for name, e in figures.items():
+            table.add_row(unit, name, f"{e.value:.3f}", f"{e.low:.3f} to {e.high:.3f}", str(e.n))
+    console.print(table)
+    console.print(Text(f"{outcome.unscored} of {len(videos)} videos gave no clip."))

@@ -1,0 +1,74 @@
+"""Small videos for tests, made on the spot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+
+def write_video(
+    path: Path,
+    frames: Iterable[NDArray[np.uint8]],
+    *,
+    rate: int = 25,
+    times: list[float] | None = None,
+    codec: str = "libx264",
+    pixel_format: str = "yuv420p",
+    options: dict[str, str] | None = None,
+) -> Path:
+    """Encode RGB frames; `times` in seconds make the frame rate vary."""
+    with av.open(str(path), "w") as container:
+        stream = None
+        for i, rgb in enumerate(frames):
+            if stream is None:
+                stream = container.add_stream(codec, rate=rate, options=options or {})
+                stream.height, stream.width = rgb.shape[:2]
+                stream.pix_fmt = pixel_format
+                stream.codec_context.time_base = Fraction(1, 1000)
+            frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
+            frame.time_base = Fraction(1, 1000)
+            frame.pts = round(1000 * (times[i] if times else i / rate))
+            container.mux(stream.encode(frame))
+        if stream is not None:
+            container.mux(stream.encode(None))
+    return path
+
+
+def gradient(width: int = 160, height: int = 96, shift: int = 0) -> NDArray[np.uint8]:
+    """Colours that differ in every corner, so that turns and flips show."""
+    x, y = np.meshgrid(np.arange(width), np.arange(height))
+    channels = [(x + shift) * 255 // (width + 30), y * 255 // height, np.full_like(x, 90)]
+    return np.stack(channels, axis=-1).astype(np.uint8)
+
+
+def moving(count: int, width: int = 160, height: int = 96) -> list[NDArray[np.uint8]]:
+    return [gradient(width, height, i) for i in range(count)]
+
+
+def write_audio(path: Path, seconds: float = 1.0) -> Path:
+    """A file with sound and no picture."""
+    with av.open(str(path), "w", format="mp4") as container:
+        stream = container.add_stream("aac", rate=44100, layout="mono")
+        t = np.arange(int(44100 * seconds)) / 44100
+        samples = (0.2 * np.sin(2 * np.pi * 440 * t)).astype(np.float32)[None]
+        frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
+        frame.sample_rate = 44100
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def turn_in_header(path: Path, quarter_turns: int) -> None:
+    """Write a rotation into an MP4's track header, as a phone held sideways does: clockwise quarter turns."""
+    data = bytearray(path.read_bytes())
+    at = data.index(b"tkhd") + 4 + 40  # version and flags, times, id, layer, volume: the matrix follows
+    one = 0x00010000
+    a, b, c, d = {1: (0, one, -one, 0), 2: (-one, 0, 0, -one), 3: (0, -one, one, 0)}[quarter_turns]
+    for i, value in enumerate((a, b, 0, c, d, 0)):
+        data[at + 4 * i : at + 4 * i + 4] = value.to_bytes(4, "big", signed=True)
+    path.write_bytes(data)

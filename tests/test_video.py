@@ -1,0 +1,192 @@
+"""Video in and out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lrnet.errors import DamagedVideoError, LrnetError, NetworkSourceError, NotAVideoError, VideoNotFoundError
+from lrnet.video import Frame, VideoReader, VideoWriter, find_videos, probe, spaced
+from tests.media import gradient, moving, turn_in_header, write_audio, write_video
+
+
+def read(path: Path) -> list[Frame]:
+    with VideoReader(path) as reader:
+        return list(reader)
+
+
+def test_frames_come_in_order_with_their_times(tmp_path: Path) -> None:
+    frames = read(write_video(tmp_path / "a.mp4", moving(10)))
+    assert [f.index for f in frames] == list(range(10))
+    np.testing.assert_allclose([f.time for f in frames], np.arange(10) / 25, atol=1e-3)
+    assert (frames[0].width, frames[0].height) == (160, 96)
+
+
+def test_times_of_a_variable_frame_rate_are_kept(tmp_path: Path) -> None:
+    times = [0.0, 0.04, 0.12, 0.16, 0.4, 1.0]
+    frames = read(write_video(tmp_path / "a.mp4", moving(6), times=times))
+    np.testing.assert_allclose([f.time for f in frames], times, atol=2e-3)
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_a_turned_video_comes_upright(tmp_path: Path, turns: int) -> None:
+    stored = write_video(tmp_path / "a.mp4", [gradient()] * 3, options={"crf": "5"})
+    upright = np.rot90(read(stored)[0].rgb(), -turns)
+    turn_in_header(stored, turns)
+    with VideoReader(stored) as reader:
+        frame = next(iter(reader))
+        assert (reader.info.width, reader.info.height) == (upright.shape[1], upright.shape[0])
+    np.testing.assert_array_equal(frame.rgb(), upright)
+    assert frame.luma.shape == upright.shape[:2]
+    assert np.abs(frame.rgb_resized(frame.width, frame.height).astype(int) - upright).mean() < 3
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec", "pixel_format"),
+    [
+        (".mp4", "libx264", "yuv420p"),
+        (".mp4", "libx264", "yuv444p"),
+        (".mkv", "libx264", "yuv420p10le"),
+        (".webm", "libvpx-vp9", "yuv420p"),
+        (".mp4", "libx265", "yuv420p"),
+        (".avi", "mpeg4", "yuv420p"),
+        (".mov", "png", "rgb24"),
+        (".mkv", "ffv1", "yuv422p"),
+    ],
+)
+def test_codecs_and_pixel_formats_show_the_same_picture(
+    tmp_path: Path, suffix: str, codec: str, pixel_format: str
+) -> None:
+    path = write_video(tmp_path / f"a{suffix}", [gradient()] * 3, codec=codec, pixel_format=pixel_format)
+    frame = read(path)[-1]
+    whole = frame.rgb_warped(np.array([[1.0, 0, 0], [0, 1, 0]]), 160, 96)
+    assert np.abs(whole.astype(int) - gradient()).mean() < 4
+
+
+def test_odd_sizes_are_whole(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mkv", [gradient(161, 97)] * 2, codec="ffv1", pixel_format="yuv420p")
+    frame = read(path)[0]
+    assert (frame.width, frame.height) == (161, 97)
+    assert np.abs(frame.rgb_resized(161, 97).astype(int) - gradient(161, 97)).mean() < 4
+
+
+def test_a_warp_moves_pixels_where_its_matrix_says(tmp_path: Path) -> None:
+    frame = read(write_video(tmp_path / "a.mkv", [gradient()], codec="ffv1", pixel_format="yuv444p"))[0]
+    moved = frame.rgb_warped(np.array([[1.0, 0, -20], [0, 1, -10]]), 60, 40)
+    assert np.abs(moved.astype(int) - gradient()[10:50, 20:80]).mean() < 3
+    outside = frame.rgb_warped(np.array([[1.0, 0, 200], [0, 1, 0]]), 60, 40)
+    assert outside.max() <= 1
+
+
+def test_a_video_cut_off_in_the_middle_gives_what_it_has(tmp_path: Path) -> None:
+    whole = write_video(tmp_path / "a.mkv", moving(60), options={"g": "5"})
+    data = whole.read_bytes()
+    (tmp_path / "cut.mkv").write_bytes(data[: len(data) // 2])
+    assert 0 < len(read(tmp_path / "cut.mkv")) < 60
+
+
+def faulty(kind: str, folder: Path) -> str:
+    path = folder / "bad.mp4"
+    if kind == "text":
+        path.write_text("no video at all\n" * 50)
+    elif kind == "empty":
+        path.touch()
+    elif kind == "audio":
+        write_audio(path)
+    elif kind == "playlist":
+        path = folder / "bad.m3u8"
+        path.write_text("#EXTM3U\n#EXTINF:1,\n/etc/passwd\n#EXT-X-ENDLIST\n")
+    elif kind == "index cut off":
+        write_video(path, moving(20))
+        path.write_bytes(path.read_bytes()[:2000])
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "address":
+        return "https://example.invalid/a.mp4"
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [
+        ("missing", VideoNotFoundError),
+        ("text", NotAVideoError),
+        ("empty", NotAVideoError),
+        ("audio", NotAVideoError),
+        ("playlist", NotAVideoError),
+        ("index cut off", NotAVideoError),
+        ("folder", NotAVideoError),
+        ("address", NetworkSourceError),
+    ],
+)
+def test_what_is_no_video_is_a_typed_error(tmp_path: Path, kind: str, error: type[LrnetError]) -> None:
+    source = faulty(kind, tmp_path)
+    with pytest.raises(error) as raised, VideoReader(source) as reader:
+        list(reader)
+    assert source in raised.value.what
+    assert raised.value.hint.endswith(".")
+    assert raised.value.exit_code == 3
+
+
+def test_a_video_without_one_good_frame_is_damaged(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mp4", moving(5))
+    data = bytearray(path.read_bytes())
+    pictures, index = data.index(b"mdat") + 4, data.index(b"moov") - 4
+    assert pictures < index
+    data[pictures:index] = b"\x55" * (index - pictures)
+    path.write_bytes(data)
+    with pytest.raises(DamagedVideoError), VideoReader(path) as reader:
+        list(reader)
+
+
+def test_an_error_survives_a_process_boundary() -> None:
+    import pickle
+
+    error = pickle.loads(pickle.dumps(VideoNotFoundError("There is none.", hint="Look again.")))
+    assert type(error) is VideoNotFoundError
+    assert (error.what, error.hint) == ("There is none.", "Look again.")
+
+
+def test_a_reader_left_early_ends_its_thread(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mp4", moving(200))
+    with VideoReader(path) as reader:
+        next(iter(reader))
+    assert reader._worker is not None
+    assert not reader._worker.is_alive()
+
+
+@pytest.mark.parametrize(
+    ("rate", "kept"), [(24, 1), (25, 1), (30, 1), (29.97, 1), (50, 2), (59.94, 2), (60, 2), (120, 4), (15, 1)]
+)
+def test_fast_sources_lose_frames_evenly(rate: float, kept: int) -> None:
+    frames = [Frame.__new__(Frame) for _ in range(120)]
+    for i, frame in enumerate(frames):
+        frame.index, frame.time = i, i / rate
+    assert [f.index for f in spaced(frames, 25.0)] == list(range(0, 120, kept))
+
+
+def test_folders_are_searched_and_files_taken_as_they_are(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    for name in ("b.MP4", "sub/a.mkv", "notes.txt"):
+        (tmp_path / name).touch()
+    inside = [str(tmp_path / "b.MP4"), str(tmp_path / "sub/a.mkv")]
+    assert find_videos([tmp_path]) == inside
+    assert find_videos([tmp_path / "notes.txt", tmp_path]) == [str(tmp_path / "notes.txt"), *inside]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(VideoNotFoundError):
+        find_videos([tmp_path / "empty"])
+
+
+def test_the_writer_keeps_times_and_leaves_nothing_half_done(tmp_path: Path) -> None:
+    times = [0.0, 0.05, 0.2]
+    with VideoWriter(tmp_path / "o.mp4", 161, 97, rate=25) as writer:
+        for time in times:
+            writer.write(gradient(161, 97), time)
+    np.testing.assert_allclose([f.time for f in read(tmp_path / "o.mp4")], times, atol=1e-3)
+    assert (probe(tmp_path / "o.mp4").width, probe(tmp_path / "o.mp4").height) == (160, 96)
+    broken = VideoWriter(tmp_path / "broken.mp4", 160, 96, rate=25)
+    broken.write(gradient(), 0.0)
+    broken.__exit__(RuntimeError, RuntimeError(), None)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["o.mp4"]
