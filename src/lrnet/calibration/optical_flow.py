@@ -39,12 +39,15 @@ class OpenCVFlow:
         levels: pyramid levels above the image itself.
         iterations: at most so many steps a level.
         epsilon: a step shorter than this many pixels ends a level.
+        min_eigenvalue: a patch whose structure tensor's smaller eigenvalue (over the patch's area, grey levels scaled
+            to 1/32 as OpenCV does) lies below this counts as not found: it is too smooth to tell where it went.
     """
 
     window: int = 15
     levels: int = 3
     iterations: int = 10
     epsilon: float = 0.03
+    min_eigenvalue: float = 1e-4
 
     def track(self, source: Image, target: Image, points: Array, guess: Array) -> tuple[Array, NDArray[np.bool_]]:
         found, status, _ = cv2.calcOpticalFlowPyrLK(
@@ -56,5 +59,6 @@ class OpenCVFlow:
             maxLevel=self.levels,
             criteria=(cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, self.iterations, self.epsilon),
             flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
+            minEigThreshold=self.min_eigenvalue,
         )
         return np.asarray(found, np.float32).reshape(-1, 2), status.ravel().astype(bool)
