@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lrnet.calibration import CalibrationSettings, Calibrator
+from lrnet.calibration import CalibrationSettings, Calibrator, OpenCVFlow
 from lrnet.video import VideoReader
 
 CROP = 400
@@ -52,7 +52,9 @@ def golden(shared: Path) -> Path:
 
 def calibrate(golden: Path, rounding: bool) -> NDArray[np.float64]:
     """(N, 136) normalised, through the released code's crops."""
-    calibrator = Calibrator(CalibrationSettings(round_to_pixels=rounding))
+    # OpenCV's own threshold, which the released code left as it is.
+    flow = OpenCVFlow(min_eigenvalue=1e-4)
+    calibrator = Calibrator(CalibrationSettings(flow=flow, round_to_pixels=rounding))
     rows = []
     landmarks = openface_landmarks(golden / "000_003.csv")
     crop = WholePixelCrop(landmarks)

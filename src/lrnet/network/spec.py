@@ -168,6 +168,7 @@ class CalibrationSpec(Schema):
         levels: pyramid levels.
         iterations: most Newton steps a level.
         epsilon: a step shorter than this ends the iteration, pixels.
+        min_eigenvalue: a patch whose smaller eigenvalue lies below this is too smooth to be tracked (OpenCV's unit).
         max_forward_backward_error: a point that comes back farther off than this is taken as detected, pixels
             of the normalised crop.
         process_variance: the Kalman filter's process noise, pixels squared.
@@ -179,6 +180,7 @@ class CalibrationSpec(Schema):
     levels: int = Field(default=3, ge=1, le=8)
     iterations: int = Field(default=10, ge=1, le=100)
     epsilon: Positive = 0.03
+    min_eigenvalue: Annotated[float, Field(ge=0)] = 1e-6
     max_forward_backward_error: Positive = 2.0
     process_variance: Positive = 0.3
 

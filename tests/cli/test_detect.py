@@ -1,0 +1,178 @@
+"""`lrnet detect` as a user types it: results, wrong uses, exit codes, nothing half-written."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.media import gradient, moving, write_audio, write_video
+
+LRNET = Path(sys.executable).parent / "lrnet"
+
+
+def lrnet(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "NO_COLOR": "1", "COLUMNS": "80"}
+    return subprocess.run(
+        [LRNET, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        cwd=cwd,
+        env=environment,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def judged(examples: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedProcess[str], Path]:
+    out = tmp_path_factory.mktemp("out")
+    run = lrnet(
+        "detect",
+        examples / "real.mp4",
+        examples / "fake.mp4",
+        "--report",
+        out,
+        "--overlay",
+        out,
+        "--json",
+        out / "r.json",
+    )
+    return run, out
+
+
+def test_both_examples_get_a_verdict_and_their_files(judged: tuple[subprocess.CompletedProcess[str], Path]) -> None:
+    run, out = judged
+    assert run.returncode == 0, run.stderr
+    assert sorted(p.name for p in out.iterdir()) == ["fake.html", "fake.mp4", "r.json", "real.html", "real.mp4"]
+    document = json.loads((out / "r.json").read_text())
+    real, fake = document["results"]
+    assert real["verdict"]["state"] != "likely_fake"
+    assert fake["verdict"]["score"] > real["verdict"]["score"]
+    assert [len(r["faces"]) for r in document["results"]] == [1, 1]
+    assert real["video"]["frames_read"] == 239
+
+
+def test_the_same_video_gives_the_same_json(examples: Path, judged: tuple[object, Path]) -> None:
+    again = lrnet("detect", examples / "real.mp4", "--json", "-")
+    assert again.returncode == 0
+    before = json.loads((judged[1] / "r.json").read_text())["results"][0]
+    after = json.loads(again.stdout)
+    before.pop("elapsed_seconds")
+    after.pop("elapsed_seconds")
+    assert after == before
+
+
+def test_detection_does_without_torch(examples: Path) -> None:
+    code = (
+        "import sys, lrnet; lrnet.Detector().detect(sys.argv[1]);"
+        "print(sorted({m.split('.')[0] for m in sys.modules} & {'torch', 'onnx', 'sklearn', 'pyarrow', 'scipy'}))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code, str(examples / "real.mp4")],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert run.stdout.strip() == "[]"
+
+
+def bad(kind: str, folder: Path) -> Path:
+    path = folder / "bad.mp4"
+    if kind == "text":
+        path.write_text("not a video\n" * 100)
+    elif kind == "empty":
+        path.touch()
+    elif kind == "audio":
+        write_audio(path)
+    elif kind == "truncated":
+        data = write_video(path, moving(50)).read_bytes()
+        path.write_bytes(data[: len(data) // 3])
+    elif kind == "no face":
+        write_video(path, [gradient(320, 240)] * 40)
+    elif kind == "folder without videos":
+        path = folder / "nothing"
+        path.mkdir()
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "says"),
+    [
+        ("missing", 3, "There is no file"),
+        ("text", 3, "is not a video"),
+        ("empty", 3, "is empty (0 bytes)"),
+        ("audio", 3, "has no video stream"),
+        ("truncated", 3, "is not a video"),
+        ("folder without videos", 3, "holds no video"),
+        ("no face", 4, "no face was found"),
+    ],
+)
+def test_wrong_uses_end_with_a_line_and_a_code(tmp_path: Path, kind: str, code: int, says: str) -> None:
+    source = bad(kind, tmp_path)
+    out = tmp_path / "out"
+    out.mkdir()
+    run = lrnet("detect", source, "--report", out / "r.html")
+    assert run.returncode == code, run.stderr
+    said = " ".join((run.stdout + run.stderr).split())
+    assert says in said
+    assert "Traceback" not in said
+    if code == 3:
+        assert run.stderr.count("\n") == 1
+        assert run.stderr.startswith("lrnet: ")
+        assert list(out.iterdir()) == []
+
+
+def test_five_frames_of_a_face_are_too_few(tmp_path: Path, examples: Path) -> None:
+    from lrnet.video import VideoReader
+
+    with VideoReader(examples / "real.mp4") as reader:
+        frames = [frame.rgb() for frame, _ in zip(reader, range(5), strict=False)]
+    run = lrnet("detect", write_video(tmp_path / "short.mp4", frames), "--json", "-")
+    assert run.returncode == 4
+    verdict = json.loads(run.stdout)["verdict"]
+    assert verdict["state"] == "unable_to_evaluate"
+    assert verdict["probability"] is None
+    assert "long enough" in " ".join(run.stderr.split())
+
+
+@pytest.mark.parametrize("option", ["--report", "--json", "--overlay"])
+def test_a_place_that_cannot_be_written_is_told_before_the_work(tmp_path: Path, examples: Path, option: str) -> None:
+    run = lrnet("detect", examples / "real.mp4", option, tmp_path / "no" / "where.mp4")
+    assert run.returncode == 5
+    assert "There is no folder" in run.stderr
+    assert run.stdout == ""
+
+
+def test_a_result_never_overwrites_its_video(tmp_path: Path, examples: Path) -> None:
+    copy = tmp_path / "clip.mp4"
+    copy.write_bytes((examples / "real.mp4").read_bytes())
+    run = lrnet("detect", copy, "--overlay", tmp_path)
+    assert run.returncode == 5
+    assert copy.read_bytes() == (examples / "real.mp4").read_bytes()
+
+
+def test_one_bad_file_does_not_stop_the_others(tmp_path: Path, examples: Path) -> None:
+    (tmp_path / "a.mp4").write_text("no video")
+    (tmp_path / "b ü\n.mp4").write_bytes((examples / "real.mp4").read_bytes())
+    run = lrnet("detect", tmp_path, "--json", tmp_path / "r.json")
+    assert run.returncode == 3
+    document = json.loads((tmp_path / "r.json").read_text())
+    assert [Path(r["video"]["path"]).name for r in document["results"]] == ["b ü\n.mp4"]
+    assert [Path(f["path"]).name for f in document["failures"]] == ["a.mp4"]
+
+
+def test_an_unknown_model_names_the_known_ones(examples: Path) -> None:
+    run = lrnet("detect", examples / "real.mp4", "--model", "nonesuch")
+    assert run.returncode == 6
+    assert "lrnet-mesh-v1" in run.stderr
+
+
+def test_models_are_listed_described_and_verified() -> None:
+    assert "lrnet-mesh-v1 (default)" in lrnet("models", "list").stdout
+    assert "likely_fake" in lrnet("models", "info").stdout
+    assert "whole" in lrnet("models", "verify").stdout

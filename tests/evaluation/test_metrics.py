@@ -1,0 +1,70 @@
+"""Metrics against closed forms; intervals against what they must do."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lrnet.errors import DatasetError
+from lrnet.evaluation.metrics import (
+    Scores,
+    auc,
+    clustered_interval,
+    equal_error_rate,
+    expected_calibration_error,
+    recall_at,
+    share_interval,
+    summarise,
+)
+
+
+def scores(label: list[int], score: list[float], group: list[str] | None = None) -> Scores:
+    return Scores(np.array(label), np.array(score), np.array(group or [str(i) for i in range(len(label))]))
+
+
+def test_auc_counts_pairs_in_the_right_order() -> None:
+    s = scores([0, 0, 1, 1, 1], [0.1, 0.6, 0.5, 0.7, 0.9])
+    assert auc(s) == pytest.approx(5 / 6)
+
+
+def test_equal_error_rate_of_two_shifted_normals() -> None:
+    rng = np.random.default_rng(0)
+    n = 100_000
+    s = Scores(np.repeat([0, 1], n), np.concatenate([rng.normal(0, 1, n), rng.normal(2, 1, n)]), np.arange(2 * n))
+    assert equal_error_rate(s) == pytest.approx(0.158655, abs=0.003)  # the normal tail beyond one
+    assert recall_at(0.158655)(s) == pytest.approx(0.841345, abs=0.005)
+
+
+def test_calibration_error_of_a_constant() -> None:
+    s = scores([1, 0, 0, 0], [0.65, 0.65, 0.65, 0.65])
+    assert expected_calibration_error(s) == pytest.approx(0.4)
+
+
+def test_the_interval_is_wider_when_clips_belong_to_few_people() -> None:
+    rng = np.random.default_rng(1)
+    person = np.repeat(np.arange(20), 30)
+    label = (person % 2).astype(np.int64)
+    score = label * 0.8 + rng.normal(0, 1, 20)[person] + rng.normal(0, 0.1, 600)
+    together = clustered_interval(auc, Scores(label, score, person))
+    apart = clustered_interval(auc, Scores(label, score, np.arange(600)))
+    assert together.high - together.low > 3 * (apart.high - apart.low)
+    assert together.low <= together.value <= together.high
+
+
+def test_the_same_seed_gives_the_same_interval() -> None:
+    s = scores([0, 0, 1, 1, 0, 1], [0.1, 0.6, 0.5, 0.7, 0.2, 0.4])
+    assert summarise(s) == summarise(s)
+
+
+def test_one_class_alone_is_an_error() -> None:
+    with pytest.raises(DatasetError):
+        clustered_interval(auc, scores([1, 1], [0.1, 0.2]))
+
+
+def test_nothing_hit_is_not_certainty() -> None:
+    none = share_interval(np.zeros(30, bool), np.arange(30))
+    assert none.value == 0
+    assert none.high == pytest.approx(1 - 0.025 ** (1 / 30))
+    some = share_interval(np.arange(40) < 10, np.arange(40))
+    assert some.value == 0.25
+    assert 0.08 < some.low < 0.25 < some.high < 0.42

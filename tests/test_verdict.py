@@ -1,0 +1,163 @@
+"""From clip scores to what may be said."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+
+import numpy as np
+import pytest
+
+from lrnet.features import LandmarkSequence
+from lrnet.network.spec import (
+    AggregationSpec,
+    BundleSpec,
+    NetworkSpec,
+    Preprocessing,
+    ScoreCalibration,
+    StreamSpec,
+    Thresholds,
+)
+from lrnet.verdict import (
+    REASON_TEXT,
+    ClipScore,
+    FaceVerdict,
+    InputQuality,
+    QualityMeter,
+    Reason,
+    State,
+    aggregate,
+    judge_face,
+    judge_video,
+)
+
+SPEC = BundleSpec(
+    name="test",
+    version="1",
+    description="for tests",
+    licence="none",
+    created=date(2026, 1, 1),
+    network=NetworkSpec.of(StreamSpec(name="differences", width=136, units=4)),
+    preprocessing=Preprocessing(landmarker_version="1", clip_length=60, clip_stride=60, min_clip_length=30),
+    aggregation=AggregationSpec(method="mean_logit"),
+    score_calibration=ScoreCalibration(method="platt", a=1.0, b=0.0, fitted_on="nothing", n=0),
+    thresholds=Thresholds(
+        likely_fake=0.8, no_evidence=0.3, false_positive_rate=0.03, miss_rate=0.05, measured_on="nothing"
+    ),
+)
+
+
+def clip(score: float, start: float = 0.0, frames: int = 60) -> ClipScore:
+    return ClipScore(start, start + frames / 25, frames, score, {"differences": score})
+
+
+def meter(
+    frames: int = 250,
+    *,
+    size: float = 200.0,
+    rate: float = 25.0,
+    gaps: float = 0.0,
+    tracked: float = 1.0,
+    motion: float = 0.01,
+) -> QualityMeter:
+    """A meter that has seen a sequence of just this quality."""
+    rng = np.random.default_rng(0)
+    shape = rng.uniform(-0.5, 0.5, (68, 2))
+    shape[0], shape[1] = (-0.5, 0.0), (0.5, 0.0)
+    walk = np.cumsum(rng.choice([-1, 1], (frames, 1, 2)), axis=0) * motion / np.sqrt(2)
+    values = (shape + walk).astype(np.float32)
+    values[: int(frames * gaps)] = np.nan
+    values[0] = shape
+    s = LandmarkSequence.from_values(values, rate=rate)
+    kept = np.broadcast_to(np.arange(68) < round(68 * tracked), (frames - 1, 68))
+    m = QualityMeter()
+    m.add(replace(s, half_side=size, tracked=kept))
+    return m
+
+
+@pytest.mark.parametrize(
+    ("score", "state", "reason"),
+    [
+        (0.95, State.LIKELY_FAKE, Reason.ABOVE_THRESHOLD),
+        (0.8, State.LIKELY_FAKE, Reason.ABOVE_THRESHOLD),
+        (0.5, State.INCONCLUSIVE, Reason.BETWEEN_THRESHOLDS),
+        (0.1, State.NO_EVIDENCE, Reason.BELOW_THRESHOLD),
+    ],
+)
+def test_bands(score: float, state: State, reason: Reason) -> None:
+    verdict = judge_face(0, [clip(score)], meter(), SPEC)
+    assert verdict.state is state
+    assert verdict.reasons == (reason,)
+    assert verdict.probability == pytest.approx(score)
+
+
+@pytest.mark.parametrize(
+    ("material", "reason"),
+    [
+        ({"size": 30.0}, Reason.SMALL_FACE),
+        ({"rate": 8.0}, Reason.LOW_FRAME_RATE),
+        ({"gaps": 0.7}, Reason.MANY_GAPS),
+        ({"tracked": 0.2}, Reason.POOR_TRACKING),
+        ({"motion": 1e-6}, Reason.NO_MOTION),
+    ],
+)
+@pytest.mark.parametrize("score", [0.999, 0.001])
+def test_poor_material_holds_the_verdict_back(material: dict[str, float], reason: Reason, score: float) -> None:
+    verdict = judge_face(0, [clip(score)], meter(**material), SPEC)
+    assert verdict.state is State.INCONCLUSIVE
+    assert verdict.reasons == (reason,)
+
+
+def test_less_than_a_full_clip_is_inconclusive_and_none_is_unable() -> None:
+    short = judge_face(0, [clip(0.99, frames=40)], meter(40), SPEC)
+    assert (short.state, short.reasons) == (State.INCONCLUSIVE, (Reason.SHORT,))
+    none = judge_face(0, [], meter(10), SPEC)
+    assert (none.state, none.probability) == (State.UNABLE, None)
+    assert none.reasons[0] is Reason.TOO_SHORT
+
+
+def test_a_model_without_calibration_gives_a_score_and_no_verdict() -> None:
+    bare = SPEC.model_copy(update={"score_calibration": None, "thresholds": None})
+    verdict = judge_face(0, [clip(0.99)], meter(), bare)
+    assert (verdict.state, verdict.probability) == (State.INCONCLUSIVE, None)
+    assert verdict.score == pytest.approx(0.99)
+    assert verdict.reasons == (Reason.UNCALIBRATED,)
+
+
+@pytest.mark.parametrize(
+    ("method", "expected"),
+    [
+        ("mean_probability", 0.25 * 0.2 + 0.5 * 0.5 + 0.25 * 0.9),
+        ("mean_logit", 1 / (1 + np.exp(-0.25 * (np.log(0.2 / 0.8) + np.log(0.9 / 0.1))))),
+        ("median_logit", 0.5),
+    ],
+)
+def test_aggregation_weighs_by_frames(method: str, expected: float) -> None:
+    assert aggregate([0.2, 0.5, 0.9], [30, 60, 30], method) == pytest.approx(expected)
+
+
+def test_the_video_says_what_its_gravest_face_says() -> None:
+    def face(number: int, score: float | None, material: QualityMeter | None = None) -> FaceVerdict:
+        return judge_face(number, [] if score is None else [clip(score)], material or meter(), SPEC)
+
+    faces = [face(0, 0.1), face(1, 0.9), face(2, 0.99, meter(size=20.0)), face(3, None)]
+    assert (judge_video(faces).state, judge_video(faces).face) == (State.LIKELY_FAKE, 1)
+    assert judge_video([faces[0], faces[3]]).state is State.NO_EVIDENCE
+    assert judge_video([faces[0], faces[2]]).state is State.INCONCLUSIVE
+    assert judge_video([faces[3]]).state is State.UNABLE
+    nobody = judge_video([], [Reason.DAMAGED])
+    assert (nobody.state, nobody.reasons) == (State.NOT_APPLICABLE, (Reason.NO_FACE, Reason.DAMAGED))
+
+
+def test_the_meter_measures() -> None:
+    quality: InputQuality = meter(101, size=150.0, rate=30.0, tracked=0.5, motion=0.02).quality()
+    assert quality.face_size == pytest.approx(150, rel=0.01)
+    assert quality.frame_rate == pytest.approx(30)
+    assert quality.tracked == pytest.approx(0.5)
+    assert quality.motion == pytest.approx(0.02, rel=0.01)
+    assert quality.seconds == pytest.approx(100 / 30)
+    assert (quality.present, quality.frames) == (1.0, 101)
+
+
+def test_every_reason_has_words() -> None:
+    assert set(REASON_TEXT) == set(Reason)
