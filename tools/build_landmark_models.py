@@ -125,9 +125,7 @@ def sha256(data: bytes) -> str:
 def verified(data: bytes, expected: str, what: str) -> bytes:
     found = sha256(data)
     if found != expected:
-        raise SystemExit(
-            f"{what}: sha256 is {found}, expected {expected}; the package changed, do not use it"
-        )
+        raise SystemExit(f"{what}: sha256 is {found}, expected {expected}; the package changed, do not use it")
     return data
 
 
@@ -240,9 +238,7 @@ def replace_channel_padding(graph: Graph) -> None:
             raise SystemExit(f"{node.name}: expected padding of channels only, found {pads}")
         identity = np.eye(channels + added, channels, dtype=np.float32)[:, :, None, None]
         kernel = graph.constant(f"{node.output[0]}/identity", identity)
-        graph.nodes[index] = helper.make_node(
-            "Conv", [node.input[0], kernel], [node.output[0]], kernel_shape=[1, 1]
-        )
+        graph.nodes[index] = helper.make_node("Conv", [node.input[0], kernel], [node.output[0]], kernel_shape=[1, 1])
 
 
 def take_bytes(graph: Graph, source: Source) -> None:
@@ -328,9 +324,7 @@ def finished(graph: Graph, source: Source) -> Any:
             kept.setdefault(name, f"t{index}")
         attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
         inputs, made = [kept[name] for name in node.input], [kept[name] for name in node.output]
-        nodes.append(
-            helper.make_node(node.op_type, inputs, made, name=f"n{index}", **dict(sorted(attributes.items())))
-        )
+        nodes.append(helper.make_node(node.op_type, inputs, made, name=f"n{index}", **dict(sorted(attributes.items()))))
     batch = "batch"
     image = helper.make_tensor_value_info("image", TensorProto.UINT8, [batch, source.size, source.size, 3])
     results = [
@@ -446,9 +440,7 @@ def astronaut_images() -> dict[str, Any]:
     load_portrait: Any = data.astronaut
     portrait = load_portrait()  # 512 x 512 RGB; the face lies within x 165..285, y 55..200
     whole = cv2.resize(portrait, (BLAZEFACE.size, BLAZEFACE.size), interpolation=cv2.INTER_AREA)
-    face = cv2.resize(
-        portrait[30:222, 128:320], (FACE_MESH.size, FACE_MESH.size), interpolation=cv2.INTER_LINEAR
-    )
+    face = cv2.resize(portrait[30:222, 128:320], (FACE_MESH.size, FACE_MESH.size), interpolation=cv2.INTER_LINEAR)
     return {BLAZEFACE.name: whole[None], FACE_MESH.name: face[None]}
 
 
@@ -470,9 +462,7 @@ def video_images(videos: list[Path], every: int = 40) -> dict[str, Any]:
                 if index % every:
                     continue
                 image: Any = frame.to_ndarray(format="rgb24")
-                frames.append(
-                    cv2.resize(image, (BLAZEFACE.size, BLAZEFACE.size), interpolation=cv2.INTER_AREA)
-                )
+                frames.append(cv2.resize(image, (BLAZEFACE.size, BLAZEFACE.size), interpolation=cv2.INTER_AREA))
                 found = detector.detect(image)
                 for box, keypoints in zip(found.boxes, found.keypoints, strict=True):
                     faces.append(crop(image, roi_from_detection(box, keypoints)))
@@ -498,9 +488,7 @@ def check(tflites: dict[str, bytes], videos: list[Path]) -> None:
         for source in (BLAZEFACE, FACE_MESH):
             images = pictures[source.name]
             expected = original_outputs(source, tflites[source.name], images)
-            report_differences(
-                source, f"{len(images)} images of videos", expected, onnx_outputs(source, images)
-            )
+            report_differences(source, f"{len(images)} images of videos", expected, onnx_outputs(source, images))
     packed = io.BytesIO()
     np.savez_compressed(packed, **golden)
     write(GOLDEN, packed.getvalue())
@@ -525,9 +513,7 @@ def inside_venv(folder: Path) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Build the ONNX models that lrnet.landmarks ships.")
     parser.add_argument("--venv", type=Path, help="where to keep the converter's environment")
-    parser.add_argument(
-        "--check", action="store_true", help="compare with the originals, write golden outputs"
-    )
+    parser.add_argument("--check", action="store_true", help="compare with the originals, write golden outputs")
     parser.add_argument("--frames", type=Path, nargs="*", default=[], help="videos to draw test images from")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:

@@ -9,32 +9,13 @@ names, collected. Writes the stores OUT/ffpp and OUT/more. Stopped and started a
 from __future__ import annotations
 
 import argparse
-import csv
 import os
 from pathlib import Path
 from time import monotonic
 
-from lrnet.datasets import Label, VideoRecord, read_faceforensics
+from lrnet.datasets import VideoRecord, read_collected, read_faceforensics
 from lrnet.engines import Outcome
 from lrnet.extraction import Extracted, extract, store_preprocessing
-
-
-def read_more(table: Path, folder: Path) -> list[VideoRecord]:
-    """The further videos that are there. A person is an identity group."""
-    with table.open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if (folder / row["name"]).is_file()]
-    return [
-        VideoRecord(
-            path=folder / row["name"],
-            key=f"more/{row['name']}",
-            label=Label(row["label"]),
-            method=row["method"] if row["label"] == "fake" else "",
-            source=row["source"],
-            split="train",
-            group=f"more-{row['person']}",
-        )
-        for row in rows
-    ]
 
 
 class Teller:
@@ -64,7 +45,7 @@ def main() -> None:
     args = parser.parse_args()
     for name, records in (
         ("ffpp", read_faceforensics(args.data / "ffpp")),
-        ("more", read_more(args.data / "more" / "manifest.csv", args.more)),
+        ("more", read_collected(args.data / "more" / "manifest.csv", args.more)),
     ):
         print(f"{name}: {len(records)} videos", flush=True)
         extract(records, args.out / name, store_preprocessing(), workers=args.workers, tell=Teller())

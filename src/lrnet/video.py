@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from queue import Full, Queue
+from queue import Empty, Full, Queue
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -31,8 +31,9 @@ from numpy.typing import NDArray
 from lrnet.errors import DamagedVideoError, NetworkSourceError, NotAVideoError, VideoNotFoundError
 from lrnet.files import written_beside
 
-# FFmpeg's own messages are told as typed errors instead. Its level is set, not PyAV's: a callback into Python from a
-# decoding thread can wait for an interpreter that is shutting down, for ever.
+# FFmpeg's own messages are told as typed errors instead. No callback into Python may be left in place: a decoding
+# thread that logs waits for the interpreter's lock, which whoever frees the decoder may be holding.
+av.logging.restore_default_callback()
 av.logging.set_libav_level(av.logging.PANIC)
 
 VIDEO_SUFFIXES: Final = frozenset(
@@ -257,7 +258,12 @@ class VideoReader:
         self._worker = threading.Thread(target=self._fill, args=(queue,), name="lrnet-decode", daemon=True)
         self._worker.start()
         while True:
-            item = queue.get()
+            try:
+                item = queue.get(timeout=1.0)
+            except Empty:
+                if self._stop.is_set():  # closed by another thread
+                    return
+                continue
             if item is None:
                 return
             if isinstance(item, BaseException):

@@ -81,11 +81,7 @@ def a_bundle(*, calibrated: bool = True, results: Sequence[MeasuredResult] = ())
         if calibrated
         else None,
         results=tuple(results)
-        or (
-            MeasuredResult(
-                dataset="sample set", unit="video", metric="AUC", value=0.97, low=0.91, high=0.99, n=100
-            ),
-        ),
+        or (MeasuredResult(dataset="sample set", unit="video", metric="AUC", value=0.97, low=0.91, high=0.99, n=100),),
         training=TrainingRecord(
             data="119 sample videos of 43 people", seed=1, epochs=25, seconds=300.0, command="lrnet train sample"
         ),
@@ -165,9 +161,7 @@ def a_result(
 
 
 FAKE_FACE = a_face(0, State.LIKELY_FAKE, 0.97, [0.9, 0.95, 0.99, 0.6, 0.97], [Reason.ABOVE_THRESHOLD])
-REAL_FACE = a_face(
-    1, State.NO_EVIDENCE, 0.04, [0.05, 0.02, 0.1], [Reason.BELOW_THRESHOLD], start=1.0, gap_after=1
-)
+REAL_FACE = a_face(1, State.NO_EVIDENCE, 0.04, [0.05, 0.02, 0.1], [Reason.BELOW_THRESHOLD], start=1.0, gap_after=1)
 POOR = InputQuality(
     seconds=4.0, frames=60, face_size=41.0, frame_rate=12.0, present=0.4, tracked=0.3, confidence=0.6, motion=0.0001
 )
@@ -180,9 +174,7 @@ RESULTS: dict[str, VideoResult] = {
     "no evidence": a_result([REAL_FACE]),
     "no face": a_result([]),
     "unable": a_result([a_face(0, State.UNABLE, None, [], [Reason.TOO_SHORT, Reason.SMALL_FACE], quality=POOR)]),
-    "several faces": a_result(
-        [FAKE_FACE, REAL_FACE, a_face(2, State.UNABLE, None, [], [Reason.TOO_SHORT], start=8.0)]
-    ),
+    "several faces": a_result([FAKE_FACE, REAL_FACE, a_face(2, State.UNABLE, None, [], [Reason.TOO_SHORT], start=8.0)]),
     "held back": a_result(
         [a_face(0, State.INCONCLUSIVE, 0.95, [0.9], [Reason.SMALL_FACE, Reason.POOR_TRACKING], quality=POOR)]
     ),

@@ -135,6 +135,10 @@ class Run:
                 keep_sequences=report is not None or overlay is not None,
                 allow_network=self.allow_network,
             )
+            self.documents.append(to_document(result, self.detector.bundle))
+            print_result(self.console, result, self.detector.bundle)
+            if result.verdict.score is None and not self.exit_code:
+                self.exit_code = NO_VERDICT
             self._write_own(result, report, overlay, progress, task)
         except LrnetError as error:
             self.failures.append(to_failure(video, error))
@@ -143,13 +147,6 @@ class Run:
             return
         finally:
             progress.remove_task(task)
-        self.documents.append(to_document(result, self.detector.bundle))
-        if result.verdict.probability is None and result.verdict.score is None and not self.exit_code:
-            self.exit_code = NO_VERDICT
-        print_result(self.console, result, self.detector.bundle)
-        for path in (report, overlay):
-            if path is not None:
-                self.console.print(Text(f"  written: {path}", style="dim"), soft_wrap=True)
 
     def _write_own(
         self, result: VideoResult, report: Path | None, overlay: Path | None, progress: Progress, task: TaskID
@@ -158,12 +155,17 @@ class Run:
             from lrnet.report.html import write_html
 
             progress.update(task, description=f"{Path(result.path).name}: report", total=None)
-            write_html(result, self.detector.bundle, report)
+            write_html(result, self.detector.bundle, report, allow_network=self.allow_network)
+            self._print_written(report)
         if overlay is not None:
             from lrnet.report.overlay import write_overlay
 
             progress.update(task, description=f"{Path(result.path).name}: overlay", total=None)
-            write_overlay(result, overlay)
+            write_overlay(result, overlay, allow_network=self.allow_network)
+            self._print_written(overlay)
+
+    def _print_written(self, path: str | Path) -> None:
+        self.console.print(Text(f"  written: {path}", style="dim"), soft_wrap=True)
 
     def _print_error(self, error: LrnetError) -> None:
         from lrnet.cli.app import console_error
@@ -180,7 +182,7 @@ class Run:
             sys.stdout.write(to_json(document) + "\n")
         elif self.outputs.json:
             write_json(self.outputs.json, document)
-            self.console.print(Text(f"  written: {self.outputs.json}", style="dim"), soft_wrap=True)
+            self._print_written(self.outputs.json)
         if len(self.documents) + len(self.failures) > 1:
             from lrnet.cli.render import batch_table, print_failures
 

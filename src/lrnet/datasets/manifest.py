@@ -52,3 +52,33 @@ def read_manifest(table: Path, root: Path | None = None) -> list[VideoRecord]:
         more = f", and {len(faults) - 5} more" if len(faults) > 5 else ""
         raise DatasetError(f"{table}: {'; '.join(faults[:5])}{more}.", hint="Correct these lines.")
     return list(records.values())
+
+
+def read_collected(table: Path, folder: Path) -> list[VideoRecord]:
+    """Videos collected from public repositories, as many of the table's as are there.
+
+    Args:
+        table: CSV with the columns name, label, source, method and person; a person is an identity group.
+        folder: where the videos lie under their names.
+
+    Raises:
+        DatasetError: there is no such table, or none of its videos.
+    """
+    if not table.is_file():
+        raise DatasetError(f"There is no table {table}.", hint="Give the manifest of the collection.")
+    with table.open(newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if (folder / row["name"]).is_file()]
+    if not rows:
+        raise DatasetError(f"{folder} holds no video that {table} names.", hint="Collect them first.")
+    return [
+        VideoRecord(
+            path=folder / row["name"],
+            key=f"more/{row['name']}",
+            label=Label(row["label"]),
+            method=row["method"] if row["label"] == "fake" else "",
+            source=row["source"],
+            split="train",
+            group=f"more-{row['person']}",
+        )
+        for row in rows
+    ]

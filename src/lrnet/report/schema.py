@@ -1,0 +1,171 @@
+"""The JSON document of a result, version 1.0: field by field, with units.
+
+A reader may rely on every field of a version being there. Times are seconds from the video's first frame, numbers are
+rounded to 6 decimals, and a number that is not known is null.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic.json_schema import models_json_schema
+
+from lrnet.report.wording import finite
+from lrnet.verdict import Reason, State
+
+REPORT_SCHEMA_VERSION: Final = "1.0"
+
+Number = Annotated[float | None, BeforeValidator(finite)]
+Seconds = Annotated[float, AfterValidator(lambda t: round(t, 6) + 0.0)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class VideoPart(_Part):
+    """The examined file. What stands in its header is repeated as it stands there and was not relied on."""
+
+    path: str = Field(description="Path as it was given; a byte NN that is not UTF-8 is written \\udcNN.")
+    name: str = Field(description="Last part of the path.")
+    sha256: str | None = Field(description="SHA-256 of the file, hexadecimal; null for a network source.")
+    container: str = Field(description="Container format, by FFmpeg's name.")
+    codec: str = Field(description="Video codec, by FFmpeg's name.")
+    width: int = Field(description="Width of the upright frame, pixels.")
+    height: int = Field(description="Height of the upright frame, pixels.")
+    frame_rate: Number = Field(description="Average frame rate of the header, frames a second; null if not given.")
+    duration: Number = Field(description="Duration of the header, seconds; null if not given.")
+    rotation: int = Field(description="Degrees counter-clockwise by which stored frames are turned to be upright.")
+    size_bytes: int = Field(description="Size of the file, bytes.")
+    frames_read: int = Field(description="Frames that were decoded.")
+    frames_examined: int = Field(description="Frames in which faces were looked for, at the model's frame rate.")
+    seconds_examined: Seconds = Field(description="Presentation time of the last frame read, seconds.")
+    damaged_packets: int = Field(description="Packets of the file that could not be decoded.")
+
+
+class ThresholdsPart(_Part):
+    """Where a calibrated probability becomes a verdict."""
+
+    likely_fake: Number = Field(description="At or above this probability a face is called likely_fake.")
+    no_evidence: Number = Field(description="At or below this probability it is called no_evidence_of_manipulation.")
+
+
+class ErrorRatesPart(_Part):
+    """What the model declares its thresholds to cost."""
+
+    false_positive_rate: Number = Field(description="Share of real videos that are called likely_fake, 0 to 1.")
+    miss_rate: Number = Field(description="Share of fake videos called no_evidence_of_manipulation, 0 to 1.")
+    measured_on: str = Field(description="The videos that both rates were measured on.")
+
+
+class ModelPart(_Part):
+    """Which model judged, and by what numbers."""
+
+    name: str = Field(description="Name of the model.")
+    version: str = Field(description="Version of the model.")
+    hash: str = Field(description="SHA-256 of the model's description, which holds the hashes of all its files.")
+    thresholds: ThresholdsPart | None = Field(description="Decision thresholds; null if the model has none.")
+    declared_error_rates: ErrorRatesPart | None = Field(description="Measured error rates; null if none are declared.")
+
+
+class ReasonPart(_Part):
+    """Why a verdict is what it is."""
+
+    code: Reason = Field(description="Stable code, for programs.")
+    text: str = Field(description="The same for people.")
+
+
+class VerdictPart(_Part):
+    """What may be said of the video: what is said of the face that decides."""
+
+    state: State = Field(description="The verdict. no_evidence_of_manipulation does not mean that the video is real.")
+    probability: Number = Field(
+        description="Calibrated probability of fake, 0 to 1; null if nothing was scored or the model is not calibrated."
+    )
+    score: Number = Field(description="Aggregated raw score, 0 to 1, no probability; null if nothing was scored.")
+    reasons: tuple[ReasonPart, ...] = Field(description="Why, the most important first.")
+    face: int | None = Field(description="Number of the face that decides; null if there is no face.")
+
+
+class ClipPart(_Part):
+    """One clip and its score."""
+
+    start: Seconds = Field(description="Time of the clip's first frame, seconds.")
+    stop: Seconds = Field(description="Time of the clip's last frame, seconds.")
+    frames: int = Field(description="Frames in the clip.")
+    score: Number = Field(description="Raw output of the network, 0 to 1, higher is more like a fake; no probability.")
+    streams: dict[str, Number] = Field(description="The raw output of each stream of the network alone, by its name.")
+
+
+class QualityPart(_Part):
+    """How good the material was. Values below the method's limits hold a verdict back, see the reasons."""
+
+    seconds: Number = Field(description="From the first to the last frame with the face, seconds.")
+    frames: int = Field(description="Frames with the face.")
+    face_size: Number = Field(description="Mean longer side of the landmarks' bounding box, pixels of the frame.")
+    frame_rate: Number = Field(description="Median rate of the examined frames, frames a second.")
+    present: Number = Field(description="Share of the track's frames in which the face was found, 0 to 1.")
+    tracked: Number = Field(description="Share of landmarks whose motion optical flow confirmed, 0 to 1.")
+    confidence: Number = Field(description="Mean confidence of the landmarker, 0 to 1.")
+    motion: Number = Field(
+        description="Median distance that a landmark moves in a frame; the unit is half the side of the face crop."
+    )
+
+
+class FacePart(_Part):
+    """One face, followed through the video."""
+
+    face: int = Field(description="Number of the face, from 0.")
+    start: Seconds = Field(description="Time of the first frame with the face, seconds.")
+    stop: Seconds = Field(description="Time of the last frame with the face, seconds.")
+    state: State = Field(description="The verdict on this face.")
+    probability: Number = Field(
+        description="Calibrated probability of fake, 0 to 1; null if nothing was scored or the model is not calibrated."
+    )
+    score: Number = Field(description="Aggregated raw score, 0 to 1, no probability; null if nothing was scored.")
+    reasons: tuple[ReasonPart, ...] = Field(description="Why, the most important first.")
+    quality: QualityPart = Field(description="How good the material was.")
+    clips: tuple[ClipPart, ...] = Field(description="The scored clips in order of time; they can overlap.")
+
+
+class ReportDocument(_Part):
+    """Everything that is said of one video. Equal input gives an equal document, but for elapsed_seconds."""
+
+    schema_version: Literal["1.0"] = Field(description="Version of this layout.")
+    lrnet_version: str = Field(description="Version of the program.")
+    video: VideoPart = Field(description="The examined file.")
+    model: ModelPart = Field(description="The model that judged.")
+    verdict: VerdictPart = Field(description="What may be said of the video.")
+    faces: tuple[FacePart, ...] = Field(description="What may be said of each face, by number.")
+    meaning: str = Field(description="What the verdict means and what it does not, one sentence.")
+    elapsed_seconds: Number = Field(description="How long the examination took, wall-clock seconds.")
+
+
+class FailurePart(_Part):
+    """A video that could not be examined."""
+
+    path: str = Field(description="Path as it was given; a byte NN that is not UTF-8 is written \\udcNN.")
+    error: str = Field(description="Class of the error, for programs.")
+    message: str = Field(description="What happened.")
+    hint: str = Field(description="What to do next.")
+
+
+class BatchDocument(_Part):
+    """Several videos: the documents of those that were examined and the failures of the others."""
+
+    schema_version: Literal["1.0"] = Field(description="Version of this layout.")
+    results: tuple[ReportDocument, ...] = Field(description="One document for each video that was examined.")
+    failures: tuple[FailurePart, ...] = Field(description="One entry for each video that was not.")
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) that every written document keeps: one video's, or a batch's."""
+    documents = (ReportDocument, BatchDocument)
+    _, schema = models_json_schema([(model, "serialization") for model in documents])
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"Documents written by lrnet, version {REPORT_SCHEMA_VERSION}",
+        "oneOf": [{"$ref": f"#/$defs/{model.__name__}"} for model in documents],
+        "$defs": schema["$defs"],
+    }

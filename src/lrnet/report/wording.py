@@ -1,0 +1,163 @@
+"""What a verdict is called and what it means, in words; the same in the terminal, the page and the JSON document.
+
+A statement says what was seen and what that does not prove. No wording calls a video real or authentic.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from lrnet.errors import OutputError
+from lrnet.verdict import State
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """How a state is told.
+
+    Attributes:
+        headline: a few words, for the top of a report.
+        label: the state inside a sentence or a table.
+        meaning: one sentence: what the state says, and what it does not.
+        symbol: one character that tells the states apart without colour.
+        ascii_symbol: the same where only ASCII can be shown.
+    """
+
+    headline: str
+    label: str
+    meaning: str
+    symbol: str
+    ascii_symbol: str
+
+
+WORDING: Final[dict[State, Wording]] = {
+    State.LIKELY_FAKE: Wording(
+        "Likely manipulated",
+        "likely fake",
+        "The landmarks of a face move more like those of the manipulated videos that the model learned from than like "
+        "those of the real ones; this is a statistical indication and no proof, and it does not say what was changed, "
+        "with which tool or by whom.",
+        "▲",
+        "!",
+    ),
+    State.INCONCLUSIVE: Wording(
+        "Inconclusive",
+        "inconclusive",
+        "The motion of the face's landmarks decides neither way, or the material does not allow a decision that the "
+        "model's measured error rates would cover; this speaks neither for the video nor against it.",
+        "◆",
+        "~",
+    ),
+    State.NO_EVIDENCE: Wording(
+        "No evidence of manipulation",
+        "no evidence",
+        "The motion of the face's landmarks shows none of the traces that the model looks for; this does not show that "
+        "the video is genuine, because only this motion was examined and generators that animate a photo smoothly are "
+        "mostly not caught.",
+        "○",
+        "o",
+    ),
+    State.NOT_APPLICABLE: Wording(
+        "No face to examine",
+        "not applicable",
+        "No face was found, and the method reads nothing but faces; whether the video was manipulated remains open.",
+        "–",
+        "-",
+    ),
+    State.UNABLE: Wording(
+        "Unable to evaluate",
+        "unable to evaluate",
+        "A face was found, but not for long enough or not well enough to be scored; whether the video was manipulated "
+        "remains open.",
+        "?",
+        "?",
+    ),
+}
+
+EXAMINED: Final = (
+    "How 68 landmarks of each face (jaw, brows, eyes, nose, mouth) move from frame to frame, followed by optical flow "
+    "and a Kalman filter and read by a recurrent network."
+)
+
+NOT_EXAMINED: Final[tuple[str, ...]] = (
+    "The sound, the background, hands and bodies, text, skin texture and colour, lighting, compression traces and the "
+    "file's metadata.",
+    "What is said, whether it is shown in its true context, and whether scenes were cut or rearranged.",
+    "Stretches in which no face is in view, or one for less than the shortest clip that the model scores.",
+)
+
+BLIND_SPOTS: Final = (
+    "Generators that animate a photo smoothly are mostly not caught: audio-driven talking heads, VASA-1, lip "
+    "synchronisation such as Wav2Lip. In this project's measurements fewer than three in ten of them were. Kinds of "
+    "manipulation, cameras and compression unlike those in training can shift scores either way."
+)
+
+SCORE_NOTE: Final = (
+    "A clip's score is the network's raw output between 0 and 1. It is not a probability; the thresholds of the "
+    "verdict apply to the calibrated probability of the whole face, not to single clips."
+)
+
+
+def finite(value: float | None) -> float | None:
+    """`value` rounded to 6 decimals; None for None, NaN and infinities."""
+    if value is None or not math.isfinite(value):
+        return None
+    return round(float(value), 6) + 0.0  # adding 0.0 turns -0.0 into 0.0
+
+
+def two_decimals(value: float | None) -> str:
+    """A probability or score as text, "0.97"; never rounded up to 1.00 or down to 0.00; "none" for None or NaN."""
+    if value is None or not math.isfinite(value):
+        return "none"
+    return f"{value if value in (0.0, 1.0) else min(max(value, 0.01), 0.99):.2f}"
+
+
+def clock(seconds: float) -> str:
+    """A time in a video, "0:07.4" or "1:02:07.4"."""
+    tenths = max(0, round(seconds * 10))
+    minutes, rest = divmod(tenths, 600)
+    hours, minutes = divmod(minutes, 60)
+    text = f"{minutes}:{rest / 10:04.1f}"
+    return f"{hours}:{minutes:02d}:{rest / 10:04.1f}" if hours else text
+
+
+def utf8_name(path: str) -> str:
+    r"""A path as valid Unicode: a byte NN of the name that is not UTF-8 becomes `\udcNN`."""
+    return path.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def readable(path: str) -> str:
+    """A path as it may be shown to people.
+
+    Characters that would move a terminal's cursor, break the line or turn the direction of the text are escaped:
+    a file's name is chosen by whoever sent the file.
+    """
+    return "".join(_escaped(c) if unicodedata.category(c) in _UNSAFE else c for c in utf8_name(path))
+
+
+_UNSAFE: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
+
+
+def refuse_source(target: str | os.PathLike[str], source: str) -> None:
+    """Refuse to write a report over the video that it is about.
+
+    Raises:
+        OutputError: `target` is the file `source`.
+    """
+    try:
+        same = Path(target).samefile(source)
+    except OSError:  # one of them does not exist
+        return
+    if same:
+        raise OutputError(
+            f"{readable(os.fspath(target))} is the examined video itself.", hint="Choose another name for the result."
+        )

@@ -1,0 +1,56 @@
+"""Which landmarks are joined, which clip is current, what was not scored."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lrnet.features import FACIAL_GROUPS
+from lrnet.report.figures import LINES, by_weight, clip_at, lanes, score_colour, unscored
+from lrnet.verdict import ClipScore
+from tests.report.samples import RESULTS
+
+
+def clips(*spans: tuple[float, float]) -> list[ClipScore]:
+    return [ClipScore(a, b, 60, 0.5, {}) for a, b in spans]
+
+
+def test_lines_cover_all_landmarks_once_and_stay_in_their_group() -> None:
+    covered = [i for part, _ in LINES for i in range(68)[part]]
+    assert covered == list(range(68))
+    groups = [set(range(68)[where]) for where in FACIAL_GROUPS.values()]
+    assert all(any(set(range(68)[part]) <= group for group in groups) for part, _ in LINES)
+
+
+@pytest.mark.parametrize(
+    ("time", "expected"),
+    [(-0.1, None), (0.0, 0), (1.9, 0), (2.02, 0), (2.2, None), (3.0, 1), (4.4, 1), (4.6, 2), (6.0, 2), (6.2, None)],
+)
+def test_clip_at(time: float, expected: int | None) -> None:
+    some = clips((0.0, 2.0), (3.0, 5.0), (4.0, 6.0))
+    found = clip_at(some, time)
+    assert (None if found is None else some.index(found)) == expected
+
+
+def test_lanes_keep_faces_apart_in_few_rows() -> None:
+    assert lanes([(0, 5), (1, 2), (3, 4), (6, 7)]) == [0, 1, 1, 0]
+    assert lanes([]) == []
+
+
+def test_unscored_stretches() -> None:
+    assert unscored(0.0, 10.0, clips((1.0, 3.0), (3.04, 5.0), (4.0, 6.0), (8.0, 10.0))) == [(0.0, 1.0), (6.0, 8.0)]
+    assert unscored(2.0, 4.0, []) == [(2.0, 4.0)]
+    assert unscored(0.0, 2.0, clips((0.0, 2.0))) == []
+
+
+def test_colours_run_from_blue_to_vermilion() -> None:
+    low, middle, high = (score_colour(s) for s in (0.0, 0.5, 1.0))
+    assert low[2] > low[0]
+    assert high[0] > high[2]
+    assert middle not in (low, high)
+    assert score_colour(None) == score_colour(float("nan")) != middle
+
+
+def test_the_deciding_face_comes_first() -> None:
+    assert [face.face for face in by_weight(RESULTS["several faces"])] == [0, 1, 2]
+    assert np.all([face.clips == () for face in by_weight(RESULTS["several faces"])[2:]])

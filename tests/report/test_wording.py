@@ -1,0 +1,72 @@
+"""Every state and reason has words, and none of them promises too much."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from lrnet.report.wording import WORDING, clock, finite, readable, two_decimals
+from lrnet.verdict import REASON_TEXT, Reason, State
+
+
+def test_every_state_and_reason_has_words() -> None:
+    assert WORDING.keys() == set(State)
+    assert REASON_TEXT.keys() == set(Reason)
+    for attribute in ("headline", "label", "symbol", "ascii_symbol"):
+        assert len({getattr(words, attribute) for words in WORDING.values()}) == len(State)
+    assert all(len(w.symbol) == 1 and w.ascii_symbol.isascii() for w in WORDING.values())
+
+
+@pytest.mark.parametrize("state", State)
+def test_meaning_is_one_sentence(state: State) -> None:
+    assert re.fullmatch(r"[A-Z][^.]*\.", WORDING[state].meaning)
+
+
+@pytest.mark.parametrize("state", set(State) - {State.LIKELY_FAKE})
+def test_no_state_calls_a_video_real(state: State) -> None:
+    words = WORDING[state]
+    assert not re.search(r"\b(real|authentic|genuine|original)\b", words.headline + words.label)
+
+
+def test_no_evidence_names_what_is_not_caught() -> None:
+    meaning = WORDING[State.NO_EVIDENCE].meaning
+    assert "does not show that the video is genuine" in meaning
+    assert "mostly not caught" in meaning
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("clip.mp4", "clip.mp4"),
+        ("Größe 日本.mp4", "Größe 日本.mp4"),
+        ("a\nb", "a\\nb"),
+        ("\x1b[31mred", "\\x1b[31mred"),
+        ("4pm.\u202eexe", "4pm.\\u202eexe"),
+        ("\udcff", "\\udcff"),
+    ],
+)
+def test_readable_escapes_what_moves_the_cursor_or_the_text(text: str, shown: str) -> None:
+    assert readable(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(0, "0:00.0"), (7.44, "0:07.4"), (59.96, "1:00.0"), (3600, "1:00:00.0"), (-1, "0:00.0")]
+)
+def test_clock(seconds: float, shown: str) -> None:
+    assert clock(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.9712, "0.97"), (0.9999, "0.99"), (1.0, "1.00"), (0.0001, "0.01"), (0.0, "0.00"), (None, "none")],
+)
+def test_two_decimals_never_claims_certainty(value: float | None, shown: str) -> None:
+    assert two_decimals(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [(None, None), (float("nan"), None), (float("-inf"), None), (1 / 3, 0.333333), (2.0, 2.0)]
+)
+def test_finite(value: float | None, expected: float | None) -> None:
+    assert finite(value) == expected
