@@ -64,7 +64,9 @@ def meter(
     rng = np.random.default_rng(0)
     shape = rng.uniform(-0.5, 0.5, (68, 2))
     shape[0], shape[1] = (-0.5, 0.0), (0.5, 0.0)
-    walk = np.cumsum(rng.choice([-1, 1], (frames, 1, 2)), axis=0) * motion / np.sqrt(2)
+    # Half of the points go to and fro one way and half the other, so that the face as a whole stays.
+    way = np.where(np.arange(68) % 2, 1, -1)[:, None] * np.array([1, 1]) * motion / np.sqrt(2)
+    walk = (np.arange(frames) % 2)[:, None, None] * way
     values = (shape + walk).astype(np.float32)
     values[: int(frames * gaps)] = np.nan
     values[0] = shape

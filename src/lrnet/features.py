@@ -197,6 +197,20 @@ class LandmarkSequence:
         spans = (found.max(axis=1) - found.min(axis=1)).max(axis=1)
         return float(spans.mean() * self.half_side)
 
+    def image_motion(self) -> float:
+        """How far optical flow says that a landmark moves in a frame relative to the others: median, normalised.
+
+        It looks at pixels, not at detections: near zero for a picture of a face, however much its landmarks jitter.
+        NaN if there is no pair of frames.
+        """
+        shift = self.centres[:, None, :] / np.float32(self.half_side)
+        step = (self.detected[1:] - self.innovation + shift[1:]) - (self.values + shift)[:-1]
+        step = step[finite_frames(step)]
+        if not len(step):
+            return float("nan")
+        step = step - np.median(step, axis=1, keepdims=True)
+        return float(np.median(np.linalg.norm(step, axis=2)))
+
     def frame_landmarks(self) -> Array:
         """The calibrated landmarks in frame pixels, (N, 68, 2), NaN at gaps."""
         return (self.values * self.half_side + self.centres[:, None, :]).astype(np.float32)
