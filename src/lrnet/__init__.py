@@ -16,17 +16,28 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from lrnet.calibrated import CalibratedLandmarks, calibrate
     from lrnet.detector import Detector, VideoResult
     from lrnet.features import LandmarkSequence
     from lrnet.network.bundle import ModelBundle
 
-__all__ = ["Detector", "LandmarkSequence", "ModelBundle", "VideoResult", "__version__"]
+__all__ = [
+    "CalibratedLandmarks",
+    "Detector",
+    "LandmarkSequence",
+    "ModelBundle",
+    "VideoResult",
+    "__version__",
+    "calibrate",
+]
 
 _HOMES = {
+    "CalibratedLandmarks": "lrnet.calibrated",
     "Detector": "lrnet.detector",
     "VideoResult": "lrnet.detector",
     "LandmarkSequence": "lrnet.features",
     "ModelBundle": "lrnet.network.bundle",
+    "calibrate": "lrnet.calibrated",
 }
 
 

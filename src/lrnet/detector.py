@@ -13,7 +13,7 @@ import numpy as np
 
 from lrnet import __version__
 from lrnet.calibration.calibrator import CalibrationSettings
-from lrnet.calibration.optical_flow import OpenCVFlow
+from lrnet.calibration.optical_flow import flow_by_name
 from lrnet.errors import ModelError
 from lrnet.features import Clip, ClipSettings, CropSettings, LandmarkSequence, cut_clips, embed_clips
 from lrnet.landmarks import Landmarker, landmarker
@@ -120,11 +120,9 @@ def landmark_sequences(
 def calibration_settings(preprocessing: Preprocessing) -> CalibrationSettings:
     """The calibrator's settings as a bundle states them."""
     spec = preprocessing.calibration
-    if spec.flow != "opencv":
-        raise ModelError(f"There is no optical flow {spec.flow!r}.", hint="This version knows opencv.")
     return CalibrationSettings(
         enabled=spec.enabled,
-        flow=OpenCVFlow(spec.window, spec.levels, spec.iterations, spec.epsilon),
+        flow=flow_by_name(spec.flow, spec.window, spec.levels, spec.iterations, spec.epsilon),
         max_forward_backward_error=spec.max_forward_backward_error,
         process_variance=spec.process_variance,
         round_to_pixels=preprocessing.round_to_pixels,

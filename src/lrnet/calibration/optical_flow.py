@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from types import MappingProxyType
+from typing import Final, Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from lrnet.calibration.lucas_kanade import PyramidalLucasKanade
+from lrnet.errors import ModelError
 
 Array = NDArray[np.float32]
 Image = NDArray[np.uint8]
@@ -47,7 +52,7 @@ class OpenCVFlow:
     levels: int = 3
     iterations: int = 10
     epsilon: float = 0.03
-    min_eigenvalue: float = 1e-4
+    min_eigenvalue: float = 1e-6
 
     def track(self, source: Image, target: Image, points: Array, guess: Array) -> tuple[Array, NDArray[np.bool_]]:
         found, status, _ = cv2.calcOpticalFlowPyrLK(
@@ -62,3 +67,22 @@ class OpenCVFlow:
             minEigThreshold=self.min_eigenvalue,
         )
         return np.asarray(found, np.float32).reshape(-1, 2), status.ravel().astype(bool)
+
+
+FLOWS: Final = MappingProxyType[str, Callable[[int, int, int, float], OpticalFlow]](
+    {"opencv": OpenCVFlow, "algorithm1": PyramidalLucasKanade}
+)
+"""Every tracker of points by name; each is made of (window, levels, iterations, epsilon)."""
+
+
+def flow_by_name(
+    name: str, window: int = 15, levels: int = 3, iterations: int = 10, epsilon: float = 0.03
+) -> OpticalFlow:
+    """A tracker of points; the numbers mean the same to each (see `OpenCVFlow`).
+
+    Raises:
+        ModelError: none goes by that name.
+    """
+    if name not in FLOWS:
+        raise ModelError(f"There is no optical flow {name!r}.", hint=f"Known are {', '.join(FLOWS)}.")
+    return FLOWS[name](window, levels, iterations, epsilon)

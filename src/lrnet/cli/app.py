@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from lrnet import __version__
-from lrnet.cli import detect, landmarks, models, research
+from lrnet.cli import calibrate, detect, landmarks, models, research
 from lrnet.errors import LrnetError
 
 EXIT_CODES = """Exit codes: 0 done; 2 wrong usage; 3 a video or landmark file cannot be read; 4 no verdict was possible
@@ -28,6 +28,7 @@ app = typer.Typer(
 app.command("detect")(detect.detect)
 app.add_typer(models.app, name="models")
 app.add_typer(landmarks.app, name="landmarks")
+app.command("calibrate")(calibrate.calibrate_command)
 app.command("extract")(research.extract_command)
 app.command("evaluate")(research.evaluate_command)
 
