@@ -88,9 +88,7 @@ def test_unknown_model_is_refused() -> None:
 
 
 def test_changed_model_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "models.json").write_text(
-        json.dumps({"models": {"m": {"file": "m.onnx", "sha256": "0" * 64}}})
-    )
+    (tmp_path / "models.json").write_text(json.dumps({"models": {"m": {"file": "m.onnx", "sha256": "0" * 64}}}))
     monkeypatch.setattr(models, "FOLDER", tmp_path)
     with pytest.raises(ModelError, match="cannot be read"):
         models.open_session("m")
@@ -309,9 +307,7 @@ def test_flipped_face_gives_mirrored_landmarks(golden: dict[str, np.ndarray], me
     assert np.mean(straight[:, 0] + flipped[:, 0]) == pytest.approx(255, abs=0.9)
 
 
-def test_detection_and_mesh_agree_on_the_portrait(
-    portrait: np.ndarray, detector: FaceDetector, mesh: FaceMesh
-) -> None:
+def test_detection_and_mesh_agree_on_the_portrait(portrait: np.ndarray, detector: FaceDetector, mesh: FaceMesh) -> None:
     frame = cv2.resize(portrait, (512, 512), interpolation=cv2.INTER_LINEAR)
     found = detector.detect(frame)
     roi = roi_from_detection(found.boxes[0], found.keypoints[0])

@@ -1,0 +1,107 @@
+"""`lrnet calibrate`: a video and its landmarks in, calibrated landmarks out."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from math import isnan
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from lrnet.errors import OutputError, SequenceError
+
+if TYPE_CHECKING:
+    from lrnet.calibrated import CalibratedLandmarks
+
+
+class Flow(StrEnum):
+    """Names of `lrnet.calibration.FLOWS`."""
+
+    OPENCV = "opencv"
+    ALGORITHM1 = "algorithm1"
+
+
+class Alignment(StrEnum):
+    INDEX = "index"
+    TIME = "time"
+
+
+def calibrate_command(
+    video: Annotated[Path, typer.Argument(help="The video.", metavar="VIDEO")],
+    landmarks: Annotated[
+        Path,
+        typer.Argument(
+            help="Its landmarks in frame pixels: OpenFace CSV, .txt (136 numbers a line), .npy, .npz or .parquet.",
+            metavar="LANDMARKS",
+        ),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", help="File to write, its form by its ending: .csv, .txt, .npy, .npz, .parquet."),
+    ],
+    face: Annotated[int | None, typer.Option(help="Number of the face, if the landmarks are of several.")] = None,
+    align: Annotated[
+        Alignment, typer.Option(help="Match landmarks to frames by their count, or by time stamp.")
+    ] = Alignment.INDEX,
+    flow: Annotated[
+        Flow, typer.Option(help="Tracker of points: OpenCV's, or the paper's Algorithm 1 in NumPy.")
+    ] = Flow.OPENCV,
+    window: Annotated[
+        int, typer.Option(min=3, max=101, help="Side of the tracked patch, pixels of the 400-pixel crop.")
+    ] = 15,
+    max_error: Annotated[
+        float,
+        typer.Option(min=0.0, help="Forward-backward error above which a prediction is dropped, pixels of the crop."),
+    ] = 2.0,
+    process_variance: Annotated[
+        float, typer.Option(min=1e-6, help="Q of Eq. 6: the larger, the more detections count.")
+    ] = 0.3,
+    rounding: Annotated[
+        bool, typer.Option("--round", help="Whole-pixel arithmetic, as the reference implementation does it.")
+    ] = False,
+    normalised: Annotated[
+        bool, typer.Option("--normalised", help="Write units of the stabilised crop, [-1, 1], not frame pixels.")
+    ] = False,
+) -> None:
+    """Take the jitter out of a face's landmarks by optical flow and a Kalman filter."""
+    from lrnet.calibrated import calibrate
+    from lrnet.calibration import CalibrationSettings, flow_by_name
+    from lrnet.files import require_writable
+    from lrnet.landmarks.files import require_known_suffix, write_landmarks
+
+    for source in (video, landmarks):
+        if out.resolve() == source.resolve():
+            raise OutputError(f"{out} is an input.", hint="Write the result to another file.")
+    require_known_suffix(out)
+    require_writable(out)
+    settings = CalibrationSettings(
+        flow=flow_by_name(flow.value, window),
+        max_forward_backward_error=max_error,
+        process_variance=process_variance,
+        round_to_pixels=rounding,
+    )
+    result = calibrate(video, landmarks, settings=settings, face=face, align=align.value)
+    if not result.frames_with_face:
+        raise SequenceError(f"{landmarks} has no face in any frame.", hint="Look for faces in the video again.")
+    write_landmarks(out, result.table(normalised=normalised))
+    _summarise(result, out)
+
+
+def _summarise(result: CalibratedLandmarks, out: Path) -> None:
+    before, after = result.jitter()
+    frames, gaps, cuts = len(result), len(result) - result.frames_with_face, len(result.shot_starts) - 1
+    lines = (
+        f"{out}: {frames} frames, {gaps} without the face, {cuts} shot cuts, "
+        f"{_shown(100 * result.tracked_share, 1)} % of points tracked",
+        f"jitter (second difference, % of inter-ocular distance): {_shown(before, 2)} before, {_shown(after, 2)} after",
+    )
+    console = Console(soft_wrap=True, highlight=False)
+    for line in lines:
+        console.print(Text(line))
+
+
+def _shown(value: float, digits: int) -> str:
+    return "unknown" if isnan(value) else f"{value:.{digits}f}"

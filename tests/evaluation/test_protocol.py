@@ -1,0 +1,68 @@
+"""The default model on the official validation split, measured on the real videos."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lrnet import store
+from lrnet.datasets import VideoRecord, read_faceforensics
+from lrnet.detector import Detector
+from lrnet.evaluation.metrics import auc
+from lrnet.evaluation.protocol import evaluate, video_scores
+from lrnet.extraction import extract, store_preprocessing
+from lrnet.network.registry import load_model
+
+
+@pytest.fixture(scope="module")
+def validation(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store of eight validation videos: four real, four fake, of different people."""
+    records = [r for r in read_faceforensics(shared / "data" / "ffpp") if r.split == "val"]
+    chosen: list[VideoRecord] = []
+    for label in ("real", "fake"):
+        groups: set[str] = set()
+        for r in records:
+            if r.label.value == label and r.group not in groups and len(groups) < 4:
+                groups.add(r.group)
+                chosen.append(r)
+    folder = tmp_path_factory.mktemp("validation")
+    outcomes = extract(chosen, folder, store_preprocessing(), workers=2)
+    assert [o.error for o in outcomes] == [None] * 8
+    return folder
+
+
+def test_the_default_model_tells_fakes_of_people_it_never_saw(validation: Path) -> None:
+    bundle = load_model()
+    videos = store.read(validation)
+    assert bundle.spec.training is not None
+    assert not {v.record.group for v in videos} & set(bundle.spec.training.groups)
+    outcome = evaluate(bundle, videos)
+    assert outcome.unscored == 0
+    assert auc(video_scores(outcome.videos)) >= 0.8
+
+
+def test_an_extraction_that_is_run_again_does_nothing(validation: Path) -> None:
+    before = {p: p.stat().st_mtime_ns for p in validation.iterdir()}
+    records = [v.record for v in store.read(validation)]
+    assert extract(records, validation, store_preprocessing()) == []
+    assert {p: p.stat().st_mtime_ns for p in validation.iterdir()} == before
+
+
+def test_detection_scores_as_evaluation_does(validation: Path) -> None:
+    """The way from the file and the way through the store are one."""
+    bundle = load_model()
+    video = store.read(validation)[0]
+    (stored,) = evaluate_one(bundle, video)
+    face = max(Detector(bundle).detect(video.record.path).faces, key=lambda f: f.quality.frames)
+    assert face.score == pytest.approx(stored, abs=1e-6)
+
+
+def evaluate_one(bundle, video) -> list[float]:  # type: ignore[no-untyped-def]
+    from lrnet.evaluation.protocol import score_video
+    from lrnet.network.runtime import NetworkRuntime
+
+    score = score_video(bundle, NetworkRuntime(bundle), video).score
+    assert score is not None
+    return [float(np.float64(score))]
