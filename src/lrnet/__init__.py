@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from lrnet.version import __version__
 
 if TYPE_CHECKING:
     from lrnet.calibrated import CalibratedLandmarks, calibrate

@@ -11,7 +11,6 @@ from time import perf_counter
 
 import numpy as np
 
-from lrnet import __version__
 from lrnet.calibration.calibrator import CalibrationSettings
 from lrnet.calibration.optical_flow import flow_by_name
 from lrnet.errors import ModelError
@@ -23,6 +22,7 @@ from lrnet.network.runtime import NetworkRuntime
 from lrnet.sequences import SequenceBuilder
 from lrnet.tracks import FaceTracker, TrackSettings
 from lrnet.verdict import ClipScore, FaceVerdict, QualityMeter, Reason, VideoVerdict, judge_face, judge_video
+from lrnet.version import __version__
 from lrnet.video import Frame, VideoInfo, VideoReader, spaced
 
 

@@ -8,9 +8,9 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from lrnet import __version__
 from lrnet.cli import calibrate, detect, landmarks, models, research
 from lrnet.errors import LrnetError
+from lrnet.version import __version__
 
 EXIT_CODES = """Exit codes: 0 done; 2 wrong usage; 3 a video or landmark file cannot be read; 4 no verdict was possible
 (no face, or too short); 5 a result cannot be written; 6 a model is missing or damaged; 7 an extra is not installed;
