@@ -53,8 +53,8 @@ from lrnet.training.fit import TrainingSettings, fit, predict
 from lrnet.verdict import logit
 
 VERSION = "1.0.0"
-CLIPS = ClipSettings(length=60, stride=30, min_length=30)
-SETTINGS = TrainingSettings(streams=("acceleration",), units=32, epochs=20)
+CLIPS = ClipSettings(length=30, stride=30, min_length=20)
+SETTINGS = TrainingSettings(streams=("differences", "acceleration"), units=32, epochs=20)
 FALSE_ALARMS = 0.02  # of real videos of sources and people never seen, at the threshold for likely_fake
 MISSES = 0.05  # of fakes of people never seen, at the threshold for no evidence
 
@@ -234,7 +234,7 @@ def main() -> None:
     spec = BundleSpec(
         name=DEFAULT_MODEL,
         version=VERSION,
-        description="Relative acceleration of the built-in landmarks, one bidirectional GRU.",
+        description="Differences and relative acceleration of the built-in landmarks, a bidirectional GRU on each.",
         licence="Apache-2.0",
         created=datetime.now(UTC).date(),
         network=network,

@@ -55,7 +55,7 @@ def read_manifest(table: Path, root: Path | None = None) -> list[VideoRecord]:
 
 
 def read_collected(table: Path, folder: Path) -> list[VideoRecord]:
-    """Videos collected from public repositories, as many of the table's as are there.
+    """Videos collected from public repositories, as many of the table's as are there, each once.
 
     Args:
         table: CSV with the columns name, label, source, method and person; a person is an identity group.
@@ -67,7 +67,7 @@ def read_collected(table: Path, folder: Path) -> list[VideoRecord]:
     if not table.is_file():
         raise DatasetError(f"There is no table {table}.", hint="Give the manifest of the collection.")
     with table.open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if (folder / row["name"]).is_file()]
+        rows = {row["name"]: row for row in csv.DictReader(file) if (folder / row["name"]).is_file()}
     if not rows:
         raise DatasetError(f"{folder} holds no video that {table} names.", hint="Collect them first.")
     return [
@@ -80,5 +80,5 @@ def read_collected(table: Path, folder: Path) -> list[VideoRecord]:
             split="train",
             group=f"more-{row['person']}",
         )
-        for row in rows
+        for row in rows.values()
     ]
