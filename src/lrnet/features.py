@@ -6,10 +6,10 @@ stabilised crop, [-1, 1] from edge to edge, so that 1 is half the crop's side (0
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from math import prod
 from types import MappingProxyType
 from typing import Final
 
@@ -57,7 +57,7 @@ class CropSettings:
 
 def finite_frames(points: Array) -> NDArray[np.bool_]:
     """(N,) whether every number of a frame of (N, …) is finite."""
-    finite: NDArray[np.bool_] = np.isfinite(points.reshape(len(points), prod(points.shape[1:])))
+    finite: NDArray[np.bool_] = np.isfinite(points.reshape(len(points), math.prod(points.shape[1:])))
     return np.asarray(np.logical_and.reduce(finite, axis=1), bool)
 
 
@@ -68,17 +68,24 @@ def face_box(landmarks: Array) -> tuple[NDArray[np.float64], float]:
 
 
 class StabilisedCrop:
-    """A square window that follows one face: fixed size, centre held against jitter."""
+    """A square window that follows one face: fixed size, centre held against jitter.
+
+    Attributes:
+        centre: (2,) frame pixels.
+        side: frame pixels.
+        face_size: longer side of the bounding box of the last landmarks, frame pixels.
+    """
 
     def __init__(self, settings: CropSettings, landmarks: Array) -> None:
         self.settings = settings
-        self.centre, size = face_box(landmarks)
-        self.side = max(settings.scale * size, 8.0)
+        self.centre, self.face_size = face_box(landmarks)
+        self.side = max(settings.scale * self.face_size, 8.0)
 
     def follow(self, landmarks: Array) -> bool:
         """Move to the face's new place, (68, 2) frame pixels. True if the side had to change as well."""
         centre, size = face_box(landmarks)
-        if np.linalg.norm(centre - self.centre) > self.settings.hold * size:
+        self.face_size = size
+        if math.dist(centre, self.centre) > self.settings.hold * size:
             self.centre = centre
         ratio = self.settings.scale * size / self.side
         if not 1 / self.settings.resize < ratio < self.settings.resize:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrnet.calibration.calibrator import CalibrationSettings, CalibrationStep, Calibrator
-from lrnet.features import NUM_LANDMARKS, CropSettings, LandmarkSequence, StabilisedCrop, face_box, finite_frames
+from lrnet.features import NUM_LANDMARKS, CropSettings, LandmarkSequence, StabilisedCrop, finite_frames
 
 Array = NDArray[np.float32]
 
@@ -54,7 +54,7 @@ class SequenceBuilder:
         crop = self._place_crop(landmarks)
         step = self._calibrator.step(crop.cut(luma), crop.to_crop(landmarks))
         unit = 1 / crop.zoom
-        self._sizes.append(face_box(landmarks)[1])
+        self._sizes.append(crop.face_size)
         self._append(index, time, confidence, crop.centre.copy(), step, unit, landmarks)
         self._last_luma = luma
         self._gap = False
@@ -103,11 +103,10 @@ class SequenceBuilder:
             self._crop = StabilisedCrop(self._settings, landmarks)
             return self._crop
         zoom, centre = self._crop.zoom, self._crop.centre
-        before = StabilisedCrop(self._settings, landmarks)
-        before.centre, before.side = centre, self._crop.side
         if self._crop.follow(landmarks) and self._last_luma is not None:
             # The last frame is cut again at the new size, around its own centre, so that flow compares like with like.
-            before.side = self._crop.side
+            before = StabilisedCrop(self._settings, landmarks)
+            before.centre, before.side = centre, self._crop.side
             scale = before.zoom / zoom
             shift = np.full(2, self._settings.size / 2 * (1 - scale))
             self._calibrator.rebase(before.cut(self._last_luma), scale, shift)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from lrnet.calibration.kalman import PROCESS_VARIANCE, PointKalmanFilter, relative_variance
+from lrnet.calibration.kalman import PROCESS_VARIANCE, PointKalmanFilter, lengths, relative_variance
 from lrnet.calibration.optical_flow import Image, OpenCVFlow, OpticalFlow
 
 Array = NDArray[np.float32]
@@ -107,7 +107,7 @@ class Calibrator:
         returned, found_back = settings.flow.track(image, self._image, predicted, start)
         if settings.round_to_pixels:
             predicted, returned = np.rint(predicted), np.rint(returned)
-        error = np.linalg.norm(returned - start, axis=1).astype(np.float32)
+        error = lengths(returned - start)
         tracked = found_on & found_back & (error <= settings.max_forward_backward_error)
 
         points = detected

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
+Float = TypeVar("Float", np.float32, np.float64)
 
 PROCESS_VARIANCE: Final = 0.3
 """Q of Eq. 6, in the unit of the relative variance (a ratio, expected near 1): what one Lucas-Kanade step adds."""
@@ -28,9 +29,14 @@ def relative_variance(detected_step: Array, predicted_step: Array, still: float 
     Returns:
         (P,) ratios, >= 0.
     """
-    moved = np.linalg.norm(predicted_step.astype(np.float64), axis=-1)
-    moved = np.where(moved <= still, 1.0, moved)
-    return np.asarray(np.linalg.norm(detected_step.astype(np.float64), axis=-1) / moved)
+    moved = lengths(predicted_step.astype(np.float64))
+    moved[moved <= still] = 1.0
+    return lengths(detected_step.astype(np.float64)) / moved
+
+
+def lengths(vectors: NDArray[Float]) -> NDArray[Float]:
+    """(…,) of (…, 2); `np.linalg.norm` takes twice as long over so few."""
+    return np.hypot(vectors[..., 0], vectors[..., 1])
 
 
 class PointKalmanFilter:

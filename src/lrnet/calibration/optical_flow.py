@@ -63,10 +63,24 @@ class OpenCVFlow:
             winSize=(self.window, self.window),
             maxLevel=self.levels,
             criteria=(cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, self.iterations, self.epsilon),
-            flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
+            # The second flag spares the measure of how well patches agree, which nobody reads: 5 % of the time.
+            flags=cv2.OPTFLOW_USE_INITIAL_FLOW | cv2.OPTFLOW_LK_GET_MIN_EIGENVALS,
             minEigThreshold=self.min_eigenvalue,
         )
-        return np.asarray(found, np.float32).reshape(-1, 2), status.ravel().astype(bool)
+        moved = np.asarray(found, np.float32).reshape(-1, 2)
+        return moved, status.ravel().astype(bool) & self._within(moved, target)
+
+    def _within(self, points: Array, image: Image) -> NDArray[np.bool_]:
+        """(P,) whether any of a point's patch lies in the image.
+
+        OpenCV looks before each step; after the last one, only where it measures how well patches agree.
+        """
+        low, high = -self.window + self.window // 2, min(image.shape[:2]) - self.window
+        if points.min() >= low and points.max() < high:  # nearly always
+            return np.ones(len(points), bool)
+        corner = np.floor(points - (self.window - 1) / 2)
+        size = (image.shape[1], image.shape[0])
+        return np.asarray(((corner >= -self.window) & (corner < size)).all(axis=1), bool)
 
 
 FLOWS: Final = MappingProxyType[str, Callable[[int, int, int, float], OpticalFlow]](

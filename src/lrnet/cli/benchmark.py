@@ -1,0 +1,94 @@
+"""`lrnet benchmark`: what this package measures, on anybody's own videos."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from lrnet.benchmark.calibration import CalibrationBenchmark
+
+app = typer.Typer(help="Measure on your own videos what the documentation states.", no_args_is_help=True)
+
+
+@app.callback()
+def _benchmark() -> None:
+    """Measure on your own videos what the documentation states."""
+
+
+@app.command("calibration")
+def calibration_command(
+    videos: Annotated[list[Path], typer.Argument(help="Videos; the largest face of each counts.", metavar="VIDEO")],
+    landmarkers: Annotated[
+        str, typer.Option(help="Names with commas, as `lrnet landmarks list` has them.")
+    ] = "mesh,face-api",
+    openface: Annotated[
+        list[Path] | None,
+        typer.Option(help="OpenFace CSV of a video, named as the video is, or the only one's; may be repeated."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for tables (Markdown, CSV, JSON) and a figure (needs matplotlib).")
+    ] = None,
+    frames: Annotated[int | None, typer.Option(min=10, help="Frames of each video, from its start.")] = None,
+) -> None:
+    """Jitter, distance between landmarkers by facial group, lag and time, before and after calibration."""
+    csv_of = _csv_of(videos, openface or [])
+    names = list(dict.fromkeys(name.strip() for name in landmarkers.split(",") if name.strip()))
+    if not names and not csv_of:
+        raise typer.BadParameter("No landmarker is named.", param_hint="--landmarkers")
+
+    from lrnet.benchmark import calibration_report as report
+    from lrnet.benchmark.calibration import benchmark_calibration
+    from lrnet.landmarks import landmarker
+
+    if out is not None:
+        report.prepare(out)
+    progress = Console(stderr=True, soft_wrap=True, highlight=False)
+    result = benchmark_calibration(
+        videos,
+        {name: landmarker(name) for name in names},
+        openface=csv_of,
+        frames=frames,
+        before_each=lambda video: progress.print(Text(f"{video}")),
+    )
+    if out is not None:
+        report.write(result, out)
+    _print(result)
+
+
+def _csv_of(videos: list[Path], tables: list[Path]) -> dict[Path, Path]:
+    """Which CSV belongs to which video: of the same name, or the only one to the only one."""
+    if len(videos) == len(tables) == 1:
+        return {videos[0]: tables[0]}
+    found = {}
+    for table in tables:
+        same = [video for video in videos if video.stem == table.stem]
+        if len(same) != 1:
+            raise typer.BadParameter(
+                f"{table} belongs to {len(same)} of the videos: name it as its video is named.", param_hint="--openface"
+            )
+        found[same[0]] = table
+    return found
+
+
+def _print(result: CalibrationBenchmark) -> None:
+    from lrnet.benchmark import calibration_report as report
+
+    console = Console(soft_wrap=True, highlight=False)
+    tables = [(1, *report.landmarker_table(result))]
+    if any(video.distances for video in result.videos):
+        tables.append((2, *report.distance_table(result)))
+    for names, header, rows in tables:
+        widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+        for line in (header, *rows):
+            # Names to the left, numbers to the right; a line is never broken or cut, whatever the terminal's width.
+            sized = enumerate(zip(line, widths, strict=True))
+            cells = (cell.ljust(n) if column < names else cell.rjust(n) for column, (cell, n) in sized)
+            console.print(Text("  ".join(cells)))
+        console.print()
+    for sentence in (*report.summaries(result), *report.notes(result)):
+        console.print(Text(sentence))
