@@ -122,7 +122,7 @@ def calibration_settings(preprocessing: Preprocessing) -> CalibrationSettings:
     spec = preprocessing.calibration
     return CalibrationSettings(
         enabled=spec.enabled,
-        flow=flow_by_name(spec.flow, spec.window, spec.levels, spec.iterations, spec.epsilon),
+        flow=flow_by_name(spec.flow, spec.window, spec.levels, spec.iterations, spec.epsilon, spec.min_eigenvalue),
         max_forward_backward_error=spec.max_forward_backward_error,
         process_variance=spec.process_variance,
         round_to_pixels=preprocessing.round_to_pixels,

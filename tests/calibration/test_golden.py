@@ -52,8 +52,8 @@ def golden(shared: Path) -> Path:
 
 def calibrate(golden: Path, rounding: bool) -> NDArray[np.float64]:
     """(N, 136) normalised, through the released code's crops."""
-    # OpenCV's own threshold, which the released code left as it is.
-    flow = OpenCVFlow(min_eigenvalue=1e-4)
+    # The released code's window, and OpenCV's own threshold, which it left as it is.
+    flow = OpenCVFlow(window=15, min_eigenvalue=1e-4)
     calibrator = Calibrator(CalibrationSettings(flow=flow, round_to_pixels=rounding))
     rows = []
     landmarks = openface_landmarks(golden / "000_003.csv")

@@ -53,11 +53,11 @@ class PyramidalLucasKanade:
             edge a weight of 0.14.
     """
 
-    window: int = 15
+    window: int = 16
     levels: int = 3
     iterations: int = 10
     epsilon: float = 0.03
-    min_eigenvalue: float = 0.001
+    min_eigenvalue: float = 1.024e-3
     sigma: float = 0.25
 
     def track(self, source: Image, target: Image, points: Array, guess: Array) -> tuple[Array, Mask]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Final, Protocol
 
 import cv2
@@ -40,7 +38,8 @@ class OpenCVFlow:
     """OpenCV's pyramidal Lucas-Kanade (Bouguet 2001).
 
     Attributes:
-        window: side of the patch, pixels.
+        window: side of the patch, pixels. The released code takes 15; a row of 16 costs a third less, because OpenCV
+            works on eight pixels at once.
         levels: pyramid levels above the image itself.
         iterations: at most so many steps a level.
         epsilon: a step shorter than this many pixels ends a level.
@@ -48,7 +47,7 @@ class OpenCVFlow:
             to 1/32 as OpenCV does) lies below this counts as not found: it is too smooth to tell where it went.
     """
 
-    window: int = 15
+    window: int = 16
     levels: int = 3
     iterations: int = 10
     epsilon: float = 0.03
@@ -83,20 +82,27 @@ class OpenCVFlow:
         return np.asarray(((corner >= -self.window) & (corner < size)).all(axis=1), bool)
 
 
-FLOWS: Final = MappingProxyType[str, Callable[[int, int, int, float], OpticalFlow]](
-    {"opencv": OpenCVFlow, "algorithm1": PyramidalLucasKanade}
-)
-"""Every tracker of points by name; each is made of (window, levels, iterations, epsilon)."""
+FLOWS: Final = ("opencv", "algorithm1")
+"""Names of the trackers of points."""
+
+OPENCV_EIGENVALUE: Final = 1024.0  # squared grey levels in OpenCV's unit of the smaller eigenvalue
 
 
 def flow_by_name(
-    name: str, window: int = 15, levels: int = 3, iterations: int = 10, epsilon: float = 0.03
+    name: str,
+    window: int = 16,
+    levels: int = 3,
+    iterations: int = 10,
+    epsilon: float = 0.03,
+    min_eigenvalue: float = 1e-6,
 ) -> OpticalFlow:
     """A tracker of points; the numbers mean the same to each (see `OpenCVFlow`).
 
     Raises:
         ModelError: none goes by that name.
     """
-    if name not in FLOWS:
-        raise ModelError(f"There is no optical flow {name!r}.", hint=f"Known are {', '.join(FLOWS)}.")
-    return FLOWS[name](window, levels, iterations, epsilon)
+    if name == "opencv":
+        return OpenCVFlow(window, levels, iterations, epsilon, min_eigenvalue)
+    if name == "algorithm1":
+        return PyramidalLucasKanade(window, levels, iterations, epsilon, OPENCV_EIGENVALUE * min_eigenvalue)
+    raise ModelError(f"There is no optical flow {name!r}.", hint=f"Known are {', '.join(FLOWS)}.")

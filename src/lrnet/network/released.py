@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from lrnet.errors import MissingDependencyError, ModelError
 from lrnet.network.bundle import LARGEST_NETWORK, ModelBundle, check_weights, read_bounded
 from lrnet.network.export import to_onnx
-from lrnet.network.spec import RELEASED_NETWORK, AggregationSpec, BundleSpec, Preprocessing
+from lrnet.network.spec import RELEASED_NETWORK, AggregationSpec, BundleSpec, CalibrationSpec, Preprocessing
 
 _OUR_NAMES = {
     "hidden_state": "initial_state",
@@ -85,6 +85,7 @@ def _released_preprocessing(clip_length: int) -> Preprocessing:
         landmarker="openface",
         landmarker_version="any",
         round_to_pixels=True,
+        calibration=CalibrationSpec(window=15, min_eigenvalue=1e-4),  # the released code's, and OpenCV's default
         clip_length=clip_length,
         clip_stride=clip_length,
         min_clip_length=max(2, clip_length // 2),

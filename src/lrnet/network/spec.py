@@ -176,7 +176,7 @@ class CalibrationSpec(Schema):
 
     enabled: bool = True
     flow: Literal["opencv", "algorithm1"] = "opencv"
-    window: int = Field(default=15, ge=3, le=101)
+    window: int = Field(default=16, ge=3, le=101)
     levels: int = Field(default=3, ge=1, le=8)
     iterations: int = Field(default=10, ge=1, le=100)
     epsilon: Positive = 0.03
