@@ -1,6 +1,6 @@
 """Calibrated frames a second, beside the call pattern of the reference implementation.
 
-    python benchmarks/calibration_speed.py VIDEO [--landmarks CSV] [--frames 150] [--rounds 5] [--window 15]
+    python benchmarks/calibration_speed.py VIDEO [--landmarks CSV] [--frames 150] [--rounds 5] [--window 16]
 
 Both get the same decoded frames and the same landmarks, held in memory, and one thread:
 
@@ -14,8 +14,8 @@ The two take turns (A B A B) so that a busy machine slows both alike: read the r
 A third run, not timed, says what grey costs: the same calibration on colour frames, sub-pixel; the distance is in
 pixels of the 400-pixel crop. Without --landmarks the built-in mesh places them.
 
-OpenCV works through eight pixels of a patch's row at once and through what is left over one by one: --window 16 takes a
-third less time than 15. It is not the default, because landmarks change with it.
+OpenCV works through eight pixels of a patch's row at once and through what is left over one by one: the default window
+of 16 takes a third less time than the reference's 15.
 
 OpenCV's functions for Python take images, not pyramids (`calcOpticalFlowPyrLK` refuses a list of levels), so each of
 the two calls builds both pyramids itself, in either structure.
@@ -160,7 +160,7 @@ def main() -> None:
     parser.add_argument("--landmarks", type=Path, help="in frame pixels; of any form that `lrnet calibrate` reads")
     parser.add_argument("--frames", type=int, default=150)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--window", type=int, default=WINDOW, help="of lrnet's optical flow")
+    parser.add_argument("--window", type=int, default=OpenCVFlow().window, help="of lrnet's optical flow")
     options = parser.parse_args()
     cv2.setNumThreads(1)
     grey, colour, points = load(options.video, options.landmarks, options.frames)

@@ -53,7 +53,7 @@ from lrnet.training.fit import TrainingSettings, fit, predict
 from lrnet.verdict import logit
 
 VERSION = "1.0.0"
-CLIPS = ClipSettings(length=30, stride=30, min_length=20)
+CLIPS = ClipSettings(length=60, stride=30, min_length=30)
 SETTINGS = TrainingSettings(streams=("differences", "acceleration"), units=32, epochs=20)
 FALSE_ALARMS = 0.02  # of real videos of sources and people never seen, at the threshold for likely_fake
 MISSES = 0.05  # of fakes of people never seen, at the threshold for no evidence
