@@ -215,7 +215,7 @@ class Detector:
             frames_examined=count.frames_examined,
             seconds_examined=count.time,
             damaged_packets=damaged,
-            verdict=judge_video(faces, [Reason.DAMAGED] if damaged else []),
+            verdict=judge_video(faces, _shortfalls(damaged, count.time, info.duration)),
             faces=faces,
             model=spec.name,
             model_version=spec.version,
@@ -235,6 +235,14 @@ class Detector:
                 streams = {name: float(p[i]) for name, p in result.per_stream.items()}
                 found.append(_clip_score(sequence, clip, float(result.probability[i]), streams))
         return sorted(found, key=lambda c: c.start)
+
+
+def _shortfalls(damaged: int, examined: float, declared: float | None) -> list[Reason]:
+    """What kept the whole video from being examined; a header may round its duration up by a second."""
+    reasons = [Reason.DAMAGED] if damaged else []
+    if declared is not None and examined < 0.95 * declared - 1.0:
+        reasons.append(Reason.PARTLY_EXAMINED)
+    return reasons
 
 
 def clip_settings(preprocessing: Preprocessing) -> ClipSettings:

@@ -21,6 +21,8 @@ from lrnet.landmarks.face_mesh import (
 from lrnet.landmarks.landmarker import FaceObservation
 from lrnet.video import Frame
 
+CANDIDATE_SCORE: Final = 0.25  # of a detection; the mesh has a second look at each, and is surer of what is no face
+MIN_PRESENCE: Final = 0.5  # of a face in the crop, as the mesh sees it
 KNOWN_OVERLAP: Final = 0.5  # share of a detection's keypoints inside a known face's box from which it is that face
 
 
@@ -31,7 +33,7 @@ class MeshLandmarker:
     version: Final = "facemesh-v2.68a"  # model, and the table that makes 68 points of 478
 
     def __init__(self) -> None:
-        self._detector = FaceDetector()
+        self._detector = FaceDetector(CANDIDATE_SCORE)
         self._mesh = FaceMesh()
 
     def search(self, frame: Frame, known: Sequence[FaceObservation] = ()) -> list[FaceObservation]:
@@ -44,9 +46,8 @@ class MeshLandmarker:
                 continue
             # The detector's box is loose; a second look from the mesh's own region gives what following will give.
             first = self._place(frame, roi_from_detection(found.boxes[i], found.keypoints[i]))
-            if first is not None:
-                second = self.follow(frame, first)
-                faces.append(second or first)
+            if first is not None and first.confidence >= MIN_PRESENCE:
+                faces.append(self.follow(frame, first) or first)
         return faces
 
     def follow(self, frame: Frame, last: FaceObservation) -> FaceObservation | None:

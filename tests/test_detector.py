@@ -1,0 +1,86 @@
+"""The whole chain as a library."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import lrnet
+from lrnet.detector import Detector, Progress
+from lrnet.errors import ModelError
+from lrnet.network.bundle import ModelBundle
+from lrnet.network.registry import load_model
+from lrnet.verdict import Reason
+from lrnet.video import VideoReader
+from tests.media import write_video
+
+
+@pytest.fixture(scope="module")
+def detector() -> Detector:
+    return lrnet.Detector()
+
+
+def test_a_result_says_what_was_examined(detector: Detector, examples: Path) -> None:
+    steps: list[Progress] = []
+    result = detector.detect(examples / "real.mp4", progress=steps.append, keep_sequences=True)
+    assert (result.frames_read, result.frames_examined, result.damaged_packets) == (239, 239, 0)
+    assert result.verdict.face == 0
+    (face,) = result.faces
+    assert face.quality.frames == 239
+    assert face.quality.present == 1.0
+    assert face.quality.face_size == pytest.approx(210, rel=0.2)
+    assert [s.frames for s in steps] == sorted(s.frames for s in steps)
+    assert len(steps) >= 9
+    (sequence,) = result.sequences
+    assert len(sequence) == 239
+    inside = sequence.frame_landmarks()
+    assert inside[..., 0].min() > 0
+    assert inside[..., 0].max() < 640
+    covered = np.zeros(239, bool)
+    for clip in face.clips:
+        covered |= (sequence.times >= clip.start - 1e-9) & (sequence.times <= clip.stop + 1e-9)
+    assert covered.all()
+
+
+def test_a_doubled_frame_rate_means_the_same(detector: Detector, examples: Path, tmp_path: Path) -> None:
+    """Every frame shown twice, at twice the rate: half of them are left out, and the verdict stays."""
+    with VideoReader(examples / "real.mp4") as reader:
+        frames = [frame.rgb() for frame in reader]
+    lossless = {"crf": "1"}
+    once = write_video(tmp_path / "once.mp4", frames, rate=24, options=lossless)
+    twice = write_video(tmp_path / "twice.mp4", [f for f in frames for _ in (0, 1)], rate=48, options=lossless)
+    a, b = detector.detect(once), detector.detect(twice)
+    assert (a.frames_examined, b.frames_examined) == (239, 239)
+    assert b.verdict.score == pytest.approx(a.verdict.score, abs=0.1)
+
+
+def test_a_video_that_breaks_off_says_so(detector: Detector, examples: Path, tmp_path: Path) -> None:
+    with VideoReader(examples / "real.mp4") as reader:
+        whole = write_video(tmp_path / "whole.mkv", [f.rgb() for f in reader], rate=24).read_bytes()
+    (tmp_path / "cut.mkv").write_bytes(whole[: len(whole) // 2])
+    result = detector.detect(tmp_path / "cut.mkv")
+    assert 0 < result.frames_read < 239
+    assert Reason.PARTLY_EXAMINED in result.verdict.reasons
+
+
+def test_results_do_not_depend_on_decoding_threads(
+    detector: Detector, examples: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = []
+    for threads in (1, 2, 4):
+        monkeypatch.setattr(
+            "lrnet.detector.VideoReader", lambda path, n=threads, **k: VideoReader(path, threads=n, **k)
+        )
+        scores.append(detector.detect(examples / "fake.mp4").verdict.score)
+    assert scores[0] == scores[1] == scores[2]
+
+
+def test_a_model_made_for_other_landmarks_is_refused() -> None:
+    bundle = load_model()
+    other = bundle.spec.preprocessing.model_copy(update={"landmarker_version": "facemesh-v0"})
+    spec = bundle.spec.model_copy(update={"preprocessing": other})
+    stranger = ModelBundle(spec, bundle.path, bundle.network, bundle.weights, bundle.card, bundle.content_hash)
+    with pytest.raises(ModelError, match="facemesh-v0"):
+        Detector(stranger)
