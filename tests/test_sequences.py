@@ -38,14 +38,20 @@ def build(
     return builder.finish()
 
 
-def test_constant_landmarks_on_a_still_video_stay_as_they_are() -> None:
-    s = build(np.zeros((10, 2)))
-    np.testing.assert_allclose(s.frame_landmarks(), np.broadcast_to(FACE, (10, 68, 2)), atol=1e-3)
-    assert np.nanmax(s.forward_backward_error) < 1e-3
+@settings(max_examples=20, deadline=None)
+@given(place=st.tuples(st.floats(-100, 100), st.floats(-60, 60)), frames=st.integers(1, 8))
+def test_constant_landmarks_on_a_still_video_stay_as_they_are(place: tuple[float, float], frames: int) -> None:
+    s = build(np.tile(np.array(place), (frames, 1)))
+    truth = np.broadcast_to(FACE + np.array(place), (frames, 68, 2))
+    np.testing.assert_allclose(s.frame_landmarks(), truth, atol=1e-3)
+    if frames > 1:
+        assert np.nanmax(s.forward_backward_error) < 1e-3
 
 
-def test_a_translation_is_followed_without_lag() -> None:
-    shifts = np.stack([np.linspace(0, 18, 25), np.linspace(0, -9, 25)], axis=1)
+@settings(max_examples=20, deadline=None)
+@given(speed=st.tuples(st.floats(-2, 2), st.floats(-2, 2)))
+def test_a_translation_is_followed_without_lag(speed: tuple[float, float]) -> None:
+    shifts = np.arange(12)[:, None] * np.array(speed)
     s = build(shifts)
     truth = FACE + shifts[:, None, :]
     assert np.abs(s.frame_landmarks() - truth).max() < 0.25
