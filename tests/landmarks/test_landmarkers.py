@@ -41,7 +41,6 @@ from lrnet.landmarks.squares import (
     Square,
     SquareLandmarker,
     bounding_square,
-    detect_faces,
     detect_faces_near,
 )
 from lrnet.tracks import FaceTracker, TrackSettings
@@ -186,7 +185,7 @@ def test_square_that_holds_no_face_is_not_looked_at(side: float, frames: list[Fr
 
 def test_the_window_around_a_face_shows_it_where_the_frame_does(frames: list[Frame]) -> None:
     detector = FaceDetector()
-    whole = detect_faces(detector, frames[0])
+    whole = detector.detect_in(frames[0])
     near = detect_faces_near(detector, frames[0], whole.boxes[0])
     assert len(near) == 1
     size = np.ptp(whole.boxes[0].reshape(2, 2), axis=0).max()

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrnet.landmarks.models import open_session
+from lrnet.video import Frame
 
 INPUT_SIZE = 192  # pixels, both sides of the network's input
 ANCHOR_STRIDE = 4  # input pixels between anchors: one anchor in the middle of each of the 48 x 48 cells
@@ -104,6 +105,14 @@ class FaceDetector:
         height, width = image_rgb.shape[:2]
         box = Letterbox.of_frame(width, height)
         return self.detect_letterboxed(box.apply(image_rgb), box.scale_xy, box.offset_xy)
+
+    def detect_in(self, frame: Frame) -> FaceDetections:
+        """Find the faces of a decoded frame, shrunk straight from its planes."""
+        box = Letterbox.of_frame(frame.width, frame.height)
+        square = np.zeros((INPUT_SIZE, INPUT_SIZE, 3), np.uint8)
+        x, y = box.offset_xy
+        square[y : y + box.height, x : x + box.width] = frame.rgb_resized(box.width, box.height)
+        return self.detect_letterboxed(square, box.scale_xy, box.offset_xy)
 
     def detect_letterboxed(
         self, square_rgb: ByteArray, scale_xy: tuple[float, float], offset_xy: tuple[float, float]

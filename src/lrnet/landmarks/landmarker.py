@@ -58,3 +58,8 @@ def overlap(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
     shared = float(np.prod(np.clip(high - low, 0, None)))
     areas = float(np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2]))
     return shared / max(areas - shared, 1e-9)
+
+
+def share_inside(points: NDArray[np.float32], box: NDArray[np.float32]) -> float:
+    """Share of (P, 2) points inside a box, (4,) x0, y0, x1, y1."""
+    return float(((points >= box[:2]) & (points <= box[2:])).all(axis=1).mean())

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lrnet.landmarks.blazeface import INPUT_SIZE, FaceDetections, FaceDetector, Letterbox
+from lrnet.landmarks.blazeface import FaceDetector
 from lrnet.landmarks.face_mesh import (
     CROP_SIZE,
     FaceMesh,
@@ -18,7 +18,7 @@ from lrnet.landmarks.face_mesh import (
     roi_from_landmarks,
     to_68,
 )
-from lrnet.landmarks.landmarker import FaceObservation
+from lrnet.landmarks.landmarker import FaceObservation, share_inside
 from lrnet.video import Frame
 
 CANDIDATE_SCORE: Final = 0.25  # of a detection; the mesh has a second look at each, and is surer of what is no face
@@ -38,11 +38,11 @@ class MeshLandmarker:
 
     def search(self, frame: Frame, known: Sequence[FaceObservation] = ()) -> list[FaceObservation]:
         """Faces anywhere in the frame, largest first, other than those `known` in it."""
-        found = self._detect(frame)
+        found = self._detector.detect_in(frame)
         sizes = (found.boxes[:, 2:] - found.boxes[:, :2]).max(axis=1) if len(found) else np.zeros(0)
         faces = []
         for i in np.argsort(-sizes):
-            if any(_inside(found.keypoints[i], face.box) >= KNOWN_OVERLAP for face in known):
+            if any(share_inside(found.keypoints[i], face.box) >= KNOWN_OVERLAP for face in known):
                 continue
             # The detector's box is loose; a second look from the mesh's own region gives what following will give.
             first = self._place(frame, roi_from_detection(found.boxes[i], found.keypoints[i]))
@@ -53,13 +53,6 @@ class MeshLandmarker:
     def follow(self, frame: Frame, last: FaceObservation) -> FaceObservation | None:
         """The face near where it was in the frame before."""
         return self._place(frame, roi_from_landmarks(last.state))
-
-    def _detect(self, frame: Frame) -> FaceDetections:
-        box = Letterbox.of_frame(frame.width, frame.height)
-        square = np.zeros((INPUT_SIZE, INPUT_SIZE, 3), np.uint8)
-        x, y = box.offset_xy
-        square[y : y + box.height, x : x + box.width] = frame.rgb_resized(box.width, box.height)
-        return self._detector.detect_letterboxed(square, box.scale_xy, box.offset_xy)
 
     def _place(self, frame: Frame, roi: RegionOfInterest) -> FaceObservation | None:
         if not (np.isfinite([roi.center_x, roi.center_y, roi.size]).all() and 4 <= roi.size <= 8 * frame.width):
@@ -74,8 +67,3 @@ def _frame_to_crop(roi: RegionOfInterest) -> NDArray[np.float64]:
     back = roi.crop_to_frame()
     linear = np.linalg.inv(back[:, :2])
     return np.column_stack([linear, -linear @ back[:, 2]])
-
-
-def _inside(points: NDArray[np.float32], box: NDArray[np.float32]) -> float:
-    """Share of (P, 2) points inside a box."""
-    return float(((points >= box[:2]) & (points <= box[2:])).all(axis=1).mean())

@@ -14,8 +14,8 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from lrnet.landmarks.blazeface import INPUT_SIZE, FaceDetections, FaceDetector, Letterbox
-from lrnet.landmarks.landmarker import FaceObservation
+from lrnet.landmarks.blazeface import INPUT_SIZE, FaceDetections, FaceDetector
+from lrnet.landmarks.landmarker import FaceObservation, share_inside
 from lrnet.video import Frame
 
 KNOWN_OVERLAP: Final = 0.5  # share of a detection's keypoints inside a face's box from which it is that face
@@ -98,11 +98,11 @@ class SquareLandmarker:
 
     def search(self, frame: Frame, known: Sequence[FaceObservation] = ()) -> list[FaceObservation]:
         """Faces anywhere in the frame, largest first, other than those `known` in it."""
-        found = detect_faces(self._detector, frame)
+        found = self._detector.detect_in(frame)
         sizes = (found.boxes[:, 2:] - found.boxes[:, :2]).max(axis=1) if len(found) else np.zeros(0)
         faces = []
         for i in np.argsort(-sizes):
-            if any(_inside(found.keypoints[i], face.box) >= KNOWN_OVERLAP for face in known):
+            if any(share_inside(found.keypoints[i], face.box) >= KNOWN_OVERLAP for face in known):
                 continue
             first = self._place(frame, self._model.square_of_detection(found.boxes[i]))
             if first is None:
@@ -121,7 +121,7 @@ class SquareLandmarker:
         scores = [
             float(score)
             for keypoints, score in zip(found.keypoints, found.scores, strict=True)
-            if _inside(keypoints, observation.box) >= KNOWN_OVERLAP
+            if share_inside(keypoints, observation.box) >= KNOWN_OVERLAP
         ]
         return FaceObservation(landmarks, max(scores)) if scores else None
 
@@ -130,15 +130,6 @@ class SquareLandmarker:
             return None
         landmarks = self._model.place(frame, square)
         return landmarks if np.isfinite(landmarks).all() else None
-
-
-def detect_faces(detector: FaceDetector, frame: Frame) -> FaceDetections:
-    """BlazeFace on the whole frame."""
-    box = Letterbox.of_frame(frame.width, frame.height)
-    square = np.zeros((INPUT_SIZE, INPUT_SIZE, 3), np.uint8)
-    x, y = box.offset_xy
-    square[y : y + box.height, x : x + box.width] = frame.rgb_resized(box.width, box.height)
-    return detector.detect_letterboxed(square, box.scale_xy, box.offset_xy)
 
 
 def detect_faces_near(detector: FaceDetector, frame: Frame, box: FloatArray) -> FaceDetections:
@@ -164,8 +155,3 @@ def bounding_square(landmarks: FloatArray, scale: float, up: float = 0.0) -> Squ
     side = scale * float((high - low).max())
     x, y = (low + high) / 2
     return Square((float(x), float(y) - up * side), side)
-
-
-def _inside(points: FloatArray, box: FloatArray) -> float:
-    """Share of (P, 2) points inside a box, (4,) left, top, right, bottom."""
-    return float(((points >= box[:2]) & (points <= box[2:])).all(axis=1).mean())
