@@ -104,6 +104,16 @@ def test_a_gap_touches_only_the_rows_that_look_at_it(name: str) -> None:
     assert set(np.flatnonzero(spoilt)) == expected
 
 
+@pytest.mark.parametrize("name", list(STREAMS))
+@pytest.mark.parametrize("frames", [0, 1, 2, 3])
+def test_the_shortest_sequences_have_embeddings_too(name: str, frames: int) -> None:
+    s = sequence([True] * frames)
+    rows = STREAMS[name].embed(s)
+    assert rows.shape == (frames, STREAMS[name].width)
+    assert np.isnan(rows[: STREAMS[name].lag]).all()
+    assert embed_clips(s, [], (name,)) == []
+
+
 @pytest.mark.parametrize(
     ("frames", "expected"),
     [

@@ -34,6 +34,22 @@ def _rebuild(cls: type[LrnetError], what: str, hint: str) -> LrnetError:
     return cls(what, hint=hint)
 
 
+class InternalError(LrnetError):
+    """A fault of this package."""
+
+    exit_code = 1
+
+    @classmethod
+    def of(cls, error: BaseException, doing: str) -> InternalError:
+        """Wrap what nobody expected; `doing` names the input that brought it out."""
+        fault = cls(
+            f"{doing} brought out a fault in lrnet ({type(error).__name__}: {error}).",
+            hint="Please report it, with the video if you can share it.",
+        )
+        fault.__cause__ = error
+        return fault
+
+
 class VideoError(LrnetError):
     """A video that cannot be read."""
 

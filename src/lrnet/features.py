@@ -278,12 +278,12 @@ def main_face(sequences: Sequence[LandmarkSequence]) -> list[LandmarkSequence]:
 
 def positions(sequence: LandmarkSequence) -> Array:
     """Embedding A of the paper, (N, 136): each frame's landmarks, x and y in turn."""
-    return sequence.values.reshape(len(sequence), -1)
+    return sequence.values.reshape(len(sequence), 2 * NUM_LANDMARKS)
 
 
 def differences(sequence: LandmarkSequence) -> Array:
     """Embedding B of the paper, (N, 136): row t is frame t minus frame t - 1; row 0 is NaN."""
-    return _after_gap(np.diff(sequence.values, axis=0), 1).reshape(len(sequence), -1)
+    return _flat(_after_gap(np.diff(sequence.values, axis=0), 1), len(sequence))
 
 
 def acceleration(sequence: LandmarkSequence) -> Array:
@@ -302,7 +302,7 @@ def acceleration(sequence: LandmarkSequence) -> Array:
     usable = magnitude[known] if known.any() else np.full((1, NUM_LANDMARKS), floor)
     level = max(float(np.median(usable)), floor)
     groups = [max(float(np.median(usable[:, where])), floor) for where in FACIAL_GROUPS.values()]
-    rows = np.clip(second / level, -10, 10).reshape(len(second), -1)
+    rows = np.clip(second / level, -10, 10).reshape(len(second), 2 * NUM_LANDMARKS)
     spread = np.broadcast_to(np.log(np.array(groups) / 0.003), (len(rows), len(groups)))
     rows = np.where(known[:, None], np.concatenate([rows, spread], axis=1), np.nan)
     return _after_gap(rows.astype(np.float32), 2)[: len(sequence)]
@@ -310,12 +310,17 @@ def acceleration(sequence: LandmarkSequence) -> Array:
 
 def innovation(sequence: LandmarkSequence) -> Array:
     """What the tracker did not foresee, (N, 136): row t is detected minus predicted at frame t; row 0 is NaN."""
-    return _after_gap(sequence.innovation, 1).reshape(len(sequence), -1)
+    return _flat(_after_gap(sequence.innovation, 1), len(sequence))
 
 
 def forward_backward(sequence: LandmarkSequence) -> Array:
     """Forward-backward error from frame t - 1 to t, (N, 68); row 0 is NaN."""
-    return _after_gap(sequence.forward_backward_error, 1)
+    return _after_gap(sequence.forward_backward_error, 1)[: len(sequence)]
+
+
+def _flat(rows: Array, frames: int) -> Array:
+    """(frames, 136) of at least as many rows of points."""
+    return rows[:frames].reshape(frames, 2 * NUM_LANDMARKS)
 
 
 def _after_gap(rows: Array, lag: int) -> Array:

@@ -176,3 +176,29 @@ def test_models_are_listed_described_and_verified() -> None:
     assert "lrnet-mesh-v1 (default)" in lrnet("models", "list").stdout
     assert "likely_fake" in lrnet("models", "info").stdout
     assert "whole" in lrnet("models", "verify").stdout
+
+
+def test_a_fault_of_ours_does_not_stop_a_batch_either(
+    tmp_path: Path, examples: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from typer.testing import CliRunner
+
+    from lrnet.cli.app import app
+    from lrnet.detector import Detector
+
+    honest = Detector.detect
+
+    def detect(self: Detector, path: str, **options: object) -> object:
+        if "fake" in str(path):
+            raise ValueError("nobody thought of this")
+        return honest(self, path, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Detector, "detect", detect)
+    out = tmp_path / "r.json"
+    run = CliRunner().invoke(
+        app, ["detect", str(examples / "fake.mp4"), str(examples / "real.mp4"), "--json", str(out)]
+    )
+    assert run.exit_code == 1
+    document = json.loads(out.read_text())
+    assert "nobody thought of this" in document["failures"][0]["message"]
+    assert len(document["results"]) == 1

@@ -12,9 +12,10 @@ from lrnet.cli import benchmark, calibrate, detect, landmarks, models, research
 from lrnet.errors import LrnetError
 from lrnet.version import __version__
 
-EXIT_CODES = """Exit codes: 0 done; 2 wrong usage; 3 a video or landmark file cannot be read; 4 no verdict was possible
-(no face, or too short); 5 a result cannot be written; 6 a model is missing or damaged; 7 an extra is not installed;
-8 a dataset or store is not what it should be. A batch goes on after a bad file and ends with that file's code."""
+EXIT_CODES = """Exit codes: 0 done; 1 a fault of lrnet's own; 2 wrong usage; 3 a video or landmark file cannot be read;
+4 no verdict was possible (no face, or too short); 5 a result cannot be written; 6 a model is missing or damaged; 7 an
+extra is not installed; 8 a dataset or store is not what it should be. A batch goes on after a bad file and ends with
+that file's code."""
 
 app = typer.Typer(
     name="lrnet",

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from lrnet.errors import LrnetError, OutputError
+from lrnet.errors import InternalError, LrnetError, OutputError
 
 if TYPE_CHECKING:
     from lrnet.detector import Detector, VideoResult
@@ -124,7 +124,7 @@ class Run:
     def judge(self, video: str, number: int, progress: Progress) -> None:
         """Judge one video and write what is its own; a bad one is noted, and the next can come."""
         from lrnet.cli.render import print_result
-        from lrnet.report.json_report import to_document, to_failure
+        from lrnet.report.json_report import to_document
 
         report, overlay = self.outputs.reports[number], self.outputs.overlays[number]
         task = progress.add_task(Path(video).name, total=None, seen="")
@@ -141,10 +141,9 @@ class Run:
                 self.exit_code = NO_VERDICT
             self._write_own(result, report, overlay, progress, task)
         except LrnetError as error:
-            self.failures.append(to_failure(video, error))
-            self.exit_code = error.exit_code
-            self._print_error(error)
-            return
+            self._note(video, error)
+        except Exception as error:  # one video must not stop a batch, whatever is wrong with it or with us
+            self._note(video, InternalError.of(error, video))
         finally:
             progress.remove_task(task)
 
@@ -167,9 +166,12 @@ class Run:
     def _print_written(self, path: str | Path) -> None:
         self.console.print(Text(f"  written: {path}", style="dim"), soft_wrap=True)
 
-    def _print_error(self, error: LrnetError) -> None:
+    def _note(self, video: str, error: LrnetError) -> None:
         from lrnet.cli.app import console_error
+        from lrnet.report.json_report import to_failure
 
+        self.failures.append(to_failure(video, error))
+        self.exit_code = error.exit_code
         console_error(error)
 
     def finish(self) -> None:
