@@ -180,6 +180,7 @@ def final_results(
     for label, what in ((Label.REAL, "real"), (Label.FAKE, "fake")):
         part = [v for v in scored if v.record.label is label]
         found.append(result(f"{name}, {what}", "video", "called likely_fake", called_fake(bundle, part)))
+        found.append(result(f"{name}, {what}", "video", "called no evidence", called_clean(bundle, part)))
     synced = [score_video(bundle, runtime, v) for v in lip_sync]
     found.append(
         result(
@@ -195,12 +196,24 @@ def final_results(
 
 def called_fake(bundle: ModelBundle, videos: Sequence[ScoredVideo]) -> Estimate:
     """Share of videos at or above the threshold; the quality of the material is not looked at here."""
-    spec = bundle.spec
-    assert spec.score_calibration is not None
-    assert spec.thresholds is not None
+    probability, groups = probabilities(bundle, videos)
+    assert bundle.spec.thresholds is not None
+    return share_interval(probability >= bundle.spec.thresholds.likely_fake, groups)
+
+
+def called_clean(bundle: ModelBundle, videos: Sequence[ScoredVideo]) -> Estimate:
+    """Share of videos at or below the threshold for no evidence."""
+    probability, groups = probabilities(bundle, videos)
+    assert bundle.spec.thresholds is not None
+    return share_interval(probability <= bundle.spec.thresholds.no_evidence, groups)
+
+
+def probabilities(bundle: ModelBundle, videos: Sequence[ScoredVideo]) -> tuple[NDArray[np.float64], NDArray[np.str_]]:
+    """Calibrated probability and identity group of each video that was scored."""
+    assert bundle.spec.score_calibration is not None
     scored = [v for v in videos if v.score is not None]
-    probability = spec.score_calibration.apply(np.array([v.score for v in scored], np.float64))
-    return share_interval(probability >= spec.thresholds.likely_fake, np.array([v.record.group for v in scored]))
+    scores = np.array([v.score for v in scored], np.float64)
+    return bundle.spec.score_calibration.apply(scores), np.array([v.record.group for v in scored])
 
 
 def main() -> None:
