@@ -202,3 +202,17 @@ def test_a_fault_of_ours_does_not_stop_a_batch_either(
     document = json.loads(out.read_text())
     assert "nobody thought of this" in document["failures"][0]["message"]
     assert len(document["results"]) == 1
+
+
+def test_a_missing_extra_is_a_line_and_a_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from lrnet.cli import main
+
+    monkeypatch.setitem(sys.modules, "lrnet.store", None)  # as if what it imports were not there
+    monkeypatch.delattr("lrnet.store", raising=False)
+    monkeypatch.setattr(sys, "argv", ["lrnet", "evaluate", str(tmp_path)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 7
+    assert "pip install 'lrnet[train]'" in " ".join(capsys.readouterr().err.split())

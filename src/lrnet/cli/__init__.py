@@ -9,13 +9,20 @@ import sys
 def main() -> None:
     """Run the command that was typed and end with its exit code; no stack trace reaches the user."""
     from lrnet.cli.app import app, console_error
-    from lrnet.errors import LrnetError
+    from lrnet.errors import LrnetError, MissingDependencyError
 
     try:
         app()
     except LrnetError as error:
         console_error(error)
         sys.exit(error.exit_code)
+    except ModuleNotFoundError as error:
+        missing = MissingDependencyError(
+            f"This command needs the package {error.name}, which is not installed.",
+            hint="Install what training and evaluation need: pip install 'lrnet[train]'.",
+        )
+        console_error(missing)
+        sys.exit(missing.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:  # the reader of our output went away; keep the interpreter from complaining at exit

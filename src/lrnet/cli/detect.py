@@ -185,7 +185,7 @@ class Run:
         elif self.outputs.json:
             write_json(self.outputs.json, document)
             self._print_written(self.outputs.json)
-        if len(self.documents) + len(self.failures) > 1:
+        if len(self.outputs.reports) > 1:
             from lrnet.cli.render import batch_table, print_failures
 
             batch_table(self.console, self.documents)
