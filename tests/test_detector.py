@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,12 @@ def test_a_result_says_what_was_examined(detector: Detector, examples: Path) -> 
     assert face.quality.face_size == pytest.approx(210, rel=0.2)
     assert [s.frames for s in steps] == sorted(s.frames for s in steps)
     assert len(steps) >= 9
+    last = steps[-1]
+    assert (last.stage, last.frames, last.faces, last.clips) == ("examined", 239, 1, len(face.clips))
+    assert all(step.stage == "examining" for step in steps[:-1])
+    told = [scored for step in steps for scored in step.scored]
+    assert [scored.clip for scored in told] == list(face.clips)
+    assert {scored.face for scored in told} == {0}
     (sequence,) = result.sequences
     assert len(sequence) == 239
     inside = sequence.frame_landmarks()
@@ -42,6 +49,24 @@ def test_a_result_says_what_was_examined(detector: Detector, examples: Path) -> 
     for clip in face.clips:
         covered |= (sequence.times >= clip.start - 1e-9) & (sequence.times <= clip.stop + 1e-9)
     assert covered.all()
+
+
+class Cancelled(Exception):
+    pass
+
+
+@pytest.mark.parametrize("stop_at", [1, 100, 239])
+def test_what_progress_raises_ends_the_work_and_its_threads(detector: Detector, examples: Path, stop_at: int) -> None:
+    before = set(threading.enumerate())
+
+    def cancel(step: Progress) -> None:
+        if step.frames >= stop_at:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        detector.detect(examples / "real.mp4", progress=cancel)
+    assert set(threading.enumerate()) == before
+    assert detector.detect(examples / "real.mp4").frames_read == 239
 
 
 def test_a_doubled_frame_rate_means_the_same(detector: Detector, examples: Path, tmp_path: Path) -> None:

@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
-
-import numpy as np
+from typing import Final, Literal
 
 from lrnet.calibration.calibrator import CalibrationSettings
 from lrnet.calibration.optical_flow import flow_by_name
@@ -20,10 +19,18 @@ from lrnet.network.bundle import ModelBundle, Preprocessing
 from lrnet.network.registry import DEFAULT_MODEL, load_model
 from lrnet.network.runtime import NetworkRuntime
 from lrnet.sequences import SequenceBuilder
-from lrnet.tracks import FaceTracker, TrackSettings
+from lrnet.tracks import FaceTracker, FrameFaces, TrackSettings
 from lrnet.verdict import ClipScore, FaceVerdict, QualityMeter, Reason, VideoVerdict, judge_face, judge_video
 from lrnet.version import __version__
 from lrnet.video import Frame, VideoInfo, VideoReader, spaced
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredClip:
+    """A clip's score, and whose it is: the face's number in the result."""
+
+    face: int
+    clip: ClipScore
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +38,23 @@ class Progress:
     """How far a video is.
 
     Attributes:
-        frames: frames read so far.
+        frames: frames gone through so far.
         time: presentation time of the last one, seconds.
         duration: of the whole video as its header says, seconds; None if it does not.
         clips: clips scored so far.
+        faces: tracks seen so far; those too short for a sequence do not come in the result.
+        scored: clips scored since the last word. Scores of a face come when its sequence ends: when it leaves, at a
+            shot cut, after `max_sequence_seconds` at the latest.
+        stage: what is being done: "examining" frames, all of them "examined", "drawing" the overlay.
     """
 
     frames: int
     time: float
     duration: float | None
     clips: int
+    faces: int = 0
+    scored: tuple[ScoredClip, ...] = ()
+    stage: Literal["examining", "examined", "drawing"] = "examining"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +93,22 @@ class VideoResult:
     sequences: tuple[LandmarkSequence, ...] = field(default=(), repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A frame that has gone through landmarks and calibration.
+
+    Attributes:
+        index, time: the frame's.
+        faces: numbers of the faces seen in it.
+        ended: sequences that ended before this frame.
+    """
+
+    index: int
+    time: float
+    faces: tuple[int, ...]
+    ended: tuple[LandmarkSequence, ...]
+
+
 def landmark_sequences(
     frames: Iterable[Frame],
     finder: Landmarker,
@@ -93,28 +123,56 @@ def landmark_sequences(
     Args:
         frames: in order; thin them out with `lrnet.video.spaced` first.
     """
-    crop = CropSettings(scale=preprocessing.crop_scale, size=preprocessing.crop_size)
-    calibration = calibration_settings(preprocessing)
-    tracker = FaceTracker(finder, tracks)
-    builders: dict[int, SequenceBuilder] = {}
-    started: dict[int, float] = {}
-    for faces in tracker.run(frames):
+    for step in examine(frames, finder, preprocessing, tracks):
+        yield from step.ended
+
+
+def examine(
+    frames: Iterable[Frame],
+    finder: Landmarker,
+    preprocessing: Preprocessing,
+    tracks: TrackSettings | None = None,
+) -> Iterator[Examined]:
+    """`landmark_sequences`, with a word on each frame; sequences that last to the end come after the last frame.
+
+    Args:
+        frames: in order; thin them out with `lrnet.video.spaced` first.
+    """
+    sequencer = _Sequencer(preprocessing)
+    last = Examined(-1, 0.0, (), ())
+    for faces in FaceTracker(finder, tracks).run(frames):
+        last = sequencer.add(faces)
+        yield last
+    yield Examined(last.index, last.time, (), sequencer.finish())
+
+
+class _Sequencer:
+    """One `SequenceBuilder` for each face that is being followed."""
+
+    def __init__(self, preprocessing: Preprocessing) -> None:
+        self._crop = CropSettings(scale=preprocessing.crop_scale, size=preprocessing.crop_size)
+        self._calibration = calibration_settings(preprocessing)
+        self._longest = preprocessing.max_sequence_seconds
+        self._builders: dict[int, SequenceBuilder] = {}
+        self._started: dict[int, float] = {}
+
+    def add(self, faces: FrameFaces) -> Examined:
         frame = faces.frame
-        for number in faces.ended:
-            if number in builders:
-                yield builders.pop(number).finish()
+        ended = [self._builders.pop(number).finish() for number in faces.ended if number in self._builders]
         for number, seen in faces.seen.items():
-            if number in builders and frame.time - started[number] >= preprocessing.max_sequence_seconds:
-                yield builders.pop(number).finish()
-            if number not in builders:
-                builders[number] = SequenceBuilder(number, crop, calibration)
-                started[number] = frame.time
-            builders[number].add(frame.luma, seen.landmarks, seen.confidence, frame.index, frame.time)
+            if number in self._builders and frame.time - self._started[number] >= self._longest:
+                ended.append(self._builders.pop(number).finish())
+            if number not in self._builders:
+                self._builders[number] = SequenceBuilder(number, self._crop, self._calibration)
+                self._started[number] = frame.time
+            self._builders[number].add(frame.luma, seen.landmarks, seen.confidence, frame.index, frame.time)
         for number in faces.missing:
-            if number in builders:
-                builders[number].add_gap(frame.index, frame.time)
-    for builder in builders.values():
-        yield builder.finish()
+            if number in self._builders:
+                self._builders[number].add_gap(frame.index, frame.time)
+        return Examined(frame.index, frame.time, tuple(faces.seen), tuple(ended))
+
+    def finish(self) -> tuple[LandmarkSequence, ...]:
+        return tuple(builder.finish() for builder in self._builders.values())
 
 
 def calibration_settings(preprocessing: Preprocessing) -> CalibrationSettings:
@@ -180,7 +238,9 @@ class Detector:
 
         Args:
             path: of the file.
-            progress: called about once a second of video.
+            progress: called on this thread about once a second of video, and of waiting, when clips have been scored,
+                and once when all frames have been examined. What it raises ends the work and comes out of here, when
+                nothing of this video is running any more: the way to cancel.
             keep_sequences: keep the landmarks of all faces in the result (about 2 kB a frame and face).
             allow_network: let `path` be an address.
 
@@ -194,16 +254,19 @@ class Detector:
         kept: list[LandmarkSequence] = []
         with VideoReader(path, allow_network=allow_network) as reader:
             count = _Counter(reader, progress)
-            frames = count.examined(spaced(count.read(reader), preprocessing.frame_rate))
-            for sequence in landmark_sequences(frames, self._finder, preprocessing, self._tracks):
-                if not sequence.valid.any():
-                    continue
-                found = self.score(sequence)
-                count.clips += len(found)
-                scores.setdefault(sequence.face, []).extend(found)
-                meters.setdefault(sequence.face, QualityMeter()).add(sequence)
-                if keep_sequences:
-                    kept.append(sequence)
+            frames = spaced(reader, preprocessing.frame_rate)
+            for step in examine(frames, self._finder, preprocessing, self._tracks):
+                for sequence in step.ended:
+                    if not sequence.valid.any():
+                        continue
+                    found = self.score(sequence)
+                    count.scored(sequence.face, found)
+                    scores.setdefault(sequence.face, []).extend(found)
+                    meters.setdefault(sequence.face, QualityMeter()).add(sequence)
+                    if keep_sequences:
+                        kept.append(sequence)
+                count.step(step)
+            count.finish()
             info, damaged = reader.info, reader.damaged
         faces = tuple(judge_face(n, scores[n], meters[n], self.bundle.spec) for n in sorted(meters))
         spec = self.bundle.spec
@@ -261,26 +324,48 @@ def file_sha256(path: str | os.PathLike[str]) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+TELL_EVERY: Final = 1.0  # seconds of video, or of waiting, whichever is over first
+
+
 class _Counter:
     """Counts frames on their way through and tells of progress."""
 
     def __init__(self, reader: VideoReader, tell: Callable[[Progress], None] | None) -> None:
-        self._duration = reader.info.duration
+        self._reader = reader
         self._tell = tell
-        self._told = -np.inf
-        self.frames_read = self.frames_examined = self.clips = 0
+        self._told = (-float("inf"), 0.0)
+        self._faces: set[int] = set()
+        self._scored: list[ScoredClip] = []
+        self._clips = 0
+        self._index = -1
+        self.frames_examined = 0
         self.time = 0.0
 
-    def read(self, frames: Iterable[Frame]) -> Iterator[Frame]:
-        for frame in frames:
-            self.frames_read += 1
-            self.time = frame.time
-            if self._tell is not None and frame.time - self._told >= 1.0:
-                self._told = frame.time
-                self._tell(Progress(self.frames_read, frame.time, self._duration, self.clips))
-            yield frame
+    @property
+    def frames_read(self) -> int:
+        return self._reader.frames
 
-    def examined(self, frames: Iterable[Frame]) -> Iterator[Frame]:
-        for frame in frames:
+    def scored(self, face: int, clips: list[ClipScore]) -> None:
+        self._clips += len(clips)
+        if self._tell is not None:
+            self._scored += [ScoredClip(face, clip) for clip in clips]
+
+    def step(self, step: Examined) -> None:
+        if step.index > self._index:  # what comes after the last frame is no frame
             self.frames_examined += 1
-            yield frame
+        self._index, self.time = step.index, step.time
+        self._faces.update(step.faces)
+        now = perf_counter()
+        if self._scored or step.time - self._told[0] >= TELL_EVERY or now - self._told[1] >= TELL_EVERY:
+            self._told = (step.time, now)
+            self._say("examining")
+
+    def finish(self) -> None:
+        self._say("examined")
+
+    def _say(self, stage: Literal["examining", "examined"]) -> None:
+        if self._tell is None:
+            return
+        new, self._scored = tuple(self._scored), []
+        frames = self.frames_read if stage == "examined" else self._index + 1
+        self._tell(Progress(frames, self.time, self._reader.info.duration, self._clips, len(self._faces), new, stage))

@@ -75,7 +75,7 @@ def write_overlay(
                 writer.write(painter.paint(frame), frame.time)
                 if progress is not None and frame.time - told >= 1.0:
                     told = frame.time
-                    progress(Progress(frame.index + 1, frame.time, duration, painter.clips))
+                    progress(Progress(frame.index + 1, frame.time, duration, painter.clips, stage="drawing"))
 
 
 def drawn_size(width: int, height: int) -> tuple[int, int]:
