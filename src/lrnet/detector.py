@@ -18,11 +18,12 @@ from lrnet.landmarks import Landmarker, landmarker
 from lrnet.network.bundle import ModelBundle, Preprocessing
 from lrnet.network.registry import DEFAULT_MODEL, load_model
 from lrnet.network.runtime import NetworkRuntime
+from lrnet.pipeline import Pipeline, StageTime, cores
 from lrnet.sequences import SequenceBuilder
 from lrnet.tracks import FaceTracker, FrameFaces, TrackSettings
 from lrnet.verdict import ClipScore, FaceVerdict, QualityMeter, Reason, VideoVerdict, judge_face, judge_video
 from lrnet.version import __version__
-from lrnet.video import Frame, VideoInfo, VideoReader, spaced
+from lrnet.video import DECODE_AHEAD, Frame, VideoInfo, VideoReader, spaced
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,7 @@ class VideoResult:
         model, model_version, model_hash: of the bundle; the hash covers its description and its files.
         lrnet_version: of this package.
         elapsed: wall-clock seconds.
+        stages: what decoding, landmarks and calibration took; FFmpeg's own threads are not in them.
         sequences: landmark sequences of every face, if they were asked to be kept.
     """
 
@@ -90,6 +92,7 @@ class VideoResult:
     model_hash: str
     lrnet_version: str
     elapsed: float
+    stages: tuple[StageTime, ...] = field(default=(), repr=False)
     sequences: tuple[LandmarkSequence, ...] = field(default=(), repr=False)
 
 
@@ -132,40 +135,52 @@ def examine(
     finder: Landmarker,
     preprocessing: Preprocessing,
     tracks: TrackSettings | None = None,
+    pipeline: Pipeline | None = None,
 ) -> Iterator[Examined]:
     """`landmark_sequences`, with a word on each frame; sequences that last to the end come after the last frame.
 
     Args:
         frames: in order; thin them out with `lrnet.video.spaced` first.
+        pipeline: where landmarks and calibration run as stages of their own; on the caller's thread if not given.
     """
-    sequencer = _Sequencer(preprocessing)
-    last = Examined(-1, 0.0, (), ())
-    for faces in FaceTracker(finder, tracks).run(frames):
-        last = sequencer.add(faces)
-        yield last
-    yield Examined(last.index, last.time, (), sequencer.finish())
+    pipeline = pipeline or Pipeline(threads=1)
+    faces = pipeline.stage("landmarks", FaceTracker(finder, tracks, pipeline).run(frames))
+    return pipeline.stage("calibration", _Sequencer(preprocessing, pipeline).run(faces))
 
 
 class _Sequencer:
     """One `SequenceBuilder` for each face that is being followed."""
 
-    def __init__(self, preprocessing: Preprocessing) -> None:
+    def __init__(self, preprocessing: Preprocessing, pipeline: Pipeline) -> None:
         self._crop = CropSettings(scale=preprocessing.crop_scale, size=preprocessing.crop_size)
         self._calibration = calibration_settings(preprocessing)
         self._longest = preprocessing.max_sequence_seconds
+        self._pipeline = pipeline
         self._builders: dict[int, SequenceBuilder] = {}
         self._started: dict[int, float] = {}
+
+    def run(self, frames: Iterable[FrameFaces]) -> Iterator[Examined]:
+        last = Examined(-1, 0.0, (), ())
+        for faces in frames:
+            last = self.add(faces)
+            yield last
+        yield Examined(last.index, last.time, (), self.finish())
 
     def add(self, faces: FrameFaces) -> Examined:
         frame = faces.frame
         ended = [self._builders.pop(number).finish() for number in faces.ended if number in self._builders]
-        for number, seen in faces.seen.items():
+        for number in faces.seen:
             if number in self._builders and frame.time - self._started[number] >= self._longest:
                 ended.append(self._builders.pop(number).finish())
             if number not in self._builders:
                 self._builders[number] = SequenceBuilder(number, self._crop, self._calibration)
                 self._started[number] = frame.time
+
+        def add(number: int) -> None:
+            seen = faces.seen[number]
             self._builders[number].add(frame.luma, seen.landmarks, seen.confidence, frame.index, frame.time)
+
+        self._pipeline.each(add, list(faces.seen))
         for number in faces.missing:
             if number in self._builders:
                 self._builders[number].add_gap(frame.index, frame.time)
@@ -193,6 +208,8 @@ class Detector:
     Args:
         model: name of a model (`lrnet models list`), path of a bundle, or a loaded bundle.
         tracks: how faces are looked for.
+        threads: how many threads may work on a video side by side; as many as there are cores if not given. With 1
+            everything runs on the caller's thread: less work in all, for where there are as many videos as cores.
 
     Raises:
         ModelError: the model is unknown, damaged, or made for landmarks that this version does not produce.
@@ -206,7 +223,11 @@ class Detector:
     """
 
     def __init__(
-        self, model: str | os.PathLike[str] | ModelBundle = DEFAULT_MODEL, *, tracks: TrackSettings | None = None
+        self,
+        model: str | os.PathLike[str] | ModelBundle = DEFAULT_MODEL,
+        *,
+        tracks: TrackSettings | None = None,
+        threads: int | None = None,
     ) -> None:
         self.bundle = (
             model
@@ -215,6 +236,7 @@ class Detector:
         )
         self._network = NetworkRuntime(self.bundle)
         self._tracks = tracks
+        self._threads = cores() if threads is None else threads
         spec = self.bundle.spec
         self._finder = landmarker(spec.preprocessing.landmarker)
         if spec.preprocessing.landmarker_version not in ("any", self._finder.version):
@@ -252,10 +274,12 @@ class Detector:
         scores: dict[int, list[ClipScore]] = {}
         meters: dict[int, QualityMeter] = {}
         kept: list[LandmarkSequence] = []
-        with VideoReader(path, allow_network=allow_network) as reader:
+        reading = VideoReader(path, allow_network=allow_network, threads=self._threads)
+        with reading as reader, Pipeline(self._threads) as pipeline:
             count = _Counter(reader, progress)
-            frames = spaced(reader, preprocessing.frame_rate)
-            for step in examine(frames, self._finder, preprocessing, self._tracks):
+            decoded = pipeline.stage("decoding", reader.decode(), DECODE_AHEAD)
+            frames = spaced(decoded, preprocessing.frame_rate)
+            for step in examine(frames, self._finder, preprocessing, self._tracks, pipeline):
                 for sequence in step.ended:
                     if not sequence.valid.any():
                         continue
@@ -285,6 +309,7 @@ class Detector:
             model_hash=self.bundle.content_hash,
             lrnet_version=__version__,
             elapsed=perf_counter() - began,
+            stages=tuple(pipeline.times()),
             sequences=tuple(kept),
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import cv2
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrnet.landmarks.landmarker import FaceObservation, Landmarker, overlap
+from lrnet.pipeline import Pipeline
 from lrnet.video import Frame
 
 MIN_CONFIDENCE: Final = 0.5  # of a followed face
@@ -66,10 +68,17 @@ class _Track:
 
 
 class FaceTracker:
-    """Feed it the frames in order."""
+    """Feed it the frames in order.
 
-    def __init__(self, landmarker: Landmarker, settings: TrackSettings | None = None) -> None:
+    Args:
+        pipeline: on whose threads several faces of a frame are followed side by side; on the caller's if not given.
+    """
+
+    def __init__(
+        self, landmarker: Landmarker, settings: TrackSettings | None = None, pipeline: Pipeline | None = None
+    ) -> None:
         self._landmarker = landmarker
+        self._side_by_side = pipeline if pipeline is not None and landmarker.shareable else Pipeline(threads=1)
         self._settings = settings or TrackSettings()
         self._tracks: dict[int, _Track] = {}
         self._next = 0
@@ -83,9 +92,8 @@ class FaceTracker:
         if cut:
             ended += self._tracks
             self._tracks.clear()
-        for track in self._tracks.values():
-            if not track.lost:
-                self._follow(track, frame)
+        followed = [track for track in self._tracks.values() if not track.lost]
+        self._side_by_side.each(partial(self._follow, frame=frame), followed)
         ended += self._drop_twins()
         if self._search_due(frame.time, cut):
             self._search(frame)

@@ -8,12 +8,10 @@ at coordinate (0, 0); x points right, y down.
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from queue import Empty, Full, Queue
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -25,11 +23,13 @@ import cv2
 import numpy as np
 from av.stream import Disposition
 from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from lrnet.errors import DamagedVideoError, NetworkSourceError, NotAVideoError, VideoNotFoundError
 from lrnet.files import written_beside
+from lrnet.pipeline import Ahead, Stopped
 
 # FFmpeg's own messages are told as typed errors instead. No callback into Python may be left in place: a decoding
 # thread that logs waits for the interpreter's lock, which whoever frees the decoder may be holding.
@@ -45,7 +45,7 @@ VIDEO_SUFFIXES: Final = frozenset(
 PLAYLIST_FORMATS: Final = frozenset({"hls", "concat", "dash", "ffconcat", "sdp", "rtsp", "applehttp"})
 """Demuxers that open other files or addresses named inside the file: never wanted for evidence."""
 
-DECODE_AHEAD: Final = 8  # frames that may wait between the decoding thread and its reader
+DECODE_AHEAD: Final = 8  # frames that may wait between the decoding thread and its reader; decoders give them in bursts
 
 Plane = NDArray[np.uint8]
 
@@ -87,14 +87,15 @@ class Frame:
 
     __slots__ = ("_chroma", "_source", "_to_rgb", "_turns", "index", "luma", "time")
 
-    def __init__(self, source: VideoFrame, index: int, time: float) -> None:
+    def __init__(self, source: VideoFrame, index: int, time: float, to_planes: VideoReformatter | None = None) -> None:
         self.index = index
         self.time = time
         self._turns = round(source.rotation / 90) % 4
         self._source = source
         planar = source
         if source.format.name not in ("yuv420p", "yuvj420p"):
-            planar = source.reformat(format="yuv420p")
+            # One thread: starting more for each frame costs more than they save.
+            planar = (to_planes or VideoReformatter()).reformat(source, format="yuv420p", threads=1)
         self.luma, u, v = (self._upright(_plane(planar, i)) for i in range(3))
         self._chroma = (u, v)
         full_range = source.format.name.startswith("yuvj") or int(source.color_range or 0) == 2
@@ -175,8 +176,9 @@ def _rgb_matrix(colorspace: int, full_range: bool, height: int) -> NDArray[np.fl
 class VideoReader:
     """A video opened for reading: a context manager and an iterator over `Frame`, in order of presentation.
 
-    Frames are decoded on a thread of their own, a bounded number ahead, so memory does not grow with the length.
-    Frames given out are counted in `frames`; packets that cannot be decoded are skipped and counted in `damaged`.
+    Frames are decoded on a thread of their own, a bounded number ahead, so memory does not grow with the length;
+    `decode` does without that thread. Decoded frames are counted in `frames`; packets that cannot be decoded are
+    skipped and counted in `damaged`.
 
     Args:
         source: path of a file. An address (`https://…`) is opened only with `allow_network`.
@@ -201,8 +203,8 @@ class VideoReader:
             raise
         self.damaged = 0
         self.frames = 0
-        self._stop = threading.Event()
-        self._worker: threading.Thread | None = None
+        self._begun = False
+        self._ahead: Ahead[Frame] | None = None
         self._rotation = 0
 
     def _best_stream(self) -> VideoStream:
@@ -246,58 +248,36 @@ class VideoReader:
         self.close()
 
     def close(self) -> None:
-        self._stop.set()
-        if self._worker is not None:
-            self._worker.join()
+        if self._ahead is not None:
+            self._ahead.stop()
+            self._ahead.join()
         self._container.close()
 
     def __iter__(self) -> Iterator[Frame]:
-        if self._worker is not None:
-            raise RuntimeError("a VideoReader is read once; open the file again to read it again")
-        queue: Queue[Frame | BaseException | None] = Queue(DECODE_AHEAD)
-        self._worker = threading.Thread(target=self._fill, args=(queue,), name="lrnet-decode", daemon=True)
-        self._worker.start()
-        while True:
-            try:
-                item = queue.get(timeout=1.0)
-            except Empty:
-                if self._stop.is_set():  # closed by another thread
-                    return
-                continue
-            if item is None:
-                return
-            if isinstance(item, BaseException):
-                raise item
-            self.frames += 1
-            yield item
-
-    def _fill(self, queue: Queue[Frame | BaseException | None]) -> None:
+        frames = self.decode()
+        self._ahead = Ahead(frames, DECODE_AHEAD, "decode")
         try:
-            for frame in self._decode():
-                if not self._put(queue, frame):
-                    return
-            self._put(queue, None)
-        except BaseException as error:  # carried to the reader's thread
-            self._put(queue, error)
+            yield from self._ahead
+        except Stopped:  # closed by another thread
+            return
 
-    def _put(self, queue: Queue[Frame | BaseException | None], item: Frame | BaseException | None) -> bool:
-        while not self._stop.is_set():
-            try:
-                queue.put(item, timeout=0.1)
-            except Full:
-                continue
-            return True
-        return False
+    def decode(self) -> Iterator[Frame]:
+        """The frames, decoded on the thread that asks for them."""
+        if self._begun:
+            raise RuntimeError("a VideoReader is read once; open the file again to read it again")
+        self._begun = True
+        return self._decode()
 
     def _decode(self) -> Iterator[Frame]:
         clock = _Clock(self._stream.average_rate)
-        index = 0
+        to_planes = VideoReformatter()
         for source in self._pictures():
-            if index == 0:
+            if self.frames == 0:
                 self._rotation = round(source.rotation / 90) % 4 * 90
-            yield Frame(source, index, clock.time_of(source))
-            index += 1
-        if index == 0:
+            frame = Frame(source, self.frames, clock.time_of(source), to_planes)
+            self.frames += 1
+            yield frame
+        if self.frames == 0:
             raise DamagedVideoError(
                 f"Not one frame of {self._name} can be decoded.",
                 hint="The file is damaged or cut off; obtain it again from its source.",

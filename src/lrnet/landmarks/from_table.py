@@ -42,6 +42,8 @@ class TableLandmarker:
         'arrays'
     """
 
+    shareable: Final = True
+
     def __init__(
         self,
         landmarks: ArrayLike,

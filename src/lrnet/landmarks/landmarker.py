@@ -43,6 +43,11 @@ class Landmarker(Protocol):
         """Changes whenever the landmarks would."""
         ...
 
+    @property
+    def shareable(self) -> bool:
+        """Whether several threads may call `follow` at once."""
+        ...
+
     def search(self, frame: Frame, known: Sequence[FaceObservation] = ()) -> list[FaceObservation]:
         """Faces anywhere in the frame, largest first, other than those `known` in it already."""
         ...

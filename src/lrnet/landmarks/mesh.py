@@ -32,6 +32,8 @@ class MeshLandmarker:
     name: Final = "mesh"
     version: Final = "facemesh-v2.68a"  # model, and the table that makes 68 points of 478
 
+    shareable: Final = True
+
     def __init__(self) -> None:
         self._detector = FaceDetector(CANDIDATE_SCORE)
         self._mesh = FaceMesh()

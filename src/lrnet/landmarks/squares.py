@@ -84,6 +84,8 @@ class SquareLandmarker:
     are placed twice: the detector's box is loose, and the second look is made as all later ones are.
     """
 
+    shareable: Final = False  # a point model may keep state
+
     def __init__(self, model: PointModel) -> None:
         self._model = model
         self._detector = FaceDetector()

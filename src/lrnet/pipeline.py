@@ -1,0 +1,281 @@
+"""Stages of a chain that run side by side: each on a thread of its own, over queues of bounded length.
+
+FFmpeg, ONNX Runtime and OpenCV release the interpreter's lock while they work, so threads are enough. A stage is an
+iterator over another one's items; order is kept, an error comes out where the items would have, and closing the
+pipeline ends every thread, whatever it waits for.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from time import perf_counter, thread_time
+from types import TracebackType
+from typing import Any, Final, Generic, Self, TypeVar
+
+import cv2
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+AHEAD: Final = 4  # items that may wait between two stages
+
+
+@dataclass(frozen=True, slots=True)
+class StageTime:
+    """What a stage took for the whole of its work.
+
+    Attributes:
+        name: of the stage.
+        cpu: seconds of processor time on the stage's own thread.
+        wall: seconds during which it neither waited for items nor for room to put them.
+    """
+
+    name: str
+    cpu: float
+    wall: float
+
+
+class Stopped(Exception):
+    """The stage that items came from was told to stop."""
+
+
+class Ahead(Generic[T]):
+    """The items of `items`, worked out on a thread of its own, a bounded number ahead.
+
+    Whatever `items` raises is raised by `next` after the items that came before. `stop` makes both sides give up at
+    once; `join` waits until the thread has ended.
+
+    Args:
+        items: only touched by the new thread.
+        size: how many items may wait.
+        name: of the stage; the thread is called `lrnet-` and this.
+    """
+
+    def __init__(self, items: Iterable[T], size: int = AHEAD, name: str = "stage") -> None:
+        self._name = name
+        self._size = size
+        self._waiting: deque[T] = deque()
+        self._changed = threading.Condition()
+        self._stopped = self._ended = False
+        self._error: BaseException | None = None
+        self._cpu = self._wall = self._blocked = 0.0
+        self._thread = threading.Thread(target=self._work, args=(items,), name=f"lrnet-{name}", daemon=True)
+        self._thread.start()
+
+    def __iter__(self) -> Iterator[T]:
+        return self
+
+    def __next__(self) -> T:
+        with self._changed:
+            while not self._waiting:
+                if self._stopped:
+                    raise Stopped
+                if self._error is not None:
+                    error, self._error = self._error, None
+                    raise error
+                if self._ended:
+                    raise StopIteration
+                began = perf_counter()
+                self._changed.wait()
+                _waits.seconds += perf_counter() - began
+            if len(self._waiting) == self._size:
+                self._changed.notify_all()
+            return self._waiting.popleft()
+
+    @property
+    def time(self) -> StageTime:
+        return StageTime(self._name, self._cpu, self._wall)
+
+    def stop(self) -> None:
+        with self._changed:
+            self._stopped = True
+            self._waiting.clear()
+            self._changed.notify_all()
+
+    def join(self) -> None:
+        self._thread.join()
+
+    def _work(self, items: Iterable[T]) -> None:
+        began = perf_counter()
+        error: BaseException | None = None
+        try:
+            for item in items:
+                if not self._put(item):
+                    break
+        except Stopped:
+            pass
+        except BaseException as raised:  # carried to whoever reads
+            error = raised
+        finally:
+            close = getattr(items, "close", None)  # a generator that was left early
+            if close is not None:
+                close()
+            with self._changed:
+                self._cpu = thread_time()
+                self._wall = perf_counter() - began - _waits.seconds
+                self._error, self._ended = error, True
+                self._changed.notify_all()
+
+    def _put(self, item: T) -> bool:
+        with self._changed:
+            while len(self._waiting) >= self._size and not self._stopped:
+                began = perf_counter()
+                self._changed.wait()
+                _waits.seconds += perf_counter() - began
+            if self._stopped:
+                return False
+            self._waiting.append(item)
+            if len(self._waiting) == 1:
+                self._changed.notify_all()
+            return True
+
+
+class _Waits(threading.local):
+    """Seconds that this thread has spent waiting for another stage."""
+
+    seconds = 0.0
+
+
+_waits = _Waits()
+
+
+class _Inline(Generic[T]):
+    """A stage on the thread that reads it. What it takes includes what the stages before it take on that thread."""
+
+    def __init__(self, items: Iterable[T], name: str, before: _Inline[Any] | None) -> None:
+        self._items = iter(items)
+        self._name = name
+        self._before = before
+        self._cpu = self._wall = 0.0
+
+    def __iter__(self) -> Iterator[T]:
+        return self
+
+    def __next__(self) -> T:
+        cpu, wall = thread_time(), perf_counter()
+        try:
+            return next(self._items)
+        finally:
+            self._cpu += thread_time() - cpu
+            self._wall += perf_counter() - wall
+
+    @property
+    def time(self) -> StageTime:
+        inner = self._before
+        return StageTime(
+            self._name,
+            self._cpu - (inner._cpu if inner else 0.0),
+            self._wall - (inner._wall if inner else 0.0),
+        )
+
+    def stop(self) -> None:
+        close = getattr(self._items, "close", None)
+        if close is not None:
+            close()
+
+    def join(self) -> None:
+        return
+
+
+class Pipeline:
+    """The stages of one chain, and threads for work that falls apart within a stage. A context manager.
+
+    Args:
+        threads: how many threads may work side by side; 1 keeps everything on the thread that reads.
+
+    Example:
+        ```python
+        with Pipeline(threads=2) as pipeline:
+            squares = pipeline.stage("squares", (n * n for n in range(10)))
+            for root in pipeline.stage("roots", map(math.sqrt, squares)):
+                print(root)
+        ```
+    """
+
+    def __init__(self, threads: int = 1) -> None:
+        if threads < 1:
+            raise ValueError("a pipeline needs a thread")
+        self.threads = threads
+        self._stages: list[Ahead[Any] | _Inline[Any]] = []
+        self._pool: ThreadPoolExecutor | None = None
+
+    def __enter__(self) -> Self:
+        _one_opencv_thread.enter()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self.close()
+        finally:
+            _one_opencv_thread.leave()
+
+    def stage(self, name: str, items: Iterable[T], ahead: int = AHEAD) -> Iterator[T]:
+        """`items`, worked out beside whoever reads them: at most `ahead` of them wait."""
+        stage: Ahead[T] | _Inline[T]
+        if self.threads > 1:
+            stage = Ahead(items, ahead, name)
+        else:
+            before = self._stages[-1] if self._stages else None
+            stage = _Inline(items, name, before if isinstance(before, _Inline) else None)
+        self._stages.append(stage)
+        return stage
+
+    def each(self, work: Callable[[T], R], items: list[T]) -> list[R]:
+        """`work` of each item, in order; side by side if there are several."""
+        if self.threads == 1 or len(items) < 2:
+            return [work(item) for item in items]
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="lrnet-each")
+        return list(self._pool.map(work, items))
+
+    def close(self) -> None:
+        """End every stage and wait for its thread."""
+        for stage in self._stages:
+            stage.stop()
+        for stage in self._stages:
+            stage.join()
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+    def times(self) -> list[StageTime]:
+        """What each stage took; whole once the items have been read to their end."""
+        return [stage.time for stage in self._stages]
+
+
+class _OneOpenCVThread:
+    """OpenCV's own threads off while pipelines run: they would only take cores from other stages, and spin."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._before = 0
+
+    def enter(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._before = cv2.getNumThreads()
+                cv2.setNumThreads(1)
+            self._inside += 1
+
+    def leave(self) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                cv2.setNumThreads(self._before)
+
+
+_one_opencv_thread = _OneOpenCVThread()
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
