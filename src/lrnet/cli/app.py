@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from lrnet.cli import benchmark, calibrate, detect, landmarks, models, research
+from lrnet.cli import benchmark, calibrate, detect, evaluate, extract, landmarks, models
 from lrnet.errors import LrnetError
 from lrnet.version import __version__
 
@@ -31,8 +31,8 @@ app.add_typer(models.app, name="models")
 app.add_typer(landmarks.app, name="landmarks")
 app.command("calibrate")(calibrate.calibrate_command)
 app.add_typer(benchmark.app, name="benchmark")
-app.command("extract")(research.extract_command)
-app.command("evaluate")(research.evaluate_command)
+app.command("extract")(extract.extract_command)
+app.command("evaluate")(evaluate.evaluate_command)
 
 
 def _version(wanted: bool) -> None:
