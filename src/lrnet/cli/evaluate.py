@@ -25,7 +25,8 @@ def evaluate_command(
     from lrnet.network.registry import DEFAULT_MODEL, load_model
 
     bundle = load_model(model or DEFAULT_MODEL)
-    videos = [v for path in stores for v in store.read(path) if not split or v.record.split == split]
+    opened = [store.open(path) for path in stores]
+    videos = [v for s in opened for v in (s.select(split=split) if split else s)]
     outcome = evaluate(bundle, videos, calibrated=not uncalibrated)
     console = Console()
     trained_on = set(bundle.spec.training.groups) if bundle.spec.training else set()

@@ -1,13 +1,16 @@
-"""One video of a dataset and what is known of it."""
+"""One video of a dataset and what is known of it; the rules of splits."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import Final
 
 from lrnet.errors import DatasetError
+
+SPLITS: Final = ("train", "val", "test")
 
 
 class Label(StrEnum):
@@ -25,8 +28,10 @@ class VideoRecord:
         label: real or fake.
         method: how it was manipulated; "" for a real one.
         source: the dataset or site that it comes from.
-        split: "train", "val", "test", or "" if the dataset has none.
+        split: "train", "val", "test", or "" if the dataset does not say.
         group: everybody who is seen in it, as one identity group: videos of one group stay on one side of a split.
+        compression: of datasets that exist in several, e.g. "c23"; "" elsewhere.
+        identities: the people seen in it, as far as the dataset tells them apart. Videos that share one share a group.
     """
 
     path: Path
@@ -36,6 +41,40 @@ class VideoRecord:
     source: str
     split: str
     group: str
+    compression: str = ""
+    identities: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class Leak:
+    """One identity (or group) that stands in two splits, with a video of each."""
+
+    who: str
+    first: VideoRecord
+    second: VideoRecord
+
+    def __str__(self) -> str:
+        return (
+            f"identity group {self.who} stands in split {self.first.split!r} ({self.first.key}) and in split "
+            f"{self.second.split!r} ({self.second.key})"
+        )
+
+
+def find_leaks(records: Iterable[VideoRecord]) -> list[Leak]:
+    """Every group and every identity that stands in more than one named split, once each.
+
+    A video without a split is in none, and leaks nothing.
+    """
+    seen: dict[str, VideoRecord] = {}
+    found: dict[str, Leak] = {}
+    for record in records:
+        if not record.split:
+            continue
+        for who in (record.group, *record.identities):
+            first = seen.setdefault(who, record)
+            if first.split != record.split and who not in found:
+                found[who] = Leak(who, first, record)
+    return list(found.values())
 
 
 def require_disjoint_groups(records: Iterable[VideoRecord]) -> None:
@@ -44,12 +83,66 @@ def require_disjoint_groups(records: Iterable[VideoRecord]) -> None:
     Raises:
         DatasetError: one does.
     """
-    seen: dict[str, VideoRecord] = {}
-    for record in records:
-        first = seen.setdefault(record.group, record)
-        if first.split != record.split:
-            raise DatasetError(
-                f"Identity group {record.group} stands in split {first.split!r} ({first.key}) and in split "
-                f"{record.split!r} ({record.key}).",
-                hint="Correct the manifest: one person must not be in both training and test.",
-            )
+    leaks = find_leaks(records)
+    if leaks:
+        raise _leaking(leaks)
+
+
+def of_split(records: Sequence[VideoRecord], split: str) -> list[VideoRecord]:
+    """The videos of one split.
+
+    Raises:
+        DatasetError: there is no such split, or it shares a person with another one.
+    """
+    chosen = [r for r in records if r.split == split]
+    if not split or not chosen:
+        there = sorted({r.split for r in records if r.split})
+        raise DatasetError(
+            f"There is no split {split!r} here.",
+            hint=f"Splits are {', '.join(there)}." if there else "These videos have no splits: leave the choice out.",
+        )
+    leaks = [leak for leak in find_leaks(records) if split in (leak.first.split, leak.second.split)]
+    if leaks:
+        raise _leaking(leaks)
+    return chosen
+
+
+def _leaking(leaks: Sequence[Leak]) -> DatasetError:
+    more = f" (and {len(leaks) - 1} more)" if len(leaks) > 1 else ""
+    text = str(leaks[0])
+    return DatasetError(
+        f"{text[0].upper()}{text[1:]}{more}.",
+        hint="A figure measured on people that were trained on says nothing: correct the splits.",
+    )
+
+
+def identity_groups(identities: Sequence[tuple[str, ...]]) -> list[str]:
+    """The group of each video: videos that share an identity, directly or through others, are in one.
+
+    A group is called by the first of its identities in sorted order; so the name of a group may change when videos are
+    added that join it to another.
+
+    Args:
+        identities: of each video, at least one.
+
+    Returns:
+        one name a video.
+    """
+    parent: dict[str, str] = {}
+
+    def root(name: str) -> str:
+        while parent[name] != name:
+            parent[name] = parent[parent[name]]
+            name = parent[name]
+        return name
+
+    for people in identities:
+        for name in people:
+            parent.setdefault(name, name)
+        first = root(people[0])
+        for name in people[1:]:
+            other = root(name)
+            # The smaller name is the root, so that a group's name does not depend on the order of videos.
+            first, last = min(first, other), max(first, other)
+            parent[last] = first
+    return [root(people[0]) for people in identities]

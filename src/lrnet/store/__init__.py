@@ -1,0 +1,26 @@
+"""Landmark stores: sequences of whole datasets on disk, one Parquet file a video.
+
+Example:
+    ```python
+    import lrnet.store
+
+    for video in lrnet.store.open("ffpp-landmarks").select(split="train", method=("", "Deepfakes")):
+        for sequence in video.sequences(only=("values",)):
+            ...
+    ```
+"""
+
+from lrnet.store.files import COLUMNS, SCHEMA, Provenance, StoredVideo, store_file, write
+from lrnet.store.landmark_store import LandmarkStore, open, read
+
+__all__ = [
+    "COLUMNS",
+    "SCHEMA",
+    "LandmarkStore",
+    "Provenance",
+    "StoredVideo",
+    "open",
+    "read",
+    "store_file",
+    "write",
+]

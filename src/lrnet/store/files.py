@@ -1,0 +1,279 @@
+"""One video's sequences in one Parquet file, written beside and renamed.
+
+A row is a frame of one sequence; arrays lie flat in fixed-size lists (x and y in turn). What holds for the whole file
+(the record, the preprocessing, half_side of each sequence, provenance) stands as JSON in the schema's metadata under
+`lrnet`. The same sequences give the same bytes: nothing in a file tells when, where or how fast it was made.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lrnet.datasets.records import Label, VideoRecord
+from lrnet.errors import DatasetError
+from lrnet.features import NUM_LANDMARKS, LandmarkSequence
+from lrnet.files import written_beside
+
+FORMAT: Final = 2
+READABLE: Final = (1, 2)  # format 1 lacks provenance, compression and identities
+_POINTS: Final = 2 * NUM_LANDMARKS
+
+SCHEMA: Final = pa.schema(
+    [
+        ("sequence", pa.int32()),
+        ("face", pa.int32()),
+        ("frame_index", pa.int64()),
+        ("time", pa.float64()),  # seconds
+        ("valid", pa.bool_()),
+        ("confidence", pa.float32()),
+        ("centre", pa.list_(pa.float32(), 2)),  # frame pixels
+        ("values", pa.list_(pa.float32(), _POINTS)),
+        ("detected", pa.list_(pa.float32(), _POINTS)),
+        ("innovation", pa.list_(pa.float32(), _POINTS)),  # NaN in a sequence's first row
+        ("forward_backward_error", pa.list_(pa.float32(), NUM_LANDMARKS)),  # likewise
+        ("tracked", pa.list_(pa.bool_(), NUM_LANDMARKS)),
+    ]
+)
+
+COLUMNS: Final = ("values", "detected", "innovation", "forward_backward_error", "tracked", "confidence", "centres")
+"""What `StoredVideo.sequences` can leave out."""
+
+_STORED_AS: Final = {"centres": "centre"}
+_ALWAYS: Final = ("sequence", "face", "frame_index", "time", "valid")
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where a file's landmarks come from. Nothing in it depends on the machine's clock, name or number of workers.
+
+    Attributes:
+        sha256: of the video.
+        size: of the video, bytes.
+        frames: decoded. `damaged_packets`: that could not be.
+        versions: of lrnet and of the libraries that the landmarks depend on.
+    """
+
+    sha256: str = ""
+    size: int = 0
+    frames: int = 0
+    damaged_packets: int = 0
+    versions: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredVideo:
+    """What a store knows of one video.
+
+    Attributes:
+        file: the Parquet file.
+        record: the dataset's word on it; `record.path` is where the video was when it was read.
+        preprocessing: how its landmarks were made, as the bundle's schema writes it.
+        frames: of each sequence.
+        provenance: None for files of the first format.
+    """
+
+    file: Path
+    record: VideoRecord
+    preprocessing: dict[str, Any]
+    frames: tuple[int, ...] = ()
+    provenance: Provenance | None = None
+
+    @classmethod
+    def of(cls, file: Path) -> StoredVideo:
+        """Read what stands in the file's footer.
+
+        Raises:
+            DatasetError: the file is damaged, or none of a store.
+        """
+        about = _metadata(file, _footer(file))
+        record = about["record"]
+        provenance = about.get("provenance")
+        return cls(
+            file,
+            VideoRecord(
+                **{
+                    **record,
+                    "path": Path(record["path"]),
+                    "label": Label(record["label"]),
+                    "identities": tuple(record.get("identities", ())),
+                }
+            ),
+            about["preprocessing"],
+            tuple(about.get("frames", ())),
+            Provenance(**provenance) if provenance else None,
+        )
+
+    def sequences(self, only: Collection[str] = COLUMNS) -> list[LandmarkSequence]:
+        """Its sequences, in order.
+
+        Args:
+            only: which of `COLUMNS` to read. The others are not read, cost no memory, and are NaN (False for
+                `tracked`): training on landmarks alone needs 544 bytes a frame and face instead of about 2 kB.
+
+        Raises:
+            DatasetError: the file is damaged.
+        """
+        unknown = set(only) - set(COLUMNS)
+        if unknown:
+            raise ValueError(f"a store has no column {', '.join(sorted(unknown))}")
+        wanted = [*_ALWAYS, *(_STORED_AS.get(name, name) for name in only)]
+        try:
+            table = pq.read_table(self.file, columns=wanted)
+        except (pa.ArrowException, OSError) as error:
+            raise damaged(self.file, error) from error
+        halves = _metadata(self.file, table.schema)["half_sides"]
+        column = {name: _array(table.column(name)) for name in table.column_names}
+        # A sequence's rows lie together, in order.
+        bounds = np.searchsorted(column["sequence"], np.arange(len(halves) + 1))
+        return [
+            _sequence({name: values[bounds[n] : bounds[n + 1]] for name, values in column.items()}, half)
+            for n, half in enumerate(halves)
+        ]
+
+
+def damaged(file: Path, error: Exception) -> DatasetError:
+    """What to raise where pyarrow cannot read a store's file."""
+    return DatasetError(f"{file} is damaged ({error}).", hint="Delete it and run `lrnet extract` again.")
+
+
+def store_file(store: Path, record: VideoRecord) -> Path:
+    """Where a store keeps a video: its name, made safe, and enough of a hash of its key to be unique."""
+    safe = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in Path(record.key).stem)[:60]
+    return store / f"{safe}.{hashlib.sha256(record.key.encode()).hexdigest()[:12]}.parquet"
+
+
+def write(
+    store: Path,
+    record: VideoRecord,
+    sequences: Sequence[LandmarkSequence],
+    preprocessing: dict[str, Any],
+    provenance: Provenance | None = None,
+) -> Path:
+    """Write one video's sequences, whole or not at all.
+
+    Raises:
+        OutputError: the store cannot be written.
+    """
+    store.mkdir(parents=True, exist_ok=True)
+    about = {
+        "format": FORMAT,
+        "record": {
+            "path": str(record.path),
+            "key": record.key,
+            "label": record.label.value,
+            "method": record.method,
+            "source": record.source,
+            "split": record.split,
+            "group": record.group,
+            "compression": record.compression,
+            "identities": record.identities,
+        },
+        "preprocessing": preprocessing,
+        "half_sides": [s.half_side for s in sequences],
+        "frames": [len(s) for s in sequences],
+        "provenance": asdict(provenance) if provenance else None,
+    }
+    tables = [_table(number, s) for number, s in enumerate(sequences)]
+    table = pa.concat_tables(tables) if tables else SCHEMA.empty_table()
+    table = table.replace_schema_metadata({"lrnet": json.dumps(about, sort_keys=True)})
+    target = store_file(store, record)
+    with written_beside(target) as partial:
+        # Bytes of like weight side by side, and no dictionaries of numbers that never repeat: 1.6 kB a frame for 2.7.
+        pq.write_table(table, partial, compression="zstd", use_dictionary=False, use_byte_stream_split=_FLOATS)
+    return target
+
+
+_FLOATS: Final = [
+    f"{f.name}.list.element" if pa.types.is_fixed_size_list(f.type) else f.name
+    for f in SCHEMA
+    if pa.types.is_floating(f.type) or (pa.types.is_fixed_size_list(f.type) and pa.types.is_floating(f.type.value_type))
+]
+
+
+def _footer(file: Path) -> pa.Schema:
+    try:
+        return pq.read_schema(file)
+    except (pa.ArrowException, OSError) as error:
+        raise damaged(file, error) from error
+
+
+def _metadata(file: Path, schema: pa.Schema) -> dict[str, Any]:
+    raw = (schema.metadata or {}).get(b"lrnet")
+    about: dict[str, Any] = json.loads(raw) if raw else {}
+    if about.get("format") not in READABLE:
+        raise DatasetError(
+            f"{file} is no landmark file of a format that this version reads ({', '.join(map(str, READABLE))}).",
+            hint="Extract it again, or read it with the version of lrnet that wrote it.",
+        )
+    return about
+
+
+def _table(number: int, s: LandmarkSequence) -> pa.Table:
+    n = len(s)
+
+    def flat(rows: np.ndarray, first: object = None) -> pa.Array:
+        if first is not None and n:
+            rows = np.concatenate([np.full((1, *rows.shape[1:]), first, rows.dtype), rows])
+        width = int(np.prod(rows.shape[1:]))
+        return pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(rows).ravel()), width)
+
+    return pa.table(
+        [
+            pa.array(np.full(n, number, np.int32)),
+            pa.array(np.full(n, s.face, np.int32)),
+            pa.array(s.frame_indices),
+            pa.array(s.times),
+            pa.array(s.valid),
+            pa.array(s.confidence),
+            flat(s.centres),
+            flat(s.values),
+            flat(s.detected),
+            flat(s.innovation, np.nan),
+            flat(s.forward_backward_error, np.nan),
+            flat(s.tracked, False),
+        ],
+        schema=SCHEMA,
+    )
+
+
+def _array(column: pa.ChunkedArray) -> np.ndarray:
+    column = column.combine_chunks()
+    if pa.types.is_fixed_size_list(column.type):
+        flat = column.flatten().to_numpy(zero_copy_only=False)
+        return np.asarray(flat).reshape(len(column), column.type.list_size)
+    return np.asarray(column.to_numpy(zero_copy_only=False))
+
+
+def _sequence(rows: dict[str, np.ndarray], half_side: float) -> LandmarkSequence:
+    n = len(rows["time"])
+
+    def column(name: str, count: int, *shape: int, kind: type = np.float32) -> np.ndarray:
+        stored = rows.get(_STORED_AS.get(name, name))
+        if stored is None:  # not asked for: one value, seen from everywhere
+            return np.broadcast_to(kind(False) if kind is bool else kind(np.nan), (count, *shape))
+        return stored[n - count :].reshape(count, *shape)
+
+    pairs = max(n - 1, 0)
+    return LandmarkSequence(
+        values=column("values", n, NUM_LANDMARKS, 2),
+        detected=column("detected", n, NUM_LANDMARKS, 2),
+        times=rows["time"],
+        valid=rows["valid"],
+        confidence=column("confidence", n),
+        forward_backward_error=column("forward_backward_error", pairs, NUM_LANDMARKS),
+        innovation=column("innovation", pairs, NUM_LANDMARKS, 2),
+        tracked=column("tracked", pairs, NUM_LANDMARKS, kind=bool),
+        frame_indices=rows["frame_index"],
+        centres=column("centres", n, 2),
+        half_side=half_side,
+        face=int(rows["face"][0]) if n else 0,
+    )
