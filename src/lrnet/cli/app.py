@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from lrnet.cli import benchmark, calibrate, detect, evaluate, extract, landmarks, models
+from lrnet.cli import benchmark, calibrate, datasets, detect, evaluate, extract, landmarks, models
 from lrnet.errors import LrnetError
 from lrnet.version import __version__
 
@@ -31,6 +31,7 @@ app.add_typer(models.app, name="models")
 app.add_typer(landmarks.app, name="landmarks")
 app.command("calibrate")(calibrate.calibrate_command)
 app.add_typer(benchmark.app, name="benchmark")
+app.add_typer(datasets.app, name="datasets")
 app.command("extract")(extract.extract_command)
 app.command("evaluate")(evaluate.evaluate_command)
 

@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 from rich.text import Text
 
+from lrnet.cli.datasets import CompressionOption
+
 if TYPE_CHECKING:
     from lrnet.datasets import VideoRecord
 
@@ -20,7 +22,7 @@ def extract_command(
         Path, typer.Argument(help="A manifest (CSV with path, label, ...), or FaceForensics++ in its official layout.")
     ],
     out: Annotated[Path, typer.Option(help="Folder of the landmark store; an existing one is completed.")],
-    compression: Annotated[str, typer.Option(help="Of FaceForensics++: raw, c23 or c40.")] = "c23",
+    compression: CompressionOption = "",
     workers: Annotated[int, typer.Option(help="Worker processes.", min=1)] = os.cpu_count() or 1,
 ) -> None:
     """Write the landmark sequences of a dataset into a store (needs the extra `train`)."""
@@ -48,8 +50,6 @@ def extract_command(
 
 
 def _records(source: Path, compression: str) -> list[VideoRecord]:
-    from lrnet.datasets import read_faceforensics, read_manifest, require_disjoint_groups
+    from lrnet.cli.datasets import open_source
 
-    records = read_faceforensics(source, compression) if source.is_dir() else read_manifest(source)
-    require_disjoint_groups(records)
-    return records
+    return list(open_source(source, "", compression).records)

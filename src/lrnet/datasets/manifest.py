@@ -1,57 +1,155 @@
-"""Datasets described by a CSV table."""
+"""Datasets described by a table: CSV with a header, or JSON (a list of objects).
+
+| column | |
+|---|---|
+| path | of the video, from the table's folder; or an address that fsspec opens (`s3://bucket/a.mp4`) |
+| label | real or fake |
+| method, source, split, group, compression | optional; a split is train, val or test |
+| identities | optional: the people seen in it, parted by `;` (in JSON a list); who shares one shares a group |
+"""
 
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from lrnet.datasets.records import Label, VideoRecord
+from lrnet.datasets.dataset import Collector, Dataset, IssueKind
+from lrnet.datasets.records import SPLITS, Label, VideoRecord
 from lrnet.errors import DatasetError
+from lrnet.files import written_beside
 
+LAYOUT: Final = "manifest"
+SUFFIXES: Final = (".csv", ".json")
 REQUIRED: Final = ("path", "label")
-OPTIONAL: Final = ("method", "source", "split", "group")
+OPTIONAL: Final = ("method", "source", "split", "group", "compression", "identities")
 
 
-def read_manifest(table: Path, root: Path | None = None) -> list[VideoRecord]:
-    """The videos of a CSV with the columns path and label, and if wanted method, source, split and group.
+def matches(root: Path) -> bool:
+    return (root / "manifest.csv").is_file() or (root / "manifest.json").is_file()
+
+
+def read(table: Path, root: Path | None = None) -> Dataset:
+    """The videos that a table names. A video without group and identities is a group of its own.
 
     Args:
-        table: UTF-8, with a header; further columns are ignored. A video without a group is a group of its own.
+        table: CSV (UTF-8, further columns are ignored) or JSON; a folder stands for the manifest in it.
         root: folder that paths start from; the table's own by default.
 
     Raises:
-        DatasetError: there is no such table, a column is missing, a label is unknown, a video is missing or named
-            twice, or a group stands in two splits; the first few are listed.
+        DatasetError: there is no such table, it cannot be read, a column is missing, or it names no video.
     """
+    if table.is_dir():
+        table = next(p for p in (table / "manifest.csv", table / "manifest.json") if p.is_file())
+    rows = _rows(table)
+    root = root or table.parent
+    found = Collector(LAYOUT, root, table.stem if table.stem != "manifest" else table.resolve().parent.name)
+    for where, row in rows:
+        name, label, split = _text(row, "path"), _text(row, "label").lower(), _text(row, "split").lower()
+        url = name if "://" in name else ""
+        path = Path(name.rpartition("/")[2]) if url else root / name
+        if not name:
+            found.issue(IssueKind.LIST, where, "no path")
+        elif label not in (Label.REAL, Label.FAKE):
+            found.issue(IssueKind.LABEL, where, f"{name}: label {label!r} is neither real nor fake")
+        elif split not in ("", *SPLITS):
+            found.issue(IssueKind.LIST, where, f"{name}: split {split!r} is none of {', '.join(SPLITS)}")
+        elif not url and not path.is_file():
+            found.issue(IssueKind.MISSING, where, f"there is no file {path}")
+        else:
+            found.add(
+                path,
+                Label(label),
+                key=name,
+                url=url,
+                where=where,
+                split=split,
+                method=_text(row, "method"),
+                source=_text(row, "source"),
+                group=_text(row, "group"),
+                compression=_text(row, "compression"),
+                identities=_people(row.get("identities")),
+            )
+    return found.finish()
+
+
+def read_manifest(table: Path, root: Path | None = None) -> list[VideoRecord]:
+    """The videos of a table without a fault (see `read`).
+
+    Raises:
+        DatasetError: as `read`; or a label is unknown, a video is missing or named twice, or a person stands in two
+            splits; the first few are listed.
+    """
+    dataset = read(table, root)
+    if dataset.issues:
+        more = f", and {len(dataset.issues) - 5} more" if len(dataset.issues) > 5 else ""
+        raise DatasetError(f"{table}: {'; '.join(map(str, dataset.issues[:5]))}{more}.", hint="Correct these lines.")
+    return list(dataset.records)
+
+
+def write_manifest(path: Path, dataset: Dataset) -> None:
+    """Write a dataset as a CSV that `read` reads back; the place to part it into splits of one's own.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    with written_beside(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow([*REQUIRED, *OPTIONAL])
+        for r in dataset.records:
+            place = r.url or str(r.path.resolve())
+            people = ";".join(r.identities)
+            writer.writerow([place, r.label.value, r.method, r.source, r.split, r.group, r.compression, people])
+
+
+def _rows(table: Path) -> list[tuple[str, dict[str, Any]]]:
     if not table.is_file():
         raise DatasetError(f"There is no manifest {table}.", hint="Give a CSV with the columns path and label.")
-    root = root or table.parent
+    try:
+        rows = _json_rows(table) if table.suffix.lower() == ".json" else _csv_rows(table)
+    except (ValueError, csv.Error, UnicodeDecodeError) as error:
+        raise DatasetError(
+            f"{table} cannot be read as a manifest ({error}).", hint="Give a CSV with a header, or a JSON list."
+        ) from error
+    if not rows:
+        raise DatasetError(f"{table} names no video.", hint="It needs a line for each, with path and label.")
+    return rows
+
+
+def _csv_rows(table: Path) -> list[tuple[str, dict[str, Any]]]:
     with table.open(newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file)
-        missing = [name for name in REQUIRED if name not in (reader.fieldnames or ())]
-        if missing:
-            raise DatasetError(
-                f"{table} has no column {', '.join(missing)}.", hint=f"It needs {', '.join(REQUIRED)} in its header."
-            )
-        rows = list(reader)
-    faults: list[str] = []
-    records: dict[str, VideoRecord] = {}
-    for line, row in enumerate(rows, start=2):
-        key, label = (row["path"] or "").strip(), (row["label"] or "").strip().lower()
-        if label not in (Label.REAL, Label.FAKE):
-            faults.append(f"line {line}: label {label!r} is neither real nor fake")
-        elif key in records:
-            faults.append(f"line {line}: {key} is named twice")
-        elif not (root / key).is_file():
-            faults.append(f"line {line}: there is no file {root / key}")
-        else:
-            method, source, split, group = ((row.get(name) or "").strip() for name in OPTIONAL)
-            records[key] = VideoRecord(root / key, key, Label(label), method, source, split, group or key)
-    if faults:
-        more = f", and {len(faults) - 5} more" if len(faults) > 5 else ""
-        raise DatasetError(f"{table}: {'; '.join(faults[:5])}{more}.", hint="Correct these lines.")
-    return list(records.values())
+        _require(table, reader.fieldnames or ())
+        return [(f"line {number}", row) for number, row in enumerate(reader, start=2)]
+
+
+def _json_rows(table: Path) -> list[tuple[str, dict[str, Any]]]:
+    content = json.loads(table.read_text(encoding="utf-8-sig"))
+    rows = content.get("videos") if isinstance(content, dict) else content
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise ValueError("no list of objects")
+    for row in rows[:1]:
+        _require(table, row)
+    return [(f"entry {number}", row) for number, row in enumerate(rows, start=1)]
+
+
+def _require(table: Path, names: Any) -> None:
+    missing = [name for name in REQUIRED if name not in names]
+    if missing:
+        raise DatasetError(
+            f"{table} has no column {', '.join(missing)}.", hint=f"It needs {', '.join(REQUIRED)} in its header."
+        )
+
+
+def _text(row: dict[str, Any], name: str) -> str:
+    value = row.get(name)
+    return "" if value is None else str(value).strip()
+
+
+def _people(value: Any) -> list[str]:
+    names = value if isinstance(value, list) else str(value or "").split(";")
+    return [str(name).strip() for name in names if str(name).strip()]
 
 
 def read_collected(table: Path, folder: Path) -> list[VideoRecord]:

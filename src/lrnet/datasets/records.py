@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
@@ -30,8 +30,9 @@ class VideoRecord:
         source: the dataset or site that it comes from.
         split: "train", "val", "test", or "" if the dataset does not say.
         group: everybody who is seen in it, as one identity group: videos of one group stay on one side of a split.
-        compression: of datasets that exist in several, e.g. "c23"; "" elsewhere.
+        compression: or perturbation, of datasets that exist in several, e.g. "c23"; "" elsewhere.
         identities: the people seen in it, as far as the dataset tells them apart. Videos that share one share a group.
+        url: where fsspec finds it, if it is no file of this machine ("s3://…"); `path` is then only its name.
     """
 
     path: Path
@@ -42,7 +43,8 @@ class VideoRecord:
     split: str
     group: str
     compression: str = ""
-    identities: tuple[str, ...] = field(default=())
+    identities: tuple[str, ...] = ()
+    url: str = ""
 
 
 @dataclass(frozen=True, slots=True)

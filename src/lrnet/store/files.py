@@ -176,6 +176,7 @@ def write(
             "group": record.group,
             "compression": record.compression,
             "identities": record.identities,
+            "url": record.url,
         },
         "preprocessing": preprocessing,
         "half_sides": [s.half_side for s in sequences],

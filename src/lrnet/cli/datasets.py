@@ -1,0 +1,124 @@
+"""`lrnet datasets`: what a dataset holds, and what is wrong with it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from lrnet.errors import DatasetError
+
+if TYPE_CHECKING:
+    from lrnet.datasets import Dataset, Issue
+
+app = typer.Typer(help="Datasets in their official layouts.", no_args_is_help=True, rich_markup_mode=None)
+
+SHOWN = 10  # issues of one kind, unless all are asked for
+
+SourceArgument = Annotated[
+    Path, typer.Argument(help="Top folder of a dataset, or a manifest (.csv, .json).", metavar="PATH")
+]
+LayoutOption = Annotated[str, typer.Option(help="Read it as this layout; found out by itself if left out.")]
+CompressionOption = Annotated[
+    str, typer.Option(help="Only this version: raw, c23 or c40; level_1 and the like. All, if left out.")
+]
+
+
+@app.command("list")
+def list_command(
+    path: Annotated[
+        Path | None, typer.Argument(help="Top folder of a dataset, or a manifest (.csv, .json).", metavar="[PATH]")
+    ] = None,
+    layout: LayoutOption = "",
+    compression: CompressionOption = "",
+    manifest: Annotated[Path | None, typer.Option(help="Write all its videos to this CSV, a manifest.")] = None,
+) -> None:
+    """Without PATH the layouts that are known; with it the videos by method and split."""
+    console = Console(soft_wrap=True)
+    if path is None:
+        _print_layouts(console)
+        return
+    dataset = open_source(path, layout, compression)
+    print_counts(console, dataset)
+    if manifest is not None:
+        from lrnet.datasets import write_manifest
+
+        write_manifest(manifest, dataset)
+        console.print(Text(f"written: {manifest} ({len(dataset.records)} videos)", style="dim"))
+    if dataset.issues:
+        console.print(Text(f"{issues_in_words(dataset.issues)}: see `lrnet datasets check`", style="yellow"))
+
+
+@app.command("check")
+def check_command(
+    path: SourceArgument,
+    layout: LayoutOption = "",
+    compression: CompressionOption = "",
+    every: Annotated[bool, typer.Option("--all", help=f"List every problem, not the first {SHOWN} of a kind.")] = False,
+) -> None:
+    """List what is missing, doubled, unlabelled or leaking; exit code 8 if anything is."""
+    from dataclasses import replace
+
+    from lrnet.datasets import find_copies
+
+    dataset = open_source(path, layout, compression)
+    dataset = replace(dataset, issues=(*dataset.issues, *find_copies(dataset.records)))
+    console = Console(soft_wrap=True)
+    print_counts(console, dataset)
+    by_kind: dict[str, list[Issue]] = {}
+    for issue in dataset.issues:
+        by_kind.setdefault(issue.kind.value, []).append(issue)
+    for kind, issues in by_kind.items():
+        console.print(Text(f"{len(issues)} x {kind}:", style="yellow"))
+        shown = issues if every else issues[:SHOWN]
+        for issue in shown:
+            console.print(Text(f"  {issue.where}" + (f" ({issue.detail})" if issue.detail else "")))
+        if len(shown) < len(issues):
+            console.print(Text(f"  and {len(issues) - len(shown)} more (--all)", style="dim"))
+    if dataset.issues:
+        raise typer.Exit(DatasetError.exit_code)
+    console.print("nothing is missing, doubled, unlabelled or leaking")
+
+
+def open_source(path: Path, layout: str, compression: str) -> Dataset:
+    """A dataset as the options choose it."""
+    from lrnet.datasets import open_dataset
+
+    dataset = open_dataset(path, layout)
+    return dataset.of_compression(compression) if compression else dataset
+
+
+def issues_in_words(issues: tuple[Issue, ...]) -> str:
+    """Such as "3 x no such file, 1 x unknown label"."""
+    return ", ".join(f"{n} x {kind}" for kind, n in Counter(i.kind.value for i in issues).items())
+
+
+def print_counts(console: Console, dataset: Dataset) -> None:
+    """The videos of a dataset by version, method and split."""
+    from lrnet.datasets.records import SPLITS
+
+    groups = len({r.group for r in dataset.records})
+    console.print(
+        Text(f"{dataset.root}: {dataset.layout}, {len(dataset.records)} videos, {groups} identity groups", "bold")
+    )
+    splits = [s for s in (*SPLITS, "") if any(r.split == s for r in dataset.records)]
+    rows = Counter((r.source, r.compression, r.label.value, r.method, r.split) for r in dataset.records)
+    table = Table("source", "version", "label", "method", *(s or "no split" for s in splits), box=None, pad_edge=False)
+    for key in sorted({row[:4] for row in rows}):
+        table.add_row(*key, *(str(rows[(*key, s)]) for s in splits))
+    console.print(table)
+    for note in dataset.notes:
+        console.print(Text(f"note: {note}", style="dim"))
+
+
+def _print_layouts(console: Console) -> None:
+    from lrnet.datasets import LAYOUTS
+
+    for layout in LAYOUTS.values():
+        console.print(Text.assemble((layout.name, "bold"), f"  {layout.dataset}"))
+        console.print(Text(f"    {layout.expects}"))
