@@ -36,7 +36,7 @@ $(VENV)/.core: $(VENV)/bin/pip pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.all: $(VENV)/bin/pip pyproject.toml constraints.txt
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[train,dev,dlib,benchmark]'
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[train,dev,dlib,benchmark,notebook]'
 	@touch $@ $(VENV)/.core
 
 clean:

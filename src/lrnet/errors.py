@@ -100,3 +100,15 @@ class DatasetError(LrnetError):
     """A dataset, a store or a split is not what it should be."""
 
     exit_code = 8
+
+
+class TrainingError(LrnetError):
+    """A configuration that says something unknown, or a run that cannot go on."""
+
+    exit_code = 8
+
+
+class DownloadError(LrnetError):
+    """Something cannot be fetched, or is not what was expected."""
+
+    exit_code = 6

@@ -9,9 +9,10 @@ from enum import StrEnum
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lrnet.features import LandmarkSequence
-from lrnet.network.spec import BundleSpec
+from lrnet.network.spec import BundleSpec, Quantity, TrainingDomain
 
 
 class State(StrEnum):
@@ -38,6 +39,11 @@ class Reason(StrEnum):
     MANY_GAPS = "face_missing_in_many_frames"
     POOR_TRACKING = "landmarks_not_followed_by_optical_flow"
     NO_MOTION = "face_does_not_move"
+    NOISE_UNLIKE_TRAINING = "landmark_noise_outside_training_range"
+    TRACKING_UNLIKE_TRAINING = "tracking_error_outside_training_range"
+    SIZE_UNLIKE_TRAINING = "face_size_outside_training_range"
+    RATE_UNLIKE_TRAINING = "frame_rate_outside_training_range"
+    MOTION_UNLIKE_TRAINING = "motion_outside_training_range"
     DAMAGED = "part_of_the_video_could_not_be_decoded"
     PARTLY_EXAMINED = "video_examined_in_part"
     UNCALIBRATED = "model_has_no_calibrated_probability"
@@ -55,6 +61,11 @@ REASON_TEXT: Final[dict[Reason, str]] = {
     Reason.MANY_GAPS: "the face is missing in many frames",
     Reason.POOR_TRACKING: "optical flow does not confirm where landmarks move",
     Reason.NO_MOTION: "the face does not move, as in a still picture",
+    Reason.NOISE_UNLIKE_TRAINING: "landmarks tremble more or less than in the videos that the model was trained on",
+    Reason.TRACKING_UNLIKE_TRAINING: "optical flow follows the face better or worse than in the videos trained on",
+    Reason.SIZE_UNLIKE_TRAINING: "the face is larger or smaller than in the videos that the model was trained on",
+    Reason.RATE_UNLIKE_TRAINING: "the frame rate is unlike that of the videos that the model was trained on",
+    Reason.MOTION_UNLIKE_TRAINING: "the face moves more or less than in the videos that the model was trained on",
     Reason.DAMAGED: "part of the video could not be decoded",
     Reason.PARTLY_EXAMINED: "only part of the video was examined",
     Reason.UNCALIBRATED: "this model gives a score, but no calibrated probability",
@@ -67,9 +78,22 @@ MIN_PRESENT: Final = 0.5  # share of the track's frames in which the face is fou
 MIN_TRACKED: Final = 0.5  # share of landmarks whose prediction passes the forward-backward check
 MIN_MOTION: Final = 1.8e-4  # normalised crop units a frame; a cartoon in the background had 1.1e-4, still heads 2.1e-4
 
-_HOLD_BACK: Final = frozenset(
-    {Reason.SHORT, Reason.SMALL_FACE, Reason.LOW_FRAME_RATE, Reason.MANY_GAPS, Reason.POOR_TRACKING, Reason.NO_MOTION}
+_UNLIKE: Final[dict[Quantity, Reason]] = {
+    "noise": Reason.NOISE_UNLIKE_TRAINING,
+    "forward_backward_error": Reason.TRACKING_UNLIKE_TRAINING,
+    "innovation": Reason.TRACKING_UNLIKE_TRAINING,
+    "face_size": Reason.SIZE_UNLIKE_TRAINING,
+    "frame_rate": Reason.RATE_UNLIKE_TRAINING,
+    "motion": Reason.MOTION_UNLIKE_TRAINING,
+}
+
+HOLD_BACK: Final = frozenset(
+    {
+        *(Reason.SHORT, Reason.SMALL_FACE, Reason.LOW_FRAME_RATE, Reason.MANY_GAPS, Reason.POOR_TRACKING),
+        *(Reason.NO_MOTION, *_UNLIKE.values()),
+    }
 )
+"""Reasons for which no verdict is given but `inconclusive`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +127,10 @@ class InputQuality:
         tracked: share of landmarks whose prediction passed the forward-backward check.
         confidence: mean of the landmarker's.
         motion: how far landmarks move against each other in a frame by optical flow: median, normalised crop units.
+        noise: median length of the calibrated landmarks' second difference in time, less the mean over the 68;
+            normalised crop units.
+        forward_backward_error: median, normalised crop units.
+        innovation: median length, normalised crop units.
     """
 
     seconds: float
@@ -113,6 +141,14 @@ class InputQuality:
     tracked: float
     confidence: float
     motion: float
+    noise: float = math.nan
+    forward_backward_error: float = math.nan
+    innovation: float = math.nan
+
+    def unlike(self, domain: TrainingDomain) -> list[Reason]:
+        """Which quantities lie outside of what the training videos had; one that was not measured does not."""
+        found = [_UNLIKE[r.quantity] for r in domain.ranges if not _within(getattr(self, r.quantity), r.low, r.high)]
+        return list(dict.fromkeys(found))
 
     def reasons(self) -> list[Reason]:
         """What of it keeps the model's error rates from holding."""
@@ -124,6 +160,10 @@ class InputQuality:
             Reason.NO_MOTION: self.motion < MIN_MOTION,
         }
         return [reason for reason, holds in found.items() if holds]
+
+
+def _within(value: float, low: float, high: float) -> bool:
+    return math.isnan(value) or low <= value <= high
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +216,7 @@ class QualityMeter:
         self._pairs = 0
         self._sums = {"size": 0.0, "confidence": 0.0, "tracked": 0.0}
         self._intervals: list[float] = []
-        self._motions: list[float] = []
+        self._medians: dict[str, list[float]] = {"motion": [], "noise": [], "forward_backward": [], "innovation": []}
         self.start = math.inf
         self.stop = -math.inf
 
@@ -195,7 +235,10 @@ class QualityMeter:
         if len(sequence) > 1:
             self._intervals.append(float(np.median(np.diff(sequence.times))))
         if pairs.any():
-            self._motions.append(sequence.image_motion())
+            self._take("motion", sequence.image_motion())
+            self._take("noise", landmark_noise(sequence))
+            self._take("forward_backward", _median(sequence.forward_backward_error))
+            self._take("innovation", _median(np.linalg.norm(sequence.innovation, axis=2)))
         self.start = min(self.start, float(sequence.times[0]))
         self.stop = max(self.stop, float(sequence.times[-1]))
 
@@ -210,8 +253,32 @@ class QualityMeter:
             present=self._present / max(self._frames, 1),
             tracked=self._sums["tracked"] / max(self._pairs, 1),
             confidence=self._sums["confidence"] / present,
-            motion=float(np.median(self._motions)) if self._motions else 0.0,
+            motion=self._middle("motion", 0.0),
+            noise=self._middle("noise"),
+            forward_backward_error=self._middle("forward_backward"),
+            innovation=self._middle("innovation"),
         )
+
+    def _take(self, name: str, value: float) -> None:
+        if math.isfinite(value):
+            self._medians[name].append(value)
+
+    def _middle(self, name: str, otherwise: float = math.nan) -> float:
+        return float(np.median(self._medians[name])) if self._medians[name] else otherwise
+
+
+def landmark_noise(sequence: LandmarkSequence) -> float:
+    """Median length of the landmarks' second difference, less its mean over the face; normalised, NaN if unknown.
+
+    The quantity by which the stream "acceleration" divides.
+    """
+    second = np.diff(sequence.values, n=2, axis=0)
+    return _median(np.linalg.norm(second - second.mean(axis=1, keepdims=True), axis=2))
+
+
+def _median(rows: NDArray[np.floating]) -> float:
+    known = rows[np.isfinite(rows)]
+    return float(np.median(known)) if known.size else math.nan
 
 
 def aggregate(scores: Sequence[float], weights: Sequence[float], method: str) -> float:
@@ -254,8 +321,10 @@ def judge_face(face: int, clips: Sequence[ClipScore], meter: QualityMeter, spec:
     doubts = quality.reasons()
     if max(c.frames for c in ordered) < spec.preprocessing.clip_length:
         doubts.append(Reason.SHORT)
+    if spec.domain is not None:
+        doubts += quality.unlike(spec.domain)
     state, why = _band(probability, spec)
-    if state is not State.INCONCLUSIVE and _HOLD_BACK & set(doubts):
+    if state is not State.INCONCLUSIVE and HOLD_BACK & set(doubts):
         state, why = State.INCONCLUSIVE, []
     return FaceVerdict(face, start, stop, state, probability, score, ordered, (*why, *doubts), quality)
 

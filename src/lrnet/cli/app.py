@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from lrnet.cli import benchmark, calibrate, datasets, detect, evaluate, extract, landmarks, models
+from lrnet.cli import benchmark, calibrate, datasets, detect, evaluate, extract, landmarks, models, train
 from lrnet.errors import LrnetError
 from lrnet.version import __version__
 
@@ -34,6 +34,7 @@ app.add_typer(benchmark.app, name="benchmark")
 app.add_typer(datasets.app, name="datasets")
 app.command("extract")(extract.extract_command)
 app.command("evaluate")(evaluate.evaluate_command)
+app.command("train")(train.train_command)
 
 
 def _version(wanted: bool) -> None:

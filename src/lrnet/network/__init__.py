@@ -16,9 +16,11 @@ from lrnet.network.spec import (
     MeasuredResult,
     NetworkSpec,
     Preprocessing,
+    QuantityRange,
     ScoreCalibration,
     StreamSpec,
     Thresholds,
+    TrainingDomain,
     TrainingRecord,
 )
 
@@ -37,9 +39,11 @@ __all__ = [
     "NetworkRuntime",
     "NetworkSpec",
     "Preprocessing",
+    "QuantityRange",
     "ScoreCalibration",
     "StreamSpec",
     "Thresholds",
+    "TrainingDomain",
     "TrainingRecord",
     "Weights",
     "list_models",

@@ -143,7 +143,7 @@ class ModelBundle:
             OutputError: the folder exists, or cannot be written.
         """
         target = Path(directory)
-        _refuse_to_overwrite(target, replace=replace)
+        refuse_to_overwrite(target, replace=replace)
         contents = {
             NETWORK_FILE: network,
             WEIGHTS_FILE: safetensors_numpy.save(
@@ -252,7 +252,8 @@ def check_weights(weights: Mapping[str, NDArray[np.generic]], network: NetworkSp
             raise ModelError(f"{source}: {name} holds numbers that are not finite.", hint=_GET_IT_AGAIN)
 
 
-def _refuse_to_overwrite(target: Path, *, replace: bool) -> None:
+def refuse_to_overwrite(target: Path, *, replace: bool) -> None:
+    """Raise OutputError if something is at `target` that may not give way to a bundle."""
     if not target.exists():
         return
     if not replace:

@@ -12,7 +12,7 @@ from typing import Annotated, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 SCHEMA_VERSION = 1
 LANDMARKS = 68
@@ -239,6 +239,7 @@ class ScoreCalibration(Schema):
         x, y: the knots of "isotonic", at least two: raw scores, rising, and probabilities, never falling.
         fitted_on: which videos it was fitted on.
         n: how many.
+        brier: mean squared error of the probabilities of each method that was tried, cross-validated over people.
     """
 
     method: Literal["platt", "isotonic"]
@@ -248,6 +249,7 @@ class ScoreCalibration(Schema):
     y: tuple[Share, ...] | None = None
     fitted_on: str
     n: Count
+    brier: dict[str, Annotated[float, Field(ge=0, le=1)]] = {}
 
     @model_validator(mode="after")
     def _has_its_method_s_numbers(self) -> Self:
@@ -302,6 +304,47 @@ class Thresholds(Schema):
         return self
 
 
+Quantity = Literal["noise", "forward_backward_error", "innovation", "face_size", "frame_rate", "motion"]
+"""What `lrnet.verdict.InputQuality` measures of a face's track and a network may depend on."""
+
+
+class QuantityRange(Schema):
+    """Where a measured quantity lay in the training videos; `low` <= `high`, in the unit of `InputQuality`."""
+
+    quantity: Quantity
+    low: float
+    high: float
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.low > self.high:
+            raise ValueError(f"{self.quantity}: low {self.low} exceeds high {self.high}")
+        return self
+
+
+class TrainingDomain(Schema):
+    """What the training videos were like: a video unlike them is not judged.
+
+    Attributes:
+        ranges: of each quantity, at most one.
+        outside: share of the training videos outside of each range, half of it at either end.
+        videos: over how many training videos.
+        note: how often videos that were not trained on lie outside, and what it does to the error rates.
+    """
+
+    ranges: tuple[QuantityRange, ...]
+    outside: Share
+    videos: Count
+    note: str = ""
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        names = [r.quantity for r in self.ranges]
+        if len(set(names)) != len(names):
+            raise ValueError("a quantity has two ranges")
+        return self
+
+
 class MeasuredResult(Schema):
     """One measured number with its interval: `low` <= `value` <= `high`, over `n` clips or videos."""
 
@@ -331,6 +374,7 @@ class TrainingRecord(Schema):
         seconds: wall time.
         command: what to type to train it again.
         versions: the versions of the packages that matter.
+        configuration: all settings of the run, as `lrnet.training.config.TrainingConfig` writes them.
     """
 
     data: str
@@ -340,6 +384,7 @@ class TrainingRecord(Schema):
     seconds: Annotated[float, Field(ge=0)]
     command: str
     versions: dict[str, str] = {}
+    configuration: dict[str, JsonValue] = {}
 
 
 class BundleSpec(Schema):
@@ -350,6 +395,7 @@ class BundleSpec(Schema):
         version: of the model.
         licence: of the weights.
         created: the day the bundle was made, ISO 8601.
+        domain: what the training videos were like; None judges whatever comes.
         results: what the model was measured to do.
         files: sha256 of every file beside `bundle.json` by its name. `ModelBundle.save` fills it in.
     """
@@ -365,6 +411,7 @@ class BundleSpec(Schema):
     aggregation: AggregationSpec = AggregationSpec()
     score_calibration: ScoreCalibration | None = None
     thresholds: Thresholds | None = None
+    domain: TrainingDomain | None = None
     results: tuple[MeasuredResult, ...] = ()
     training: TrainingRecord | None = None
     files: dict[PlainName, Sha256] = Field(default={}, max_length=16)

@@ -111,6 +111,11 @@ class QualityPart(_Part):
     motion: Number = Field(
         description="Median distance that a landmark moves in a frame; the unit is half the side of the face crop."
     )
+    noise: Number = Field(
+        description="Median length of the landmarks' second difference in time, without the head's; same unit."
+    )
+    forward_backward_error: Number = Field(description="Median forward-backward error of optical flow; same unit.")
+    innovation: Number = Field(description="Median distance from predicted to detected landmarks; same unit.")
 
 
 class FacePart(_Part):

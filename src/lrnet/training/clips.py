@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,20 +11,8 @@ from numpy.typing import NDArray
 from lrnet.datasets.records import Label, VideoRecord
 from lrnet.features import STREAMS, ClipSettings, LandmarkSequence, cut_clips, embed_clips, main_face
 from lrnet.store import StoredVideo
-
-MIRROR: Final = np.array(
-    [
-        *range(16, -1, -1),  # jaw
-        *range(26, 16, -1),  # brows
-        *range(27, 31),  # bridge of the nose
-        *range(35, 30, -1),  # nostrils
-        *(45, 44, 43, 42, 47, 46),  # right eye
-        *(39, 38, 37, 36, 41, 40),  # left eye
-        *(54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55),  # outer lips
-        *(64, 63, 62, 61, 60, 67, 66, 65),  # inner lips
-    ]
-)
-"""Which landmark each one becomes in a mirror."""
+from lrnet.training.augment import augmented, mirrored
+from lrnet.training.config import TrainingConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,74 +45,106 @@ class ClipTable:
         )
 
 
-def mirrored(sequence: LandmarkSequence) -> LandmarkSequence:
-    """The sequence as a mirror would show it."""
-    flip = np.array([-1, 1], np.float32)
-    return replace(
-        sequence,
-        values=sequence.values[:, MIRROR] * flip,
-        detected=sequence.detected[:, MIRROR] * flip,
-        innovation=sequence.innovation[:, MIRROR] * flip,
-        forward_backward_error=sequence.forward_backward_error[:, MIRROR],
-        tracked=sequence.tracked[:, MIRROR],
-    )
-
-
-def clip_table(
-    videos: Iterable[StoredVideo],
-    streams: Sequence[str],
-    clips: ClipSettings,
-    *,
-    mirror: bool = False,
-    calibrated: bool = True,
-) -> ClipTable:
-    """Cut and embed the longest-lived face of each video.
+@dataclass(frozen=True, slots=True)
+class FaceOfVideo:
+    """A video's record and the sequences of its longest-seen face.
 
     In a video of several people the label speaks of one of them, and that is nearly always the one seen longest.
+    """
+
+    record: VideoRecord
+    sequences: tuple[LandmarkSequence, ...]
+
+
+def main_faces(videos: Iterable[StoredVideo], *, calibrated: bool = True) -> list[FaceOfVideo]:
+    """Read the longest-seen face of each video: about 2 kB a frame.
+
+    Args:
+        calibrated: False takes the landmarks as they were detected.
+    """
+    return [
+        FaceOfVideo(v.record, tuple(s if calibrated else s.uncalibrated() for s in main_face(v.sequences())))
+        for v in videos
+    ]
+
+
+def clip_table(faces: Iterable[FaceOfVideo], streams: Sequence[str], clips: ClipSettings) -> ClipTable:
+    """Cut and embed every face.
 
     Args:
         clips: runs shorter than `length` are left out: a table's clips have one length.
-        mirror: add every clip's mirror image.
-        calibrated: False takes the landmarks as they were detected.
     """
     parts: dict[str, list[NDArray[np.float32]]] = {name: [] for name in streams}
     owners: list[int] = []
     records: list[VideoRecord] = []
     whole = replace(clips, min_length=clips.length)
-    for video in videos:
-        sequences = main_face(video.sequences())
-        if not calibrated:
-            sequences = [s.uncalibrated() for s in sequences]
-        if mirror:
-            sequences = [*sequences, *map(mirrored, sequences)]
+    for face in faces:
         count = 0
-        for sequence in sequences:
+        for sequence in face.sequences:
             for batch in embed_clips(sequence, cut_clips(sequence, whole), tuple(streams)):
                 count += len(batch.clips)
                 for name in streams:
                     parts[name].append(batch.streams[name])
         if count:
             owners += [len(records)] * count
-            records.append(video.record)
+            records.append(face.record)
     owner = np.array(owners, np.int64)
     fake = np.array([r.label is Label.FAKE for r in records], np.float32)
     empty = {name: np.zeros((0, whole.length - STREAMS[name].lag, STREAMS[name].width), np.float32) for name in streams}
     return ClipTable(
         {name: np.concatenate(rows) if rows else empty[name] for name, rows in parts.items()},
-        fake[owner],
+        fake[owner] if owners else np.zeros(0, np.float32),
         owner,
         tuple(records),
     )
 
 
-def balanced_weights(table: ClipTable, paired_share: float = 0.6) -> NDArray[np.float32]:
-    """(C,) weights with mean 1: real and fake weigh the same, and within a class
+class TrainingClips:
+    """What the epochs of a run are made of: tables of clips, drawn anew every few epochs if sequences are augmented.
+
+    The draw depends on the seed and the epoch alone, so that a run that was stopped goes on with the same clips.
+    """
+
+    def __init__(self, faces: Sequence[FaceOfVideo], config: TrainingConfig) -> None:
+        self._config = config
+        mirror = config.augmentation.mirror
+        self._faces = [
+            FaceOfVideo(f.record, (*f.sequences, *map(mirrored, f.sequences)) if mirror else f.sequences) for f in faces
+        ]
+        self.plain = clip_table(self._faces, config.stream_names, config.clips.settings())
+        self._drawn = -1
+        self._table = self.plain
+
+    def table(self, epoch: int) -> ClipTable:
+        """The clips of an epoch, counted from 0."""
+        settings = self._config.augmentation
+        if not settings.changes_sequences:
+            return self.plain
+        draw = epoch // settings.refresh
+        if draw != self._drawn:
+            generator = np.random.default_rng((self._config.seed, draw))
+            faces = (
+                FaceOfVideo(f.record, tuple(augmented(s, settings, generator) for s in f.sequences))
+                for f in self._faces
+            )
+            self._table = clip_table(faces, self._config.stream_names, self._config.clips.settings())
+            self._drawn = draw
+        return self._table
+
+
+def balanced_weights(table: ClipTable, paired_share: float = 0.6, *, by_source: bool = True) -> NDArray[np.float32]:
+    """(C,) weights with mean 1: real and fake weigh the same, and within a class, if `by_source`,
 
     - sources that have both classes weigh `paired_share`, the others the rest: where all fakes come from one source, a
       network that is shown few real videos of that source learns to tell the source;
     - sources otherwise weigh by the root of their number of videos, videos of a source the same, clips of a video the
       same.
+
+    Otherwise clips of a class weigh the same.
     """
+    if not by_source:
+        share = np.where(table.label == 1, table.label.mean(), 1 - table.label.mean())
+        return np.asarray(0.5 / share, np.float32)
     fake = np.array([r.label is Label.FAKE for r in table.videos])
     source = np.array([r.source for r in table.videos])
     clips = np.bincount(table.video, minlength=len(table.videos))

@@ -1,0 +1,287 @@
+"""What a training run is told: streams, clips, augmentation, fitting, what is set aside. Read from TOML."""
+
+from __future__ import annotations
+
+import tomllib
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from lrnet.errors import TrainingError
+from lrnet.features import STREAMS, ClipSettings
+from lrnet.network.spec import Count, PlainName, Positive, Schema, Share, StreamName
+
+PARAMETER_BUDGET: Final = 180_292  # the paper's network, "0.18 M"
+
+
+class StreamConfig(Schema):
+    """One stream: what it reads and the network on it (see `lrnet.network.spec.StreamSpec`).
+
+    Attributes:
+        name: of the embedding, `lrnet.features.STREAMS`.
+        units, learned_initial_state, head, head_hidden: of its network.
+        scaled: whether inputs are divided by their root mean square over the training set.
+        vote: what its vote counts when the streams are joined.
+        init_from: a model whose stream of this name the weights start from.
+        epochs: if streams are trained alone; otherwise `fit.epochs` holds for all.
+    """
+
+    name: StreamName
+    units: int = Field(default=32, ge=1, le=1024)
+    learned_initial_state: bool = False
+    head: Literal["linear", "mlp", "residual"] = "linear"
+    head_hidden: int = Field(default=64, ge=1, le=4096)
+    scaled: bool = True
+    vote: Positive = 1.0
+    init_from: str | None = None
+    epochs: Annotated[int, Field(ge=1)] | None = None
+
+    @model_validator(mode="after")
+    def _is_known(self) -> Self:
+        if self.name not in STREAMS:
+            raise ValueError(f"there is no stream {self.name!r}; known are {', '.join(STREAMS)}")
+        return self
+
+
+class ClipConfig(Schema):
+    """How sequences are cut, in training and in detection; frames."""
+
+    length: int = Field(default=60, ge=8, le=10_000)
+    stride: int = Field(default=30, ge=1)
+    min_length: int = Field(default=30, ge=8)
+
+    @model_validator(mode="after")
+    def _covers(self) -> Self:
+        if self.stride > self.length or self.min_length > self.length:
+            raise ValueError("stride and min_length must not exceed length")
+        return self
+
+    def settings(self) -> ClipSettings:
+        return ClipSettings(self.length, self.stride, self.min_length)
+
+
+class Augmentation(Schema):
+    """What is done to videos before a network sees them. A share of 0 turns a kind off.
+
+    Attributes:
+        mirror: every video comes with its mirror image.
+        reverse: share of clips shown backwards.
+        landmark_dropout: share of landmarks left out of a whole clip.
+        input_noise: standard deviation of white noise on scaled inputs.
+        frame_rate: share of videos that are thinned to fewer frames a second.
+        lowest_rate: the least that is left of a video's frame rate, as a share.
+        dropped_frames: share of videos that lose single frames.
+        drop_rate: share of the frames that such a video loses at most.
+        noise: share of videos with noise like that of compression: it lasts over frames, is shared by neighbouring
+            landmarks, starts anew at key frames, and moves in steps.
+        noise_level: its largest standard deviation, normalised crop units.
+        noise_step: the largest step to which landmarks are rounded, normalised crop units.
+        refresh: epochs between two draws of the last three kinds.
+    """
+
+    mirror: bool = True
+    reverse: Share = 0.5
+    landmark_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    input_noise: Annotated[float, Field(ge=0)] = 0.0
+    frame_rate: Share = 0.0
+    lowest_rate: Annotated[float, Field(gt=0, le=1)] = 0.6
+    dropped_frames: Share = 0.0
+    drop_rate: Annotated[float, Field(ge=0, le=0.5)] = 0.1
+    noise: Share = 0.0
+    noise_level: Annotated[float, Field(ge=0)] = 0.004
+    noise_step: Annotated[float, Field(ge=0)] = 0.004
+    refresh: int = Field(default=5, ge=1)
+
+    @property
+    def changes_sequences(self) -> bool:
+        """Whether anything is drawn anew between epochs."""
+        return max(self.frame_rate, self.dropped_frames, self.noise) > 0
+
+
+class FitConfig(Schema):
+    """The optimisation.
+
+    Attributes:
+        together: one network and one optimiser for all streams; otherwise each is trained alone and then joined.
+        loss: "streams": mean of the streams' own cross-entropies; "fused": that of the joined probability.
+        schedule: of the learning rate: "cosine" rises for a tenth of the run and falls to zero; "constant".
+        dropout: share of the heads' units left out.
+        smoothing: of labels; 0.05 trains towards 0.025 and 0.975.
+        gradient_clip: largest norm of a gradient; 0 for any.
+        threads: of PyTorch. More may round differently: the same bundle needs the same number.
+    """
+
+    together: bool = True
+    loss: Literal["streams", "fused"] = "streams"
+    epochs: int = Field(default=25, ge=1, le=100_000)
+    batch: int = Field(default=128, ge=1)
+    optimiser: Literal["adamw", "adam"] = "adamw"
+    learning_rate: Positive = 2e-3
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-2
+    schedule: Literal["cosine", "constant"] = "cosine"
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3
+    smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    gradient_clip: Annotated[float, Field(ge=0)] = 1.0
+    threads: int = Field(default=1, ge=1, le=256)
+
+
+class Balance(Schema):
+    """What clips weigh (see `lrnet.training.clips.balanced_weights`).
+
+    Attributes:
+        sources: "root": a source weighs by the root of its number of videos; "none": every clip of a class the same.
+        paired_share: of the weight of real videos, what sources with fakes have together.
+    """
+
+    sources: Literal["root", "none"] = "root"
+    paired_share: Share = 0.6
+
+
+class Validation(Schema):
+    """What is set aside to stop by. It shares no identity group with what is trained on.
+
+    Attributes:
+        split: the videos of this split; "" for a share of the training groups.
+        share: of the identity groups; 0 for none.
+        patience: epochs without a better loss after which training stops; the best epoch's weights are kept.
+    """
+
+    split: str = ""
+    share: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    patience: int = Field(default=10, ge=1)
+
+    @property
+    def wanted(self) -> bool:
+        return bool(self.split) or self.share > 0
+
+
+class DataConfig(Schema):
+    """Which videos of the stores are trained on.
+
+    Attributes:
+        splits: of videos; empty for any.
+        exclude_methods: manipulations that are left out.
+    """
+
+    splits: tuple[str, ...] = ("train",)
+    exclude_methods: tuple[str, ...] = ()
+
+
+class Decision(Schema):
+    """What the thresholds are set for, on out-of-fold scores.
+
+    Attributes:
+        false_alarms: share of real videos called likely_fake.
+        misses: share of fakes called no_evidence_of_manipulation.
+        score_calibration: "best" takes what has the lower cross-validated Brier score.
+        outside: share of the training videos that lies outside the stated range of each measured quantity, half of it
+            at either end; a video beyond is not judged. 0 judges everything.
+    """
+
+    false_alarms: Annotated[float, Field(gt=0, lt=0.5)] = 0.02
+    misses: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    score_calibration: Literal["best", "platt", "isotonic"] = "best"
+    outside: Annotated[float, Field(ge=0, lt=0.5)] = 0.01
+
+
+class TrainingConfig(Schema):
+    """A whole training run; the same videos, configuration and seed give the same weights.
+
+    Attributes:
+        fusion, aggregation: how streams and clips are joined (see `lrnet.network.spec`).
+        calibrated: whether landmarks are taken after calibration.
+    """
+
+    name: PlainName
+    description: str
+    streams: tuple[StreamConfig, ...] = Field(min_length=1, max_length=16)
+    fusion: Literal["mean_probability", "mean_logit"] = "mean_logit"
+    aggregation: Literal["mean_probability", "mean_logit", "median_logit"] = "mean_logit"
+    calibrated: bool = True
+    clips: ClipConfig = ClipConfig()
+    augmentation: Augmentation = Augmentation()
+    fit: FitConfig = FitConfig()
+    balance: Balance = Balance()
+    validation: Validation = Validation()
+    data: DataConfig = DataConfig()
+    decision: Decision = Decision()
+    seed: Count = 0
+
+    @model_validator(mode="after")
+    def _streams_differ(self) -> Self:
+        names = [stream.name for stream in self.streams]
+        if len(set(names)) != len(names):
+            raise ValueError("two streams have the same name")
+        if self.fit.together and any(stream.epochs is not None for stream in self.streams):
+            raise ValueError("epochs of a stream need fit.together = false")
+        return self
+
+    @property
+    def stream_names(self) -> tuple[str, ...]:
+        return tuple(stream.name for stream in self.streams)
+
+    def alone(self, stream: StreamConfig) -> TrainingConfig:
+        """The same run with one stream."""
+        epochs = stream.epochs or self.fit.epochs
+        return self.model_copy(
+            update={
+                "streams": (stream.model_copy(update={"epochs": None}),),
+                "fit": self.fit.model_copy(update={"epochs": epochs, "together": True}),
+            }
+        )
+
+
+def _folder() -> Path:
+    return Path(str(resources.files("lrnet.training"))) / "configs"
+
+
+def config_names() -> tuple[str, ...]:
+    """The configurations that ship with the package."""
+    return tuple(sorted(path.stem for path in _folder().glob("*.toml")))
+
+
+def config_text(name_or_path: str | Path) -> str:
+    """The TOML of a named configuration or a file.
+
+    Raises:
+        TrainingError: there is neither.
+    """
+    if str(name_or_path) in config_names():
+        return (_folder() / f"{name_or_path}.toml").read_text(encoding="utf-8")
+    path = Path(name_or_path)
+    if path.suffix != ".toml" or not path.is_file():
+        raise TrainingError(
+            f"There is no configuration {str(name_or_path)!r}.",
+            hint=f"Named ones are {', '.join(config_names())}; or give a .toml file (`lrnet train --show default`).",
+        )
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise TrainingError(f"{path} cannot be read: {error}.", hint="Give a UTF-8 text file.") from error
+
+
+def load_config(name_or_path: str | Path, *, seed: int | None = None) -> TrainingConfig:
+    """A named configuration, or one's own.
+
+    Args:
+        name_or_path: one of `config_names()`, or a path that ends in .toml.
+        seed: instead of the one written there.
+
+    Raises:
+        TrainingError: there is no such configuration, or it says something that is not known; the first fault is named.
+    """
+    try:
+        values = tomllib.loads(config_text(name_or_path))
+        config = TrainingConfig.model_validate(values)
+    except tomllib.TOMLDecodeError as error:
+        raise TrainingError(f"{name_or_path} is no TOML: {error}.", hint="Correct that line.") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise TrainingError(
+            f"{name_or_path}: {where}: {first['msg']} ({error.error_count()} faults).",
+            hint="See docs/training.md for what a configuration may say.",
+        ) from error
+    return config if seed is None else config.model_copy(update={"seed": seed})

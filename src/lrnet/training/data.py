@@ -1,0 +1,153 @@
+"""Which stored videos a run trains on and which it sets aside."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from lrnet import store
+from lrnet.datasets.records import Label, VideoRecord
+from lrnet.errors import DatasetError, TrainingError
+from lrnet.network.spec import Preprocessing
+from lrnet.store import StoredVideo
+from lrnet.training.config import DataConfig, TrainingConfig, Validation
+
+
+def read_stores(folders: Sequence[Path]) -> list[StoredVideo]:
+    """The videos of several stores, as one.
+
+    Raises:
+        DatasetError: a store is missing or damaged, a video stands in two of them, or their landmarks were made
+            differently.
+    """
+    videos = [video for folder in folders for video in store.read(folder)]
+    seen: dict[str, StoredVideo] = {}
+    for video in videos:
+        first = seen.setdefault(video.record.key, video)
+        if first is not video:
+            raise DatasetError(
+                f"{video.record.key} stands in {first.file.parent} and in {video.file.parent}.",
+                hint="Give each store once.",
+            )
+    preprocessing_of(videos)
+    return videos
+
+
+def preprocessing_of(videos: Sequence[StoredVideo]) -> Preprocessing:
+    """How the landmarks of all these videos were made; what it says of clips means nothing.
+
+    Raises:
+        DatasetError: they were made differently, or the stores do not say how.
+    """
+    said = {json.dumps(v.preprocessing, sort_keys=True): v for v in videos}
+    if len(said) > 1:
+        first, second = list(said.values())[:2]
+        raise DatasetError(
+            f"The landmarks in {first.file.parent} and {second.file.parent} were made by different preprocessing.",
+            hint="Extract both again with this version.",
+        )
+    try:
+        return Preprocessing.model_validate_json(next(iter(said)), strict=True)
+    except (ValueError, StopIteration) as error:
+        raise DatasetError(
+            "The stores do not say how their landmarks were made.", hint="Extract them again."
+        ) from error
+
+
+def selected(videos: Sequence[StoredVideo], data: DataConfig) -> list[StoredVideo]:
+    """What a configuration trains on.
+
+    Raises:
+        TrainingError: nothing.
+    """
+    found = [
+        v
+        for v in videos
+        if (not data.splits or v.record.split in data.splits) and v.record.method not in data.exclude_methods
+    ]
+    if not found:
+        there = sorted({v.record.split or "(none)" for v in videos})
+        raise TrainingError(
+            f"No video is in the splits {', '.join(data.splits)}; the stores have {', '.join(there)}.",
+            hint="Set data.splits in the configuration, or give --split.",
+        )
+    return found
+
+
+def set_aside(
+    videos: Sequence[StoredVideo],
+    validation: Validation,
+    data: DataConfig,
+    everything: Sequence[StoredVideo],
+    seed: int,
+) -> tuple[list[StoredVideo], list[StoredVideo]]:
+    """What is trained on, and what is kept to stop by.
+
+    A share is taken of the identity groups of every source, of those with fakes and those without alike.
+
+    Args:
+        videos: what `selected` gave.
+        everything: all videos of the stores, of which `validation.split` may name others.
+
+    Raises:
+        TrainingError: the two share an identity group, or nothing is left.
+    """
+    if not validation.wanted:
+        return list(videos), []
+    if validation.split:
+        aside = [
+            v for v in everything if v.record.split == validation.split and v.record.method not in data.exclude_methods
+        ]
+        kept = [v for v in videos if v.record.split != validation.split]
+    else:
+        groups = _drawn_groups([v.record for v in videos], validation.share, seed)
+        aside = [v for v in videos if v.record.group in groups]
+        kept = [v for v in videos if v.record.group not in groups]
+    require_no_leak(kept, aside, "what is trained on", "validation")
+    if not kept or not aside:
+        raise TrainingError(
+            f"Validation takes {len(aside)} videos and leaves {len(kept)}.",
+            hint="Name a split that exists, or another share.",
+        )
+    return kept, aside
+
+
+def require_no_leak(one: Sequence[StoredVideo], other: Sequence[StoredVideo], first: str, second: str) -> None:
+    """Refuse two sets of videos that show the same people.
+
+    Raises:
+        TrainingError: an identity group stands in both.
+    """
+    both = {v.record.group for v in one} & {v.record.group for v in other}
+    if both:
+        raise TrainingError(
+            f"{len(both)} identity groups stand both in {first} and in {second}, {sorted(both)[0]} among them.",
+            hint="Correct the splits: one person must not be in both.",
+        )
+
+
+def fingerprint(videos: Sequence[StoredVideo], config: TrainingConfig) -> str:
+    """What tells one run from another: the configuration, and the landmarks it is given.
+
+    Stores are written once and renamed into place: a file's size and name stand for its content.
+    """
+    about = [(v.record.key, v.record.label, v.record.group, v.record.split, v.file.stat().st_size) for v in videos]
+    text = config.model_dump_json() + json.dumps(sorted(about))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _drawn_groups(records: Sequence[VideoRecord], share: float, seed: int) -> set[str]:
+    generator = np.random.default_rng((seed, 0x5A11D))
+    with_fakes = {r.group for r in records if r.label is Label.FAKE}
+    strata: dict[tuple[str, bool], list[str]] = {}
+    for source, group in sorted({(r.source, r.group) for r in records}):
+        strata.setdefault((source, group in with_fakes), []).append(group)
+    drawn: set[str] = set()
+    for groups in strata.values():
+        count = min(round(share * len(groups)), len(groups) - 1)
+        drawn.update(generator.permutation(groups)[:count].tolist())
+    return drawn

@@ -1,0 +1,180 @@
+"""A training run from stored videos to a bundle."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic
+from typing import Final
+
+from lrnet.errors import TrainingError
+from lrnet.files import write_text
+from lrnet.network.bundle import ModelBundle
+from lrnet.network.export import to_onnx
+from lrnet.network.spec import (
+    AggregationSpec,
+    BundleSpec,
+    Preprocessing,
+    TrainingRecord,
+)
+from lrnet.store import StoredVideo
+from lrnet.training.clips import FaceOfVideo, TrainingClips, clip_table, main_faces
+from lrnet.training.config import TrainingConfig
+from lrnet.training.data import fingerprint, preprocessing_of, selected, set_aside
+from lrnet.training.domain import training_domain
+from lrnet.training.fit import Fitted, Progress, fit
+
+RUN_FILE: Final = "run.json"
+PACKAGES: Final = ("torch", "lightning", "numpy", "opencv-python-headless")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedModel:
+    """A trained network with all that a bundle says of it but its name and its results.
+
+    Attributes:
+        fitted: the network.
+        trained_on: the videos, without those set aside.
+        faces: their longest-seen faces.
+        seconds: of wall time.
+    """
+
+    fitted: Fitted
+    trained_on: tuple[StoredVideo, ...]
+    faces: tuple[FaceOfVideo, ...]
+    preprocessing: Preprocessing
+    seconds: float
+
+
+def train(
+    videos: Sequence[StoredVideo],
+    config: TrainingConfig,
+    *,
+    folder: Path | None = None,
+    resume: bool = False,
+    tell: Callable[[Progress], None] | None = None,
+) -> TrainedModel:
+    """Train the network of a configuration on stored videos.
+
+    Args:
+        videos: of one or several stores (`lrnet.training.data.read_stores`); the configuration selects among them.
+        folder: of the run, for checkpoints and TensorBoard's logs; None keeps nothing.
+        resume: go on with the run in `folder`.
+
+    Raises:
+        TrainingError: the folder holds another run or, without `resume`, any; nothing is left to train on; people stand
+            in training and validation.
+        DatasetError, ModelError: see `read_stores` and `fit`.
+    """
+    chosen = selected(videos, config.data)
+    kept, aside = set_aside(chosen, config.validation, config.data, videos, config.seed)
+    if folder is not None:
+        _open_run(folder, fingerprint([*kept, *aside], config), config, resume=resume)
+    began = monotonic()
+    faces = main_faces(kept, calibrated=config.calibrated)
+    model = train_on(faces, config, main_faces(aside, calibrated=config.calibrated), folder, resume, tell)
+    preprocessing = bundle_preprocessing(preprocessing_of(kept), config)
+    return TrainedModel(model, tuple(kept), tuple(faces), preprocessing, monotonic() - began)
+
+
+def train_on(
+    faces: Sequence[FaceOfVideo],
+    config: TrainingConfig,
+    aside: Sequence[FaceOfVideo] = (),
+    folder: Path | None = None,
+    resume: bool = False,
+    tell: Callable[[Progress], None] | None = None,
+) -> Fitted:
+    """Train on faces that are in memory; see `train`."""
+    clips = TrainingClips(faces, config)
+    validation = clip_table(aside, config.stream_names, config.clips.settings()) if aside else None
+    return fit(clips, config, validation=validation, folder=folder, resume=resume, tell=tell)
+
+
+def bundle_preprocessing(stored: Preprocessing, config: TrainingConfig) -> Preprocessing:
+    """How detection is to make landmarks and clips for a network that was trained so."""
+    clips = config.clips
+    calibration = stored.calibration.model_copy(update={"enabled": stored.calibration.enabled and config.calibrated})
+    return stored.model_copy(
+        update={
+            "calibration": calibration,
+            "clip_length": clips.length,
+            "clip_stride": clips.stride,
+            "min_clip_length": clips.min_length,
+        }
+    )
+
+
+def bundle_spec(
+    model: TrainedModel, config: TrainingConfig, *, name: str, version: str, licence: str, command: str
+) -> BundleSpec:
+    """The description of a trained network; it has no score calibration, thresholds or results yet."""
+    return BundleSpec(
+        name=name,
+        version=version,
+        description=config.description,
+        licence=licence,
+        created=datetime.now(UTC).date(),
+        network=model.fitted.spec,
+        preprocessing=model.preprocessing,
+        aggregation=AggregationSpec(method=config.aggregation),
+        domain=training_domain(model.faces, config.decision.outside) if config.decision.outside else None,
+        training=TrainingRecord(
+            data=_in_words(model.trained_on),
+            groups=tuple(sorted({v.record.group for v in model.trained_on})),
+            seed=config.seed,
+            epochs=max(model.fitted.epochs.values()),
+            seconds=round(model.seconds, 1),
+            command=command,
+            versions={package: importlib.metadata.version(package) for package in PACKAGES},
+            configuration=config.model_dump(mode="json"),
+        ),
+    )
+
+
+def in_memory(spec: BundleSpec, fitted: Fitted) -> ModelBundle:
+    """A bundle that is on no disk, to score with."""
+    return ModelBundle(spec, Path(spec.name), to_onnx(fitted.spec, fitted.weights), fitted.weights, "", "")
+
+
+def _in_words(videos: Sequence[StoredVideo]) -> str:
+    counts: dict[tuple[str, str], int] = {}
+    for video in videos:
+        key = (video.record.source, video.record.label.value)
+        counts[key] = counts.get(key, 0) + 1
+    return "; ".join(f"{source}: {n} {label}" for (source, label), n in sorted(counts.items()))
+
+
+def _open_run(folder: Path, mark: str, config: TrainingConfig, *, resume: bool) -> None:
+    """Make the run's folder, or check that it holds this very run."""
+    about = folder / RUN_FILE
+    if not resume:
+        if about.is_file():
+            raise TrainingError(
+                f"{folder} holds a run already.", hint="Go on with it with --resume, or name another folder with --run."
+            )
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise TrainingError(f"{folder} is not empty and holds no run.", hint="Name another folder with --run.")
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text(about, json.dumps({"run": mark, "configuration": config.model_dump(mode="json")}, indent=2) + "\n")
+        return
+    try:
+        found = json.loads(about.read_text(encoding="utf-8"))["run"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise TrainingError(f"There is no run to go on with in {folder}.", hint="Start it without --resume.") from error
+    if found != mark:
+        raise TrainingError(
+            f"The run in {folder} was started with another configuration or other videos.",
+            hint="Go on with what it was started with, or start a new one in another folder.",
+        )
+
+
+def discard_run(folder: Path) -> None:
+    """Remove a run's folder, if it is one."""
+    if (folder / RUN_FILE).is_file():
+        shutil.rmtree(folder)
