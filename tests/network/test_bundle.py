@@ -13,6 +13,7 @@ from safetensors import numpy as safetensors_numpy
 from lrnet.errors import ModelError, OutputError
 from lrnet.network import ModelBundle
 from lrnet.network.bundle import CARD_FILE, LARGEST_NETWORK, LARGEST_TEXT, NETWORK_FILE, SPEC_FILE, WEIGHTS_FILE
+from lrnet.network.reference import MotionReference, StatisticQuantiles, StreamMotion
 
 
 def test_what_goes_in_comes_out(bundle):
@@ -167,3 +168,34 @@ def test_damaged_weights_never_crash(bundle):
         _swap(bundle, WEIGHTS_FILE, bytes(damaged))
         with contextlib.suppress(ModelError):
             ModelBundle.load(bundle.path)
+
+
+def test_reference_of_motion_travels_with_the_bundle_and_is_checked(bundle, tmp_path):
+    reference = MotionReference(
+        description="made up",
+        videos=3,
+        levels=(0.0, 1.0),
+        quantiles=(StatisticQuantiles(statistic="jitter", group="mouth", values=(0.1, 0.2)),),
+        streams=tuple(
+            StreamMotion(
+                stream=stream.name,
+                mean=(0.0,) * stream.width,
+                components=((0.5,) * stream.width,),
+                regression=((0.5, 0.0),),
+                step=(1.0,),
+                residual=(0.1,) * stream.width,
+                levels=(1.0,),
+                track=((),),
+            )
+            for stream in TWO_STREAMS.streams
+        ),
+    )
+    weights = dict(bundle.weights)
+    onnx = bundle.network
+    saved = ModelBundle.save(bundle_spec(), onnx, weights, "", tmp_path / "with", reference=reference)
+    assert saved.reference == reference
+    assert ModelBundle.save(bundle_spec(), onnx, weights, "", tmp_path / "without").reference is None
+    other = reference.model_copy(update={"streams": reference.streams[:1]})
+    with pytest.raises(ModelError, match="not the network's"):
+        ModelBundle.save(bundle_spec(), onnx, weights, "", tmp_path / "other", reference=other)
+    assert not (tmp_path / "other").exists()

@@ -1,5 +1,7 @@
 """A model on disk: a folder with `bundle.json`, `network.onnx`, `weights.safetensors` and `MODEL_CARD.md`.
 
+`motion_reference.json`, which explanations compare with, may lie beside them.
+
 A bundle may come from a stranger, so all of it is checked before any of it is used: names, sizes, hashes,
 schema, the weights' names, shapes and values. (The graph in `network.onnx` is checked where it is opened.)
 """
@@ -21,6 +23,7 @@ from safetensors import SafetensorError
 from safetensors import numpy as safetensors_numpy
 
 from lrnet.errors import ModelError, OutputError
+from lrnet.network.reference import REFERENCE_FILE, MotionReference
 from lrnet.network.spec import (
     SCHEMA_VERSION,
     AggregationSpec,
@@ -41,6 +44,7 @@ __all__ = [
     "CalibrationSpec",
     "MeasuredResult",
     "ModelBundle",
+    "MotionReference",
     "NetworkSpec",
     "Preprocessing",
     "ScoreCalibration",
@@ -79,6 +83,7 @@ class ModelBundle:
         weights: the same weights by name, for training on and for export.
         card: the text of `MODEL_CARD.md`, empty without one.
         content_hash: sha256 of `bundle.json`, which holds the hashes of all other files. Reports name it.
+        reference: how genuine faces move; None if the bundle does not say.
     """
 
     spec: BundleSpec
@@ -87,6 +92,7 @@ class ModelBundle:
     weights: Weights
     card: str
     content_hash: str
+    reference: MotionReference | None = None
 
     @classmethod
     def load(cls, path: str | Path) -> ModelBundle:
@@ -112,6 +118,7 @@ class ModelBundle:
             weights=_parse_weights(contents[WEIGHTS_FILE], spec.network, folder / WEIGHTS_FILE),
             card=contents.get(CARD_FILE, b"").decode("utf-8", errors="replace"),
             content_hash=hashlib.sha256(description).hexdigest(),
+            reference=_parse_reference(contents.get(REFERENCE_FILE), spec.network, folder / REFERENCE_FILE),
         )
 
     @classmethod
@@ -124,6 +131,7 @@ class ModelBundle:
         directory: str | Path,
         *,
         replace: bool = False,
+        reference: MotionReference | None = None,
     ) -> ModelBundle:
         """Write a bundle, all of it or nothing, and return it as `load` reads it.
 
@@ -137,6 +145,7 @@ class ModelBundle:
             card: text of the model card; empty for none.
             directory: the bundle's folder.
             replace: whether a bundle that is there already gives way. Any other folder never does.
+            reference: how genuine faces move (`lrnet.motion.motion_reference`); None for none.
 
         Raises:
             ModelError: network or weights do not fit the description.
@@ -152,6 +161,8 @@ class ModelBundle:
         }
         if card:
             contents[CARD_FILE] = card.encode()
+        if reference is not None:
+            contents[REFERENCE_FILE] = reference.model_dump_json().encode() + b"\n"
         hashes = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
         described = spec.model_copy(update={"files": hashes}).model_dump_json(indent=2).encode() + b"\n"
         beside = target.absolute().with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}")
@@ -227,6 +238,21 @@ def _parse_weights(content: bytes, network: NetworkSpec, file: Path) -> Weights:
         raise ModelError(f"{file} is not a safetensors file of numbers: {error}.", hint=_GET_IT_AGAIN) from error
     check_weights(weights, network, str(file))
     return weights
+
+
+def _parse_reference(content: bytes | None, network: NetworkSpec, file: Path) -> MotionReference | None:
+    if content is None:
+        return None
+    try:
+        reference = MotionReference.model_validate_json(content, strict=True)
+    except ValidationError as error:
+        raise ModelError(
+            f"{file} is no reference of motion: {error.errors()[0]['msg']}.", hint=_GET_IT_AGAIN
+        ) from error
+    widths = {motion.stream: motion.width for motion in reference.streams}
+    if widths != {stream.name: stream.width for stream in network.streams}:
+        raise ModelError(f"{file} describes the streams {widths}, which are not the network's.", hint=_GET_IT_AGAIN)
+    return reference
 
 
 def check_weights(weights: Mapping[str, NDArray[np.generic]], network: NetworkSpec, source: str) -> None:
