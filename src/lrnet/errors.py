@@ -112,3 +112,9 @@ class DownloadError(LrnetError):
     """Something cannot be fetched, or is not what was expected."""
 
     exit_code = 6
+
+
+class ServiceError(LrnetError):
+    """The service cannot start as it was asked to, or cannot reach its database or queue."""
+
+    exit_code = 9

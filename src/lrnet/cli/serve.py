@@ -1,0 +1,175 @@
+"""`lrnet serve` and `lrnet worker`: the page, the service, and workers for it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from lrnet.errors import MissingDependencyError, ServiceError
+
+if TYPE_CHECKING:
+    from lrnet.service.settings import Settings
+
+DataOption = Annotated[
+    str, typer.Option("--data", help="Folder for videos and results.", show_default="~/.local/share/lrnet")
+]
+DatabaseOption = Annotated[
+    str,
+    typer.Option(
+        "--database",
+        help="Database of the results: postgresql://user:password@host/name.",
+        show_default="SQLite in the data folder",
+    ),
+]
+QueueOption = Annotated[
+    str, typer.Option("--queue", help="Queue: redis://host:6379/0.", show_default="SQLite in the data folder")
+]
+ModelOption = Annotated[
+    str, typer.Option("--model", help="Name of a model (see `lrnet models list`) or path of a bundle.")
+]
+TimeLimitOption = Annotated[
+    float, typer.Option("--time-limit", min=1, help="Longest time that judging one video may take, seconds.")
+]
+KeepOption = Annotated[
+    float, typer.Option("--keep-days", min=0, help="Delete videos and results after so many days; 0 keeps them.")
+]
+OverlayOption = Annotated[bool, typer.Option("--overlay/--no-overlay", help="Make the annotated video too.")]
+
+
+def serve_command(
+    host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes any free one.")] = 8000,
+    workers: Annotated[
+        int, typer.Option(min=0, max=256, help="Videos to judge at a time; 0 leaves that to `lrnet worker`.")
+    ] = max(1, (os.cpu_count() or 2) // 2),
+    data: DataOption = "",
+    database: DatabaseOption = "",
+    queue: QueueOption = "",
+    model: ModelOption = "",
+    token_file: Annotated[
+        str, typer.Option("--token-file", help="File with a token that clients must know. Or set LRNET_TOKEN.")
+    ] = "",
+    allow_host: Annotated[
+        list[str] | None, typer.Option("--allow-host", help="A further name by which the service is reached.")
+    ] = None,
+    max_upload_mb: Annotated[int, typer.Option(min=1, help="Largest video, megabytes.")] = 2048,
+    max_waiting: Annotated[int, typer.Option(min=1, help="Videos that may wait; more are refused.")] = 1000,
+    time_limit: TimeLimitOption = 3600,
+    keep_days: KeepOption = 0,
+    overlay: OverlayOption = True,
+) -> None:
+    """Serve the page and the API, and judge what comes in.
+
+    Nobody but this machine reaches it unless --host says so, and then it wants a token. Nothing is sent anywhere.
+    """
+    _require_extra()
+    from lrnet.network.registry import DEFAULT_MODEL
+    from lrnet.service import supervisor
+    from lrnet.service.settings import Settings, allowed_hosts
+
+    token = _token(token_file)
+    settings = Settings(
+        data=_data(data),
+        database=_from_environment(database, "LRNET_DATABASE"),
+        queue=_from_environment(queue, "LRNET_QUEUE"),
+        token=token,
+        hosts=allowed_hosts(host, allow_host or [], token),
+        max_upload=max_upload_mb * 1_000_000,
+        max_waiting=max_waiting,
+        time_limit=time_limit,
+        keep_days=keep_days,
+        overlay=overlay,
+        model=model or DEFAULT_MODEL,
+    )
+    listener = supervisor.listening(host, port)
+    supervisor.check(settings)
+    supervisor.log_to_stderr()
+    shown = f"[{host}]" if ":" in host else host
+    address = f"http://{shown}:{listener.getsockname()[1]}/"
+    supervisor.serve(settings, listener, workers, lambda: _greet(address, settings, workers))
+
+
+def worker_command(
+    workers: Annotated[int, typer.Option(min=1, max=256, help="Videos to judge at a time.")] = max(
+        1, (os.cpu_count() or 2) // 2
+    ),
+    data: DataOption = "",
+    database: DatabaseOption = "",
+    queue: QueueOption = "",
+    model: ModelOption = "",
+    time_limit: TimeLimitOption = 3600,
+    keep_days: KeepOption = 0,
+    overlay: OverlayOption = True,
+) -> None:
+    """Judge videos for an `lrnet serve` that runs elsewhere: same --data, --database and --queue as there."""
+    _require_extra()
+    from lrnet.network.registry import DEFAULT_MODEL
+    from lrnet.service import supervisor
+    from lrnet.service.settings import Settings
+    from lrnet.service.worker import run_worker
+
+    settings = Settings(
+        data=_data(data),
+        database=_from_environment(database, "LRNET_DATABASE"),
+        queue=_from_environment(queue, "LRNET_QUEUE"),
+        time_limit=time_limit,
+        keep_days=keep_days,
+        overlay=overlay,
+        model=model or DEFAULT_MODEL,
+    )
+    supervisor.check(settings)
+    supervisor.log_to_stderr()
+    run_worker(settings, workers)
+
+
+def _require_extra() -> None:
+    try:
+        import fastapi  # noqa: F401
+        import huey  # noqa: F401
+        import prometheus_client  # noqa: F401
+        import sqlalchemy  # noqa: F401
+        import uvicorn  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError(
+            f"The service needs the package {error.name}, which is not installed.",
+            hint="Install what it needs: pip install 'lrnet[service]'.",
+        ) from error
+
+
+def _data(folder: str) -> Path:
+    from lrnet.service.settings import default_data
+
+    given = _from_environment(folder, "LRNET_DATA")
+    return Path(given).expanduser() if given else default_data()
+
+
+def _from_environment(given: str, name: str) -> str:
+    # An address with a password is better not typed: other users of the machine see command lines.
+    return given or os.environ.get(name, "")
+
+
+def _token(path: str) -> str | None:
+    if not path:
+        return os.environ.get("LRNET_TOKEN", "").strip() or None
+    try:
+        token = Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not text"
+        raise ServiceError(f"The token file {path} cannot be read ({reason}).", hint="Check --token-file.") from error
+    if not token:
+        raise ServiceError(f"The token file {path} is empty.", hint="Write a token of 16 characters or more into it.")
+    return token
+
+
+def _greet(address: str, settings: Settings, workers: int) -> None:
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    console.print(Text.assemble(("lrnet", "bold"), f" serves at {address}"))
+    judged = f"{workers} at a time" if workers else "by `lrnet worker` elsewhere"
+    console.print(Text(f"  videos are judged {judged}; files and results are in {settings.data}"))
+    if settings.token is not None:
+        console.print(Text("  a token is asked for"))

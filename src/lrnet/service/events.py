@@ -1,0 +1,129 @@
+"""Server-sent events: what happens to one video, and what happens to all of them.
+
+Both look at the database at intervals. A worker may sit on another machine, and a row is all that a client may know.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from anyio.to_thread import run_sync
+
+from lrnet.service import schema
+from lrnet.service.store import UNFINISHED, JobState, Store, VideoRow
+
+LOOK_SECONDS: Final = 0.4
+SILENCE_SECONDS: Final = 15.0  # after so long a comment is sent, so that nobody on the way hangs up
+MAX_WATCHED: Final = 2000  # videos in the stream of all
+
+
+def of_event(name: str, data: Any, number: int | None = None) -> bytes:
+    """One event in the wire's format."""
+    head = f"id: {number}\n" if number is not None else ""
+    return f"{head}event: {name}\ndata: {data if isinstance(data, str) else json.dumps(data)}\n\n".encode()
+
+
+async def one_video(store: Store, video: str, ending: Callable[[], bool]) -> AsyncIterator[bytes]:
+    """The events of one video, from where it is now until it is judged, failed or deleted.
+
+    `state` carries the whole `Video`; `decode`, `faces` and `clips` what is new about a running one; `deleted` its
+    identifier. A client that comes late or again is told everything once more.
+
+    Args:
+        ending: whether the service is shutting down.
+    """
+    told = _Told()
+    async for _ in _looks(ending):
+        row = await run_sync(store.get, video)
+        if row is None:
+            yield of_event("deleted", {"id": video})
+            return
+        for event in told.news(row):
+            yield event
+        if row.state not in UNFINISHED:
+            return
+        if told.silent():
+            yield b": still here\n\n"
+
+
+async def all_videos(store: Store, ending: Callable[[], bool]) -> AsyncIterator[bytes]:
+    """`video` for every video that changes, `deleted` for every unfinished one that is deleted; never ends by itself."""
+    known: dict[str, int] = {}
+    silence = 0.0
+    async for _ in _looks(ending):
+        rows, gone = await run_sync(store.changed, dict(known), MAX_WATCHED)
+        for row in rows:
+            yield of_event("video", _without_clips(row))
+            known[row.id] = row.revision
+            if row.state not in UNFINISHED:
+                del known[row.id]
+        for video in gone:
+            yield of_event("deleted", {"id": video})
+            del known[video]
+        silence = 0.0 if rows or gone else silence + LOOK_SECONDS
+        if silence >= SILENCE_SECONDS:
+            yield b": still here\n\n"
+            silence = 0.0
+
+
+def _without_clips(row: VideoRow) -> str:
+    video = schema.video(row)
+    if video.progress is not None:
+        video = video.model_copy(update={"progress": video.progress.model_copy(update={"scored": ()})})
+    return video.model_dump_json()
+
+
+async def _looks(ending: Callable[[], bool]) -> AsyncIterator[None]:
+    while not ending():
+        yield
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+@dataclass(slots=True)
+class _Told:
+    """What a client of one video's events knows."""
+
+    state: tuple[JobState, int] | None = None
+    decode: dict[str, Any] = field(default_factory=dict)
+    faces: int = -1
+    clips: int = 0
+    silence: float = 0.0
+
+    def news(self, row: VideoRow) -> list[bytes]:
+        found: list[bytes] = []
+        if (row.state, row.attempts) != self.state:
+            self.state = (row.state, row.attempts)
+            self.decode, self.faces, self.clips = {}, -1, 0
+            found.append(of_event("state", schema.video(row).model_dump_json(), row.revision))
+        progress = schema.progress(row)
+        if progress is not None:
+            found += self._of_progress(progress, row.revision)
+        self.silence = 0.0 if found else self.silence + LOOK_SECONDS
+        return found
+
+    def _of_progress(self, now: schema.Progress, revision: int) -> list[bytes]:
+        found: list[bytes] = []
+        decode = now.model_dump(include={"stage", "frames", "time", "duration"})
+        if decode != self.decode:
+            self.decode = decode
+            found.append(of_event("decode", decode, revision))
+        if now.faces != self.faces:
+            self.faces = now.faces
+            found.append(of_event("faces", {"faces": now.faces}, revision))
+        if now.clips > self.clips:
+            # Of those that were scored since the last look; the oldest are left out if there were more than fit.
+            new = now.scored[-(now.clips - self.clips) :]
+            self.clips = now.clips
+            found.append(of_event("clips", {"clips": now.clips, "scored": [c.model_dump() for c in new]}, revision))
+        return found
+
+    def silent(self) -> bool:
+        """Whether it is time for a comment."""
+        if self.silence < SILENCE_SECONDS:
+            return False
+        self.silence = 0.0
+        return True

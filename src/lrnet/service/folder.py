@@ -1,0 +1,145 @@
+"""Where the service keeps files: videos under their SHA-256, results under the video's identifier.
+
+No path is ever made from a name that a client chose.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from lrnet.errors import ServiceError
+
+REPORT: Final = "report.html"
+OVERLAY: Final = "overlay.mp4"
+ORPHAN_SECONDS: Final = 3600.0  # a file that no row names is left alone for so long
+
+
+class Folder:
+    """The data folder.
+
+    Raises:
+        ServiceError: it cannot be made or written.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.incoming, self.videos, self.results = root / "incoming", root / "videos", root / "results"
+        try:
+            # Videos of people and what is said of them: nobody else on this machine reads them.
+            root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for folder in (self.incoming, self.videos, self.results):
+                folder.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise ServiceError(
+                f"The data folder {root} cannot be used ({error.strerror or error}).",
+                hint="Name another with --data.",
+            ) from error
+        if not os.access(root, os.W_OK):
+            raise ServiceError(f"No permission to write the data folder {root}.", hint="Name another with --data.")
+
+    def video(self, sha256: str) -> Path:
+        """Where the video of a hash lies."""
+        return self.videos / sha256[:2] / sha256
+
+    def result(self, video: str, attempt: str) -> Path:
+        """The folder of what one attempt at a video wrote."""
+        return self.results / video / attempt
+
+    def receive(self) -> Incoming:
+        """A file for an upload that has begun."""
+        return Incoming(self.incoming / secrets.token_hex(16))
+
+    @contextmanager
+    def references(self) -> Iterator[None]:
+        """Held while a video's file and the rows that name it change together.
+
+        Two entries may share one file: without this, one could be deleted while the other is being made.
+        """
+        with (self.root / ".references").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def place(self, incoming: Incoming) -> None:
+        """Move a received file to its place; call it inside `references`."""
+        target = self.video(incoming.sha256)
+        target.parent.mkdir(mode=0o700, exist_ok=True)
+        incoming.path.replace(target)
+
+    def remove_results(self, video: str, keep: str | None = None) -> None:
+        """Delete what attempts at a video wrote, but for the attempt `keep`."""
+        folder = self.results / video
+        if keep is None:
+            shutil.rmtree(folder, ignore_errors=True)
+            return
+        for attempt in _entries(folder):
+            if attempt.name != keep:
+                shutil.rmtree(attempt, ignore_errors=True)
+
+    def old_uploads(self, seconds: float) -> list[Path]:
+        """Uploads that were broken off: nothing was written to them for `seconds`."""
+        return [path for path in _entries(self.incoming) if _age(path) > seconds]
+
+    def old_videos(self) -> list[Path]:
+        """Video files old enough to be deleted if no row names them."""
+        return [path for shelf in _entries(self.videos) for path in _entries(shelf) if _age(path) > ORPHAN_SECONDS]
+
+    def old_results(self) -> list[Path]:
+        """Result folders old enough to be deleted if no row names them."""
+        return [path for path in _entries(self.results) if _age(path) > ORPHAN_SECONDS]
+
+    def free(self) -> int:
+        """Bytes left on the disk."""
+        return shutil.disk_usage(self.root).free
+
+
+class Incoming:
+    """An upload on its way to the disk: hashed as it is written, removed unless it is placed."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.size = 0
+        self._hash = hashlib.sha256()
+        self._file: BinaryIO = path.open("xb")
+
+    @property
+    def sha256(self) -> str:
+        """Of what was written, hexadecimal."""
+        return self._hash.hexdigest()
+
+    def write(self, data: bytes) -> None:
+        self._file.write(data)
+        self._hash.update(data)
+        self.size += len(data)
+
+    def close(self) -> None:
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+
+    def discard(self) -> None:
+        """Remove what is not placed; does nothing after `Folder.place`."""
+        self._file.close()
+        self.path.unlink(missing_ok=True)
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except FileNotFoundError:
+        return []
+
+
+def _age(path: Path) -> float:
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0

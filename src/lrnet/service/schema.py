@@ -1,0 +1,185 @@
+"""What the service says and takes, as its OpenAPI description has it. Times are UTC, ISO 8601."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from lrnet.report.wording import WORDING, finite
+from lrnet.service.store import JobState, VideoRow
+from lrnet.service.store import Page as StorePage
+from lrnet.verdict import State
+
+Identifier = Annotated[str, Field(pattern="^[0-9a-f]{32}$", description="Identifier of a video.")]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Clip(_Part):
+    """A scored clip."""
+
+    face: int = Field(description="Number of the face, from 0.")
+    start: float = Field(description="Seconds from the video's first frame.")
+    stop: float = Field(description="Seconds from the video's first frame.")
+    score: float | None = Field(description="The network's raw output, 0 to 1; no probability.")
+
+
+class Progress(_Part):
+    """How far a video that is being judged is."""
+
+    stage: Literal["loading", "examining", "examined", "report", "drawing"] = Field(
+        description="loading the model, examining frames, all frames examined, writing the report, drawing the overlay"
+    )
+    frames: int = Field(0, description="Frames gone through in this stage.")
+    time: float = Field(0.0, description="Presentation time of the last one, seconds.")
+    duration: float | None = Field(None, description="Of the video as its header says, seconds.")
+    faces: int = Field(0, description="Faces seen so far.")
+    clips: int = Field(0, description="Clips scored so far.")
+    scored: tuple[Clip, ...] = Field((), description="The latest of them, at most 400.")
+
+
+class Verdict(_Part):
+    """What may be said of the video. The whole is at `links.result`."""
+
+    state: State
+    headline: str = Field(description="The state in a few words.")
+    meaning: str = Field(description="What the state says and what it does not.")
+    symbol: str = Field(description="One character that tells the states apart without colour.")
+    probability: float | None = Field(description="Calibrated probability of fake, 0 to 1; null if there is none.")
+    score: float | None = Field(description="Aggregated raw score, 0 to 1, no probability.")
+    faces: int = Field(description="Faces that were followed.")
+    model: str = Field(description="Name and version of the model that judged.")
+
+
+class Failure(_Part):
+    """Why a video could not be judged."""
+
+    error: str = Field(description="Class of the error, for programs.")
+    message: str = Field(description="What happened.")
+    hint: str = Field(description="What to do next.")
+
+
+class Links(_Part):
+    """Where more of a video is, relative to this service."""
+
+    self: str
+    events: str
+    result: str
+    report: str
+    overlay: str
+
+
+class Video(_Part):
+    """A video that was handed in."""
+
+    id: Identifier
+    name: str = Field(description="Its file's name as the client gave it, without folders and control characters.")
+    sha256: str = Field(description="SHA-256 of the file, hexadecimal.")
+    size: int = Field(description="Size of the file, bytes.")
+    state: JobState
+    revision: int = Field(description="Grows with every change.")
+    created: datetime = Field(description="When it was handed in.")
+    started: datetime | None = Field(description="When the latest attempt at it began.")
+    finished: datetime | None = Field(description="When it was judged or given up.")
+    attempts: int = Field(description="How often a worker took it.")
+    progress: Progress | None = Field(description="While it is running.")
+    verdict: Verdict | None = Field(description="Once it is done.")
+    failure: Failure | None = Field(description="If it failed.")
+    links: Links
+
+
+class VideoPage(_Part):
+    """Some videos, newest first."""
+
+    items: tuple[Video, ...]
+    total: int = Field(description="How many videos the search finds in all.")
+    before: int | None = Field(description="Ask for the next page with this; null if there is none.")
+
+
+class Problem(_Part):
+    """Why a request was refused."""
+
+    error: str = Field(description="A word for programs.")
+    message: str = Field(description="What happened.")
+    hint: str = Field(description="What to do next.")
+
+
+class About(_Part):
+    """What a client may want to know beforehand."""
+
+    lrnet_version: str
+    model: str = Field(description="Name of the model that judges.")
+    max_upload: int = Field(description="Largest video, bytes.")
+    keep_days: float = Field(description="Days after which a judged video is deleted; 0 if it is kept.")
+    slots: int = Field(description="How many videos the living workers judge at a time.")
+    waiting: int = Field(description="How many videos are queued.")
+    token: bool = Field(description="Whether the service asks for a token.")
+
+
+class Health(_Part):
+    """Whether the service can do its work."""
+
+    ready: bool
+    database: bool
+    queue: bool
+    workers: bool = Field(description="Whether a worker was heard of lately.")
+
+
+def video(row: VideoRow) -> Video:
+    """A row as the service tells of it."""
+    at = f"/v1/videos/{row.id}"
+    return Video(
+        id=row.id,
+        name=row.name,
+        sha256=row.sha256,
+        size=row.size,
+        state=row.state,
+        revision=row.revision,
+        created=_utc(row.created),
+        started=None if row.started is None else _utc(row.started),
+        finished=None if row.finished is None else _utc(row.finished),
+        attempts=row.attempts,
+        progress=progress(row),
+        verdict=_verdict(row),
+        failure=None if row.failure is None else Failure(**row.failure),
+        links=Links(
+            self=at, events=f"{at}/events", result=f"{at}/result", report=f"{at}/report", overlay=f"{at}/overlay"
+        ),
+    )
+
+
+def progress(row: VideoRow) -> Progress | None:
+    """How far a running video is."""
+    if row.state != JobState.RUNNING or row.progress is None:
+        return None
+    return Progress.model_validate({key: value for key, value in row.progress.items() if key in Progress.model_fields})
+
+
+def page(found: StorePage) -> VideoPage:
+    """A page of rows as the service tells of it."""
+    return VideoPage(items=tuple(video(row) for row in found.items), total=found.total, before=found.before)
+
+
+def _verdict(row: VideoRow) -> Verdict | None:
+    if row.verdict is None:
+        return None
+    state = State(row.verdict)
+    words = WORDING[state]
+    return Verdict(
+        state=state,
+        headline=words.headline,
+        meaning=words.meaning,
+        symbol=words.symbol,
+        probability=finite(row.probability),
+        score=finite(row.score),
+        faces=row.faces or 0,
+        model=row.model or "",
+    )
+
+
+def _utc(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

@@ -1,0 +1,109 @@
+"""What can be set about a service, with its defaults and its checks."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Final
+
+from lrnet.errors import ServiceError
+from lrnet.network.registry import DEFAULT_MODEL
+
+MIN_TOKEN: Final = 16  # characters
+LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a service runs. Web and worker processes of one service share `data`, `database` and `queue`.
+
+    Attributes:
+        data: folder for videos and results.
+        database: SQLAlchemy address of the results; empty for an SQLite file in `data`.
+        queue: `redis://…` address of the queue; empty for an SQLite file in `data`.
+        model: name or path of the model that judges.
+        token: what a client must know; None lets everybody in who reaches the port.
+        hosts: names, without a port, by which the service is reached; requests for others are refused.
+        max_upload: largest video, bytes.
+        upload_seconds: longest time that an upload may take.
+        upload_idle_seconds: longest pause inside an upload.
+        max_waiting: videos that may wait; further uploads are refused.
+        time_limit: longest time that judging one video may take, seconds of wall clock.
+        keep_days: days after which a judged video is deleted with its results; 0 keeps it.
+        overlay: whether the annotated video is made.
+        lease_seconds: how long a worker that has fallen silent keeps its video.
+        max_attempts: how often a video is tried whose worker dies.
+    """
+
+    data: Path
+    database: str = ""
+    queue: str = ""
+    model: str = DEFAULT_MODEL
+    token: str | None = None
+    hosts: tuple[str, ...] = LOOPBACK_NAMES
+    max_upload: int = 2 * 1024**3
+    upload_seconds: float = 3600.0
+    upload_idle_seconds: float = 60.0
+    max_waiting: int = 1000
+    time_limit: float = 3600.0
+    keep_days: float = 0.0
+    overlay: bool = True
+    lease_seconds: float = 20.0
+    max_attempts: int = 3
+
+    def __post_init__(self) -> None:
+        if self.token is not None and len(self.token) < MIN_TOKEN:
+            raise ServiceError(
+                f"The token has {len(self.token)} characters, fewer than {MIN_TOKEN}.",
+                hint="Make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'",
+            )
+
+    @property
+    def database_url(self) -> str:
+        """SQLAlchemy's address of the results."""
+        if not self.database:
+            return f"sqlite:///{self.data.absolute() / 'results.sqlite3'}"
+        scheme, separator, rest = self.database.partition("://")
+        return f"postgresql+psycopg://{rest}" if separator and scheme in ("postgres", "postgresql") else self.database
+
+
+def default_data() -> Path:
+    """Where a service keeps its files if nobody says otherwise (XDG base directories)."""
+    base = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
+    return Path(base) / "lrnet"
+
+
+def allowed_hosts(bound: str, named: list[str], token: str | None) -> tuple[str, ...]:
+    """The names that requests may carry, from the address that the service is bound to and those named by the user.
+
+    Raises:
+        ServiceError: other machines could reach the service, and it has no token or no name.
+    """
+    if is_loopback(bound):
+        return (*LOOPBACK_NAMES, *_as_in_header(bound), *named)
+    if token is None:
+        raise ServiceError(
+            f"At {bound} other machines can reach the service, and it has no token.",
+            hint="Give one with --token-file, or leave --host at 127.0.0.1.",
+        )
+    wildcard = bound in ("", "0.0.0.0", "::")
+    if wildcard and not named:
+        raise ServiceError(
+            f"At {bound} the service answers to any name, which lets other web pages reach it through their own.",
+            hint="Say by which names it is reached: --allow-host NAME.",
+        )
+    return (*LOOPBACK_NAMES, *(() if wildcard else _as_in_header(bound)), *named)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _as_in_header(host: str) -> tuple[str, ...]:
+    return (f"[{host}]",) if ":" in host else (host,)

@@ -1,0 +1,196 @@
+"""`lrnet serve`: one web process and one worker process, started, watched and ended together.
+
+They share nothing but files, database and queue, so either can run elsewhere, alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from multiprocessing.process import BaseProcess
+from typing import Any, Final
+
+from lrnet.errors import ServiceError
+from lrnet.service.folder import Folder
+from lrnet.service.queue import JobQueue
+from lrnet.service.settings import Settings
+from lrnet.service.store import opened
+
+log = logging.getLogger("lrnet.service")
+
+LOOK_SECONDS: Final = 0.2
+FIRST_PAUSE: Final = 0.5  # seconds before a worker that died is started again; doubled each time
+LONGEST_PAUSE: Final = 30.0
+STEADY_SECONDS: Final = 60.0  # a worker that lived so long begins again with the first pause
+END_SECONDS: Final = 15.0  # how long the processes may take to end
+
+
+def check(settings: Settings) -> None:
+    """Open folder, database and queue once, so that what is wrong is told before anything is started.
+
+    Raises:
+        ServiceError, MissingDependencyError: see `Folder`, `Store` and `JobQueue`.
+        ModelError: there is no such model.
+    """
+    from lrnet.network.registry import load_model
+
+    Folder(settings.data)
+    with opened(settings.database_url):
+        JobQueue(settings.queue, settings.data)
+    load_model(settings.model)
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """A socket that listens at an address; port 0 takes any free one.
+
+    Raises:
+        ServiceError: the address is taken, or is none of this machine.
+    """
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        found = socket.socket(family)
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        found.bind((host, port))
+        found.listen(512)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ServiceError(
+            f"Cannot listen at {host} port {port} ({reason}).", hint="Choose another with --host and --port."
+        ) from error
+    return found
+
+
+def run_web(settings: Settings, listener: socket.socket) -> None:
+    """Answer requests until SIGTERM or SIGINT."""
+    import uvicorn
+
+    from lrnet.service.web import create_app
+
+    server: uvicorn.Server | None = None
+    app = create_app(settings, lambda: server is not None and server.should_exit)
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=15,
+        timeout_graceful_shutdown=3,
+        limit_concurrency=500,
+        h11_max_incomplete_event_size=32 * 1024,
+    )
+    server = uvicorn.Server(config)
+    server.run(sockets=[listener])
+
+
+def serve(settings: Settings, listener: socket.socket, slots: int, ready: Callable[[], None] = lambda: None) -> None:
+    """Run web process and worker until SIGTERM or SIGINT.
+
+    Args:
+        listener: see `listening`.
+        slots: videos to judge at a time; 0 leaves that to workers elsewhere.
+        ready: called when both are started.
+
+    Raises:
+        ServiceError: the web process ended by itself.
+    """
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    web = _start(_web_process, settings, listener)
+    worker = Kept(lambda: _start(_worker_process, settings, slots)) if slots else None
+    try:
+        ready()
+        while not stop.is_set():
+            if not web.is_alive():
+                raise ServiceError(
+                    f"The web process ended by itself (exit status {web.exitcode}).", hint="See what it printed above."
+                )
+            if worker is not None:
+                worker.look()
+            stop.wait(LOOK_SECONDS)
+    finally:
+        _end([web, *([worker.process] if worker is not None else [])])
+
+
+class Kept:
+    """A worker process that is started again when it dies, with longer and longer pauses."""
+
+    def __init__(self, start: Callable[[], BaseProcess]) -> None:
+        self._start = start
+        self._pause = FIRST_PAUSE
+        self._again: float | None = None
+        self._began = time.monotonic()
+        self.process = start()
+
+    def look(self) -> None:
+        """Start the process again if it is dead and the pause is over."""
+        now = time.monotonic()
+        if self._again is not None:
+            if now >= self._again:
+                self._again, self._began = None, now
+                self.process = self._start()
+        elif not self.process.is_alive():
+            self._pause = FIRST_PAUSE if now - self._began > STEADY_SECONDS else min(2 * self._pause, LONGEST_PAUSE)
+            self._again = now + self._pause
+            status = self.process.exitcode
+            log.error("the worker died (exit status %s); it starts again in %.1f s", status, self._pause)
+
+
+def _start(target: Callable[..., None], *arguments: Any) -> BaseProcess:
+    # Spawned, not forked: threads and database connections do not survive a fork.
+    process = multiprocessing.get_context("spawn").Process(target=target, args=arguments)
+    process.start()
+    return process
+
+
+def _web_process(settings: Settings, listener: socket.socket) -> None:
+    log_to_stderr()
+    _end_with_parent()
+    run_web(settings, listener)
+
+
+def _worker_process(settings: Settings, slots: int) -> None:
+    from lrnet.service.worker import run_worker
+
+    log_to_stderr()
+    _end_with_parent()
+    run_worker(settings, slots)
+
+
+def _end_with_parent() -> None:
+    """End this process in good order when the supervisor is gone, however it went."""
+    parent = multiprocessing.parent_process()
+
+    def wait() -> None:
+        if parent is not None:
+            parent.join()
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, daemon=True, name="parent").start()
+
+
+def _end(processes: list[BaseProcess]) -> None:
+    for process in processes:
+        if process.is_alive():
+            with suppress(ProcessLookupError):
+                process.terminate()
+    ends = time.monotonic() + END_SECONDS
+    for process in processes:
+        process.join(max(0.1, ends - time.monotonic()))
+        if process.is_alive():
+            process.kill()
+            process.join(5)
+
+
+def log_to_stderr() -> None:
+    """One line for each thing that happens; names of files are not logged."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("lrnet.service").setLevel(logging.INFO)

@@ -1,0 +1,257 @@
+"""Judging one video in a process of its own, and the end of the pipe that gives it work.
+
+A worker process keeps one such process for each video that it judges at a time. A video that kills its decoder, or that
+never ends, costs that process and nothing else. What goes through the pipe is JSON: a process that has read a hostile
+file is not believed more than that file.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import re
+import shutil
+import signal
+import threading
+import unicodedata
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from lrnet.errors import InternalError, LrnetError
+from lrnet.service.folder import OVERLAY, REPORT
+
+if TYPE_CHECKING:
+    from lrnet.detector import Detector, Progress
+
+NICENESS: Final = 10  # the page answers first
+MAX_MESSAGE: Final = 64 * 1024 * 1024  # bytes; a document of some hours with a dozen faces has 5 MB
+CLIPS_SHOWN: Final = 400  # the latest scored clips; a row is written again with every word of progress
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One video to judge.
+
+    Attributes:
+        video: absolute path of the file.
+        name: as the client called it.
+        folder: where results go; made if it is not there.
+        overlay: whether the annotated video is made.
+    """
+
+    video: str
+    name: str
+    folder: str
+    overlay: bool
+
+
+class JobProcess:
+    """The process that judges; started when it is first needed, and again after it was killed or died.
+
+    Args:
+        model: name or path of the model.
+    """
+
+    def __init__(self, model: str) -> None:
+        self._model = model
+        self._process: multiprocessing.process.BaseProcess | None = None
+        self._pipe: Connection | None = None
+
+    @property
+    def pid(self) -> int | None:
+        return None if self._process is None else self._process.pid
+
+    def give(self, job: Job) -> None:
+        """Begin a job. Raises BrokenPipeError if the process has died meanwhile."""
+        if self._process is None or self._pipe is None or not self._process.is_alive():
+            self.kill()
+            context = multiprocessing.get_context("spawn")
+            self._pipe, theirs = context.Pipe()
+            self._process = context.Process(target=_work, args=(theirs, self._model), daemon=True, name="lrnet-judge")
+            self._process.start()
+            theirs.close()
+        self._pipe.send_bytes(json.dumps(asdict(job)).encode())
+
+    def hear(self, seconds: float) -> dict[str, Any] | None:
+        """The next message, None if none comes in time.
+
+        Raises:
+            EOFError: the process has died.
+        """
+        if self._pipe is None:
+            raise EOFError
+        try:
+            if not self._pipe.poll(seconds):
+                return None
+            message = json.loads(self._pipe.recv_bytes(MAX_MESSAGE))
+        except (OSError, ValueError) as error:  # too long, or no JSON: whatever it is, it is not ours any more
+            raise EOFError from error
+        return message if isinstance(message, dict) else None
+
+    def kill(self) -> int | None:
+        """End the process at once. Returns its exit status if it was already dead: negative is the signal's number."""
+        process, pipe = self._process, self._pipe
+        self._process = self._pipe = None
+        if pipe is not None:
+            pipe.close()
+        if process is None:
+            return None
+        process.join(0.2)
+        status = process.exitcode
+        process.kill()
+        process.join(5)
+        return status
+
+
+def _work(pipe: Connection, model: str) -> None:
+    """The process's life: a job in, words of progress and a result out, until the pipe is closed."""
+    for number in (signal.SIGINT, signal.SIGTERM):  # a Ctrl-C in the terminal is for the worker to answer
+        signal.signal(number, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    os.nice(NICENESS)
+    judge = Judge(model)
+    while True:
+        try:
+            job = Job(**json.loads(pipe.recv_bytes()))
+            pipe.send_bytes(json.dumps(judge(job, lambda word: pipe.send_bytes(json.dumps(word).encode()))).encode())
+        except (EOFError, OSError):  # nobody listens any more
+            return
+
+
+def _end_with_parent() -> None:
+    # A worker that is killed outright cannot end its processes; they must not go on judging for nobody.
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+    os._exit(1)
+
+
+class Judge:
+    """Runs the detector on one video after another and writes what comes of each.
+
+    Args:
+        model: name or path of the model; loaded with the first video.
+    """
+
+    def __init__(self, model: str) -> None:
+        self._model = model
+        self._detector: Detector | None = None
+
+    def __call__(self, job: Job, tell: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+        """The last word on a job: `kind` is "finding" or "failure"."""
+        try:
+            return {"kind": "finding", **self._judge(job, tell)}
+        except LrnetError as error:
+            return {"kind": "failure", **_failure(job, error)}
+        except (BrokenPipeError, ConnectionError):
+            raise
+        except Exception as error:
+            return {"kind": "failure", **_failure(job, InternalError.of(error, display_name(job.name)))}
+
+    def _judge(self, job: Job, tell: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+        from lrnet.detector import Detector
+        from lrnet.report.html import write_html
+        from lrnet.report.json_report import to_document
+        from lrnet.report.overlay import write_overlay
+
+        if self._detector is None:
+            tell({"kind": "progress", "stage": "loading"})
+            self._detector = Detector(self._model)
+        bundle = self._detector.bundle
+        folder = Path(job.folder)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        name = file_name(job.name)
+        words = Words(tell)
+        # Judged under the name that the client gave it: that is what the report calls it. The work is done inside the
+        # result's folder, so that no path of this machine gets into a report.
+        os.chdir(folder)
+        Path(name).symlink_to(job.video)
+        try:
+            result = self._detector.detect(name, progress=words, keep_sequences=True)
+            words.stage("report")
+            write_html(result, bundle, REPORT)
+            if job.overlay:
+                words.stage("drawing")
+                write_overlay(result, OVERLAY, progress=words)
+        finally:
+            Path(name).unlink(missing_ok=True)
+        document = to_document(result, bundle)
+        return {
+            "verdict": str(document.verdict.state),
+            "probability": document.verdict.probability,
+            "score": document.verdict.score,
+            "faces": len(document.faces),
+            "model": f"{document.model.name} {document.model.version}",
+            "document": document.model_dump_json(),
+        }
+
+
+class Words:
+    """Turns the detector's progress into messages; keeps the latest clips, so that one message tells all."""
+
+    def __init__(self, tell: Callable[[dict[str, Any]], None]) -> None:
+        self._tell = tell
+        self._now: dict[str, Any] = {}
+        self._clips: list[dict[str, Any]] = []
+
+    def __call__(self, step: Progress) -> None:
+        self._clips += [
+            {
+                "face": s.face,
+                "start": round(s.clip.start, 3),
+                "stop": round(s.clip.stop, 3),
+                "score": _score(s.clip.score),
+            }
+            for s in step.scored
+        ]
+        self._clips = self._clips[-CLIPS_SHOWN:]
+        self._now.update(
+            stage=step.stage, frames=step.frames, time=round(step.time, 3), duration=step.duration, clips=step.clips
+        )
+        if step.stage != "drawing":  # drawing looks for no faces
+            self._now["faces"] = step.faces
+        self._send()
+
+    def stage(self, stage: str) -> None:
+        """A stage that begins."""
+        self._now.update(stage=stage, frames=0, time=0.0)
+        self._send()
+
+    def _send(self) -> None:
+        self._tell({"kind": "progress", **self._now, "scored": self._clips})
+
+
+def _score(value: float) -> float | None:
+    return round(value, 4) if value == value else None  # NaN is no JSON
+
+
+def _failure(job: Job, error: LrnetError) -> dict[str, Any]:
+    from lrnet.report.json_report import to_failure
+
+    part = to_failure(display_name(job.name), error)
+    return {"error": part.error, "message": part.message, "hint": part.hint}
+
+
+def display_name(name: str) -> str:
+    """A client's file name as it may be shown: without folders and control characters, at most 200 characters."""
+    last = re.split(r"[/\\]", name)[-1]
+    shown = "".join(c for c in last if unicodedata.category(c)[0] not in "CZ" or c == " ").strip()
+    return shown[:200] or "video"
+
+
+def file_name(name: str) -> str:
+    """A name for a link to a video: letters, digits and a few marks, no dot in front, never that of a result."""
+    shown = display_name(name)
+    plain = "".join(c if c.isalnum() or c in " ._-+@()" else "_" for c in shown).lstrip(". -") or "video"
+    while len(plain.encode()) > 200:
+        plain = plain[:-1]
+    return f"video {plain}" if plain in (REPORT, OVERLAY) else plain
+
+
+def clear(folder: Path) -> None:
+    """Remove what an attempt that came to nothing wrote."""
+    shutil.rmtree(folder, ignore_errors=True)
