@@ -51,7 +51,7 @@ async def one_video(store: Store, video: str, ending: Callable[[], bool]) -> Asy
 
 
 async def all_videos(store: Store, ending: Callable[[], bool]) -> AsyncIterator[bytes]:
-    """`video` for every video that changes, `deleted` for every unfinished one that is deleted; never ends by itself."""
+    """`video` for every video that changes, `deleted` for every unfinished one that is deleted. Does not end."""
     known: dict[str, int] = {}
     silence = 0.0
     async for _ in _looks(ending):

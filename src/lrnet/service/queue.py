@@ -22,7 +22,7 @@ TASK: Final = "judge"
 
 
 class JsonSerializer(Serializer):  # type: ignore[misc]
-    """Messages as JSON. huey's own are pickles: they run whatever somebody who can write to the queue puts into them."""
+    """Messages as JSON. huey's own are pickles, which run whatever somebody who can write to the queue puts in."""
 
     def _serialize(self, data: Any) -> bytes:
         return json.dumps(data._asdict() if isinstance(data, Message) else data).encode()

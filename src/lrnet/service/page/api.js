@@ -1,0 +1,90 @@
+// The service, as the page asks it.
+
+export class ApiError extends Error {
+  constructor(status, problem) {
+    super(problem.message);
+    this.status = status;
+    this.hint = problem.hint ?? "";
+  }
+}
+
+async function ask(path, options = {}) {
+  let response;
+  try {
+    response = await fetch(path, options);
+  } catch {
+    throw new ApiError(0, { message: "The service does not answer.", hint: "Check that it still runs." });
+  }
+  if (response.status === 401) location.assign("/signin");
+  if (!response.ok) throw new ApiError(response.status, await problemOf(response));
+  return response.status === 204 ? null : response.json();
+}
+
+async function problemOf(response) {
+  try {
+    return await response.json();
+  } catch {
+    return { message: `The service answered with status ${response.status}.` };
+  }
+}
+
+export const about = () => ask("/v1/about");
+export const video = (id) => ask(`/v1/videos/${id}`);
+export const remove = (id) => ask(`/v1/videos/${id}`, { method: "DELETE" });
+
+export function history({ text, verdict, limit, before }) {
+  const query = new URLSearchParams({ limit });
+  if (text) query.set("q", text);
+  if (verdict === "failed") query.set("state", "failed");
+  else if (verdict) query.set("verdict", verdict);
+  if (before) query.set("before", before);
+  return ask(`/v1/videos?${query}`);
+}
+
+/** Send a file; `tell` hears the share that is sent. Returns the request, to be aborted, and a promise of the video. */
+export function upload(file, tell) {
+  const request = new XMLHttpRequest();
+  const done = new Promise((resolve, reject) => {
+    const broken = (message, hint) => reject(new ApiError(request.status, { message, hint }));
+    request.upload.addEventListener("progress", (event) => event.lengthComputable && tell(event.loaded / event.total));
+    request.addEventListener("error", () => broken("The upload broke off.", "Check the connection and send it again."));
+    request.addEventListener("abort", () => resolve(null));
+    request.addEventListener("load", () => {
+      let answer = null;
+      try {
+        answer = JSON.parse(request.responseText);
+      } catch { /* told below */ }
+      if (request.status === 401) location.assign("/signin");
+      if (request.status === 201 && answer) resolve(answer);
+      else broken(answer?.message ?? `The service answered with status ${request.status}.`, answer?.hint ?? "");
+    });
+  });
+  request.open("POST", `/v1/videos?name=${encodeURIComponent(file.name)}`);
+  request.setRequestHeader("Content-Type", "application/octet-stream");
+  request.send(file);
+  return { request, done };
+}
+
+/**
+ * Listen to a stream of events. The browser connects again by itself, but not after an answer that is no stream (a
+ * service that is just starting): then it is tried again here.
+ */
+export function listen(path, listeners, opened = () => {}) {
+  let source = null;
+  let timer = 0;
+  const connect = () => {
+    source = new EventSource(path);
+    for (const [name, listener] of Object.entries(listeners)) {
+      source.addEventListener(name, (event) => listener(JSON.parse(event.data)));
+    }
+    source.addEventListener("open", opened);
+    source.addEventListener("error", () => {
+      if (source.readyState === EventSource.CLOSED) timer = setTimeout(connect, 3000);
+    });
+  };
+  connect();
+  return () => {
+    clearTimeout(timer);
+    source.close();
+  };
+}

@@ -1,0 +1,58 @@
+// Building the page: no markup is ever made from text, so a file's name can be nothing but text.
+
+/** An element. `properties` become attributes; functions become listeners ("onclick"); false and null are left out. */
+export function h(tag, properties = {}, ...children) {
+  const element = document.createElement(tag);
+  assign(element, properties);
+  element.append(...children.flat().filter((child) => child !== null && child !== false));
+  return element;
+}
+
+/** The same for SVG. */
+export function svg(tag, properties = {}, ...children) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  assign(element, properties);
+  element.append(...children);
+  return element;
+}
+
+function assign(element, properties) {
+  for (const [name, value] of Object.entries(properties)) {
+    if (typeof value === "function") element.addEventListener(name.slice(2), value);
+    else if (value === true) element.setAttribute(name, "");
+    else if (value !== false && value !== null && value !== undefined) element.setAttribute(name, value);
+  }
+}
+
+/** Say something to those who do not see the page; the latest word wins. */
+export function announce(text) {
+  document.getElementById("announcer").textContent = text;
+}
+
+/** Ask before a video is deleted. */
+export function confirmDelete(video) {
+  const dialog = document.getElementById("confirm");
+  const running = video.state === "running" || video.state === "queued";
+  document.getElementById("confirm-title").textContent = `Delete ${video.name}?`;
+  document.getElementById("confirm-text").textContent = running
+    ? "Its examination ends, and the video is deleted from the service."
+    : "The video, its report and its annotated copy are deleted from the service. This cannot be undone.";
+  dialog.returnValue = "no";
+  dialog.showModal();
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true });
+  });
+}
+
+/** A button with a bin on it. */
+export function bin(name, onclick) {
+  return h(
+    "button",
+    { class: "bin", type: "button", "aria-label": `Delete ${name}`, title: "Delete", onclick },
+    svg(
+      "svg",
+      { viewBox: "0 0 24 24", "aria-hidden": "true" },
+      svg("path", { d: "M4 7h16M9.5 7V4.5h5V7M6.5 7l.8 12.5h9.4L17.5 7M10.2 11v5M13.8 11v5" }),
+    ),
+  );
+}
