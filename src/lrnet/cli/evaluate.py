@@ -3,41 +3,81 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+if TYPE_CHECKING:
+    from lrnet.evaluation import Evaluation
+    from lrnet.network.spec import BundleSpec
+
 
 def evaluate_command(
     stores: Annotated[list[Path], typer.Argument(help="Landmark stores.", metavar="STORE...")],
     model: Annotated[str, typer.Option(help="Name of a model, or path of a bundle.")] = "",
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for tables (Markdown, CSV, JSON) and plots (PNG, SVG).", metavar="DIR")
+    ] = None,
+    reports: Annotated[
+        Path | None,
+        typer.Option(help="Folder of HTML reports of these videos, to link errors to.", metavar="DIR"),
+    ] = None,
     split: Annotated[str, typer.Option(help="Only videos of this split: train, val or test.")] = "",
     uncalibrated: Annotated[
         bool, typer.Option("--uncalibrated", help="Feed landmarks as detected, to see what calibration adds.")
     ] = False,
 ) -> None:
-    """What a model does on stored landmarks: clip and video figures with 95 % intervals."""
+    """Measure a model on landmark stores, clips and videos, with 95 % intervals (needs the extra `train`)."""
+    if reports is not None and out is None:
+        raise typer.BadParameter("links to reports need a page to stand on: give --out", param_hint="--reports")
+    if reports is not None and not reports.is_dir():
+        raise typer.BadParameter(f"there is no folder {reports}", param_hint="--reports")
+
     from lrnet import store
-    from lrnet.evaluation.protocol import evaluate
+    from lrnet.errors import DatasetError
+    from lrnet.evaluation import evaluate, measure
+    from lrnet.evaluation.report import write_evaluation
     from lrnet.network.registry import DEFAULT_MODEL, load_model
 
     bundle = load_model(model or DEFAULT_MODEL)
-    opened = [store.open(path) for path in stores]
-    videos = [v for s in opened for v in (s.select(split=split) if split else s)]
-    outcome = evaluate(bundle, videos, calibrated=not uncalibrated)
-    console = Console()
-    trained_on = set(bundle.spec.training.groups) if bundle.spec.training else set()
-    seen = sum(v.record.group in trained_on for v in videos)
-    if seen:
-        console.print(
-            Text(f"{seen} of {len(videos)} videos show people the model was trained on: no measure of it.", "yellow")
+    videos = [v for path in stores for v in store.read(path) if not split or v.record.split == split]
+    if not videos:
+        raise DatasetError(
+            f"No video of the stores is in the split {split!r}.", hint="Leave --split out, or correct it."
         )
-    table = Table("unit", "metric", "value", "95 % interval", "n", box=None, pad_edge=False)
-    for unit, figures in outcome.figures.items():
-        for name, e in figures.items():
-            table.add_row(unit, name, f"{e.value:.3f}", f"{e.low:.3f} to {e.high:.3f}", str(e.n))
-    console.print(table)
-    console.print(Text(f"{outcome.unscored} of {len(videos)} videos gave no clip."))
+    evaluation = measure(evaluate(bundle, videos, calibrated=not uncalibrated))
+    _print(evaluation, bundle.spec)
+    if out is not None:
+        written = write_evaluation(evaluation, bundle.spec, out, reports=reports)
+        Console(soft_wrap=True, highlight=False).print(Text(f"written: {', '.join(p.name for p in written)} in {out}"))
+
+
+def _print(evaluation: Evaluation, model: BundleSpec) -> None:
+    console = Console(soft_wrap=True, highlight=False)
+    total = len(evaluation.videos)
+    if evaluation.contaminated:
+        told = f"Contaminated: {evaluation.contaminated} of {total} videos show people the model was trained on."
+        console.print(Text(told, "yellow"))
+    for title, figures in (("all videos", evaluation.figures), ("people not trained on", evaluation.unseen)):
+        if not figures:
+            continue
+        table = Table("unit", "figure", "value", "95 % interval", "n", title=title, box=None, title_justify="left")
+        for unit, some in figures.items():
+            for name, e in some.items():
+                table.add_row(unit, name, f"{e.value:.3f}", f"{e.low:.3f} to {e.high:.3f}", str(e.n))
+        console.print(table)
+    if not evaluation.figures:
+        console.print(Text("Figures that compare real and fake need both; the verdicts:", "yellow"))
+    states = Table("videos", "n", "likely fake", "inconclusive", "no evidence", "unable", "no face", box=None)
+    for label, shares in evaluation.states.items():
+        n = next(iter(shares.values())).n
+        states.add_row(label.value, str(n), *(f"{100 * e.value:.1f} %" for e in shares.values()))
+    console.print(states)
+    console.print(
+        Text(f"{evaluation.unscored} of {total} videos gave no clip; {len(evaluation.errors)} are called wrong.")
+    )
+    if model.score_calibration is None:
+        console.print(Text("The model has no calibrated probability: every verdict is inconclusive.", "yellow"))

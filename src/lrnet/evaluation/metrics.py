@@ -6,13 +6,21 @@ replacement, so that an interval says how the figure would move with other peopl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score, roc_curve
+from sklearn import config_context
+from sklearn.metrics import (
+    accuracy_score,
+    average_precision_score,
+    balanced_accuracy_score,
+    brier_score_loss,
+    roc_auc_score,
+    roc_curve,
+)
 
 from lrnet.errors import DatasetError
 
@@ -90,20 +98,71 @@ def recall_at(false_positive_rate: float) -> Metric:
     return metric
 
 
+def accuracy_at(threshold: float = 0.5) -> Metric:
+    """Share of right calls, fake at or above the threshold."""
+
+    def metric(scores: Scores) -> float:
+        return float(accuracy_score(scores.label, scores.score >= threshold))
+
+    return metric
+
+
+def balanced_accuracy_at(threshold: float = 0.5) -> Metric:
+    """Mean of the share of real ones and the share of fakes called right."""
+
+    def metric(scores: Scores) -> float:
+        return float(balanced_accuracy_score(scores.label, scores.score >= threshold))
+
+    return metric
+
+
+def class_weights(scores: Scores) -> NDArray[np.float64]:
+    """(N,) weights under which real and fake count the same, as calibrated probabilities assume; their sum is 1."""
+    fake = scores.label == 1
+    return np.asarray(np.where(fake, 0.5 / fake.sum(), 0.5 / (~fake).sum()), np.float64)
+
+
 def brier(scores: Scores) -> float:
-    """Mean squared error of probabilities."""
-    return float(brier_score_loss(scores.label, scores.score))
+    """Mean squared error of probabilities, real and fake weighing the same."""
+    return float(brier_score_loss(scores.label, scores.score, sample_weight=class_weights(scores)))
 
 
 def expected_calibration_error(scores: Scores, bins: int = 10) -> float:
-    """Mean distance between probability and share of fakes, over bins of equal width, weighted by their content."""
+    """Mean distance between probability and share of fakes, over bins of equal width, weighted by their content.
+
+    Real and fake weigh the same: `probability` is that of a video which could as well be either.
+    """
+    return float(sum(b.weight * abs(b.probability - b.fakes) for b in reliability(scores, bins)))
+
+
+@dataclass(frozen=True, slots=True)
+class ReliabilityBin:
+    """One bin of a reliability diagram: mean probability, share of fakes, weight (sum 1 over bins), how many."""
+
+    probability: float
+    fakes: float
+    weight: float
+    n: int
+
+
+def reliability(scores: Scores, bins: int = 10) -> list[ReliabilityBin]:
+    """The bins that hold anything, by rising probability; real and fake weigh the same."""
+    weight = class_weights(scores)
     where = np.minimum((scores.score * bins).astype(int), bins - 1)
-    error = 0.0
+    found = []
     for b in range(bins):
         inside = where == b
         if inside.any():
-            error += inside.mean() * abs(scores.score[inside].mean() - scores.label[inside].mean())
-    return float(error)
+            w = weight[inside]
+            found.append(
+                ReliabilityBin(
+                    float(np.average(scores.score[inside], weights=w)),
+                    float(np.average(scores.label[inside], weights=w)),
+                    float(w.sum()),
+                    int(inside.sum()),
+                )
+            )
+    return found
 
 
 def clustered_interval(metric: Metric, scores: Scores, *, resamples: int = RESAMPLES, seed: int = 0) -> Estimate:
@@ -117,11 +176,12 @@ def clustered_interval(metric: Metric, scores: Scores, *, resamples: int = RESAM
     rows = [np.flatnonzero(scores.group == g) for g in np.unique(scores.group)]
     generator = np.random.default_rng(seed)
     drawn: list[float] = []
-    for _ in range(resamples):
-        sample = scores.take(np.concatenate([rows[i] for i in generator.integers(len(rows), size=len(rows))]))
-        if sample.both_classes:
-            drawn.append(metric(sample))
     value = metric(scores)
+    with config_context(assume_finite=True, skip_parameter_validation=True):  # checked above: this is the inner loop
+        for _ in range(resamples):
+            sample = scores.take(np.concatenate([rows[i] for i in generator.integers(len(rows), size=len(rows))]))
+            if sample.both_classes:
+                drawn.append(metric(sample))
     tail = 100 * (1 - CONFIDENCE) / 2
     low, high = np.percentile(drawn, [tail, 100 - tail])
     return Estimate(value, min(float(low), value), max(float(high), value), len(scores))
@@ -147,15 +207,27 @@ def share_interval(hits: NDArray[np.bool_], group: NDArray[Any], *, seed: int = 
     return Estimate(value, min(float(low), value), max(float(high), value), len(hits))
 
 
-def summarise(scores: Scores, names: Sequence[str] = ("AUC", "AP", "EER", "TPR@5%FPR")) -> dict[str, Estimate]:
-    """Several metrics by name, with intervals."""
-    known: dict[str, Metric] = {
-        "AUC": auc,
-        "AP": average_precision,
-        "EER": equal_error_rate,
-        "TPR@1%FPR": recall_at(0.01),
-        "TPR@5%FPR": recall_at(0.05),
-        "Brier": brier,
-        "ECE": expected_calibration_error,
-    }
-    return {name: clustered_interval(known[name], scores) for name in names}
+RANKING: Final[dict[str, Metric]] = {
+    "AUC": auc,
+    "AP": average_precision,
+    "EER": equal_error_rate,
+    "TPR@1%FPR": recall_at(0.01),
+    "TPR@5%FPR": recall_at(0.05),
+}
+"""What raw scores are measured by: only their order counts."""
+
+PROBABILITY: Final[dict[str, Metric]] = {
+    "accuracy": accuracy_at(),
+    "balanced accuracy": balanced_accuracy_at(),
+    "Brier": brier,
+    "ECE": expected_calibration_error,
+}
+"""What probabilities are measured by."""
+
+
+def summarise(
+    scores: Scores, metrics: Mapping[str, Metric] | None = None, *, resamples: int = RESAMPLES
+) -> dict[str, Estimate]:
+    """Several metrics by name, with intervals; `RANKING` if none are given."""
+    chosen = RANKING if metrics is None else metrics
+    return {name: clustered_interval(metric, scores, resamples=resamples) for name, metric in chosen.items()}

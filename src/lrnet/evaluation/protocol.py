@@ -1,107 +1,157 @@
-"""Run a model over stored landmarks and measure it."""
+"""Run a model over stored landmarks, as detection would, one face a video."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lrnet.datasets.records import Label, VideoRecord
-from lrnet.evaluation.metrics import Estimate, Scores, summarise
+from lrnet.evaluation.metrics import Scores
 from lrnet.features import ClipSettings, LandmarkSequence, cut_clips, embed_clips, main_face
 from lrnet.network.bundle import ModelBundle
 from lrnet.network.runtime import NetworkRuntime
 from lrnet.store import StoredVideo
-from lrnet.verdict import aggregate
+from lrnet.verdict import HOLD_BACK, ClipScore, FaceVerdict, QualityMeter, Reason, State, aggregate, judge_face
 
-FIGURES = ("AUC", "AP", "EER", "TPR@5%FPR")
+COMPRESSIONS: Final = ("raw", "c0", "c23", "c40")
 
 
 @dataclass(frozen=True, slots=True)
 class ScoredVideo:
-    """One video's clip scores and what they come to; `score` is None if it gave no clip."""
-
-    record: VideoRecord
-    clips: tuple[float, ...]
-    score: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """What a model did.
+    """A video and what is said of its longest-seen face.
 
     Attributes:
-        videos: each with its scores.
-        figures: by unit ("clip", "video") and metric, of the videos that gave clips.
+        record: the dataset's word on it.
+        verdict: the model's; None if no face was found.
+        seen_in_training: whether its identity group is among those that the model was trained on.
     """
 
-    videos: tuple[ScoredVideo, ...]
-    figures: dict[str, dict[str, Estimate]]
+    record: VideoRecord
+    verdict: FaceVerdict | None
+    seen_in_training: bool = False
 
     @property
-    def unscored(self) -> int:
-        return sum(v.score is None for v in self.videos)
+    def score(self) -> float | None:
+        """The clips' scores, aggregated; None without a clip."""
+        return None if self.verdict is None else self.verdict.score
+
+    @property
+    def probability(self) -> float | None:
+        """Calibrated; None if the model is not, or without a clip."""
+        return None if self.verdict is None else self.verdict.probability
+
+    @property
+    def clips(self) -> tuple[ClipScore, ...]:
+        return () if self.verdict is None else self.verdict.clips
+
+    @property
+    def state(self) -> State:
+        return State.NOT_APPLICABLE if self.verdict is None else self.verdict.state
+
+    @property
+    def held_back(self) -> tuple[Reason, ...]:
+        """What of the material keeps any score from becoming a verdict."""
+        return () if self.verdict is None else tuple(r for r in self.verdict.reasons if r in HOLD_BACK)
+
+    @property
+    def is_fake(self) -> bool:
+        return self.record.label is Label.FAKE
+
+    def stream_score(self, name: str, method: str) -> float | None:
+        """What one stream alone says."""
+        if not self.clips:
+            return None
+        return aggregate([c.streams[name] for c in self.clips], [c.frames for c in self.clips], method)
 
 
-def evaluate(bundle: ModelBundle, videos: Sequence[StoredVideo], *, calibrated: bool = True) -> Evaluation:
-    """Score every video's longest-seen face as detection would, and measure clips and videos.
+def evaluate(bundle: ModelBundle, videos: Sequence[StoredVideo], *, calibrated: bool = True) -> list[ScoredVideo]:
+    """Score every video's longest-seen face as detection would.
 
-    Raises:
-        DatasetError: real or fake videos are missing.
+    Args:
+        calibrated: False feeds landmarks as they were detected.
     """
     runtime = NetworkRuntime(bundle)
-    scored = tuple(score_video(bundle, runtime, video, calibrated=calibrated) for video in videos)
-    return Evaluation(scored, {"clip": summarise(clip_scores(scored), FIGURES), "video": _video_figures(scored)})
+    return [score_video(bundle, runtime, video, calibrated=calibrated) for video in videos]
 
 
 def score_video(
     bundle: ModelBundle, runtime: NetworkRuntime, video: StoredVideo, *, calibrated: bool = True
 ) -> ScoredVideo:
-    """One video as detection would score its longest-seen face."""
+    """One stored video as detection would score its longest-seen face."""
+    sequences = main_face(video.sequences())
+    if not calibrated:
+        sequences = [s.uncalibrated() for s in sequences]
+    return score_face(bundle, runtime, video.record, sequences)
+
+
+def score_face(
+    bundle: ModelBundle, runtime: NetworkRuntime, record: VideoRecord, sequences: Iterable[LandmarkSequence]
+) -> ScoredVideo:
+    """One face's sequences scored and judged."""
     spec = bundle.spec
-    how = ClipSettings(
-        spec.preprocessing.clip_length, spec.preprocessing.clip_stride, spec.preprocessing.min_clip_length
-    )
-    scores: list[float] = []
-    lengths: list[int] = []
-    for sequence in main_face(video.sequences()):
-        found = _score(runtime, sequence if calibrated else sequence.uncalibrated(), how, spec.network.stream_names)
-        scores += [s for s, _ in found]
-        lengths += [n for _, n in found]
-    overall = aggregate(scores, lengths, spec.aggregation.method) if scores else None
-    return ScoredVideo(video.record, tuple(scores), overall)
+    how = spec.preprocessing
+    settings = ClipSettings(how.clip_length, how.clip_stride, how.min_clip_length)
+    meter = QualityMeter()
+    clips: list[ClipScore] = []
+    face = None
+    for sequence in sequences:
+        face = sequence.face
+        meter.add(sequence)
+        clips += _scored_clips(runtime, sequence, settings)
+    seen = spec.training is not None and record.group in spec.training.groups
+    verdict = None if face is None else judge_face(face, clips, meter, spec)
+    return ScoredVideo(record, verdict, seen)
 
 
-def _score(
-    runtime: NetworkRuntime, sequence: LandmarkSequence, how: ClipSettings, streams: tuple[str, ...]
-) -> list[tuple[float, int]]:
-    batches = embed_clips(sequence, cut_clips(sequence, how), streams)
-    return [
-        (float(p), len(clip))
-        for batch in batches
-        for p, clip in zip(runtime.score(batch.streams).probability, batch.clips, strict=True)
-    ]
+def _scored_clips(runtime: NetworkRuntime, sequence: LandmarkSequence, how: ClipSettings) -> list[ClipScore]:
+    found = []
+    for batch in embed_clips(sequence, cut_clips(sequence, how), runtime.spec.stream_names):
+        scores = runtime.score(batch.streams)
+        for i, clip in enumerate(batch.clips):
+            start, stop = float(sequence.times[clip.start]), float(sequence.times[clip.stop - 1])
+            streams = {name: float(p[i]) for name, p in scores.per_stream.items()}
+            found.append(ClipScore(start, stop, len(clip), float(scores.probability[i]), streams))
+    return found
 
 
-def clip_scores(videos: Sequence[ScoredVideo]) -> Scores:
-    """One row a clip."""
-    rows = [(v.record, s) for v in videos for s in v.clips]
-    return _scores(rows)
+def clip_scores(videos: Iterable[ScoredVideo]) -> Scores:
+    """One row a clip, raw scores."""
+    return scores_of([(v, clip.score) for v in videos for clip in v.clips])
 
 
-def video_scores(videos: Sequence[ScoredVideo]) -> Scores:
-    """One row a video that gave clips."""
-    return _scores([(v.record, v.score) for v in videos if v.score is not None])
+def video_scores(videos: Iterable[ScoredVideo]) -> Scores:
+    """One row a video that gave clips, raw scores."""
+    return scores_of([(v, v.score) for v in videos])
 
 
-def _scores(rows: list[tuple[VideoRecord, float]]) -> Scores:
+def video_probabilities(videos: Iterable[ScoredVideo]) -> Scores:
+    """One row a video that gave clips, calibrated probabilities."""
+    return scores_of([(v, v.probability) for v in videos])
+
+
+def scores_of(rows: Iterable[tuple[ScoredVideo, float | None]]) -> Scores:
+    """Videos with a number each; those without one are left out."""
+    known = [(v, s) for v, s in rows if s is not None]
     return Scores(
-        np.array([r.label is Label.FAKE for r, _ in rows], np.int64),
-        np.array([s for _, s in rows], np.float64),
-        np.array([r.group for r, _ in rows]),
+        np.array([v.is_fake for v, _ in known], np.int64),
+        np.array([s for _, s in known], np.float64),
+        groups_of(v for v, _ in known),
     )
 
 
-def _video_figures(videos: Sequence[ScoredVideo]) -> dict[str, Estimate]:
-    return summarise(video_scores(videos), FIGURES)
+def groups_of(videos: Iterable[ScoredVideo]) -> NDArray[np.str_]:
+    """Identity group of each."""
+    return np.array([v.record.group for v in videos], dtype=str)
+
+
+def compression_of(record: VideoRecord) -> str:
+    """A dataset's own word for how strongly it compressed the video ("c23"), "" if it has none."""
+    said = getattr(record, "compression", "")
+    if said:
+        return str(said)
+    return next((part for part in PurePosixPath(record.key).parts if part in COMPRESSIONS), "")

@@ -1,0 +1,240 @@
+"""An evaluation as tables (Markdown, CSV, JSON) and plots in a folder."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+from lrnet.datasets.records import Label
+from lrnet.errors import OutputError
+from lrnet.evaluation.evaluation import Evaluation, Part
+from lrnet.evaluation.metrics import Estimate
+from lrnet.evaluation.plots import draw_reliability, draw_roc, draw_scores
+from lrnet.evaluation.protocol import ScoredVideo, clip_scores, video_probabilities, video_scores
+from lrnet.files import write_text
+from lrnet.network.spec import BundleSpec
+from lrnet.verdict import State
+
+SHOWN: Final = (State.LIKELY_FAKE, State.INCONCLUSIVE, State.NO_EVIDENCE)
+FORMAT: Final = 1
+
+
+def write_evaluation(
+    evaluation: Evaluation, model: BundleSpec, folder: Path, *, reports: Path | None = None
+) -> list[Path]:
+    """Write `evaluation.md`, `figures.csv`, `videos.csv`, `evaluation.json` and the plots.
+
+    Args:
+        reports: folder of HTML reports named after their videos, which the errors are linked to.
+
+    Raises:
+        OutputError: the folder cannot be made or written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"The folder {folder} cannot be made: {error.strerror}.", hint="Choose another place."
+        ) from error
+    pages = {
+        "evaluation.md": as_markdown(evaluation, model, folder, reports),
+        "figures.csv": _csv(_figure_rows(evaluation)),
+        "videos.csv": _csv(_video_row(v) for v in evaluation.videos),
+        "evaluation.json": json.dumps(as_json(evaluation, model), indent=2, allow_nan=False) + "\n",
+    }
+    for name, text in pages.items():
+        write_text(folder / name, text)
+    return [folder / name for name in pages] + _plots(evaluation, model, folder)
+
+
+def _plots(evaluation: Evaluation, model: BundleSpec, folder: Path) -> list[Path]:
+    of_videos = video_scores(evaluation.videos)
+    if not of_videos.both_classes:
+        return []
+    drawn = draw_roc({"videos": of_videos, "clips": clip_scores(evaluation.videos)}, folder)
+    probabilities = video_probabilities(evaluation.videos)
+    limits = model.thresholds
+    if not len(probabilities) or limits is None:
+        return drawn + draw_scores(of_videos, {}, folder)
+    marks = {"likely fake": limits.likely_fake, "no evidence": limits.no_evidence}
+    return drawn + draw_reliability(probabilities, folder) + draw_scores(probabilities, marks, folder)
+
+
+def as_markdown(
+    evaluation: Evaluation, model: BundleSpec, folder: Path | None = None, reports: Path | None = None
+) -> str:
+    """The evaluation as a page."""
+    videos = evaluation.videos
+    counts = ", ".join(f"{sum(v.record.label is label for v in videos)} {label.value}" for label in Label)
+    people = len({v.record.group for v in videos})
+    parts = [
+        f"# {model.name} {model.version} on {len(videos)} videos\n",
+        f"{counts}, {people} identity groups; {evaluation.unscored} gave no clip. 95 % intervals from a bootstrap over "
+        "identity groups. The longest-seen face of each video counts.\n",
+    ]
+    if evaluation.contaminated:
+        parts.append(
+            f"**Contaminated: {evaluation.contaminated} of {len(videos)} videos show people that this model was "
+            "trained on. Figures over all videos are no measure of it.**\n"
+        )
+    if model.score_calibration is None:
+        parts.append("This model has no calibrated probability: Brier, ECE and accuracy are those of its raw scores.\n")
+    if evaluation.figures:
+        parts += ["## Figures\n", _figures_table(evaluation.figures)]
+    if evaluation.unseen:
+        parts += ["## Figures without the people it was trained on\n", _figures_table(evaluation.unseen)]
+    parts += ["## Verdicts\n", _states_table(evaluation)]
+    for kind in dict.fromkeys(part.kind for part in evaluation.parts):
+        parts += [f"## By {kind}\n", _parts_table([p for p in evaluation.parts if p.kind == kind])]
+    parts += ["## Errors\n", _errors(evaluation, folder, reports)]
+    return "\n".join(parts)
+
+
+def as_json(evaluation: Evaluation, model: BundleSpec) -> dict[str, Any]:
+    """The evaluation for programs."""
+    return {
+        "format": FORMAT,
+        "model": {"name": model.name, "version": model.version, "files": model.files},
+        "videos": len(evaluation.videos),
+        "unscored": evaluation.unscored,
+        "contaminated": evaluation.contaminated,
+        "figures": _as_dicts(evaluation.figures),
+        "unseen": _as_dicts(evaluation.unseen),
+        "states": {
+            label.value: {state.value: asdict(e) for state, e in shares.items()}
+            for label, shares in evaluation.states.items()
+        },
+        "parts": [
+            {
+                "kind": p.kind,
+                "name": p.name,
+                "real": p.real,
+                "fake": p.fake,
+                "auc": None if p.auc is None else asdict(p.auc),
+                "states": {k.value: {s.value: asdict(e) for s, e in shares.items()} for k, shares in p.states.items()},
+            }
+            for p in evaluation.parts
+        ],
+        "errors": [_video_row(v) for v in evaluation.errors],
+    }
+
+
+def _as_dicts(figures: dict[str, dict[str, Estimate]]) -> dict[str, dict[str, Any]]:
+    return {unit: {name: asdict(e) for name, e in some.items()} for unit, some in figures.items()}
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; a bar in a cell is escaped."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines) + "\n"
+
+
+def _figures_table(figures: dict[str, dict[str, Estimate]]) -> str:
+    rows = [
+        (unit, name, f"{e.value:.3f}", f"{e.low:.3f} to {e.high:.3f}", str(e.n))
+        for unit, some in figures.items()
+        for name, e in some.items()
+    ]
+    return table(("unit", "figure", "value", "95 % interval", "n"), rows)
+
+
+def _states_table(evaluation: Evaluation) -> str:
+    rows = [(label.value, *(_share(shares[state]) for state in State)) for label, shares in evaluation.states.items()]
+    return table(("videos", *(state.value for state in State)), rows)
+
+
+def _parts_table(parts: Sequence[Part]) -> str:
+    rows = []
+    for part in parts:
+        of_auc = "" if part.auc is None else f"{part.auc.value:.3f} ({part.auc.low:.3f} to {part.auc.high:.3f})"
+        cells = [_states_cell(part, label) for label in (Label.REAL, Label.FAKE)]
+        rows.append((part.name, str(part.real), str(part.fake), of_auc, *cells))
+    order = " / ".join(("likely fake", "inconclusive", "no evidence"))
+    return table(("", "real", "fake", "AUC", f"real: {order}", f"fake: {order}"), rows)
+
+
+def _states_cell(part: Part, label: Label) -> str:
+    shares = part.states.get(label)
+    return "" if shares is None else " / ".join(f"{100 * shares[state].value:.0f} %" for state in SHOWN)
+
+
+def _share(e: Estimate) -> str:
+    return f"{100 * e.value:.1f} % ({100 * e.low:.1f} to {100 * e.high:.1f})"
+
+
+def _errors(evaluation: Evaluation, folder: Path | None, reports: Path | None) -> str:
+    if not evaluation.errors:
+        return "No real video is called likely_fake, and no fake no_evidence_of_manipulation.\n"
+    rows = [
+        (
+            _linked(v, folder, reports),
+            v.record.label.value,
+            v.record.method,
+            v.record.source,
+            v.state.value,
+            "" if v.probability is None else f"{v.probability:.3f}",
+        )
+        for v in evaluation.errors
+    ]
+    return table(("video", "is", "method", "source", "called", "probability"), rows)
+
+
+def _linked(video: ScoredVideo, folder: Path | None, reports: Path | None) -> str:
+    key = video.record.key
+    if folder is None or reports is None:
+        return key
+    page = reports / f"{Path(key).stem}.html"
+    if not page.is_file():
+        return key
+    return f"[{key}]({quote(os.path.relpath(page, folder))})"
+
+
+def _figure_rows(evaluation: Evaluation) -> Iterable[dict[str, Any]]:
+    for what, figures in (("all", evaluation.figures), ("people not trained on", evaluation.unseen)):
+        for unit, some in figures.items():
+            for name, e in some.items():
+                yield {"videos": what, "part": "", "unit": unit, "figure": name, **asdict(e)}
+    for part in evaluation.parts:
+        what = f"{part.kind}: {part.name}"
+        if part.auc is not None:
+            yield {"videos": "all", "part": what, "unit": "video", "figure": "AUC", **asdict(part.auc)}
+        for label, shares in part.states.items():
+            for state, e in shares.items():
+                figure = f"{label.value} called {state.value}"
+                yield {"videos": "all", "part": what, "unit": "video", "figure": figure, **asdict(e)}
+
+
+def _video_row(video: ScoredVideo) -> dict[str, Any]:
+    r, verdict = video.record, video.verdict
+    return {
+        "video": r.key,
+        "label": r.label.value,
+        "method": r.method,
+        "source": r.source,
+        "split": r.split,
+        "group": r.group,
+        "seen_in_training": video.seen_in_training,
+        "clips": len(video.clips),
+        "score": video.score,
+        "probability": video.probability,
+        "state": video.state.value,
+        "reasons": " ".join(reason.value for reason in verdict.reasons) if verdict is not None else "",
+        "face_size": None if verdict is None else round(verdict.quality.face_size, 1),
+    }
+
+
+def _csv(rows: Iterable[dict[str, Any]]) -> str:
+    listed = list(rows)
+    text = io.StringIO()
+    if listed:
+        writer = csv.DictWriter(text, list(listed[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(listed)
+    return text.getvalue()
