@@ -102,6 +102,12 @@ class DatasetError(LrnetError):
     exit_code = 8
 
 
+class NoFaceError(LrnetError):
+    """A video shows no face, where landmarks were asked for."""
+
+    exit_code = 4
+
+
 class TrainingError(LrnetError):
     """A configuration that says something unknown, or a run that cannot go on."""
 
@@ -116,5 +122,11 @@ class DownloadError(LrnetError):
 
 class ServiceError(LrnetError):
     """The service cannot start as it was asked to, or cannot reach its database or queue."""
+
+    exit_code = 10
+
+
+class EngineError(LrnetError):
+    """Worker processes or a cluster cannot do what they are given."""
 
     exit_code = 9

@@ -1,20 +1,24 @@
-"""Landmark sequences of whole datasets, ready to train on."""
+"""Fill a landmark store from a dataset: resumable, with a ledger of failures, on any engine."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
+import fcntl
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
-from lrnet import store
 from lrnet.datasets.records import VideoRecord
-from lrnet.detector import landmark_sequences
-from lrnet.engines.local import Outcome, run_local
-from lrnet.errors import DatasetError
-from lrnet.landmarks import Landmarker, landmarker
+from lrnet.engines import Engine, LocalEngine, Outcome, SerialEngine
+from lrnet.errors import DatasetError, EngineError, OutputError
+from lrnet.landmark_job import ExtractedVideo, LandmarkJob
+from lrnet.landmarks import landmarker
+from lrnet.network.released import released_preprocessing
 from lrnet.network.spec import Preprocessing
-from lrnet.video import VideoReader, spaced
+from lrnet.store.files import StoredVideo, relabel, store_file, write
+from lrnet.store.ledger import Failure, failure_of, forget_failure, record_failure, size_of
+from lrnet.version import __version__
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +28,71 @@ class Extracted:
     Attributes:
         frames: decoded.
         sequences: found, of any length.
+        seconds: that the worker took.
     """
 
     frames: int
     sequences: int
+    seconds: float
+
+
+@dataclass(slots=True)
+class Plan:
+    """What is left to do for a store to hold a dataset.
+
+    Attributes:
+        todo: videos to extract.
+        there: in the store already, and as they should be.
+        changed: in the store, but the video has another size now; they are in `todo`.
+        relabelled: in the store under another label, split or group; only that is written anew.
+        failed: failed before and not changed since; they are not in `todo`.
+    """
+
+    todo: list[VideoRecord] = field(default_factory=list)
+    there: list[VideoRecord] = field(default_factory=list)
+    changed: list[VideoRecord] = field(default_factory=list)
+    relabelled: list[tuple[StoredVideo, VideoRecord]] = field(default_factory=list)
+    failed: list[Failure] = field(default_factory=list)
+
+
+def plan_extraction(
+    records: Sequence[VideoRecord], folder: Path, preprocessing: Preprocessing, *, retry_failed: bool = False
+) -> Plan:
+    """Compare a dataset with a store.
+
+    Args:
+        folder: of the store; need not exist.
+        retry_failed: try videos again that failed before. A video that has another size now is tried anyway.
+
+    Raises:
+        DatasetError: the store holds sequences of other preprocessing, or a file of it is damaged.
+    """
+    made_with = preprocessing.model_dump(mode="json")
+    plan = Plan()
+    for record in records:
+        file = store_file(folder, record)
+        size = size_of(record)
+        if file.exists():
+            stored = StoredVideo.of(file)
+            _require_same(stored, made_with, folder)
+            if stored.provenance is not None and size >= 0 and stored.provenance.size != size:
+                plan.changed.append(record)
+                plan.todo.append(record)
+            elif _about(stored.record) != _about(record):
+                plan.relabelled.append((stored, record))
+            else:
+                plan.there.append(record)
+            continue
+        failure = failure_of(folder, record)
+        if failure is not None and failure.size == size and not retry_failed:
+            plan.failed.append(failure)
+        else:
+            plan.todo.append(record)
+    # A store of other videos only must not be mixed with either.
+    if not (plan.there or plan.changed or plan.relabelled):
+        for file in islice((p for p in folder.glob("*.parquet") if not p.name.startswith(".")), 1):
+            _require_same(StoredVideo.of(file), made_with, folder)
+    return plan
 
 
 def extract(
@@ -35,38 +100,86 @@ def extract(
     folder: Path,
     preprocessing: Preprocessing,
     *,
+    engine: Engine | None = None,
     workers: int = 1,
+    retry_failed: bool = False,
     tell: Callable[[Outcome[VideoRecord, Extracted]], None] | None = None,
 ) -> list[Outcome[VideoRecord, Extracted]]:
     """Write the landmark sequences of every face of every video into a store.
 
-    Videos that the store has already are passed over, so that a run that was stopped goes on where it was.
+    Videos that the store has already are passed over, so that a run that was stopped, however, goes on where it was.
+    Workers only compute; this process alone writes, each video's file beside and renamed.
 
     Args:
         folder: of the store.
-        workers: processes.
+        engine: where to work; None for `workers` processes of this machine (1: in this process).
+        retry_failed: try videos again that failed before.
         tell: called with each outcome as it comes.
 
     Returns:
-        the outcomes of the videos that were not in the store before; a video that cannot be read is one with an error.
+        the outcomes of the videos that were tried, as they came; one that cannot be read, or shows no face, has an
+        error, and stands in the store's ledger.
 
     Raises:
-        DatasetError: the store holds sequences of other preprocessing.
+        DatasetError: the store holds sequences of other preprocessing, or a file of it is damaged.
+        OutputError: the store cannot be written.
+        EngineError: the cluster broke down, or runs another version of lrnet.
     """
+    plan = plan_extraction(records, folder, preprocessing, retry_failed=retry_failed)
+    return carry_out(
+        plan, folder, preprocessing, engine or (LocalEngine(workers) if workers > 1 else SerialEngine()), tell
+    )
+
+
+def carry_out(
+    plan: Plan,
+    folder: Path,
+    preprocessing: Preprocessing,
+    engine: Engine,
+    tell: Callable[[Outcome[VideoRecord, Extracted]], None] | None = None,
+) -> list[Outcome[VideoRecord, Extracted]]:
+    """Do what a plan leaves to do (see `extract`)."""
     made_with = preprocessing.model_dump(mode="json")
-    if folder.is_dir() and any(folder.glob("*.parquet")):
-        before = store.read(folder)[0].preprocessing
-        if before != made_with:
-            raise DatasetError(
-                f"The store {folder} was made by other preprocessing.", hint="Extract into an empty folder."
-            )
-    todo = [record for record in records if not store.store_file(folder, record).exists()]
     outcomes = []
-    for outcome in run_local(partial(_extract_one, folder=folder, preprocessing=preprocessing), todo, workers):
-        outcomes.append(outcome)
-        if tell is not None:
-            tell(outcome)
+    with _sole_writer(folder):
+        for stored, record in plan.relabelled:
+            relabel(stored, record)
+        for raw in engine.run(LandmarkJob(preprocessing), plan.todo):
+            outcome = _keep(raw, folder, made_with)
+            outcomes.append(outcome)
+            if tell is not None:
+                tell(outcome)
     return outcomes
+
+
+@contextmanager
+def _sole_writer(folder: Path) -> Iterator[None]:
+    """Hold the store's lock, and clear away what a run that was killed left half-written.
+
+    The lock ends with the process that holds it, however that ends.
+
+    Raises:
+        OutputError: the folder cannot be written. DatasetError: another process extracts into it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / ".lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise DatasetError(
+                    f"Another extraction is writing the store {folder}.", hint="Wait for it, or use another folder."
+                ) from error
+            except OSError:
+                pass  # a file system without locks, as some mounts are
+            for part in [*folder.glob(".*.part.parquet"), *folder.glob("failures/.*.part.json")]:
+                part.unlink(missing_ok=True)
+            yield
+    except OSError as error:
+        raise OutputError(
+            f"The store {folder} cannot be written ({error.strerror or error}).",
+            hint="Choose a folder that you may write to.",
+        ) from error
 
 
 def store_preprocessing() -> Preprocessing:
@@ -80,15 +193,50 @@ def store_preprocessing() -> Preprocessing:
     )
 
 
-_finders: dict[str, Landmarker] = {}  # one of each in a process: models load once
+def released_store_preprocessing() -> Preprocessing:
+    """How the landmarks were made that the authors of LRNet released, as far as their files tell."""
+    return released_preprocessing(clip_length=60).model_copy(update={"clip_stride": 30, "min_clip_length": 30})
 
 
-def _extract_one(record: VideoRecord, folder: Path, preprocessing: Preprocessing) -> Extracted:
-    finder = _finders.get(preprocessing.landmarker)
-    if finder is None:
-        finder = _finders[preprocessing.landmarker] = landmarker(preprocessing.landmarker)
-    with VideoReader(record.path, threads=1) as reader:
-        frames = spaced(reader, preprocessing.frame_rate)
-        sequences = [s for s in landmark_sequences(frames, finder, preprocessing) if s.valid.any()]
-    store.write(folder, record, sequences, preprocessing.model_dump(mode="json"))
-    return Extracted(reader.frames, len(sequences))
+def _keep(
+    raw: Outcome[VideoRecord, ExtractedVideo], folder: Path, made_with: dict[str, object]
+) -> Outcome[VideoRecord, Extracted]:
+    record, found = raw.item, raw.result
+    if found is None:
+        assert raw.error is not None
+        record_failure(folder, record, raw.error)
+        return Outcome(raw.index, record, None, raw.error)
+    theirs = found.provenance.versions["lrnet"]
+    if theirs != __version__:
+        raise EngineError(
+            f"A machine of the cluster has lrnet {theirs}, and this one {__version__}.",
+            hint="Install the same version everywhere: landmarks of two versions must not be mixed.",
+        )
+    write(folder, record, found.sequences, made_with, found.provenance)
+    forget_failure(folder, record)
+    return Outcome(raw.index, record, Extracted(found.provenance.frames, len(found.sequences), found.seconds), None)
+
+
+def _require_same(stored: StoredVideo, made_with: dict[str, object], folder: Path) -> None:
+    if stored.preprocessing == made_with:
+        return
+    differs = sorted(k for k in {*stored.preprocessing, *made_with} if stored.preprocessing.get(k) != made_with.get(k))
+    name = differs[0]
+    raise DatasetError(
+        f"The store {folder} was made by other preprocessing: {', '.join(differs)} (there {name} is "
+        f"{stored.preprocessing.get(name)!r}, now {made_with.get(name)!r}).",
+        hint="Extract into an empty folder: landmarks made in two ways must not be mixed.",
+    )
+
+
+def _about(record: VideoRecord) -> tuple[object, ...]:
+    """What the dataset says of a video, apart from where it lies."""
+    return (
+        record.label,
+        record.method,
+        record.source,
+        record.split,
+        record.group,
+        record.compression,
+        record.identities,
+    )

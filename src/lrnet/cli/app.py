@@ -8,14 +8,14 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from lrnet.cli import benchmark, calibrate, datasets, detect, evaluate, extract, landmarks, models, serve, train
+from lrnet.cli import benchmark, calibrate, datasets, detect, evaluate, extract, landmarks, models, serve, store, train
 from lrnet.errors import LrnetError
 from lrnet.version import __version__
 
 EXIT_CODES = """Exit codes: 0 done; 1 a fault of lrnet's own; 2 wrong usage; 3 a video or landmark file cannot be read;
 4 no verdict was possible (no face, or too short); 5 a result cannot be written; 6 a model is missing or damaged; 7 an
-extra is not installed; 8 a dataset or store is not what it should be; 9 the service cannot start. A batch goes on after
-a bad file and ends with that file's code."""
+extra is not installed; 8 a dataset or store is not what it should be; 9 worker processes or a cluster fail; 10 the
+service cannot start. A batch goes on after a bad file and ends with that file's code."""
 
 app = typer.Typer(
     name="lrnet",
@@ -33,6 +33,7 @@ app.command("calibrate")(calibrate.calibrate_command)
 app.add_typer(benchmark.app, name="benchmark")
 app.add_typer(datasets.app, name="datasets")
 app.command("extract")(extract.extract_command)
+app.add_typer(store.app, name="store")
 app.command("evaluate")(evaluate.evaluate_command)
 app.command("train")(train.train_command)
 app.command("serve")(serve.serve_command)

@@ -2,54 +2,176 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from lrnet.cli.datasets import CompressionOption
+from lrnet.cli.datasets import CompressionOption, LayoutOption, SourceArgument, issues_in_words, open_source
+from lrnet.errors import DatasetError
 
 if TYPE_CHECKING:
-    from lrnet.datasets import VideoRecord
+    from lrnet.datasets import Dataset, VideoRecord
+    from lrnet.engines import Outcome
+    from lrnet.extraction import Extracted, Plan
+    from lrnet.network.spec import Preprocessing
+
+EngineOption = Annotated[str, typer.Option(help="Where to work: local (worker processes) or ray (a cluster).")]
+AddressOption = Annotated[
+    str, typer.Option(help="Of a running Ray cluster, host:6379; left out, one is started on this machine.")
+]
+WorkersOption = Annotated[int, typer.Option(help="Videos at a time; 0 for one a core.", min=0)]
+
+LINE_EVERY = 10.0  # seconds between two lines of progress where there is no terminal
 
 
 def extract_command(
-    source: Annotated[
-        Path, typer.Argument(help="A manifest (CSV with path, label, ...), or FaceForensics++ in its official layout.")
-    ],
+    source: SourceArgument,
     out: Annotated[Path, typer.Option(help="Folder of the landmark store; an existing one is completed.")],
+    layout: LayoutOption = "",
     compression: CompressionOption = "",
-    workers: Annotated[int, typer.Option(help="Worker processes.", min=1)] = os.cpu_count() or 1,
+    engine: EngineOption = "local",
+    address: AddressOption = "",
+    workers: WorkersOption = 0,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Try videos again that stand in the store's ledger of failures.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress.")] = False,
 ) -> None:
-    """Write the landmark sequences of a dataset into a store (needs the extra `train`)."""
-    from lrnet.extraction import extract, store_preprocessing
+    """Write the landmark sequences of a dataset into a store. Stopped and started again, it goes on.
 
-    records = _records(source, compression)
-    console = Console(stderr=True, soft_wrap=True)
-    with Progress(
-        *Progress.get_default_columns()[:-1], MofNCompleteColumn(), TimeRemainingColumn(), console=console
-    ) as p:
-        task = p.add_task("videos", total=len(records))
-        outcomes = extract(records, out, store_preprocessing(), workers=workers, tell=lambda outcome: p.advance(task))
-        p.update(task, completed=len(records))
+    Needs the extra `cluster` (or `train`).
+    """
+    from lrnet.engines import engine_by_name
+    from lrnet.extraction import carry_out, plan_extraction
+
+    dataset = open_source(source, layout, compression)
+    preprocessing = _preprocessing(dataset)
+    plan = plan_extraction(dataset.records, out, preprocessing, retry_failed=retry_failed)
+    console = Console(soft_wrap=True)
+    _print_plan(console, dataset, plan)
+    outcomes: list[Outcome[VideoRecord, Extracted]] = []
+    began = monotonic()
+    if plan.todo or plan.relabelled:
+        runner = engine_by_name(engine, workers, address)
+        progress = ExtractionProgress(Console(stderr=True, soft_wrap=True, quiet=quiet), len(plan.todo))
+        with progress:
+            outcomes = carry_out(plan, out, preprocessing, runner, progress.tell)
+    _print_end(console, dataset, plan, outcomes, monotonic() - began, out)
+    code = _exit_code(dataset, plan, outcomes)
+    if code:
+        raise typer.Exit(code)
+
+
+def _preprocessing(dataset: Dataset) -> Preprocessing:
+    from lrnet.datasets import released_landmarks
+    from lrnet.extraction import released_store_preprocessing, store_preprocessing
+
+    return released_store_preprocessing() if dataset.layout == released_landmarks.LAYOUT else store_preprocessing()
+
+
+def _print_plan(console: Console, dataset: Dataset, plan: Plan) -> None:
+    parts = [f"{len(plan.todo)} to do"]
+    for count, what in (
+        (len(plan.there), "there already"),
+        (len(plan.changed), "of them changed since"),
+        (len(plan.relabelled), "to relabel"),
+        (len(plan.failed), "failed before (--retry-failed tries them again)"),
+    ):
+        if count:
+            parts.append(f"{count} {what}")
+    console.print(Text(f"{dataset.root} ({dataset.layout}): {len(dataset.records)} videos, {', '.join(parts)}"))
+    if dataset.issues:
+        console.print(Text(f"{issues_in_words(dataset.issues)}: see `lrnet datasets check`", style="yellow"))
+
+
+def _print_end(
+    console: Console,
+    dataset: Dataset,
+    plan: Plan,
+    outcomes: Sequence[Outcome[VideoRecord, Extracted]],
+    seconds: float,
+    out: Path,
+) -> None:
+    done = [o.result for o in outcomes if o.result is not None]
     failed = [o for o in outcomes if o.error is not None]
-    Console(soft_wrap=True).print(
-        Text(
-            f"{len(records)} videos: {len(outcomes) - len(failed)} extracted, {len(failed)} failed, "
-            f"{len(records) - len(outcomes)} were there before; in {out}"
+    if done:
+        frames = sum(r.frames for r in done)
+        console.print(
+            Text(f"extracted {len(done)} videos, {frames} frames, in {seconds:.1f} s: {frames / seconds:.0f} frames/s")
         )
-    )
-    for outcome in failed:
-        console.print(Text(f"  {outcome.item.key}: {outcome.error}", style="red"))
-    if failed:
-        raise typer.Exit(3)
+    stored = len(plan.there) + len(plan.relabelled) + len(done)
+    console.print(Text(f"{out}: {stored} of {len(dataset.records)} videos stored"))
+    if failed or plan.failed:
+        console.print(Text(f"{len(failed) + len(plan.failed)} failed; the ledger is {out / 'failures'}:", style="red"))
+        for outcome in failed:
+            console.print(Text(f"  {outcome.item.key}: {outcome.error}", style="red"))
+        for failure in plan.failed:
+            console.print(Text(f"  {failure}", style="red"))
 
 
-def _records(source: Path, compression: str) -> list[VideoRecord]:
-    from lrnet.cli.datasets import open_source
+def _exit_code(dataset: Dataset, plan: Plan, outcomes: Sequence[Outcome[VideoRecord, Extracted]]) -> int:
+    """The lowest code of what failed; a dataset that was only downloaded in part is no failure."""
+    from lrnet.datasets import IssueKind
 
-    return list(open_source(source, "", compression).records)
+    codes = {o.error.exit_code for o in outcomes if o.error is not None} | {f.exit_code for f in plan.failed}
+    if any(issue.kind is not IssueKind.ABSENT for issue in dataset.issues):
+        codes.add(DatasetError.exit_code)
+    return min(codes, default=0)
+
+
+@dataclass
+class ExtractionProgress:
+    """Videos done, frames a second, time left: a bar on a terminal, now and then a line elsewhere."""
+
+    console: Console
+    total: int
+    videos: int = 0
+    frames: int = 0
+    began: float = field(default_factory=monotonic)
+    _told: float = field(default_factory=monotonic)
+    _task: TaskID | None = None
+
+    def __enter__(self) -> ExtractionProgress:
+        self._bar = Progress(
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("videos"),
+            TextColumn("{task.fields[seen]}"),
+            TimeElapsedColumn(),
+            console=self.console,
+            transient=True,
+            disable=not self.console.is_terminal,
+        )
+        self._bar.start()
+        self._task = self._bar.add_task("", total=self.total, seen="")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def tell(self, outcome: Outcome[VideoRecord, Extracted]) -> None:
+        """One more is done."""
+        self.videos += 1
+        if outcome.result is not None:
+            self.frames += outcome.result.frames
+        passed = max(monotonic() - self.began, 1e-3)
+        left = passed / self.videos * (self.total - self.videos)
+        seen = f"{self.frames / passed:.0f} frames/s, {_in_words(left)} left"
+        assert self._task is not None
+        self._bar.update(self._task, advance=1, seen=seen)
+        if not self.console.is_terminal and monotonic() - self._told >= LINE_EVERY:
+            self._told = monotonic()
+            self.console.print(f"{self.videos}/{self.total} videos, {seen}")
+
+
+def _in_words(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"

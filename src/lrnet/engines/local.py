@@ -1,58 +1,143 @@
-"""In this process, or over worker processes of this machine."""
+"""Worker processes of this machine."""
 
 from __future__ import annotations
 
 import multiprocessing
+import os
+import signal
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
-from itertools import islice
-from typing import Generic, TypeVar
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any
 
-from lrnet.errors import LrnetError
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome(Generic[Item, Result]):
-    """What became of one item: a result, or the error that says why there is none."""
-
-    item: Item
-    result: Result | None
-    error: LrnetError | None
+from lrnet.engines.base import ATTEMPTS, Item, Outcome, Result, attempt, cores, lost
+from lrnet.errors import EngineError, InternalError
 
 
-def run_local(
-    job: Callable[[Item], Result], items: Iterable[Item], workers: int = 1
-) -> Iterator[Outcome[Item, Result]]:
-    """Do `job` for each item; outcomes come as they are ready. An `LrnetError` is an outcome, not an end.
+@dataclass(slots=True)
+class _Task:
+    """One item on its way."""
+
+    index: int
+    item: Any
+    attempts: int = 0
+
+
+class LocalEngine:
+    """Worker processes, each with one job at a time. A worker that dies is replaced, and its item tried again.
+
+    Workers end with this process, however that ends: they see their pipe close.
 
     Args:
-        job: picklable (a function of a module) if `workers` is more than 1.
-        workers: processes; 1 works in this one. No more than two items a worker are taken from `items` ahead.
+        workers: processes; 0 for one a core.
     """
-    if workers <= 1:
-        for item in items:
-            yield _outcome(item, partial(job, item))
-        return
-    queue = iter(items)
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        running: dict[Future[Result], Item] = {}
-        while True:
-            for item in islice(queue, 2 * workers - len(running)):
-                running[pool.submit(job, item)] = item
-            if not running:
-                return
-            done, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
-                yield _outcome(running.pop(future), future.result)
+
+    def __init__(self, workers: int = 0) -> None:
+        self.workers = workers or cores()
+
+    def run(self, job: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Outcome[Item, Result]]:
+        """See `Engine.run`."""
+        tasks = (_Task(index, item) for index, item in enumerate(items))
+        again: list[_Task] = []
+        workers: list[_Worker] = []
+
+        def next_task() -> _Task | None:
+            return again.pop() if again else next(tasks, None)
+
+        try:
+            while len(workers) < self.workers and (task := next_task()) is not None:
+                workers.append(_Worker(job, task))
+            while workers:
+                ready = wait([w.pipe for w in workers])
+                for worker in [w for w in workers if w.pipe in ready]:
+                    task = worker.task
+                    outcome: Outcome[Item, Result] | None = None
+                    try:
+                        outcome = Outcome(task.index, task.item, *worker.pipe.recv())
+                    except (EOFError, OSError):
+                        workers.remove(worker)
+                        why = worker.end()
+                        task.attempts += 1
+                        if task.attempts < ATTEMPTS:
+                            again.append(task)
+                        else:
+                            outcome = Outcome(task.index, task.item, None, lost(task.attempts, why))
+                        # An empty place is filled below, where there is work for it.
+                    else:
+                        # Before the outcome is handed out: what is done with it must not keep the worker waiting.
+                        following = next_task()
+                        if following is None:
+                            workers.remove(worker)
+                            worker.end()
+                        else:
+                            worker.give(following)
+                    while len(workers) < self.workers and again:
+                        workers.append(_Worker(job, again.pop()))
+                    if outcome is not None:
+                        yield outcome
+                while len(workers) < self.workers and (waiting := next_task()) is not None:
+                    workers.append(_Worker(job, waiting))
+        finally:
+            for worker in workers:
+                worker.end()
 
 
-def _outcome(item: Item, get: Callable[[], Result]) -> Outcome[Item, Result]:
+class _Worker:
+    """This end of a worker process."""
+
+    def __init__(self, job: Callable[[Any], Any], task: _Task) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.pipe, theirs = context.Pipe()
+        self._process: SpawnProcess = context.Process(target=_serve, args=(job, theirs), daemon=True)
+        try:
+            self._process.start()
+        except OSError as error:
+            raise EngineError(
+                f"A worker process cannot be started ({error.strerror or error}).", hint="Use fewer workers."
+            ) from error
+        theirs.close()
+        self.task = task
+        self.give(task)
+
+    def give(self, task: _Task) -> None:
+        self.task = task
+        with suppress(OSError):  # a worker that is gone is found out when its answer is waited for
+            self.pipe.send(task.item)
+
+    def end(self) -> str:
+        """Close the pipe, on which the worker exits; say how it ended."""
+        self.pipe.close()
+        self._process.join(timeout=2)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+        code = self._process.exitcode or 0
+        return signal.Signals(-code).name if code < 0 else f"exit code {code}"
+
+
+def _serve(job: Callable[[Any], Any], pipe: Connection) -> None:
+    """The other end: do what comes, until nobody is there to ask."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the asking process ends the work
+    items: SimpleQueue[Any] = SimpleQueue()
+    Thread(target=_listen, args=(pipe, items), daemon=True).start()
+    while True:
+        item = items.get()
+        reply = attempt(job, item)
+        try:
+            pipe.send(reply)
+        except OSError:
+            os._exit(1)
+        except Exception as error:  # a result that cannot be pickled
+            pipe.send((None, InternalError.of(error, str(item))))
+
+
+def _listen(pipe: Connection, items: SimpleQueue[Any]) -> None:
     try:
-        return Outcome(item, get(), None)
-    except LrnetError as error:
-        return Outcome(item, None, error)
+        while True:
+            items.put(pipe.recv())
+    except (EOFError, OSError):
+        os._exit(0)  # the asking process closed the pipe or died: a job in hand is for nobody

@@ -74,13 +74,14 @@ def import_released(
         licence="MIT",
         created=created or date.today(),
         network=RELEASED_NETWORK,
-        preprocessing=preprocessing or _released_preprocessing(clip_length),
+        preprocessing=preprocessing or released_preprocessing(clip_length),
         aggregation=AggregationSpec(method="mean_probability"),
     )
     return ModelBundle.save(spec, to_onnx(RELEASED_NETWORK, weights), weights, card, directory, replace=replace)
 
 
-def _released_preprocessing(clip_length: int) -> Preprocessing:
+def released_preprocessing(clip_length: int) -> Preprocessing:
+    """How the released landmarks were made: OpenFace's, rounded to whole pixels of the crop, calibrated."""
     return Preprocessing(
         landmarker="openface",
         landmarker_version="any",

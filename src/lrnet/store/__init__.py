@@ -10,7 +10,8 @@ Example:
     ```
 """
 
-from lrnet.store.files import COLUMNS, SCHEMA, Provenance, StoredVideo, store_file, write
+from lrnet.landmark_job import Provenance
+from lrnet.store.files import COLUMNS, SCHEMA, StoredVideo, store_file, write
 from lrnet.store.landmark_store import LandmarkStore, open, read
 
 __all__ = [

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +22,7 @@ from lrnet.datasets.records import Label, VideoRecord
 from lrnet.errors import DatasetError
 from lrnet.features import NUM_LANDMARKS, LandmarkSequence
 from lrnet.files import written_beside
+from lrnet.landmark_job import Provenance
 
 FORMAT: Final = 2
 READABLE: Final = (1, 2)  # format 1 lacks provenance, compression and identities
@@ -52,24 +53,6 @@ _ALWAYS: Final = ("sequence", "face", "frame_index", "time", "valid")
 
 
 @dataclass(frozen=True, slots=True)
-class Provenance:
-    """Where a file's landmarks come from. Nothing in it depends on the machine's clock, name or number of workers.
-
-    Attributes:
-        sha256: of the video.
-        size: of the video, bytes.
-        frames: decoded. `damaged_packets`: that could not be.
-        versions: of lrnet and of the libraries that the landmarks depend on.
-    """
-
-    sha256: str = ""
-    size: int = 0
-    frames: int = 0
-    damaged_packets: int = 0
-    versions: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class StoredVideo:
     """What a store knows of one video.
 
@@ -77,7 +60,9 @@ class StoredVideo:
         file: the Parquet file.
         record: the dataset's word on it; `record.path` is where the video was when it was read.
         preprocessing: how its landmarks were made, as the bundle's schema writes it.
-        frames: of each sequence.
+        frames: of each sequence; () for files of the first format.
+        rows: frames of all sequences together.
+        sequence_count: how many there are.
         provenance: None for files of the first format.
     """
 
@@ -85,6 +70,8 @@ class StoredVideo:
     record: VideoRecord
     preprocessing: dict[str, Any]
     frames: tuple[int, ...] = ()
+    rows: int = 0
+    sequence_count: int = 0
     provenance: Provenance | None = None
 
     @classmethod
@@ -94,7 +81,8 @@ class StoredVideo:
         Raises:
             DatasetError: the file is damaged, or none of a store.
         """
-        about = _metadata(file, _footer(file))
+        footer = _footer(file)
+        about = _metadata(file, footer.schema.to_arrow_schema())
         record = about["record"]
         provenance = about.get("provenance")
         return cls(
@@ -109,6 +97,8 @@ class StoredVideo:
             ),
             about["preprocessing"],
             tuple(about.get("frames", ())),
+            footer.num_rows,
+            len(about["half_sides"]),
             Provenance(**provenance) if provenance else None,
         )
 
@@ -145,10 +135,27 @@ def damaged(file: Path, error: Exception) -> DatasetError:
     return DatasetError(f"{file} is damaged ({error}).", hint="Delete it and run `lrnet extract` again.")
 
 
+def store_name(key: str) -> str:
+    """What a store calls a video: the end of its key, made safe, and enough of a hash of the key to be unique."""
+    safe = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in Path(key).stem)[:60]
+    return f"{safe}.{hashlib.sha256(key.encode()).hexdigest()[:12]}"
+
+
 def store_file(store: Path, record: VideoRecord) -> Path:
-    """Where a store keeps a video: its name, made safe, and enough of a hash of its key to be unique."""
-    safe = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in Path(record.key).stem)[:60]
-    return store / f"{safe}.{hashlib.sha256(record.key.encode()).hexdigest()[:12]}.parquet"
+    """Where a store keeps a video."""
+    return store / f"{store_name(record.key)}.parquet"
+
+
+def store_files(store: Path) -> list[Path]:
+    """The files of a store, by name. What is being written, or was left by a run that was killed, is none yet.
+
+    Raises:
+        DatasetError: there is no store, or it is empty.
+    """
+    files = sorted(p for p in store.glob("*.parquet") if not p.name.startswith(".")) if store.is_dir() else []
+    if not files:
+        raise DatasetError(f"There is no landmark store at {store}.", hint="Make one with `lrnet extract`.")
+    return files
 
 
 def write(
@@ -166,18 +173,7 @@ def write(
     store.mkdir(parents=True, exist_ok=True)
     about = {
         "format": FORMAT,
-        "record": {
-            "path": str(record.path),
-            "key": record.key,
-            "label": record.label.value,
-            "method": record.method,
-            "source": record.source,
-            "split": record.split,
-            "group": record.group,
-            "compression": record.compression,
-            "identities": record.identities,
-            "url": record.url,
-        },
+        "record": _record_as_json(record),
         "preprocessing": preprocessing,
         "half_sides": [s.half_side for s in sequences],
         "frames": [len(s) for s in sequences],
@@ -185,12 +181,33 @@ def write(
     }
     tables = [_table(number, s) for number, s in enumerate(sequences)]
     table = pa.concat_tables(tables) if tables else SCHEMA.empty_table()
-    table = table.replace_schema_metadata({"lrnet": json.dumps(about, sort_keys=True)})
     target = store_file(store, record)
+    _write_table(target, table, about)
+    return target
+
+
+def relabel(stored: StoredVideo, record: VideoRecord) -> None:
+    """Write what the dataset says of a video anew; its landmarks stay.
+
+    Raises:
+        DatasetError: the file is damaged. OutputError: it cannot be written.
+    """
+    try:
+        table = pq.read_table(stored.file)
+    except (pa.ArrowException, OSError) as error:
+        raise damaged(stored.file, error) from error
+    _write_table(stored.file, table, {**_metadata(stored.file, table.schema), "record": _record_as_json(record)})
+
+
+def _write_table(target: Path, table: pa.Table, about: dict[str, Any]) -> None:
+    table = table.replace_schema_metadata({"lrnet": json.dumps(about, sort_keys=True)})
     with written_beside(target) as partial:
         # Bytes of like weight side by side, and no dictionaries of numbers that never repeat: 1.6 kB a frame for 2.7.
         pq.write_table(table, partial, compression="zstd", use_dictionary=False, use_byte_stream_split=_FLOATS)
-    return target
+
+
+def _record_as_json(record: VideoRecord) -> dict[str, Any]:
+    return {**asdict(record), "path": str(record.path), "label": record.label.value}
 
 
 _FLOATS: Final = [
@@ -200,9 +217,9 @@ _FLOATS: Final = [
 ]
 
 
-def _footer(file: Path) -> pa.Schema:
+def _footer(file: Path) -> pq.FileMetaData:
     try:
-        return pq.read_schema(file)
+        return pq.read_metadata(file)
     except (pa.ArrowException, OSError) as error:
         raise damaged(file, error) from error
 

@@ -9,7 +9,7 @@ from typing import Any, overload
 
 from lrnet.datasets.records import Label, of_split
 from lrnet.errors import DatasetError
-from lrnet.store.files import StoredVideo
+from lrnet.store.files import StoredVideo, store_files
 
 
 class LandmarkStore(Sequence[StoredVideo]):
@@ -84,10 +84,7 @@ def open(store: str | os.PathLike[str]) -> LandmarkStore:
         DatasetError: there is no store, it is empty, a file is damaged, or files were made by different preprocessing.
     """
     folder = Path(store)
-    files = sorted(folder.glob("*.parquet")) if folder.is_dir() else []
-    if not files:
-        raise DatasetError(f"There is no landmark store at {folder}.", hint="Make one with `lrnet extract`.")
-    videos = [StoredVideo.of(file) for file in files]
+    videos = [StoredVideo.of(file) for file in store_files(folder)]
     first = videos[0]
     for video in videos:
         if video.preprocessing != first.preprocessing:

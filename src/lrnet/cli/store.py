@@ -1,0 +1,102 @@
+"""`lrnet store`: what a landmark store holds, whether it is whole, and other programs' formats."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from lrnet.errors import DatasetError
+
+app = typer.Typer(help="Landmark stores.", no_args_is_help=True, rich_markup_mode=None)
+
+StoreArgument = Annotated[Path, typer.Argument(help="Folder of a landmark store.", metavar="STORE")]
+
+
+@app.command("info")
+def info_command(path: StoreArgument) -> None:
+    """Videos by method and split, frames, bytes, preprocessing and failures."""
+    from lrnet import store
+    from lrnet.datasets.records import SPLITS
+    from lrnet.store.ledger import failures
+
+    opened = store.open(path)
+    console = Console(soft_wrap=True)
+    rows = sum(v.rows for v in opened)
+    size = sum(v.file.stat().st_size for v in opened)
+    console.print(
+        Text(
+            f"{path}: {len(opened)} videos, {sum(v.sequence_count for v in opened)} sequences, {rows} frames of faces, "
+            f"{size / 1e6:.1f} MB ({size / max(rows, 1):.0f} bytes a frame)",
+            "bold",
+        )
+    )
+    splits = [s for s in (*SPLITS, "") if any(v.record.split == s for v in opened)]
+    table = Table("source", "version", "label", "method", *(s or "no split" for s in splits), box=None, pad_edge=False)
+    counts = Counter((v.record.source, v.record.compression, v.record.label.value, v.record.method) for v in opened)
+    for key in sorted(counts):
+        own = [v.record for v in opened if _row(v.record) == key]
+        table.add_row(*key, *(str(sum(r.split == s for r in own)) for s in splits))
+    console.print(table)
+    made_with = opened.preprocessing
+    console.print(
+        Text(f"landmarker {made_with['landmarker']} {made_with['landmarker_version']}, {made_with['frame_rate']:g} Hz")
+    )
+    versions = {tuple(sorted(v.provenance.versions.items())) for v in opened if v.provenance is not None}
+    for found in sorted(versions):
+        console.print(Text("made with " + ", ".join(f"{name} {version}" for name, version in found)))
+    failed = failures(path)
+    if failed:
+        console.print(Text(f"{len(failed)} videos failed:", style="red"))
+        for failure in failed:
+            console.print(Text(f"  {failure}", style="red"))
+
+
+def _row(record: object) -> tuple[str, str, str, str]:
+    from lrnet.datasets import VideoRecord
+
+    assert isinstance(record, VideoRecord)
+    return record.source, record.compression, record.label.value, record.method
+
+
+@app.command("verify")
+def verify_command(
+    path: StoreArgument,
+    videos: Annotated[
+        bool, typer.Option("--videos", help="Also hash the videos, and compare with what they were.")
+    ] = False,
+) -> None:
+    """Read every file through; exit code 8 if one is damaged, misnamed or made differently, or if splits leak."""
+    from lrnet.store.verify import verify
+
+    checked, faults = verify(path, videos=videos)
+    console = Console(soft_wrap=True)
+    for fault in faults:
+        console.print(Text(fault, style="red"))
+    console.print(f"{checked} files read, {len(faults)} faults")
+    if faults:
+        raise typer.Exit(DatasetError.exit_code)
+
+
+@app.command("export")
+def export_command(
+    path: StoreArgument,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write to; it must be empty or not be there.")],
+    form: Annotated[
+        str, typer.Option("--format", help="txt: the folders and files of LRNet's release; npz: a file a video.")
+    ] = "txt",
+    uncalibrated: Annotated[bool, typer.Option("--uncalibrated", help="The landmarks as they were detected.")] = False,
+) -> None:
+    """Write a store's landmarks for other programs."""
+    from lrnet.store.export import export
+
+    exported = export(path, out, form, calibrated=not uncalibrated)
+    console = Console(soft_wrap=True)
+    console.print(Text(f"{exported.files} files of {exported.videos} videos written to {out}"))
+    for key, why in exported.left_out:
+        console.print(Text(f"  left out: {key} ({why})", style="yellow"))

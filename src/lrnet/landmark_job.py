@@ -1,0 +1,151 @@
+"""What a worker does with one video of a dataset: read it, follow the faces, give their sequences back.
+
+It needs what detection needs and no more: the machines of a cluster do without pyarrow and torch.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter
+
+import cv2
+
+from lrnet.datasets.records import VideoRecord
+from lrnet.detector import file_sha256, landmark_sequences
+from lrnet.errors import MissingDependencyError, NoFaceError, SequenceError, VideoError, VideoNotFoundError
+from lrnet.features import LandmarkSequence
+from lrnet.landmarks import Landmarker, landmarker
+from lrnet.landmarks.files import read_landmarks
+from lrnet.network.spec import Preprocessing
+from lrnet.version import __version__
+from lrnet.video import VideoReader, spaced
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where landmarks come from. Nothing in it depends on the clock, the machine's name or the number of workers.
+
+    Attributes:
+        sha256: of the video (or landmark file).
+        size: of it, bytes.
+        frames: decoded. `damaged_packets`: that could not be.
+        versions: of lrnet and of the libraries that the landmarks depend on.
+    """
+
+    sha256: str = ""
+    size: int = 0
+    frames: int = 0
+    damaged_packets: int = 0
+    versions: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ExtractedVideo:
+    """What a worker gives back. `seconds` is what it took, wall clock."""
+
+    sequences: tuple[LandmarkSequence, ...]
+    provenance: Provenance
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class LandmarkJob:
+    """Landmark sequences of every face of one video, as `preprocessing` has them.
+
+    Raises:
+        VideoError: the video cannot be read.
+        NoFaceError: it shows no face.
+        SequenceError: a landmark file cannot be read, or holds something else than normalised landmarks.
+        MissingDependencyError: the record has an address, and fsspec (or its part for that address) is not installed.
+    """
+
+    preprocessing: Preprocessing
+
+    def __call__(self, record: VideoRecord) -> ExtractedVideo:
+        began = perf_counter()
+        with local_file(record) as path:
+            if path.suffix.lower() == ".txt":
+                sequences, frames, damaged = _read_released(path)
+            else:
+                sequences, frames, damaged = self._follow(path)
+            if not sequences:
+                raise NoFaceError(
+                    f"{record.key} shows no face in {frames} frames.", hint="Leave it out of the dataset."
+                )
+            provenance = Provenance(file_sha256(path), path.stat().st_size, frames, damaged, versions())
+        return ExtractedVideo(sequences, provenance, perf_counter() - began)
+
+    def _follow(self, path: Path) -> tuple[tuple[LandmarkSequence, ...], int, int]:
+        # One video a core: threads inside one only take time from the others.
+        cv2.setNumThreads(1)
+        with VideoReader(path, threads=1) as reader:
+            frames = spaced(reader, self.preprocessing.frame_rate)
+            found = landmark_sequences(frames, _finder(self.preprocessing.landmarker), self.preprocessing)
+            sequences = tuple(s for s in found if s.valid.any())
+        return sequences, reader.frames, reader.damaged
+
+
+@lru_cache(maxsize=1)
+def _finder(name: str) -> Landmarker:
+    """Loaded once in a process."""
+    return landmarker(name)
+
+
+@lru_cache(maxsize=1)
+def versions() -> dict[str, str]:
+    """Of lrnet, Python, and what decodes, detects and follows."""
+    names = ("av", "numpy", "onnxruntime", "opencv-python-headless")
+    found = {"lrnet": __version__, "python": ".".join(map(str, sys.version_info[:2]))}
+    for name in names:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:  # another build of the same library
+            found[name] = "unknown"
+    return found
+
+
+def _read_released(path: Path) -> tuple[tuple[LandmarkSequence, ...], int, int]:
+    table = read_landmarks(path)
+    if table.units != "normalised":
+        raise SequenceError(
+            f"{path} holds landmarks in frame pixels.",
+            hint="Released landmark files are normalised to [-1, 1]; pixels go through `lrnet calibrate`.",
+        )
+    sequence = LandmarkSequence.from_values(table.points)
+    return ((sequence,) if sequence.valid.any() else ()), len(table), 0
+
+
+@contextmanager
+def local_file(record: VideoRecord) -> Iterator[Path]:
+    """The record's file; of an address a copy that lasts as long as the block."""
+    if not record.url:
+        yield record.path
+        return
+    try:
+        from fsspec.core import url_to_fs
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"{record.url} needs fsspec, which is not installed.", hint="Install it: pip install 'lrnet[cluster]'."
+        ) from error
+    with TemporaryDirectory(prefix="lrnet-") as folder:
+        copy = Path(folder) / record.path.name
+        try:
+            system, name = url_to_fs(record.url)
+            system.get_file(name, str(copy))
+        except FileNotFoundError as error:
+            raise VideoNotFoundError(f"There is no {record.url}.", hint="Check the address.") from error
+        except ImportError as error:
+            raise MissingDependencyError(f"{record.url} cannot be opened: {error}.", hint="Install that.") from error
+        except Exception as error:  # each storage has its own errors
+            raise VideoError(
+                f"{record.url} cannot be fetched ({type(error).__name__}: {error}).",
+                hint="Check the address and the permission to read it.",
+            ) from error
+        yield copy
