@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Final, Literal
@@ -145,14 +145,22 @@ def examine(
     """
     pipeline = pipeline or Pipeline(threads=1)
     faces = pipeline.stage("landmarks", FaceTracker(finder, tracks, pipeline).run(frames))
-    return pipeline.stage("calibration", _Sequencer(preprocessing, pipeline).run(faces))
+    return pipeline.stage("calibration", Sequencer(preprocessing, pipeline).run(faces))
 
 
-class _Sequencer:
-    """One `SequenceBuilder` for each face that is being followed."""
+class Sequencer:
+    """What the tracker saw in, calibrated sequences out: one `SequenceBuilder` for each face that is being followed.
 
-    def __init__(self, preprocessing: Preprocessing, pipeline: Pipeline) -> None:
+    Args:
+        pipeline: on whose threads several faces of a frame are calibrated side by side.
+        sides: side of the crop of each face by number, frame pixels, where it is known beforehand.
+    """
+
+    def __init__(
+        self, preprocessing: Preprocessing, pipeline: Pipeline, sides: Mapping[int, float] | None = None
+    ) -> None:
         self._crop = CropSettings(scale=preprocessing.crop_scale, size=preprocessing.crop_size)
+        self._sides = sides or {}
         self._calibration = calibration_settings(preprocessing)
         self._longest = preprocessing.max_sequence_seconds
         self._pipeline = pipeline
@@ -160,6 +168,7 @@ class _Sequencer:
         self._started: dict[int, float] = {}
 
     def run(self, frames: Iterable[FrameFaces]) -> Iterator[Examined]:
+        """`add` for each of `frames`, then `finish` as one more."""
         last = Examined(-1, 0.0, (), ())
         for faces in frames:
             last = self.add(faces)
@@ -167,13 +176,15 @@ class _Sequencer:
         yield Examined(last.index, last.time, (), self.finish())
 
     def add(self, faces: FrameFaces) -> Examined:
+        """Take the next frame."""
         frame = faces.frame
         ended = [self._builders.pop(number).finish() for number in faces.ended if number in self._builders]
         for number in faces.seen:
             if number in self._builders and frame.time - self._started[number] >= self._longest:
                 ended.append(self._builders.pop(number).finish())
             if number not in self._builders:
-                self._builders[number] = SequenceBuilder(number, self._crop, self._calibration)
+                crop = replace(self._crop, side=self._sides.get(number))
+                self._builders[number] = SequenceBuilder(number, crop, self._calibration)
                 self._started[number] = frame.time
 
         def add(number: int) -> None:
@@ -187,6 +198,7 @@ class _Sequencer:
         return Examined(frame.index, frame.time, tuple(faces.seen), tuple(ended))
 
     def finish(self) -> tuple[LandmarkSequence, ...]:
+        """The sequences of all faces that are still being followed."""
         return tuple(builder.finish() for builder in self._builders.values())
 
 

@@ -47,12 +47,14 @@ class CropSettings:
         hold: the crop's centre stays where it is until the face's centre is further away than this share of the face
             size; jitter of the centre would otherwise move all landmarks at once.
         resize: the side of the crop is measured anew when the face's size leaves it by more than this factor.
+        side: of the crop, frame pixels, if it is known beforehand and shall not change; None takes it from the face.
     """
 
     scale: float = 1.2
     size: int = 400
     hold: float = 0.006
     resize: float = 1.15
+    side: float | None = None
 
 
 def finite_frames(points: Array) -> NDArray[np.bool_]:
@@ -79,7 +81,7 @@ class StabilisedCrop:
     def __init__(self, settings: CropSettings, landmarks: Array) -> None:
         self.settings = settings
         self.centre, self.face_size = face_box(landmarks)
-        self.side = max(settings.scale * self.face_size, 8.0)
+        self.side = settings.side or max(settings.scale * self.face_size, 8.0)
 
     def follow(self, landmarks: Array) -> bool:
         """Move to the face's new place, (68, 2) frame pixels. True if the side had to change as well."""
@@ -87,6 +89,8 @@ class StabilisedCrop:
         self.face_size = size
         if math.dist(centre, self.centre) > self.settings.hold * size:
             self.centre = centre
+        if self.settings.side is not None:
+            return False
         ratio = self.settings.scale * size / self.side
         if not 1 / self.settings.resize < ratio < self.settings.resize:
             self.side = max(self.settings.scale * size, 8.0)

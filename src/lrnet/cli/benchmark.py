@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -58,6 +60,55 @@ def calibration_command(
     if out is not None:
         report.write(result, out)
     _print(result)
+
+
+@app.command("crop")
+def crop_command(
+    source: Annotated[
+        Path, typer.Argument(help="A manifest (CSV with path, label, ...), or FaceForensics++ in its official layout.")
+    ],
+    model: Annotated[str, typer.Option(help="Name of a model, or path of a bundle.")] = "",
+    compression: Annotated[str, typer.Option(help="Of FaceForensics++: raw, c23 or c40.")] = "c23",
+    out: Annotated[Path | None, typer.Option("--json", help="File for the figures and every video's scores.")] = None,
+    workers: Annotated[int, typer.Option(help="Worker processes.", min=1)] = 1,
+) -> None:
+    """What one pass costs: scores with the crop of detection beside one averaged over the whole track first."""
+    from lrnet.benchmark.crop import benchmark_crop
+    from lrnet.datasets import read_faceforensics, read_manifest
+    from lrnet.files import require_writable, written_beside
+    from lrnet.network.registry import DEFAULT_MODEL
+
+    if out is not None:
+        require_writable(out)
+    records = read_faceforensics(source, compression) if source.is_dir() else read_manifest(source)
+    errors = Console(stderr=True, soft_wrap=True, highlight=False)
+    done = itertools.count(1)
+    result = benchmark_crop(
+        records,
+        model or DEFAULT_MODEL,
+        workers=workers,
+        tell=lambda outcome: errors.print(Text(f"{next(done)} of {len(records)}: {outcome.item.key}")),
+    )
+    summary = result.summary()
+    if out is not None:
+        videos = [
+            {
+                "key": v.record.key,
+                "label": v.record.label,
+                "one_pass": v.one_pass,
+                "two_passes": v.two_passes,
+                "clips_one_pass": v.clips_one_pass,
+                "clips_two_passes": v.clips_two_passes,
+            }
+            for v in result.videos
+        ]
+        with written_beside(out) as beside:
+            beside.write_text(json.dumps({**summary, "scores": videos}, indent=1) + "\n", encoding="utf-8")
+    console = Console(soft_wrap=True, highlight=False)
+    for unit, count in (("video", summary["videos"]), ("clip", summary["clips"])):
+        one, two = summary[f"{unit}_auc"]
+        apart = ", ".join(f"{name} {value:.4f}" for name, value in summary[f"{unit}_difference"].items())
+        console.print(Text(f"{count} {unit}s: AUC {one:.4f} in one pass, {two:.4f} in two; scores apart: {apart}"))
 
 
 def _csv_of(videos: list[Path], tables: list[Path]) -> dict[Path, Path]:
