@@ -38,6 +38,9 @@ TimeLimitOption = Annotated[
 KeepOption = Annotated[
     float, typer.Option("--keep-days", min=0, help="Delete videos and results after so many days; 0 keeps them.")
 ]
+LeaseOption = Annotated[
+    float, typer.Option("--lease-seconds", min=2, help="How long a worker that has fallen silent keeps its video.")
+]
 OverlayOption = Annotated[bool, typer.Option("--overlay/--no-overlay", help="Make the annotated video too.")]
 
 
@@ -61,7 +64,11 @@ def serve_command(
     max_waiting: Annotated[int, typer.Option(min=1, help="Videos that may wait; more are refused.")] = 1000,
     time_limit: TimeLimitOption = 3600,
     keep_days: KeepOption = 0,
-    overlay: OverlayOption = True,
+    lease_seconds: LeaseOption = 15,
+    overlay: LeaseOption = Annotated[
+    float, typer.Option("--lease-seconds", min=2, help="How long a worker that has fallen silent keeps its video.")
+]
+OverlayOption = True,
 ) -> None:
     """Serve the page and the API, and judge what comes in.
 
@@ -83,6 +90,7 @@ def serve_command(
         max_waiting=max_waiting,
         time_limit=time_limit,
         keep_days=keep_days,
+        lease_seconds=lease_seconds,
         overlay=overlay,
         model=model or DEFAULT_MODEL,
     )
@@ -104,7 +112,11 @@ def worker_command(
     model: ModelOption = "",
     time_limit: TimeLimitOption = 3600,
     keep_days: KeepOption = 0,
-    overlay: OverlayOption = True,
+    lease_seconds: LeaseOption = 15,
+    overlay: LeaseOption = Annotated[
+    float, typer.Option("--lease-seconds", min=2, help="How long a worker that has fallen silent keeps its video.")
+]
+OverlayOption = True,
 ) -> None:
     """Judge videos for an `lrnet serve` that runs elsewhere: same --data, --database and --queue as there."""
     _require_extra()
@@ -119,6 +131,7 @@ def worker_command(
         queue=_from_environment(queue, "LRNET_QUEUE"),
         time_limit=time_limit,
         keep_days=keep_days,
+        lease_seconds=lease_seconds,
         overlay=overlay,
         model=model or DEFAULT_MODEL,
     )

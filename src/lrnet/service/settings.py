@@ -50,7 +50,7 @@ class Settings:
     time_limit: float = 3600.0
     keep_days: float = 0.0
     overlay: bool = True
-    lease_seconds: float = 20.0
+    lease_seconds: float = 15.0
     max_attempts: int = 3
 
     def __post_init__(self) -> None:

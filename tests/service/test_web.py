@@ -1,0 +1,396 @@
+"""The API: uploads, history, results, who may ask, and what every answer carries."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from hypothesis import HealthCheck, settings
+from tests.service.kit import TOKEN
+
+from lrnet.service.folder import Folder
+from lrnet.service.guard import COOKIE, new_session, session_holds
+from lrnet.service.settings import Settings
+from lrnet.service.store import Finding, Store
+from lrnet.service.upload import RefusedError, receive
+from lrnet.service.web import create_app
+
+OCTETS = {"content-type": "application/octet-stream"}
+HOST = "http://127.0.0.1:8000"
+
+
+@dataclass
+class Site:
+    """A service without workers; the test plays the worker."""
+
+    settings: Settings
+    app: FastAPI
+    client: TestClient
+    store: Store
+    folder: Folder
+
+    def hand_in(self, data: bytes = b"a video", name: str = "clip.mp4") -> str:
+        answer = self.client.post("/v1/videos", params={"name": name}, content=data, headers=OCTETS)
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["id"])
+
+    def judge(self, video: str, verdict: str = "likely_fake") -> None:
+        row = self.store.claim(video, 60)
+        assert row is not None
+        assert row.lease is not None
+        folder = self.folder.result(video, row.lease)
+        folder.mkdir(parents=True)
+        (folder / "report.html").write_text("<!doctype html><title>Report</title><script>alert(1)</script>")
+        (folder / "overlay.mp4").write_bytes(bytes(range(256)) * 8)
+        assert self.store.finish(video, row.lease, Finding(verdict, 0.97, 0.9, 1, "m 1", json.dumps({"of": video})))
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    with opened(Settings(tmp_path, max_upload=1000, max_waiting=50)) as site:
+        yield site
+
+
+def opened(wanted: Settings) -> Any:
+    from contextlib import contextmanager
+
+    @contextmanager
+    def open_site() -> Iterator[Site]:
+        app = create_app(wanted)
+        store = Store(wanted.database_url)
+        with TestClient(app, base_url=HOST, follow_redirects=False) as client:
+            yield Site(wanted, app, client, store, Folder(wanted.data))
+        store.close()
+
+    return open_site()
+
+
+def test_a_video_is_stored_under_its_hash_and_queued(site: Site) -> None:
+    data = b"some bytes"
+    answer = site.client.post("/v1/videos", params={"name": "../../x\n.mp4"}, content=data, headers=OCTETS)
+    video = answer.json()
+    sha256 = hashlib.sha256(data).hexdigest()
+    assert answer.status_code == 201
+    assert answer.headers["location"] == f"/v1/videos/{video['id']}"
+    assert (video["name"], video["sha256"], video["size"], video["state"]) == ("x.mp4", sha256, 10, "queued")
+    files = [path for path in site.settings.data.rglob("*") if path.is_file() and "sqlite" not in path.name]
+    assert [path for path in files if path.name != ".references"] == [site.folder.video(sha256)]
+    assert site.folder.video(sha256).read_bytes() == data
+    assert site.settings.data.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "headers", "status", "error"),
+    [
+        (b"", OCTETS, 400, "empty"),
+        (b"x" * 1001, OCTETS, 413, "too_large"),
+        (b"x", {"content-type": "multipart/form-data; boundary=x"}, 415, "unsupported_type"),
+        (b"x", {"content-type": "text/plain"}, 415, "unsupported_type"),
+        (b"x", {"content-type": "application/x-www-form-urlencoded"}, 415, "unsupported_type"),
+        (b"x", {**OCTETS, "origin": "http://elsewhere.example"}, 403, "cross_origin"),
+        (b"x", {**OCTETS, "origin": "null"}, 403, "cross_origin"),
+        (b"x", {**OCTETS, "sec-fetch-site": "cross-site"}, 403, "cross_origin"),
+        (b"x", {**OCTETS, "sec-fetch-site": "same-site"}, 403, "cross_origin"),
+        (b"x", {**OCTETS, "host": "evil.example:8000"}, 421, "unknown_host"),
+        (b"x", {**OCTETS, "host": "127.0.0.1.evil.example"}, 421, "unknown_host"),
+    ],
+)
+def test_uploads_that_are_refused(site: Site, content: bytes, headers: dict[str, str], status: int, error: str) -> None:
+    answer = site.client.post("/v1/videos", content=content, headers=headers)
+    assert (answer.status_code, answer.json()["error"]) == (status, error)
+    assert list(site.folder.incoming.iterdir()) == []
+    assert site.store.states() == {}
+
+
+def test_an_upload_of_unknown_length_is_bounded_too(site: Site) -> None:
+    def endless() -> Iterator[bytes]:
+        while True:
+            yield b"x" * 100
+
+    answer = site.client.post("/v1/videos", content=endless(), headers=OCTETS)
+    assert answer.json()["error"] == "too_large"
+    assert list(site.folder.incoming.iterdir()) == []
+
+
+@pytest.mark.parametrize(("idle", "whole"), [(0.05, 5.0), (5.0, 0.05)])
+def test_an_upload_that_stands_still_or_trickles_ends(tmp_path: Path, idle: float, whole: float) -> None:
+    async def body() -> AsyncIterator[bytes]:
+        yield b"x"
+        for _ in range(100):
+            await asyncio.sleep(0.2 if idle < 1 else 0.01)
+            yield b"x"
+
+    folder = Folder(tmp_path)
+    wanted = Settings(tmp_path, upload_idle_seconds=idle, upload_seconds=whole)
+    with pytest.raises(RefusedError) as refused:
+        asyncio.run(receive(body(), wanted, folder))
+    assert refused.value.status == 408
+    assert list(folder.incoming.iterdir()) == []
+
+
+def test_a_full_queue_says_so(site: Site) -> None:
+    for i in range(50):
+        site.hand_in(str(i).encode())
+    answer = site.client.post("/v1/videos", content=b"x", headers=OCTETS)
+    assert (answer.status_code, answer.json()["error"]) == (503, "queue_full")
+    assert int(answer.headers["retry-after"]) > 0
+
+
+def test_the_history_is_searched_and_cut_into_pages(site: Site) -> None:
+    videos = [site.hand_in(str(i).encode(), f"{'interview' if i % 2 else 'speech'} {i}.mp4") for i in range(5)]
+    site.judge(videos[0])
+    site.judge(videos[1], "inconclusive")
+
+    def names(**query: Any) -> list[str]:
+        return [video["name"] for video in site.client.get("/v1/videos", params=query).json()["items"]]
+
+    assert names() == ["speech 4.mp4", "interview 3.mp4", "speech 2.mp4", "interview 1.mp4", "speech 0.mp4"]
+    assert names(q="INTERVIEW") == ["interview 3.mp4", "interview 1.mp4"]
+    assert names(state="queued", q="speech") == ["speech 4.mp4", "speech 2.mp4"]
+    assert names(verdict="likely_fake") == ["speech 0.mp4"]
+    first = site.client.get("/v1/videos", params={"limit": 3}).json()
+    assert (len(first["items"]), first["total"]) == (3, 5)
+    assert names(limit=3, before=first["before"]) == ["interview 1.mp4", "speech 0.mp4"]
+    assert site.client.get("/v1/videos", params={"limit": 0}).status_code == 422
+
+
+def test_a_judged_video_has_its_results(site: Site) -> None:
+    video = site.hand_in()
+    for part in ("result", "report", "overlay"):
+        assert site.client.get(f"/v1/videos/{video}/{part}").json()["error"] == "no_result"
+    site.judge(video)
+    told = site.client.get(f"/v1/videos/{video}").json()
+    assert told["verdict"]["headline"] == "Likely manipulated"
+    assert told["verdict"]["probability"] == 0.97
+    assert site.client.get(told["links"]["result"]).json() == {"of": video}
+    overlay = told["links"]["overlay"]
+    assert site.client.get(overlay).content == bytes(range(256)) * 8
+    part = site.client.get(overlay, headers={"range": "bytes=10-19"})
+    assert (part.status_code, part.content) == (206, bytes(range(10, 20)))
+    assert part.headers["content-range"] == "bytes 10-19/2048"
+    assert site.client.get(overlay, headers={"range": "bytes=9999-"}).status_code == 416
+
+
+def test_a_report_is_taken_out_of_this_origin(site: Site) -> None:
+    video = site.hand_in()
+    site.judge(video)
+    headers = site.client.get(f"/v1/videos/{video}/report").headers
+    policy = headers["content-security-policy"]
+    assert policy.startswith("sandbox allow-scripts")
+    assert "allow-same-origin" not in policy
+    assert "default-src 'none'" in policy
+    assert "connect-src" not in policy  # falls to default-src: nothing
+    assert "frame-ancestors 'self'" in policy
+
+
+def test_deleting_takes_everything_along_but_what_another_needs(site: Site) -> None:
+    one, two = site.hand_in(b"same", "one.mp4"), site.hand_in(b"same", "two.mp4")
+    for video in (one, two):
+        site.judge(video)
+    path = site.folder.video(hashlib.sha256(b"same").hexdigest())
+    assert site.client.delete(f"/v1/videos/{one}").status_code == 204
+    assert path.exists()
+    assert site.client.get(f"/v1/videos/{two}/report").status_code == 200
+    assert site.client.delete(f"/v1/videos/{two}").status_code == 204
+    assert not path.exists()
+    assert list(site.folder.results.iterdir()) == []
+    for part in ("", "/events", "/result", "/report", "/overlay"):
+        assert site.client.get(f"/v1/videos/{two}{part}").status_code == 404
+    assert site.client.delete(f"/v1/videos/{two}").status_code == 404
+
+
+def events_of(text: str) -> list[tuple[str, Any]]:
+    found = []
+    for block in text.strip().split("\n\n"):
+        lines = dict(line.split(": ", 1) for line in block.splitlines() if not line.startswith(":"))
+        if lines:
+            found.append((lines["event"], json.loads(lines["data"])))
+    return found
+
+
+def test_a_late_listener_hears_the_whole_and_is_let_go(site: Site) -> None:
+    video = site.hand_in()
+    site.judge(video)
+    events = events_of(site.client.get(f"/v1/videos/{video}/events").text)
+    assert [(name, data["state"]) for name, data in events] == [("state", "done")]
+
+
+def test_events_tell_what_is_new_and_no_more(site: Site) -> None:
+    from lrnet.service.events import one_video
+
+    video = site.hand_in()
+    row = site.store.claim(video, 60)
+    assert row is not None
+    lease = str(row.lease)
+    clip = {"face": 0, "start": 0.0, "stop": 2.4, "score": 0.5}
+
+    def renew(**progress: Any) -> None:
+        site.store.renew(video, lease, 60, {"kind": "progress", "stage": "examining", **progress})
+
+    async def follow() -> list[tuple[str, Any]]:
+        heard: list[tuple[str, Any]] = []
+        steps = iter(
+            [
+                lambda: renew(frames=25, time=1.0, duration=4.0, faces=1),
+                lambda: renew(frames=50, time=2.0, duration=4.0, faces=1, clips=1, scored=[clip]),
+                lambda: renew(frames=75, time=3.0, duration=4.0, faces=2, clips=2, scored=[clip, {**clip, "face": 1}]),
+                lambda: site.client.delete(f"/v1/videos/{video}"),
+            ]
+        )
+        async for block in one_video(site.store, video, lambda: False):
+            heard += events_of(block.decode())
+            if heard[-1][0] in ("state", "clips") or len(heard) == 3:
+                next(steps)()
+        return heard
+
+    heard = asyncio.run(follow())
+    assert [name for name, _ in heard] == [
+        "state",
+        "decode",
+        "faces",
+        "decode",
+        "clips",
+        "decode",
+        "faces",
+        "clips",
+        "deleted",
+    ]
+    assert heard[1][1] == {"stage": "examining", "frames": 25, "time": 1.0, "duration": 4.0}
+    assert heard[4][1] == {"clips": 1, "scored": [clip]}
+    assert heard[7][1] == {"clips": 2, "scored": [{**clip, "face": 1}]}
+
+
+def test_every_answer_is_guarded(site: Site) -> None:
+    for path in ("/", "/assets/app.js", "/v1/videos", "/nowhere", "/v1/videos/xyz", "/metrics"):
+        headers = site.client.get(path).headers
+        assert headers["x-content-type-options"] == "nosniff", path
+        assert headers["referrer-policy"] == "no-referrer", path
+        policy = headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "frame-ancestors 'none'" in policy
+        assert "unsafe" not in policy
+        assert "access-control-allow-origin" not in headers
+
+
+def test_the_page_names_nothing_from_elsewhere(site: Site) -> None:
+    page = site.client.get("/").text
+    assert "https://" not in page
+    assert "<script>" not in page
+    assert " style=" not in page
+    for name in ("app.js", "home.js", "detail.js", "api.js", "dom.js", "words.js", "style.css"):
+        answer = site.client.get(f"/assets/{name}")
+        assert answer.status_code == 200
+        assert "https://" not in answer.text
+        assert "innerHTML" not in answer.text
+        assert site.client.get(f"/assets/{name}", headers={"if-none-match": answer.headers["etag"]}).status_code == 304
+    for name in ("..%2f..%2fweb.py", "%2e%2e/web.py", "nothing.js"):
+        assert site.client.get(f"/assets/{name}").status_code == 404
+
+
+def test_figures_and_health(site: Site) -> None:
+    video = site.hand_in()
+    site.hand_in(b"another")
+    site.judge(video)
+    figures = site.client.get("/metrics").text
+    assert 'lrnet_videos{state="queued"} 1.0' in figures
+    assert 'lrnet_judged_total{verdict="likely_fake"} 1.0' in figures
+    assert 'lrnet_http_requests_total{method="POST",route="/v1/videos",status="201"} 2.0' in figures
+    assert "clip.mp4" not in figures
+    assert site.client.get("/health/live").status_code == 204
+    missing = site.client.get("/health/ready")
+    assert (missing.status_code, missing.json()["workers"]) == (503, False)
+    site.store.beat("w", "here", 1, 2)
+    assert site.client.get("/health/ready").json() == {"ready": True, "database": True, "queue": True, "workers": True}
+    assert site.client.get("/v1/about").json()["slots"] == 2
+
+
+@pytest.fixture
+def locked(tmp_path: Path) -> Iterator[Site]:
+    with opened(Settings(tmp_path, token=TOKEN)) as site:
+        yield site
+
+
+def test_a_token_is_asked_for_everywhere(locked: Site) -> None:
+    client = locked.client
+    for method, path in (("GET", "/v1/videos"), ("POST", "/v1/videos"), ("GET", "/metrics"), ("GET", "/openapi.json")):
+        answer = client.request(method, path)
+        assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer"), path
+        for wrong in ("Bearer x", f"Bearer {TOKEN}x", "Bearer ", f"Basic {TOKEN}", "Bearer \xff"):
+            answer = client.request(method, path, headers={"authorization": wrong.encode("latin-1")})
+            assert answer.status_code == 401, wrong
+    assert client.get("/v1/videos", headers={"authorization": f"Bearer {TOKEN}"}).status_code == 200
+    assert client.get("/health/live").status_code == 204
+    assert client.get("/").headers["location"] == "/signin"
+    assert client.get("/assets/style.css").status_code == 200
+
+
+def test_signing_in_gives_a_session_that_ends(locked: Site) -> None:
+    client = locked.client
+    assert "Token" in client.get("/signin").text
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    wrong = client.post("/signin", content="token=nonsense", headers=form)
+    assert (wrong.headers["location"], "set-cookie" in wrong.headers) == ("/signin#wrong", False)
+    right = client.post("/signin", content=f"token={TOKEN}", headers=form)
+    cookie = right.headers["set-cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=strict" in cookie
+    assert TOKEN not in cookie
+    assert client.get("/v1/videos").status_code == 200  # the client kept the cookie
+    assert client.get("/").status_code == 200
+    foreign = client.post("/signout", headers={"origin": "http://elsewhere.example"})
+    assert foreign.status_code == 403
+    assert client.post("/signout").status_code == 303
+    assert client.get("/v1/videos").status_code == 401
+
+
+@pytest.mark.parametrize("forge", ["", "x", ".", "9999999999.", "9999999999.abc", "²." + "0" * 64])
+def test_a_forged_session_does_not_hold(forge: str) -> None:
+    assert not session_holds(forge, TOKEN)
+
+
+def test_a_session_holds_for_its_token_and_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = new_session(TOKEN)
+    assert session_holds(session, TOKEN)
+    assert not session_holds(session, TOKEN + "x")
+    ends, proof = session.split(".")
+    assert not session_holds(f"{int(ends) + 1}.{proof}", TOKEN)
+    monkeypatch.setattr("lrnet.service.guard.time.time", lambda: float(ends) + 1)
+    assert not session_holds(session, TOKEN)
+    assert COOKIE.isidentifier()
+
+
+def test_nothing_is_sent_anywhere_even_if_the_environment_asks_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # FastAPI sends traces when these are set; without its exporter installed, it would refuse to start.
+    monkeypatch.setenv("FASTAPI_OTEL_AUTO_CONFIGURE", "true")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9/")
+    with opened(Settings(tmp_path)) as site:
+        assert site.client.get("/v1/videos").status_code == 200
+
+
+@pytest.fixture
+def fuzzed(tmp_path: Path) -> Iterator[Any]:
+    with opened(Settings(tmp_path, max_waiting=100_000)) as site:
+        video = site.hand_in(b"judged")
+        site.judge(video)
+        yield schemathesis.openapi.from_asgi("/openapi.json", site.app, headers={"host": "127.0.0.1"})
+
+
+schema = schemathesis.pytest.from_fixture("fuzzed")
+
+
+# The stream of all videos does not end, and the client of an in-process application cannot leave it.
+@schema.exclude(path="/v1/events").parametrize()
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+def test_no_request_brings_out_a_server_error_or_an_undescribed_answer(case: schemathesis.Case) -> None:
+    case.call_and_validate()

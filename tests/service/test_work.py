@@ -1,0 +1,104 @@
+"""Names of strangers' files, and the process that judges."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from tests.service.kit import alive, short_clip, wait_for
+
+from lrnet.service.work import Job, JobProcess, display_name, file_name
+
+
+@pytest.mark.parametrize(
+    ("given", "shown", "on_disk"),
+    [
+        ("clip.mp4", "clip.mp4", "clip.mp4"),
+        ("../../etc/passwd", "passwd", "passwd"),
+        ("C:\\Users\\me\\clip.mp4", "clip.mp4", "clip.mp4"),
+        ("", "video", "video"),
+        ("..", "..", "video"),
+        (".hidden", ".hidden", "hidden"),
+        ("-rf", "-rf", "rf"),
+        ("a\nb\x00c\x1b[31m.mp4", "abc[31m.mp4", "abc_31m.mp4"),
+        ("gpj.\u202e4pm", "gpj.4pm", "gpj.4pm"),
+        ("http:evil", "http:evil", "http_evil"),
+        ("<img src=x>.mp4", "<img src=x>.mp4", "_img src_x_.mp4"),
+        ("Rede über Ärger.mov", "Rede über Ärger.mov", "Rede über Ärger.mov"),
+        ("講演.mp4", "講演.mp4", "講演.mp4"),
+        ("report.html", "report.html", "video report.html"),
+        ("\udcff.mp4", ".mp4", "mp4"),
+        ("x" * 300, "x" * 200, "x" * 200),
+    ],
+)
+def test_names_are_cleaned(given: str, shown: str, on_disk: str) -> None:
+    assert display_name(given) == shown
+    assert file_name(given) == on_disk
+
+
+def test_a_long_name_in_a_wide_script_fits_the_file_system(tmp_path: Path) -> None:
+    name = file_name("講" * 300)
+    assert len(name.encode()) <= 200
+    (tmp_path / name).touch()
+
+
+@pytest.fixture(scope="module")
+def clip(examples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return short_clip(examples, tmp_path_factory.mktemp("clip"))
+
+
+def job(video: Path, folder: Path, name: str = "a clip.mp4") -> Job:
+    return Job(str(video), name, str(folder / "out"), True)
+
+
+def last_word(process: JobProcess) -> dict[str, object]:
+    while True:
+        message = process.hear(60)
+        assert message is not None
+        if message["kind"] != "progress":
+            return message
+
+
+def test_one_process_judges_several_videos(clip: Path, tmp_path: Path) -> None:
+    process = JobProcess("lrnet-mesh-v1")
+    try:
+        process.give(job(clip, tmp_path / "1"))
+        found = last_word(process)
+        assert found["kind"] == "finding", found
+        assert found["faces"] == 1
+        first = process.pid
+        bad = tmp_path / "bad"
+        bad.write_text("no video")
+        process.give(job(bad, tmp_path / "2", "tricky\n name.mp4"))
+        failed = last_word(process)
+        assert (failed["kind"], failed["error"]) == ("failure", "NotAVideoError")
+        assert str(failed["message"]).startswith("tricky name.mp4 is not a video")
+        assert process.pid == first
+    finally:
+        process.kill()
+    results = tmp_path / "1" / "out"
+    assert sorted(path.name for path in results.iterdir()) == ["overlay.mp4", "report.html"]
+    report = (results / "report.html").read_text()
+    assert "a clip.mp4" in report
+    assert str(tmp_path) not in report + str(found["document"])
+
+
+def test_a_process_that_is_killed_is_noticed_and_replaced(clip: Path, tmp_path: Path) -> None:
+    process = JobProcess("lrnet-mesh-v1")
+    try:
+        process.give(job(clip, tmp_path))
+        pid = process.pid
+        assert pid is not None
+        assert process.hear(60) is not None
+        os.kill(pid, signal.SIGKILL)
+        with pytest.raises(EOFError):
+            while True:
+                process.hear(10)
+        assert process.kill() == -signal.SIGKILL
+        wait_for(lambda: not alive(pid), 5)
+        process.give(job(clip, tmp_path / "again"))
+        assert process.pid != pid
+    finally:
+        process.kill()

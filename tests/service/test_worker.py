@@ -1,0 +1,227 @@
+"""What becomes of a video when things go wrong, with a process that says what the test wants it to say."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lrnet.service.folder import ORPHAN_SECONDS, Folder
+from lrnet.service.queue import JobQueue
+from lrnet.service.settings import Settings
+from lrnet.service.store import JobState, Store, VideoRow
+from lrnet.service.work import Job
+from lrnet.service.worker import Keeper, Overseer, remove
+
+FINDING = {
+    "kind": "finding", "verdict": "inconclusive", "probability": 0.5, "score": 0.5, "faces": 1, "model": "m 1",
+    "document": "{}",
+}  # fmt: skip
+
+
+@dataclass
+class Scripted:
+    """Stands in for `JobProcess`; an exception in the script is raised, a function is called."""
+
+    script: list[Any]
+    given: list[Job] = field(default_factory=list)
+    kills: int = 0
+
+    def give(self, job: Job) -> None:
+        Path(job.folder).mkdir(parents=True)
+        self.given.append(job)
+
+    def hear(self, seconds: float) -> dict[str, Any] | None:
+        step = self.script.pop(0) if self.script else None
+        if isinstance(step, type) and issubclass(step, Exception):
+            raise step
+        if callable(step):
+            step()
+            return None
+        if step is None:
+            time.sleep(0.02)
+        return dict(step) if step else None
+
+    def kill(self) -> int | None:
+        self.kills += 1
+        return -9
+
+
+@dataclass
+class Room:
+    """A worker's surroundings."""
+
+    settings: Settings
+    store: Store
+    folder: Folder
+    queue: JobQueue
+    stop: threading.Event
+
+    def add(self) -> VideoRow:
+        incoming = self.folder.receive()
+        incoming.write(b"a video")
+        incoming.close()
+        self.folder.place(incoming)
+        return self.store.add("clip.mp4", incoming.sha256, incoming.size)
+
+    def judge(self, video: str, *script: Any) -> Scripted:
+        overseer = Overseer(self.settings, self.store, self.folder, self.queue, self.stop)
+        overseer.process = process = Scripted(list(script))  # type: ignore[assignment]
+        overseer.judge(video)
+        return process
+
+    def now(self, video: str) -> VideoRow:
+        row = self.store.get(video)
+        assert row is not None
+        return row
+
+    def keeper(self) -> Keeper:
+        return Keeper(self.settings, self.store, self.folder, self.queue)
+
+    def results(self, video: str) -> list[str]:
+        folder = self.folder.results / video
+        return [path.name for path in folder.iterdir()] if folder.exists() else []
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Iterator[Room]:
+    settings = Settings(tmp_path, lease_seconds=1.0, max_attempts=2)
+    room = Room(settings, Store(settings.database_url), Folder(tmp_path), JobQueue("", tmp_path), threading.Event())
+    yield room
+    room.store.close()
+
+
+def test_a_finding_is_stored_and_earlier_leftovers_go(room: Room) -> None:
+    video = room.add()
+    (room.folder.results / video.id / "left-by-a-dead-worker").mkdir(parents=True)
+    process = room.judge(video.id, {"kind": "progress", "stage": "examining", "frames": 5}, FINDING)
+    row = room.now(video.id)
+    assert (row.state, row.verdict, row.attempts) == (JobState.DONE, "inconclusive", 1)
+    assert room.results(video.id) == [row.attempt]
+    assert Path(process.given[0].video).read_bytes() == b"a video"
+
+
+def test_progress_reaches_the_row_while_it_runs(room: Room) -> None:
+    video = room.add()
+    seen: list[Any] = []
+
+    def look() -> None:
+        seen.append(room.now(video.id).progress)
+
+    told = {"kind": "progress", "stage": "examining", "frames": 5}
+    room.judge(video.id, told, {**told, "frames": 9}, lambda: time.sleep(0.6), look, FINDING)
+    assert seen[0]["frames"] == 9
+
+
+def test_a_video_that_is_not_queued_is_left_alone(room: Room) -> None:
+    video = room.add()
+    room.judge(video.id, FINDING)
+    assert room.judge(video.id, FINDING).given == []
+    assert room.judge("no such video", FINDING).given == []
+
+
+def test_a_dead_process_is_tried_again_and_then_given_up(room: Room) -> None:
+    video = room.add()
+    room.judge(video.id, EOFError)
+    assert (room.now(video.id).state, room.queue.messages()) == (JobState.QUEUED, {video.id})
+    room.judge(video.id, EOFError)
+    row = room.now(video.id)
+    assert row.state == JobState.FAILED
+    assert row.failure is not None
+    assert "SIGKILL" in row.failure["message"]
+    assert room.results(video.id) == []
+
+
+def test_a_video_that_takes_too_long_fails_at_once(room: Room) -> None:
+    room.settings = replace(room.settings, time_limit=0.1)
+    video = room.add()
+    process = room.judge(video.id)
+    row = room.now(video.id)
+    assert row.failure is not None
+    assert (row.state, row.failure["error"], process.kills) == (JobState.FAILED, "TimeLimitError", 1)
+
+
+def test_a_worker_that_ends_puts_its_video_back_unharmed(room: Room) -> None:
+    video = room.add()
+    process = room.judge(video.id, room.stop.set)
+    row = room.now(video.id)
+    assert (row.state, row.attempts, process.kills) == (JobState.QUEUED, 0, 1)
+    assert room.queue.messages() == {video.id}
+
+
+def test_deleting_a_running_video_ends_the_work_and_leaves_nothing(room: Room) -> None:
+    video = room.add()
+    process = room.judge(video.id, lambda: remove(room.store, room.folder, video.id))
+    assert process.kills == 1
+    assert room.store.get(video.id) is None
+    assert room.results(video.id) == []
+    assert not room.folder.video(video.sha256).exists()
+
+
+def test_a_suspended_worker_finds_its_video_gone_to_another(room: Room) -> None:
+    video = room.add()
+
+    def meanwhile() -> None:
+        time.sleep(1.2)  # longer than the lease
+        room.keeper().recover()
+        room.judge(video.id, {**FINDING, "verdict": "likely_fake"})
+
+    room.judge(video.id, meanwhile, FINDING)
+    row = room.now(video.id)
+    assert (row.verdict, row.attempts) == ("likely_fake", 2)
+    assert room.results(video.id) == [row.attempt]
+    counted = room.store.counters()
+    assert counted["verdict_likely_fake"] == 1
+    assert "verdict_inconclusive" not in counted
+
+
+def test_a_lost_message_is_sent_again(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lrnet.service.worker.UNSENT_SECONDS", 0.0)
+    lost, sent = room.add(), room.add()
+    room.queue.send(sent.id)
+    room.keeper().recover()
+    room.keeper().recover()
+    assert len(room.queue) == 2
+    assert room.queue.messages() == {lost.id, sent.id}
+
+
+def test_a_video_that_silences_each_worker_is_given_up(room: Room) -> None:
+    video = room.add()
+    for _ in range(2):
+        assert room.store.claim(video.id, -1) is not None
+        room.keeper().recover()
+    row = room.now(video.id)
+    assert row.failure is not None
+    assert (row.state, row.failure["error"]) == (JobState.FAILED, "WorkerDiedError")
+
+
+def test_what_is_old_is_deleted_and_what_is_wanted_stays(room: Room) -> None:
+    old, young = room.add(), room.add()
+    for video in (old, young):
+        room.judge(video.id, FINDING)
+    room.settings = replace(room.settings, keep_days=0.5)
+    with room.store._engine.begin() as connection:
+        from lrnet.service.store import videos
+
+        connection.execute(videos.update().where(videos.c.id == old.id).values(finished=time.time() - 86_400))
+    past = time.time() - ORPHAN_SECONDS - 10_000
+    orphan = room.folder.video("ef" * 32)
+    orphan.parent.mkdir()
+    half = room.folder.incoming / "half"
+    for path in (orphan, half):
+        path.write_text("x")
+        os.utime(path, (past, past))
+    os.utime(room.folder.video(young.sha256), (past, past))
+    room.keeper().clean()
+    assert room.store.get(old.id) is None
+    assert room.results(old.id) == []
+    assert room.store.get(young.id) is not None
+    assert room.folder.video(young.sha256).exists()  # the same bytes, still named
+    assert not orphan.exists()
+    assert not half.exists()
