@@ -1,0 +1,100 @@
+"""The training videos again as they look after sharing: with small faces, or much compressed.
+
+usage: make_degraded.py STORES OUT
+
+STORES holds the landmark stores `ffpp` and `more` that `make_stores.py` wrote: they say where the videos are and how
+large their faces. Writes OUT/small and OUT/c40 (at most 260 frames of each video) and OUT/manifest.csv, which
+`lrnet extract` reads. Real and fake videos are treated alike, so that neither size nor compression gives a fake away.
+Stopped and started again, it goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lrnet import store
+from lrnet.datasets.records import Label, VideoRecord
+from lrnet.engines import LocalEngine
+from lrnet.features import main_face
+from lrnet.files import written_beside
+from lrnet.reencode import reencode
+from lrnet.store import StoredVideo
+
+MOST_FRAMES = 260
+SMALL_FACES = (58.0, 115.0)  # pixels, longer side of the landmarks' box: of the sources with the smallest faces at hand
+SMALL_CRF = (20, 23, 26, 30)
+COARSE_CRF = (33, 36, 40)
+WORTH_SHRINKING = 1.2  # a face must be this much larger than what it is to become
+
+
+@dataclass(frozen=True, slots=True)
+class Degraded:
+    """One video to write."""
+
+    record: VideoRecord
+    target: Path
+    kind: str
+    scale: float
+    crf: int
+
+
+def planned(videos: list[StoredVideo], out: Path) -> Iterator[Degraded]:
+    """What becomes of each video; drawn from its name, so that it is the same every time."""
+    for video in videos:
+        record = video.record
+        faces = main_face(video.sequences())
+        if not faces or record.method == "Wav2Lip-GAN":
+            continue
+        name = record.key.replace("/", "__")
+        draw = random.Random(record.key)
+        size = float(np.mean([face.face_size for face in faces]))
+        wanted, crf = draw.uniform(*SMALL_FACES), draw.choice(SMALL_CRF)
+        if size > WORTH_SHRINKING * wanted:
+            yield Degraded(record, (out / "small" / name).with_suffix(".mp4"), "small", wanted / size, crf)
+        if record.source == "FaceForensics++":
+            yield Degraded(record, (out / "c40" / name).with_suffix(".mp4"), "c40", 1.0, draw.choice(COARSE_CRF))
+
+
+def write(task: Degraded) -> Degraded:
+    """Write the video, if it is not there."""
+    if not task.target.is_file():
+        task.target.parent.mkdir(parents=True, exist_ok=True)
+        reencode(task.record.path, task.target, crf=task.crf, scale=task.scale, most_frames=MOST_FRAMES)
+    return task
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("stores", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--workers", type=int, default=2)
+    args = parser.parse_args()
+    videos = [v for name in ("ffpp", "more") for v in store.read(args.stores / name)]
+    done: list[Degraded] = []
+    for outcome in LocalEngine(args.workers).run(write, planned(videos, args.out)):
+        if outcome.result is None:
+            print(f"  {outcome.item.record.key}: {outcome.error}", flush=True)
+            continue
+        done.append(outcome.result)
+        if len(done) % 40 == 0:
+            print(f"  {len(done)} videos", flush=True)
+    columns = ("path", "label", "method", "source", "split", "group", "compression")
+    with written_beside(args.out / "manifest.csv") as partial, partial.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(columns)
+        for task in sorted(done, key=lambda t: str(t.target)):
+            r = task.record
+            path = task.target.relative_to(args.out)
+            table.writerow((path, Label(r.label).value, r.method, r.source, r.split, r.group, task.kind))
+    print(f"{len(done)} videos, {args.out / 'manifest.csv'}")
+
+
+if __name__ == "__main__":
+    main()
