@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrnet.features import LandmarkSequence
-from lrnet.network.spec import BundleSpec, Quantity, TrainingDomain
+from lrnet.network.spec import BundleSpec, Quantity, Thresholds, TrainingDomain
 
 
 class State(StrEnum):
@@ -86,6 +86,9 @@ _UNLIKE: Final[dict[Quantity, Reason]] = {
     "frame_rate": Reason.RATE_UNLIKE_TRAINING,
     "motion": Reason.MOTION_UNLIKE_TRAINING,
 }
+
+UNLIKE_TRAINING: Final = frozenset(_UNLIKE.values())
+"""Reasons that only a model with a `TrainingDomain` gives."""
 
 HOLD_BACK: Final = frozenset(
     {
@@ -323,18 +326,19 @@ def judge_face(face: int, clips: Sequence[ClipScore], meter: QualityMeter, spec:
         doubts.append(Reason.SHORT)
     if spec.domain is not None:
         doubts += quality.unlike(spec.domain)
-    state, why = _band(probability, spec)
+    state, why = band(probability, spec.thresholds)
     if state is not State.INCONCLUSIVE and HOLD_BACK & set(doubts):
         state, why = State.INCONCLUSIVE, []
     return FaceVerdict(face, start, stop, state, probability, score, ordered, (*why, *doubts), quality)
 
 
-def _band(probability: float | None, spec: BundleSpec) -> tuple[State, list[Reason]]:
-    if probability is None or spec.thresholds is None:
+def band(probability: float | None, limits: Thresholds | None) -> tuple[State, list[Reason]]:
+    """What a calibrated probability alone says."""
+    if probability is None or limits is None:
         return State.INCONCLUSIVE, [Reason.UNCALIBRATED]
-    if probability >= spec.thresholds.likely_fake:
+    if probability >= limits.likely_fake:
         return State.LIKELY_FAKE, [Reason.ABOVE_THRESHOLD]
-    if probability <= spec.thresholds.no_evidence:
+    if probability <= limits.no_evidence:
         return State.NO_EVIDENCE, [Reason.BELOW_THRESHOLD]
     return State.INCONCLUSIVE, [Reason.BETWEEN_THRESHOLDS]
 

@@ -8,7 +8,20 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from lrnet.cli import benchmark, calibrate, datasets, detect, evaluate, extract, landmarks, models, serve, store, train
+from lrnet.cli import (
+    benchmark,
+    calibrate,
+    crossval,
+    datasets,
+    detect,
+    evaluate,
+    extract,
+    landmarks,
+    models,
+    serve,
+    store,
+    train,
+)
 from lrnet.errors import LrnetError
 from lrnet.version import __version__
 
@@ -34,6 +47,7 @@ app.add_typer(benchmark.app, name="benchmark")
 app.add_typer(datasets.app, name="datasets")
 app.command("extract")(extract.extract_command)
 app.add_typer(store.app, name="store")
+app.command("crossval")(crossval.crossval_command)
 app.command("evaluate")(evaluate.evaluate_command)
 app.command("train")(train.train_command)
 app.command("serve")(serve.serve_command)

@@ -13,8 +13,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from lrnet.network.bundle import ModelBundle
+    from lrnet.network.spec import BundleSpec
+    from lrnet.store import StoredVideo
     from lrnet.training.config import TrainingConfig
+    from lrnet.training.crossval import HeldOut
     from lrnet.training.fit import Progress as FitProgress
+    from lrnet.training.train import TrainedModel
 
 _STDERR = Console(stderr=True, soft_wrap=True, highlight=False)
 
@@ -32,6 +37,23 @@ def train_command(
         typer.Option(help="Folder for checkpoints and TensorBoard's logs; BUNDLE.run by default.", metavar="FOLDER"),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in that folder.")] = False,
+    crossval: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of out-of-fold scores (`lrnet crossval`), completed if need be: calibration, thresholds, "
+            "results and card come from them.",
+            metavar="FOLDER",
+        ),
+    ] = None,
+    folds: Annotated[int, typer.Option(help="Of the cross-validation.", min=2)] = 5,
+    workers: Annotated[int, typer.Option(help="Folds trained at a time.", min=1)] = 1,
+    against: Annotated[
+        list[str] | None,
+        typer.Option(help="Another model, to compare with on the held-out videos; may be repeated.", metavar="MODEL"),
+    ] = None,
+    test_split: Annotated[
+        str, typer.Option(help="Measure the finished model on the videos of this split too.", metavar="SPLIT")
+    ] = "",
     name: Annotated[str, typer.Option(help="What to call the model; the folder's name by default.")] = "",
     version: Annotated[str, typer.Option(help="Of the model.")] = "1.0.0",
     licence: Annotated[str, typer.Option(help="Of the weights.")] = "unspecified",
@@ -47,33 +69,85 @@ def train_command(
         return
     if not stores or out is None:
         raise typer.BadParameter("Give at least one landmark store, and --out.")
-    settings = _settings(config, seed, split)
+    if against and crossval is None:
+        raise typer.BadParameter("held-out videos come from --crossval FOLDER", param_hint="--against")
+    settings = settings_of(config, seed, split)
+    if test_split and test_split in settings.data.splits:
+        raise typer.BadParameter(f"{test_split!r} is trained on", param_hint="--test-split")
     _check_out(out, replace=replace)
 
     from lrnet.network.bundle import ModelBundle
     from lrnet.network.export import to_onnx
-    from lrnet.training.data import read_stores
+    from lrnet.network.registry import load_model
+    from lrnet.training.data import read_stores, require_no_leak, selected
     from lrnet.training.fit import over_budget
     from lrnet.training.train import bundle_spec, train
 
+    others = [load_model(other) for other in against or []]  # before minutes of work
     videos = read_stores(stores)
-    with _Bar() as bar:
-        model = train(videos, settings, folder=run or out.with_name(f"{out.name}.run"), resume=resume, tell=bar.advance)
+    chosen = selected(videos, settings.data)
+    tested = [v for v in videos if v.record.split == test_split] if test_split else []
+    require_no_leak(chosen, tested, "what is trained on", f"the split {test_split}")
+    with Bar() as bar:
+        held = None
+        if crossval is not None:
+            from lrnet.training.crossval import cross_validate
+
+            held = cross_validate(videos, settings, folds=folds, folder=crossval, workers=workers, tell=bar.fold)
+        model = train(videos, settings, folder=run or out.with_name(f"{out.name}.run"), resume=resume, tell=bar.epoch)
     spec = bundle_spec(
         model, settings, name=name or out.name, version=version, licence=licence, command=typed_command()
     )
-    bundle = ModelBundle.save(
-        spec, to_onnx(spec.network, model.fitted.weights), model.fitted.weights, "", out, replace=replace
-    )
+    if held is not None:
+        spec = _decided(spec, held, videos, others, settings)
+    network = to_onnx(spec.network, model.fitted.weights)
+    spec = _measured(spec, model, tested, [v for v in videos if v.record.method in settings.data.exclude_methods])
+    text = ""
+    if spec.thresholds is not None:
+        from lrnet.evaluation.card import card
+
+        text = card(spec)
+    bundle = ModelBundle.save(spec, network, model.fitted.weights, text, out, replace=replace)
     warning = over_budget(spec.network)
     if warning:
         _STDERR.print(Text(warning, "yellow"))
+    if held is None:
+        _STDERR.print(Text("Without --crossval the model has scores, but no calibrated probability and no verdict."))
     Console(soft_wrap=True, highlight=False).print(
         Text(
             f"{spec.name}: {spec.network.parameters:,} parameters, {len(model.trained_on)} videos, "
             f"{model.seconds:.0f} s, in {bundle.path}"
         )
     )
+
+
+def _decided(
+    spec: BundleSpec,
+    held: list[HeldOut],
+    videos: list[StoredVideo],
+    others: list[ModelBundle],
+    settings: TrainingConfig,
+) -> BundleSpec:
+    from lrnet.training.finish import against, decide_on, finished
+
+    compared = [r for other in others for r in against(other, held, videos)]
+    return finished(spec, decide_on(held, settings), compared)
+
+
+def _measured(
+    spec: BundleSpec, model: TrainedModel, tested: list[StoredVideo], excluded: list[StoredVideo]
+) -> BundleSpec:
+    """The description with what the finished network does on videos that it was not made from."""
+    from lrnet.training.finish import measured_on
+    from lrnet.training.train import in_memory
+
+    sets: dict[str, list[StoredVideo]] = {}
+    for video in tested:
+        sets.setdefault(f"split {video.record.split}, {video.record.source}", []).append(video)
+    for video in excluded:
+        sets.setdefault(f"{video.record.method}, not trained on", []).append(video)
+    results = measured_on(in_memory(spec, model.fitted), dict(sets))
+    return spec.model_copy(update={"results": (*spec.results, *results)})
 
 
 def typed_command() -> str:
@@ -91,7 +165,7 @@ def _tell_configs(show: str) -> None:
         typer.echo(f"{name:10} {load_config(name).description}")
 
 
-def _settings(config: str, seed: int | None, split: str) -> TrainingConfig:
+def settings_of(config: str, seed: int | None, split: str) -> TrainingConfig:
     from lrnet.training.config import load_config
 
     settings = load_config(config, seed=seed)
@@ -110,8 +184,8 @@ def _check_out(out: Path, *, replace: bool) -> None:
     require_writable(out / "bundle.json" if out.is_dir() else out)
 
 
-class _Bar:
-    """Epochs done, loss, time left."""
+class Bar:
+    """Folds and epochs done, loss, time left."""
 
     def __init__(self) -> None:
         self._bar = Progress(
@@ -123,19 +197,36 @@ class _Bar:
         )
         self._tasks: dict[str, TaskID] = {}
 
-    def __enter__(self) -> _Bar:
+    def __enter__(self) -> Bar:
         self._bar.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
-    def advance(self, progress: FitProgress) -> None:
+    def epoch(self, progress: FitProgress) -> None:
+        """An epoch is done."""
         told = f"loss {progress.loss:.4f}"
         if progress.validation is not None:
             told += f", validation {progress.validation:.4f}"
         told += f", {progress.seconds_left:.0f} s left"
-        if progress.stream not in self._tasks:
-            name = f"epochs {progress.stream}".strip()
-            self._tasks[progress.stream] = self._bar.add_task(name, total=progress.epochs, told="")
-        self._bar.update(self._tasks[progress.stream], completed=progress.epoch, told=told)
+        self._show(f"epochs {progress.stream}".strip(), progress.epoch, progress.epochs, told)
+
+    def fold(self, number: int, folds: int, progress: FitProgress | None) -> None:
+        """A fold goes on, or is done."""
+        if progress is None:
+            self._show("folds", number, folds, "")
+        else:
+            what = f"{progress.stream} " if progress.stream else ""
+            told = f"{what}epoch {progress.epoch} of {progress.epochs}, {progress.seconds_left:.0f} s left in this fold"
+            self._show("folds", number - 1, folds, told)
+
+    def config(self, name: str) -> None:
+        """What comes next is of another configuration."""
+        self._tasks = {}
+        self._bar.console.print(Text(name))
+
+    def _show(self, name: str, done: int, total: int, told: str) -> None:
+        if name not in self._tasks:
+            self._tasks[name] = self._bar.add_task(name, total=total, told="")
+        self._bar.update(self._tasks[name], completed=done, told=told)

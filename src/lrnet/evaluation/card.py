@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from lrnet.errors import ModelError
-from lrnet.network.spec import BundleSpec
+from lrnet.evaluation.report import table
+from lrnet.network.spec import BundleSpec, MeasuredResult, TrainingDomain
+
+LOWER_IS_BETTER = frozenset({"EER", "Brier", "ECE"})
 
 
 def card(spec: BundleSpec) -> str:
@@ -13,57 +18,129 @@ def card(spec: BundleSpec) -> str:
         ModelError: the bundle has no thresholds, or does not say how it was trained.
     """
     if spec.thresholds is None or spec.training is None:
-        raise ModelError(f"{spec.name} has no thresholds or no record of its training.", hint="Train it with lrnet.")
-    limits, training, how = spec.thresholds, spec.training, spec.preprocessing
-    rows = "\n".join(
-        f"| {r.dataset} | {r.unit} | {r.metric} | {r.value:.3f} | {r.low:.3f} to {r.high:.3f} | {r.n} |"
-        for r in spec.results
-    )
-    return f"""# {spec.name} {spec.version}
+        raise ModelError(
+            f"{spec.name} has no thresholds or no record of its training.", hint="Train it with --crossval."
+        )
+    parts = [
+        f"# {spec.name} {spec.version}\n\n{spec.description} {spec.network.parameters:,} parameters. "
+        f"Streams: {', '.join(spec.network.stream_names)}.\n",
+        _says(spec),
+        _domain(spec.domain),
+        _measured([r for r in spec.results if not r.model]),
+        *(_compared(spec, name) for name in dict.fromkeys(r.model for r in spec.results if r.model)),
+        _trained(spec),
+        _limits(spec),
+        f"## Licence\n\n{spec.licence}.\n",
+    ]
+    return "\n".join(part for part in parts if part)
 
-{spec.description} {spec.network.parameters:,} parameters. Streams: {", ".join(spec.network.stream_names)}.
 
-## What it says
+def _says(spec: BundleSpec) -> str:
+    limits, calibration = spec.thresholds, spec.score_calibration
+    assert limits is not None
+    rows = [
+        (
+            "`likely_fake`",
+            f"at least {limits.likely_fake:.3f}",
+            f"{limits.false_positive_rate:.1%} of real videos",
+        ),
+        ("`inconclusive`", "between, or material that is not judged", ""),
+        ("`no_evidence_of_manipulation`", f"at most {limits.no_evidence:.3f}", f"{limits.miss_rate:.1%} of fakes"),
+    ]
+    tried = ""
+    if calibration is not None and calibration.brier:
+        listed = ", ".join(f"{name} {value:.4f}" for name, value in sorted(calibration.brier.items()))
+        tried = f" Score calibration: {calibration.method} (cross-validated Brier score: {listed})."
+    return f"""## What it says
 
 How much the motion of a face's landmarks looks like that of manipulated faces in its training data. `probability`
 is calibrated for a video that could as well be real as fake; where fakes are rare, fewer alarms are right than it
-suggests.
+suggests.{tried}
 
-| verdict | calibrated probability | measured out of fold |
-|---|---|---|
-| `likely_fake` | at least {limits.likely_fake:.3f} | {limits.false_positive_rate:.1%} of real videos |
-| `inconclusive` | between | |
-| `no_evidence_of_manipulation` | at most {limits.no_evidence:.3f} | {limits.miss_rate:.1%} of fakes |
+{table(("verdict", "calibrated probability", "measured"), rows)}
+Measured on {limits.measured_on}. The two rates are those of calibrations and thresholds that were set without the
+fold of the video in question.
+"""
 
-Measured on {limits.measured_on}.
 
-## Measured
+def _domain(domain: TrainingDomain | None) -> str:
+    if domain is None:
+        return ""
+    rows = [(r.quantity.replace("_", " "), f"{r.low:.4g}", f"{r.high:.4g}") for r in domain.ranges]
+    return f"""## What it does not judge
 
-95 % intervals from a bootstrap over identity groups (for a share of 0 or 1 the exact binomial one over groups).
+A video whose face lies outside of one of these ranges is `inconclusive`. {domain.outside:.0%} of the {domain.videos}
+training videos lie outside of each. Noise and errors are in units of half the face crop, sizes in pixels, rates in Hz.
 
-| data | unit | figure | value | 95 % interval | n |
-|---|---|---|---|---|---|
-{rows}
+{table(("quantity", "from", "to"), rows)}
+{domain.note}
+"""
 
-Clips have {how.clip_length} frames at about {how.frame_rate:.0f} frames a second.
 
-## Trained on
+def _measured(results: Sequence[MeasuredResult]) -> str:
+    rows = [
+        (r.dataset, r.unit, r.metric, f"{r.value:.3f}", f"{r.low:.3f} to {r.high:.3f}", str(r.n), r.note)
+        for r in results
+    ]
+    return f"""## Measured
 
-{training.data}: {len(training.groups)} identity groups, seed {training.seed}, {training.epochs} epochs,
-{training.seconds:.0f} s with the out-of-fold runs. Made by `{training.command}`.
+95 % intervals from a bootstrap over identity groups (for a share of 0 or 1 the exact binomial one over groups). "Held
+out" means: scored by networks of the same recipe that were trained without the video's people or, where it says so,
+without its whole source.
+
+{table(("videos", "unit", "figure", "value", "95 % interval", "n", ""), rows)}"""
+
+
+def _compared(spec: BundleSpec, other: str) -> str:
+    ours = {(r.dataset, r.unit, r.metric): r for r in spec.results if not r.model}
+    rows = []
+    for theirs in (r for r in spec.results if r.model == other):
+        own = ours.get((theirs.dataset, theirs.unit, theirs.metric))
+        if own is None:
+            continue
+        better = own.value < theirs.value if own.metric in LOWER_IS_BETTER else own.value > theirs.value
+        told = "better" if better else "equal" if own.value == theirs.value else "**worse**"
+        rows.append((own.dataset, own.unit, own.metric, _with_interval(own), _with_interval(theirs), told))
+    worse = sum(row[-1] == "**worse**" for row in rows)
+    told = "It is nowhere worse." if not worse else f"It is worse in {worse} of {len(rows)} rows."
+    return f"""## Against {other}, on the same videos
+
+Raw scores of both. {other} may have been trained on some of these people; this model's networks were not. {told}
+
+{table(("videos", "unit", "figure", spec.name, other, ""), rows)}"""
+
+
+def _with_interval(r: MeasuredResult) -> str:
+    return f"{r.value:.3f} ({r.low:.3f} to {r.high:.3f})"
+
+
+def _trained(spec: BundleSpec) -> str:
+    training, how = spec.training, spec.preprocessing
+    assert training is not None
+    rows = [tuple(part.rsplit(": ", 1)) for part in training.data.split("; ")]
+    data = (
+        table(("source", "videos"), [r for r in rows if len(r) == 2])
+        if all(len(r) == 2 for r in rows)
+        else training.data
+    )
+    return f"""## Trained on
+
+{data}
+{len(training.groups)} identity groups, seed {training.seed}, {training.epochs} epochs, {training.seconds:.0f} s for the
+final network. Clips have {how.clip_length} frames at about {how.frame_rate:.0f} frames a second. Made by
+`{training.command}`.
 
 FaceForensics++ is for research under its own terms; no frame of it is in this package, only weights and statistics.
+"""
 
-## Limits
 
-- Trained on few people. On sources that it does not know its error rates differ from source to source: see the table.
+def _limits(spec: BundleSpec) -> str:
+    return """## Limits
+
+- Trained on few people. On sources that it does not know its error rates differ from source to source: see the tables.
 - Generators that animate one photograph (audio-driven heads, VASA-1) and lip-sync (Wav2Lip) move smoothly and are
   mostly **not** caught.
 - Faces under 48 pixels, less than 14 frames a second and a face that hardly moves are not
   judged: the verdict is `inconclusive`.
 - It knows nothing of pixels, sound or metadata. No evidence of manipulation is not evidence of authenticity.
-
-## Licence
-
-{spec.licence}.
 """

@@ -285,9 +285,9 @@ class Thresholds(Schema):
 
     Attributes:
         likely_fake: at or above, the verdict is "likely_fake".
-        no_evidence: below, it is "no_evidence_of_manipulation"; between the two, "inconclusive".
+        no_evidence: at or below, it is "no_evidence_of_manipulation"; between the two, "inconclusive".
         false_positive_rate: share of real videos at or above `likely_fake`.
-        miss_rate: share of fake videos below `no_evidence`.
+        miss_rate: share of fake videos at or below `no_evidence`.
         measured_on: which videos the two rates were measured on.
     """
 
@@ -346,7 +346,11 @@ class TrainingDomain(Schema):
 
 
 class MeasuredResult(Schema):
-    """One measured number with its interval: `low` <= `value` <= `high`, over `n` clips or videos."""
+    """One measured number with its interval: `low` <= `value` <= `high`, over `n` clips or videos.
+
+    Attributes:
+        model: "" for this model; otherwise the name of another one that was measured on the same videos.
+    """
 
     dataset: str
     unit: Literal["clip", "video"]
@@ -356,6 +360,7 @@ class MeasuredResult(Schema):
     high: float
     n: Count
     note: str = ""
+    model: str = ""
 
     @model_validator(mode="after")
     def _inside_its_interval(self) -> Self:

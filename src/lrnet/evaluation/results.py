@@ -1,0 +1,181 @@
+"""What a bundle says it was measured to do, and what another model does on the same videos."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from lrnet.datasets.records import Label
+from lrnet.evaluation.metrics import (
+    RANKING,
+    Estimate,
+    Metric,
+    Scores,
+    auc,
+    brier,
+    clustered_interval,
+    expected_calibration_error,
+    recall_at,
+    share_interval,
+)
+from lrnet.evaluation.protocol import (
+    ScoredVideo,
+    clip_scores,
+    groups_of,
+    scores_of,
+    video_probabilities,
+    video_scores,
+)
+from lrnet.network.spec import MeasuredResult
+from lrnet.verdict import UNLIKE_TRAINING, State
+
+WITHIN = "people left out, their source trained on"
+ACROSS = "fakes against real videos of sources left out"
+
+
+@dataclass(frozen=True, slots=True)
+class Sets:
+    """Held-out videos as they are compared.
+
+    Attributes:
+        within: real and fake videos of sources that have both; only their people were left out.
+        across: all fakes, and the real videos of sources that were left out as a whole; None without any.
+    """
+
+    within: tuple[ScoredVideo, ...]
+    across: tuple[ScoredVideo, ...] | None
+
+    @classmethod
+    def of(cls, videos: Sequence[ScoredVideo], left_out: Sequence[str]) -> Sets:
+        within = tuple(v for v, how in zip(videos, left_out, strict=True) if how == "people")
+        elsewhere = [v for v, how in zip(videos, left_out, strict=True) if how == "source" and not v.is_fake]
+        fakes = [v for v in videos if v.is_fake]
+        return cls(within, (*fakes, *elsewhere) if elsewhere else None)
+
+
+def ranking_results(sets: Sets, model: str = "") -> list[MeasuredResult]:
+    """How well raw scores tell real from fake; of this model ("") or of another one, by its name."""
+    found = _rankings(WITHIN, sets.within, RANKING, model)
+    if clip_scores(sets.within).both_classes:
+        estimate = clustered_interval(auc, clip_scores(sets.within), resamples=250)
+        found.append(result(WITHIN, "clip", "AUC", estimate, model=model))
+    if sets.across is not None:
+        chosen: dict[str, Metric] = {"AUC": auc, "TPR@1%FPR": recall_at(0.01), "TPR@5%FPR": recall_at(0.05)}
+        found += _rankings(ACROSS, sets.across, chosen, model)
+    return found
+
+
+def stream_results(sets: Sets, streams: Sequence[str], aggregation: str) -> list[MeasuredResult]:
+    """What each stream says alone; with one stream nothing."""
+    if len(streams) < 2:
+        return []
+    found = []
+    for name in streams:
+        for what, videos in ((WITHIN, sets.within), (ACROSS, sets.across or ())):
+            scores = scores_of((v, v.stream_score(name, aggregation)) for v in videos)
+            if scores.both_classes:
+                estimate = clustered_interval(auc, scores)
+                found.append(result(f"{what}; stream {name} alone", "video", "AUC", estimate))
+    return found
+
+
+def decision_results(videos: Sequence[ScoredVideo], left_out: Sequence[str]) -> list[MeasuredResult]:
+    """What comes of calibrated probabilities and thresholds; `videos` as `lrnet.evaluation.decide` judged them."""
+    probabilities = video_probabilities(videos)
+    found = [
+        result("all held-out videos", "video", "Brier", clustered_interval(brier, probabilities)),
+        result("all held-out videos", "video", "ECE", clustered_interval(expected_calibration_error, probabilities)),
+    ]
+    for label in Label:
+        some = [v for v in videos if v.record.label is label]
+        found += state_results(f"{label.value} videos, held out", some)
+        found.append(unlike_result(f"{label.value} videos, held out", some))
+    how = {v.record.source: kind for v, kind in zip(videos, left_out, strict=True)}
+    for source in sorted(how):
+        some = [v for v in videos if v.record.source == source and not v.is_fake]
+        if some:
+            what = f"{source}, real, {'source' if how[source] == 'source' else 'people'} left out"
+            found.append(state_result(what, some, State.LIKELY_FAKE))
+    for method in sorted({v.record.method for v in videos} - {""}):
+        some = [v for v in videos if v.record.method == method]
+        found += state_results(f"{method}, people left out", some)
+    return found
+
+
+def state_results(what: str, videos: Sequence[ScoredVideo]) -> list[MeasuredResult]:
+    """Shares of the three verdicts."""
+    shown = (State.LIKELY_FAKE, State.INCONCLUSIVE, State.NO_EVIDENCE)
+    return [state_result(what, videos, state) for state in shown] if videos else []
+
+
+def state_result(what: str, videos: Sequence[ScoredVideo], state: State) -> MeasuredResult:
+    """Share of one verdict."""
+    hits = np.array([v.state is state for v in videos])
+    return result(what, "video", f"called {state.value}", share_interval(hits, groups_of(videos)))
+
+
+def unlike_result(what: str, videos: Sequence[ScoredVideo]) -> MeasuredResult:
+    """Share that is not judged because the material is unlike the training videos."""
+    hits = np.array([bool(UNLIKE_TRAINING & set(v.held_back)) for v in videos])
+    return result(what, "video", "unlike the training videos", share_interval(hits, groups_of(videos)))
+
+
+def judged_all_the_same(videos: Iterable[ScoredVideo]) -> list[ScoredVideo]:
+    """The videos without the reasons that a `TrainingDomain` gives: what would be said without it."""
+    found = []
+    for video in videos:
+        verdict = video.verdict
+        if verdict is not None:
+            kept = tuple(r for r in verdict.reasons if r not in UNLIKE_TRAINING)
+            video = replace(video, verdict=replace(verdict, reasons=kept))
+        found.append(video)
+    return found
+
+
+def finished_results(name: str, videos: Sequence[ScoredVideo]) -> list[MeasuredResult]:
+    """What a finished model does on videos that nothing was set on."""
+    found = []
+    if video_scores(videos).both_classes:
+        found = _rankings(name, videos, RANKING, "")
+        found.append(result(name, "clip", "AUC", clustered_interval(auc, clip_scores(videos), resamples=250)))
+        probabilities = video_probabilities(videos)
+        if probabilities.both_classes:
+            found.append(result(name, "video", "ECE", clustered_interval(expected_calibration_error, probabilities)))
+    for label in Label:
+        found += state_results(f"{name}, {label.value}", [v for v in videos if v.record.label is label])
+    return found
+
+
+def result(
+    dataset: str,
+    unit: Literal["clip", "video"],
+    metric: str,
+    estimate: Estimate,
+    *,
+    note: str = "",
+    model: str = "",
+) -> MeasuredResult:
+    """An estimate as a bundle keeps it, four places."""
+    return MeasuredResult(
+        dataset=dataset,
+        unit=unit,
+        metric=metric,
+        value=round(estimate.value, 4),
+        low=round(estimate.low, 4),
+        high=round(estimate.high, 4),
+        n=estimate.n,
+        note=note,
+        model=model,
+    )
+
+
+def _rankings(what: str, videos: Sequence[ScoredVideo], metrics: dict[str, Metric], model: str) -> list[MeasuredResult]:
+    scores: Scores = video_scores(videos)
+    if not scores.both_classes:
+        return []
+    return [
+        result(what, "video", name, clustered_interval(metric, scores), model=model) for name, metric in metrics.items()
+    ]

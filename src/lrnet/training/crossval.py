@@ -1,0 +1,258 @@
+"""Cross-validation over people and sources: every video scored by a network that knew neither."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lrnet.datasets.records import Label, VideoRecord
+from lrnet.errors import TrainingError
+from lrnet.evaluation.protocol import ScoredVideo, score_face
+from lrnet.files import written_beside
+from lrnet.network.runtime import NetworkRuntime
+from lrnet.store import StoredVideo
+from lrnet.training.clips import main_faces
+from lrnet.training.config import TrainingConfig
+from lrnet.training.data import fingerprint, preprocessing_of, selected, set_aside
+from lrnet.training.fit import Progress
+from lrnet.training.train import TrainedModel, bundle_preprocessing, bundle_spec, in_memory, train_on
+from lrnet.verdict import ClipScore, FaceVerdict, InputQuality, Reason, State
+
+LeftOut = Literal["people", "source"]
+Tell = Callable[[int, int, Progress | None], None]
+"""Called with the fold (from 1), how many there are, and its progress; None when the fold is done."""
+
+_SEED_OF_FOLDS: Final = 0xF01D
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """Where a video stands: in which fold (from 0), and whether its people or its whole source are left out there."""
+
+    number: int
+    left_out: LeftOut
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """A video scored by a network that was trained without its fold.
+
+    Attributes:
+        video: with its raw score; the verdict's state means nothing yet (see `lrnet.evaluation.decide`).
+        fold: which one, from 0.
+        left_out: "people": its identity group was left out, but its source was trained on; "source": all of it was.
+    """
+
+    video: ScoredVideo
+    fold: int
+    left_out: LeftOut
+
+
+def plan_folds(records: Sequence[VideoRecord], folds: int, seed: int) -> list[Fold]:
+    """Which fold leaves out which video.
+
+    Sources that have both real videos and fakes are split by identity group, a share of them in each fold: they cannot
+    be left out as a whole, or there would be no fakes to train on. Every other source is left out as a whole in one of
+    the folds, so that each has about as many videos.
+
+    Raises:
+        TrainingError: there are fewer groups with fakes than folds.
+    """
+    classes: dict[str, set[Label]] = {}
+    for record in records:
+        classes.setdefault(record.source, set()).add(record.label)
+    paired = {source for source, labels in classes.items() if len(labels) == 2}
+    groups = sorted({r.group for r in records if r.source in paired})
+    with_fakes = {r.group for r in records if r.source in paired and r.label is Label.FAKE}
+    if len(with_fakes) < folds:
+        raise TrainingError(
+            f"{len(with_fakes)} identity groups have fakes and real videos of one source: too few for {folds} folds.",
+            hint="Use fewer folds, or add videos.",
+        )
+    generator = np.random.default_rng((seed, _SEED_OF_FOLDS))
+    dealt = [g for part in (with_fakes, set(groups) - with_fakes) for g in generator.permutation(sorted(part))]
+    fold_of_group = {str(group): i % folds for i, group in enumerate(dealt)}
+    fold_of_source: dict[str, int] = {}
+    load = [0] * folds
+    alone = {s: sum(r.source == s for r in records) for s in sorted(set(classes) - paired)}
+    for source in sorted(alone, key=lambda s: -alone[s]):
+        fold_of_source[source] = int(np.argmin(load))
+        load[fold_of_source[source]] += alone[source]
+    return [
+        Fold(fold_of_group[r.group], "people") if r.source in paired else Fold(fold_of_source[r.source], "source")
+        for r in records
+    ]
+
+
+def cross_validate(
+    videos: Sequence[StoredVideo],
+    config: TrainingConfig,
+    *,
+    folds: int = 5,
+    folder: Path | None = None,
+    workers: int = 1,
+    tell: Tell | None = None,
+) -> list[HeldOut]:
+    """Train once a fold and score what it leaves out, the way detection would.
+
+    No fold trains on an identity group that it leaves out, whatever source it is seen in.
+
+    Args:
+        videos: of one or several stores; the configuration selects among them.
+        folder: for the scores, a Parquet file a fold. Folds that are there already are not trained again.
+        workers: folds trained at a time, each in a process.
+
+    Raises:
+        TrainingError: the folder holds another cross-validation, or there are too few groups for the folds.
+    """
+    chosen = selected(videos, config.data)
+    plan = plan_folds([v.record for v in chosen], folds, config.seed)
+    mark = fingerprint(chosen, config) + f"-{folds}"
+    jobs = [_Job(tuple(chosen), tuple(plan), number, config, folder, mark) for number in range(folds)]
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+    if workers <= 1:
+        return [held for job in jobs for held in _run_fold(job, folds, tell)]
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        results = []
+        for job, found in zip(jobs, pool.map(_run_fold, jobs), strict=True):
+            results += found
+            if tell is not None:
+                tell(job.number + 1, folds, None)
+        return results
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    videos: tuple[StoredVideo, ...]
+    plan: tuple[Fold, ...]
+    number: int
+    config: TrainingConfig
+    folder: Path | None
+    mark: str
+
+    @property
+    def file(self) -> Path | None:
+        return None if self.folder is None else self.folder / f"fold-{self.number + 1}.parquet"
+
+
+def _run_fold(job: _Job, folds: int = 0, tell: Tell | None = None) -> list[HeldOut]:
+    if job.file is not None and job.file.is_file():
+        found = _read_fold(job.file, job.mark)
+    else:
+        found = _train_fold(job, None if tell is None else lambda p: tell(job.number + 1, folds, p))
+        if job.file is not None:
+            _write_fold(job.file, found, job.mark)
+    if tell is not None:
+        tell(job.number + 1, folds, None)
+    return found
+
+
+def _train_fold(job: _Job, tell: Callable[[Progress], None] | None) -> list[HeldOut]:
+    config = job.config
+    out = [v for v, fold in zip(job.videos, job.plan, strict=True) if fold.number == job.number]
+    people = {v.record.group for v in out}
+    inside = [v for v in job.videos if v.record.group not in people]
+    kept, aside = set_aside(inside, config.validation, config.data, inside, config.seed)
+    faces = main_faces(kept, calibrated=config.calibrated)
+    fitted = train_on(faces, config, main_faces(aside, calibrated=config.calibrated), tell=tell)
+    stored = preprocessing_of(kept)
+    model = TrainedModel(fitted, tuple(kept), tuple(faces), bundle_preprocessing(stored, config), 0.0)
+    spec = bundle_spec(model, config, name=f"fold-{job.number + 1}", version="0", licence="none", command="")
+    bundle = in_memory(spec, fitted)
+    runtime = NetworkRuntime(bundle)
+    left_out = {v.record.key: fold.left_out for v, fold in zip(job.videos, job.plan, strict=True)}
+    return [
+        HeldOut(score_face(bundle, runtime, face.record, face.sequences), job.number, left_out[face.record.key])
+        for face in main_faces(out, calibrated=config.calibrated)
+    ]
+
+
+# Scores on disk
+
+
+def _write_fold(file: Path, held: Sequence[HeldOut], mark: str) -> None:
+    table = pa.Table.from_pylist([_row(h) for h in held])
+    table = table.replace_schema_metadata({"lrnet": json.dumps({"cross-validation": mark})})
+    with written_beside(file) as partial:
+        pq.write_table(table, partial, compression="zstd")
+
+
+def _read_fold(file: Path, mark: str) -> list[HeldOut]:
+    try:
+        table = pq.read_table(file)
+        found = json.loads((table.schema.metadata or {})[b"lrnet"])["cross-validation"]
+    except (pa.ArrowInvalid, OSError, KeyError, ValueError) as error:
+        raise TrainingError(f"{file} holds no scores of a fold.", hint="Remove it and run again.") from error
+    if found != mark:
+        raise TrainingError(
+            f"{file} is of another configuration, other videos or another number of folds.",
+            hint="Name another folder with --out.",
+        )
+    return [_held_out(row) for row in table.to_pylist()]
+
+
+def _row(held: HeldOut) -> dict[str, Any]:
+    record, verdict = held.video.record, held.video.verdict
+    row: dict[str, Any] = {
+        "fold": held.fold,
+        "left_out": held.left_out,
+        "record": {**asdict(record), "path": str(record.path), "label": record.label.value},
+        "score": None,
+        "face": None,
+        "start": None,
+        "stop": None,
+        "held_back": [r.value for r in held.video.held_back],
+        "quality": None,
+        "clips": [
+            {
+                "start": c.start,
+                "stop": c.stop,
+                "frames": c.frames,
+                "score": c.score,
+                "streams": [{"name": n, "score": s} for n, s in c.streams.items()],
+            }
+            for c in held.video.clips
+        ],
+    }
+    if verdict is not None:
+        row |= {
+            "score": verdict.score,
+            "face": verdict.face,
+            "start": verdict.start,
+            "stop": verdict.stop,
+            "quality": asdict(verdict.quality),
+        }
+    return row
+
+
+def _held_out(row: dict[str, Any]) -> HeldOut:
+    told: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in row["record"].items()}
+    told |= {"path": Path(told["path"]), "label": Label(told["label"])}
+    record = VideoRecord(**told)
+    verdict = None
+    if row["quality"] is not None:
+        verdict = FaceVerdict(
+            row["face"],
+            row["start"],
+            row["stop"],
+            State.UNABLE if row["score"] is None else State.INCONCLUSIVE,
+            None,
+            row["score"],
+            tuple(
+                ClipScore(c["start"], c["stop"], c["frames"], c["score"], {s["name"]: s["score"] for s in c["streams"]})
+                for c in row["clips"]
+            ),
+            tuple(Reason(r) for r in row["held_back"]),
+            InputQuality(**row["quality"]),
+        )
+    return HeldOut(ScoredVideo(record, verdict), row["fold"], row["left_out"])

@@ -1,0 +1,132 @@
+"""From out-of-fold scores to a bundle's calibration, thresholds, results and card."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lrnet.datasets.records import Label
+from lrnet.evaluation.decide import decide
+from lrnet.evaluation.protocol import ScoredVideo, evaluate
+from lrnet.evaluation.results import (
+    Sets,
+    decision_results,
+    finished_results,
+    judged_all_the_same,
+    ranking_results,
+    stream_results,
+)
+from lrnet.network.bundle import ModelBundle
+from lrnet.network.spec import BundleSpec, MeasuredResult, ScoreCalibration, Thresholds
+from lrnet.store import StoredVideo
+from lrnet.training.config import TrainingConfig
+from lrnet.training.crossval import HeldOut
+from lrnet.verdict import State
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What out-of-fold scores say.
+
+    Attributes:
+        calibration, thresholds: for the bundle.
+        videos: each judged by calibration and thresholds that its fold had no part in.
+        results: how good that is.
+        note: what the training domain does to the rates.
+    """
+
+    calibration: ScoreCalibration
+    thresholds: Thresholds
+    videos: tuple[ScoredVideo, ...]
+    results: tuple[MeasuredResult, ...]
+    note: str
+
+
+def decide_on(held: Sequence[HeldOut], config: TrainingConfig) -> Decided:
+    """Calibrate, set thresholds and measure, on out-of-fold scores."""
+    videos = [h.video for h in held]
+    left_out = [h.left_out for h in held]
+    what = _in_words(held)
+    how = config.decision
+
+    def decided(some: Sequence[ScoredVideo]) -> tuple[ScoreCalibration, Thresholds, list[ScoredVideo]]:
+        return decide(
+            some,
+            [h.fold for h in held],
+            false_alarms=how.false_alarms,
+            misses=how.misses,
+            method=how.score_calibration,
+            what=what,
+        )
+
+    calibration, limits, judged = decided(videos)
+    sets = Sets.of(judged, left_out)
+    results = [
+        *ranking_results(sets),
+        *stream_results(sets, config.stream_names, config.aggregation),
+        *decision_results(judged, left_out),
+    ]
+    note = _domain_note(judged, decided(judged_all_the_same(videos))[2]) if how.outside else ""
+    return Decided(calibration, limits, tuple(judged), tuple(results), note)
+
+
+def against(bundle: ModelBundle, held: Sequence[HeldOut], stored: Sequence[StoredVideo]) -> list[MeasuredResult]:
+    """What another model does on the same held-out videos.
+
+    Args:
+        stored: holds them all; others are passed over.
+    """
+    how = {h.video.record.key: h.left_out for h in held}
+    same = [v for v in stored if v.record.key in how]
+    scored = evaluate(bundle, same)
+    return ranking_results(Sets.of(scored, [how[v.record.key] for v in scored]), bundle.spec.name)
+
+
+def finished(spec: BundleSpec, decided: Decided, others: Sequence[MeasuredResult] = ()) -> BundleSpec:
+    """The description with calibration, thresholds and results."""
+    domain = None if spec.domain is None else spec.domain.model_copy(update={"note": decided.note})
+    return spec.model_copy(
+        update={
+            "score_calibration": decided.calibration,
+            "thresholds": decided.thresholds,
+            "domain": domain,
+            "results": (*decided.results, *others),
+        }
+    )
+
+
+def measured_on(bundle: ModelBundle, sets: dict[str, Sequence[StoredVideo]]) -> list[MeasuredResult]:
+    """What the finished model does on further videos, by their name."""
+    found: list[MeasuredResult] = []
+    for name, videos in sets.items():
+        if videos:
+            found += finished_results(name, evaluate(bundle, videos))
+    return found
+
+
+def _in_words(held: Sequence[HeldOut]) -> str:
+    counts = {label: sum(h.video.record.label is label for h in held) for label in Label}
+    sources = len({h.video.record.source for h in held if h.left_out == "source"})
+    told = f"{counts[Label.REAL]} real and {counts[Label.FAKE]} fake videos whose people were left out of training"
+    return told + (f", {sources} sources as a whole" if sources else "")
+
+
+def _domain_note(judged: Sequence[ScoredVideo], all_the_same: Sequence[ScoredVideo]) -> str:
+    """With and without: how many are not judged, and what the error rates are."""
+
+    def share(videos: Sequence[ScoredVideo], fake: bool, state: State) -> str:
+        some = [v for v in videos if v.is_fake is fake]
+        return f"{sum(v.state is state for v in some) / max(len(some), 1):.1%}"
+
+    def unlike(fake: bool) -> str:
+        some = [(a, b) for a, b in zip(judged, all_the_same, strict=True) if a.is_fake is fake]
+        return f"{sum(len(a.held_back) > len(b.held_back) for a, b in some) / max(len(some), 1):.1%}"
+
+    return (
+        f"Of held-out videos {unlike(False)} of real ones and {unlike(True)} of fakes are not judged for this reason. "
+        f"Real ones called likely_fake: {share(judged, False, State.LIKELY_FAKE)} with this rule, "
+        f"{share(all_the_same, False, State.LIKELY_FAKE)} without; fakes called likely_fake: "
+        f"{share(judged, True, State.LIKELY_FAKE)} with, {share(all_the_same, True, State.LIKELY_FAKE)} without; fakes "
+        f"called no evidence: {share(judged, True, State.NO_EVIDENCE)} with, "
+        f"{share(all_the_same, True, State.NO_EVIDENCE)} without."
+    )
