@@ -5,8 +5,8 @@ usage: kill_and_resume.py SOURCE WORK [--kills 3] [--workers N] [--seed 0]
 SOURCE is any dataset that `lrnet extract` reads, WORK a folder for the stores. Three runs:
 
 1. undisturbed, on worker processes: WORK/undisturbed (taken as it is if it is there already);
-2. the same, but the extracting process is killed with SIGKILL at `--kills` random moments and started again: WORK/killed.
-   Its workers are not killed: they have to end by themselves;
+2. the same, but the extracting process is killed with SIGKILL at `--kills` random moments and started again:
+   WORK/killed. Its workers are not killed: they have to end by themselves;
 3. the same on a local Ray cluster, of which a worker process is killed with SIGKILL in the middle: WORK/ray.
 
 Fails unless the stores are equal byte for byte, and no file that was there at a kill was written again.

@@ -6,7 +6,7 @@ from itertools import permutations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lrnet.datasets import Label, VideoRecord, find_copies, require_disjoint_groups
@@ -51,6 +51,7 @@ def test_groups_join_who_is_seen_together_whatever_the_order() -> None:
         assert dict(zip(order, identity_groups(order), strict=True)) == expected
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(st.sampled_from("abcdefghij"), min_size=1, max_size=3).map(tuple), max_size=12))
 def test_groups_are_the_connected_components(videos: list[tuple[str, ...]]) -> None:
     networkx = pytest.importorskip("networkx")

@@ -15,7 +15,7 @@ from threading import Thread
 from typing import Any
 
 from lrnet.engines.base import ATTEMPTS, Item, Outcome, Result, attempt, cores, lost
-from lrnet.errors import EngineError, InternalError
+from lrnet.errors import EngineError, InternalError, LrnetError
 
 
 @dataclass(slots=True)
@@ -49,15 +49,16 @@ class LocalEngine:
             return again.pop() if again else next(tasks, None)
 
         try:
-            while len(workers) < self.workers and (task := next_task()) is not None:
-                workers.append(_Worker(job, task))
-            while workers:
+            while True:
+                while len(workers) < self.workers and (task := next_task()) is not None:
+                    workers.append(_Worker(job, task))
+                if not workers:
+                    return
                 ready = wait([w.pipe for w in workers])
                 for worker in [w for w in workers if w.pipe in ready]:
                     task = worker.task
-                    outcome: Outcome[Item, Result] | None = None
                     try:
-                        outcome = Outcome(task.index, task.item, *worker.pipe.recv())
+                        reply = worker.answer()
                     except (EOFError, OSError):
                         workers.remove(worker)
                         why = worker.end()
@@ -65,22 +66,18 @@ class LocalEngine:
                         if task.attempts < ATTEMPTS:
                             again.append(task)
                         else:
-                            outcome = Outcome(task.index, task.item, None, lost(task.attempts, why))
-                        # An empty place is filled below, where there is work for it.
+                            yield Outcome(task.index, task.item, None, lost(task.attempts, why))
+                        continue
+                    if reply is None:
+                        continue
+                    # Before the outcome is handed out: what is done with it must not keep the worker waiting.
+                    following = next_task()
+                    if following is None:
+                        workers.remove(worker)
+                        worker.end()
                     else:
-                        # Before the outcome is handed out: what is done with it must not keep the worker waiting.
-                        following = next_task()
-                        if following is None:
-                            workers.remove(worker)
-                            worker.end()
-                        else:
-                            worker.give(following)
-                    while len(workers) < self.workers and again:
-                        workers.append(_Worker(job, again.pop()))
-                    if outcome is not None:
-                        yield outcome
-                while len(workers) < self.workers and (waiting := next_task()) is not None:
-                    workers.append(_Worker(job, waiting))
+                        worker.give(following)
+                    yield Outcome(task.index, task.item, *reply)
         finally:
             for worker in workers:
                 worker.end()
@@ -100,13 +97,33 @@ class _Worker:
                 f"A worker process cannot be started ({error.strerror or error}).", hint="Use fewer workers."
             ) from error
         theirs.close()
-        self.task = task
+        self._started = False
         self.give(task)
 
     def give(self, task: _Task) -> None:
         self.task = task
         with suppress(OSError):  # a worker that is gone is found out when its answer is waited for
             self.pipe.send(task.item)
+
+    def answer(self) -> tuple[Any, LrnetError | None] | None:
+        """What came back of the task; None if it is only the word that the process has started.
+
+        Raises:
+            EOFError, OSError: the process is gone.
+            EngineError: it went as it started, by an error: the next one would too.
+        """
+        try:
+            reply: tuple[Any, LrnetError | None] | None = self.pipe.recv()
+        except (EOFError, OSError):
+            self._process.join(timeout=2)
+            if not self._started and (self._process.exitcode or 0) > 0:
+                raise EngineError(
+                    f"Worker processes end as they start (exit code {self._process.exitcode}).",
+                    hint='In a script, start the work below `if __name__ == "__main__":`.',
+                ) from None
+            raise
+        self._started = True
+        return reply
 
     def end(self) -> str:
         """Close the pipe, on which the worker exits; say how it ended."""
@@ -124,6 +141,7 @@ def _serve(job: Callable[[Any], Any], pipe: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the asking process ends the work
     items: SimpleQueue[Any] = SimpleQueue()
     Thread(target=_listen, args=(pipe, items), daemon=True).start()
+    pipe.send(None)  # started
     while True:
         item = items.get()
         reply = attempt(job, item)

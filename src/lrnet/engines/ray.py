@@ -44,7 +44,7 @@ class RayEngine:
                 )
             else:
                 self._ray.init(address=address, **quiet)
-        except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+        except Exception as error:  # Ray raises a bare Exception where a cluster does not come up in time
             where = f"at {address}" if address else "on this machine"
             raise EngineError(
                 f"No Ray cluster {where} ({_first_line(error)}).",
@@ -105,6 +105,7 @@ class RayEngine:
 def _import_ray() -> Any:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing that lrnet starts reports on its user
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_raylet_start_wait_time_s", "120")  # a busy machine takes longer than Ray's 30 s
     try:
         import ray
     except ImportError as error:
