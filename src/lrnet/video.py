@@ -47,7 +47,10 @@ PLAYLIST_FORMATS: Final = frozenset({"hls", "concat", "dash", "ffconcat", "sdp",
 
 DECODE_AHEAD: Final = 8  # frames that may wait between the decoding thread and its reader; decoders give them in bursts
 
+CACHE_LINE: Final = 64  # bytes
+
 Plane = NDArray[np.uint8]
+Window = tuple[slice, slice]  # rows, columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +95,13 @@ class Frame:
         self.time = time
         self._turns = round(source.rotation / 90) % 4
         self._source = source
+        full_range = source.format.name.startswith("yuvj") or int(source.color_range or 0) == 2
         planar = source
         if source.format.name not in ("yuv420p", "yuvj420p"):
             # One thread: starting more for each frame costs more than they save.
             planar = (to_planes or VideoReformatter()).reformat(source, format="yuv420p", threads=1)
         self.luma, u, v = (self._upright(_plane(planar, i)) for i in range(3))
         self._chroma = (u, v)
-        full_range = source.format.name.startswith("yuvj") or int(source.color_range or 0) == 2
         self._to_rgb = _rgb_matrix(int(source.colorspace or 0), full_range, self.height)
 
     @property
@@ -126,7 +129,11 @@ class Frame:
         """
         # A chroma sample covers two by two luma pixels: its centre lies half a pixel beside the first one's.
         half = np.vstack([matrix, [0, 0, 1]]) @ np.array([[2, 0, 0.5], [0, 2, 0.5], [0, 0, 1]])
+        window = _window(matrix, width, height, self.luma.shape)
         u, v = self._chroma
+        _fetch(self.luma[window])
+        for plane in (u, v):
+            _fetch(plane[tuple(slice(side.start // 2, side.stop // 2 + 1) for side in window)])
         planes = [
             cv2.warpAffine(
                 plane,
@@ -151,6 +158,21 @@ def _plane(frame: VideoFrame, i: int) -> Plane:
     plane = frame.planes[i]
     rows: Plane = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
     return rows[: plane.height, : plane.width]
+
+
+def _window(matrix: NDArray[np.float64], width: int, height: int, shape: tuple[int, ...]) -> Window:
+    """Rows and columns of a frame that a warp by `matrix` into (height, width) reads."""
+    corners = np.array([[0, 0], [width, 0], [0, height], [width, height]]) - matrix[:, 2]
+    corners = corners @ np.linalg.inv(matrix[:, :2]).T
+    low, high = np.floor(corners.min(axis=0)).astype(int) - 1, np.ceil(corners.max(axis=0)).astype(int) + 2
+    columns, rows = (slice(*np.clip((a, b), 0, n).tolist()) for a, b, n in zip(low, high, shape[1::-1], strict=True))
+    return rows, columns
+
+
+def _fetch(part: Plane) -> None:
+    """Read a byte of each 64 of a part of a plane: a warp that then finds it in the cache takes half the time."""
+    if part.size:
+        part[:, ::CACHE_LINE].max()
 
 
 def _rgb_matrix(colorspace: int, full_range: bool, height: int) -> NDArray[np.float64]:
