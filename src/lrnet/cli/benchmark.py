@@ -111,6 +111,25 @@ def crop_command(
         console.print(Text(f"{count} {unit}s: AUC {one:.4f} in one pass, {two:.4f} in two; scores apart: {apart}"))
 
 
+@app.command("network")
+def network_command(
+    model: Annotated[str, typer.Option(help="Name of a model, or path of a bundle.")] = "",
+) -> None:
+    """What a clip costs in the network on one thread, and how far ONNX Runtime and PyTorch are apart."""
+    from lrnet.benchmark.network import benchmark_network
+    from lrnet.network.registry import DEFAULT_MODEL, load_model
+
+    bundle = load_model(model or DEFAULT_MODEL)
+    found = benchmark_network(bundle)
+    told = "PyTorch is not installed" if found.difference is None else f"{found.difference:.1e} from PyTorch at most"
+    frames = bundle.spec.preprocessing.clip_length
+    Console(soft_wrap=True, highlight=False).print(
+        Text(
+            f"{bundle.spec.name}: {found.parameters:,} parameters, {found.clip_ms:.3f} ms a clip of {frames} frames, {told}"
+        )
+    )
+
+
 def _csv_of(videos: list[Path], tables: list[Path]) -> dict[Path, Path]:
     """Which CSV belongs to which video: of the same name, or the only one to the only one."""
     if len(videos) == len(tables) == 1:

@@ -14,6 +14,7 @@ from rich.text import Text
 if TYPE_CHECKING:
     from lrnet.network.spec import MeasuredResult
 
+WIDTH = 180
 COLUMNS = (
     ("people left out: AUC", "within", "AUC"),
     ("sources left out: AUC", "across", "AUC"),
@@ -77,6 +78,7 @@ def _print(found: Mapping[str, tuple[object, list[MeasuredResult]]]) -> None:
 
     where = {"within": WITHIN, "across": ACROSS}
     console = Console(soft_wrap=True, highlight=False)
+    wide = Console(width=WIDTH, highlight=False)  # a row stays a row, whatever the terminal's width
     header = [*(title for title, *_ in COLUMNS), "real called likely_fake", "fakes called no evidence", "ECE"]
     table = Table("", *header, box=None)
     for name, (_, results) in found.items():
@@ -91,7 +93,7 @@ def _print(found: Mapping[str, tuple[object, list[MeasuredResult]]]) -> None:
                 _cell(figures.get((f"{where[kind]}; stream {stream} alone", metric))) for _, kind, metric in COLUMNS
             ]
             table.add_row(f"  {stream} alone", *alone, "", "", "")
-    console.print(table)
+    wide.print(table)
     for name, (decided, _) in found.items():
         note = getattr(decided, "note", "")
         if note:

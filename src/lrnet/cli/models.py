@@ -1,4 +1,4 @@
-"""`lrnet models`: what there is, what it claims, whether it is whole; import of released weights."""
+"""`lrnet models`: what there is, what it claims, whether it is whole; released weights pulled or imported."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-app = typer.Typer(help="Models: list, describe, verify, import.", no_args_is_help=True)
+app = typer.Typer(help="Models: list, describe, verify, pull, import.", no_args_is_help=True)
 
 
 @app.command("list")
@@ -60,6 +60,32 @@ def verify_command(
         console.print(Text(f"{bundle.spec.name} {bundle.spec.version}: whole ({bundle.content_hash[:16]})"))
 
 
+@app.command("pull")
+def pull_command(
+    name: Annotated[str, typer.Argument(help="What to get; without it, what there is.")] = "",
+    out: Annotated[Path | None, typer.Option(help="Folder of the bundle; your folder of models by default.")] = None,
+    files: Annotated[
+        Path | None,
+        typer.Option("--from", help="A folder that holds the files already: nothing is fetched.", metavar="FOLDER"),
+    ] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace a model of that name.")] = False,
+) -> None:
+    """Get the weights that the reference implementation released, hashes checked (needs the extra `train`).
+
+    This is the only command that uses the network, and only without --from.
+    """
+    from lrnet.network.download import PUBLISHED, pull
+
+    console = Console(soft_wrap=True, highlight=False)
+    if not name:
+        for model in PUBLISHED.values():
+            console.print(Text(f"{model.name}: {model.description}"))
+        return
+    stderr = Console(stderr=True, soft_wrap=True, highlight=False)
+    bundle = pull(name, out=out, files=files, replace=replace, tell=lambda source: stderr.print(Text(source)))
+    console.print(Text(f"{name}: {bundle.spec.network.parameters:,} parameters, in {bundle.path}"))
+
+
 @app.command("import")
 def import_command(
     positions: Annotated[Path, typer.Argument(help="Released weights of stream A, g1.pth.", metavar="G1.PTH")],
@@ -75,22 +101,13 @@ def import_command(
     replace: Annotated[bool, typer.Option("--replace", help="Replace a model of that name.")] = False,
 ) -> None:
     """Make a bundle of the weights that the reference implementation released (needs the extra `train`)."""
-    from lrnet.landmarks import landmarker
+    from lrnet.network.download import released_preprocessing
     from lrnet.network.registry import user_models_folder
     from lrnet.network.released import import_released
-    from lrnet.network.spec import Preprocessing
 
     if landmarks not in ("mesh", "openface"):
         raise typer.BadParameter(f"{landmarks!r} is neither mesh nor openface", param_hint="--landmarks")
-    preprocessing = None
-    if landmarks == "mesh":
-        preprocessing = Preprocessing(
-            landmarker="mesh",
-            landmarker_version=landmarker("mesh").version,
-            clip_length=30,
-            clip_stride=30,
-            min_clip_length=15,
-        )
+    preprocessing = released_preprocessing() if landmarks == "mesh" else None
     directory = out or user_models_folder() / name
     directory.parent.mkdir(parents=True, exist_ok=True)
     bundle = import_released(

@@ -173,9 +173,9 @@ def _set(
     method: Literal["best", "platt", "isotonic"],
     what: str,
 ) -> tuple[ScoreCalibration, tuple[float, float]]:
-    """Calibration on every scored video, thresholds on those that are judged."""
-    calibration = calibrate_scores(video_scores(videos), what, method)
-    scored = video_scores([v for v in videos if not v.held_back])
+    """Both on every scored video: what is not judged later can then only make the rates smaller."""
+    scored = video_scores(videos)
+    calibration = calibrate_scores(scored, what, method)
     probabilities = Scores(scored.label, calibration.apply(scored.score), scored.group)
     return calibration, place_thresholds(probabilities, false_alarms, misses)
 

@@ -1,0 +1,120 @@
+"""Folds over people and sources, and the way from their scores to a bundle."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from training_kit import quick, record, write_store
+
+from lrnet.datasets.records import Label
+from lrnet.errors import TrainingError
+from lrnet.network.bundle import ModelBundle
+from lrnet.verdict import State
+
+pytest.importorskip("torch")
+
+from lrnet.evaluation.card import card
+from lrnet.evaluation.results import ACROSS, WITHIN
+from lrnet.network.export import to_onnx
+from lrnet.training.crossval import cross_validate, plan_folds
+from lrnet.training.finish import against, decide_on, finished
+from lrnet.training.train import bundle_spec, train
+
+
+def records():  # type: ignore[no-untyped-def]
+    paired = [record(f"p{i}", Label.FAKE if i % 2 else Label.REAL, "paired", group=f"g{i // 2}") for i in range(40)]
+    alone = [record(f"{s}{i}", Label.REAL, s) for s, n in (("a", 9), ("b", 4), ("c", 3)) for i in range(n)]
+    return paired + alone
+
+
+def test_folds_split_people_and_leave_whole_sources_out() -> None:
+    some = records()
+    plan = plan_folds(some, 5, 0)
+    by_group: dict[str, set[int]] = {}
+    by_source: dict[str, set[int]] = {}
+    for r, fold in zip(some, plan, strict=True):
+        by_group.setdefault(r.group, set()).add(fold.number)
+        if r.source != "paired":
+            by_source.setdefault(r.source, set()).add(fold.number)
+            assert fold.left_out == "source"
+        else:
+            assert fold.left_out == "people"
+    assert all(len(numbers) == 1 for numbers in by_group.values())
+    assert sorted(len(numbers) for numbers in by_source.values()) == [1, 1, 1]
+    assert len(set.union(*by_source.values())) == 3
+    sizes = np.bincount([f.number for f, r in zip(plan, some, strict=True) if r.source == "paired"])
+    assert sizes.tolist() == [8] * 5
+    assert plan == plan_folds(some, 5, 0) != plan_folds(some, 5, 1)
+
+
+def test_too_few_people_for_the_folds() -> None:
+    with pytest.raises(TrainingError, match="too few"):
+        plan_folds(records()[:6], 5, 0)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory):  # type: ignore[no-untyped-def]
+    folder = tmp_path_factory.mktemp("crossval")
+    videos = write_store(folder / "one", 24) + write_store(folder / "other", 6, source="other", real_only=True)
+    config = quick(decision={"outside": 0.2})
+    held = cross_validate(videos, config, folds=3, folder=folder / "scores")
+    return videos, config, held, folder
+
+
+def test_every_video_is_scored_by_a_network_that_did_not_see_it(trained) -> None:  # type: ignore[no-untyped-def]
+    videos, _, held, _ = trained
+    assert sorted(h.video.record.key for h in held) == sorted(v.record.key for v in videos)
+    assert not any(h.video.seen_in_training for h in held)
+    scores = np.array([h.video.score for h in held])
+    fake = np.array([h.video.is_fake for h in held])
+    assert scores[fake].min() > scores[~fake].max()
+
+
+def test_scores_on_disk_are_read_and_not_made_again(trained) -> None:  # type: ignore[no-untyped-def]
+    videos, config, held, folder = trained
+    before = {p: p.stat().st_mtime_ns for p in (folder / "scores").iterdir()}
+    again = cross_validate(videos, config, folds=3, folder=folder / "scores")
+    assert {p: p.stat().st_mtime_ns for p in (folder / "scores").iterdir()} == before
+    assert [h.fold for h in again] == [h.fold for h in held]
+    for one, other in zip(again, held, strict=True):
+        assert one.video.record == other.video.record
+        assert one.video.score == other.video.score
+        assert one.video.clips == other.video.clips
+        assert one.video.held_back == other.video.held_back
+    with pytest.raises(TrainingError, match="another configuration"):
+        cross_validate(videos, config.model_copy(update={"seed": 5}), folds=3, folder=folder / "scores")
+
+
+def test_a_person_seen_in_two_sources_is_left_out_of_both(tmp_path: Path) -> None:
+    videos = write_store(tmp_path / "one", 12)
+    other = write_store(tmp_path / "other", 2, source="other", real_only=True)
+    shared = [replace(v, record=replace(v.record, group=videos[0].record.group)) for v in other]
+    held = cross_validate([*videos, *shared], quick(), folds=2)
+    assert not any(h.video.seen_in_training for h in held)
+
+
+def test_a_bundle_with_calibration_thresholds_and_card(trained, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    videos, config, held, _ = trained
+    model = train(videos, config)
+    spec = bundle_spec(model, config, name="mine", version="1", licence="none", command="lrnet train")
+    bare = ModelBundle.save(
+        spec, to_onnx(spec.network, model.fitted.weights), model.fitted.weights, "", tmp_path / "bare"
+    )
+    decided = decide_on(held, config)
+    described = finished(spec, decided, against(bare, held, videos))
+    text = card(described)
+    saved = ModelBundle.save(described, bare.network, bare.weights, text, tmp_path / "mine")
+    figures = {(r.dataset, r.metric, r.model): r.value for r in saved.spec.results if r.unit == "video"}
+    assert figures[(WITHIN, "AUC", "")] == figures[(ACROSS, "AUC", "")] == 1.0
+    assert saved.spec.thresholds is not None
+    assert saved.spec.thresholds.false_positive_rate == 0.0
+    assert saved.spec.domain is not None
+    assert {r.quantity for r in saved.spec.domain.ranges} >= {"noise", "frame_rate", "face_size"}
+    assert "## Against mine, on the same videos" in text
+    assert "It is nowhere worse." in text
+    assert saved.spec.training is not None
+    assert saved.spec.training.configuration == config.model_dump(mode="json")
+    assert {v.state for v in decided.videos} <= {State.LIKELY_FAKE, State.NO_EVIDENCE, State.INCONCLUSIVE}

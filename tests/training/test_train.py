@@ -1,0 +1,151 @@
+"""A run as a whole: what is selected, what is set aside, what is refused, and the command."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from training_kit import quick, write_store
+
+from lrnet.errors import DatasetError, TrainingError
+from lrnet.network.bundle import ModelBundle
+from lrnet.network.runtime import NetworkRuntime
+from lrnet.training.config import DataConfig, Validation
+from lrnet.training.data import read_stores, selected, set_aside
+
+pytest.importorskip("torch")
+
+from lrnet.training.train import train
+
+LRNET = Path(sys.executable).parent / "lrnet"
+CONFIG = """
+name = "tiny"
+description = "For tests."
+[[streams]]
+name = "differences"
+units = 4
+[clips]
+length = 20
+stride = 10
+min_length = 20
+[fit]
+epochs = {epochs}
+batch = 16
+"""
+
+
+def test_a_share_is_set_aside_by_people_of_every_source(tmp_path: Path) -> None:
+    videos = write_store(tmp_path / "a", 20) + write_store(tmp_path / "b", 10, source="other", real_only=True)
+    kept, aside = set_aside(videos, Validation(share=0.2), DataConfig(), videos, 0)
+    assert not {v.record.group for v in kept} & {v.record.group for v in aside}
+    assert {v.record.source for v in aside} == {"one", "other"}
+    assert len({v.record.group for v in aside if v.record.source == "one"}) == 2
+    assert len(kept) + len(aside) == 30
+
+
+def test_a_validation_split_that_shows_people_trained_on_is_refused(tmp_path: Path) -> None:
+    train_videos = write_store(tmp_path / "a", 8)
+    val = write_store(tmp_path / "b", 8, split="val")
+    with pytest.raises(TrainingError, match="identity groups stand both"):
+        set_aside(train_videos, Validation(split="val"), DataConfig(), [*train_videos, *val], 0)
+
+
+def test_nothing_to_train_on_names_the_splits_there_are(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="the stores have train"):
+        selected(write_store(tmp_path, 2), DataConfig(splits=("test",)))
+
+
+def test_a_store_given_twice_is_refused(tmp_path: Path) -> None:
+    write_store(tmp_path, 2)
+    with pytest.raises(DatasetError, match="each store once"):
+        read_stores([tmp_path, tmp_path])
+
+
+def test_another_run_s_folder_is_refused(tmp_path: Path) -> None:
+    videos = write_store(tmp_path / "store", 8)
+    config = quick(fit={"epochs": 1, "batch": 16})
+    train(videos, config, folder=tmp_path / "run")
+    with pytest.raises(TrainingError, match="holds a run already"):
+        train(videos, config, folder=tmp_path / "run")
+    with pytest.raises(TrainingError, match="another configuration or other videos"):
+        train(videos[:-2], config, folder=tmp_path / "run", resume=True)
+    with pytest.raises(TrainingError, match="no run to go on with"):
+        train(videos, config, folder=tmp_path / "nothing", resume=True)
+
+
+def lrnet(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [LRNET, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=280,
+        env={**os.environ, "NO_COLOR": "1"},
+        check=False,
+        **options,  # type: ignore[call-overload]
+    )
+
+
+def test_a_killed_run_goes_on_to_the_bundle_of_one_that_was_not(tmp_path: Path) -> None:
+    write_store(tmp_path / "store", 12)
+    config = tmp_path / "tiny.toml"
+    config.write_text(CONFIG.format(epochs=150))
+    command = ["train", tmp_path / "store", "--config", config, "--out"]
+    through = lrnet(*command, tmp_path / "through")
+    assert through.returncode == 0, through.stderr
+
+    with subprocess.Popen([LRNET, *map(str, command), tmp_path / "killed"], stderr=subprocess.DEVNULL) as process:
+        checkpoint = tmp_path / "killed.run" / "last.ckpt"
+        began = time.monotonic()
+        while not checkpoint.is_file() and process.poll() is None and time.monotonic() - began < 200:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+    assert not (tmp_path / "killed").exists(), "it was done before it could be killed"
+    again = lrnet(*command, tmp_path / "killed")
+    assert again.returncode == 8
+    assert "--resume" in again.stderr
+    resumed = lrnet(*command, tmp_path / "killed", "--resume")
+    assert resumed.returncode == 0, resumed.stderr
+    one, other = (ModelBundle.load(tmp_path / name) for name in ("through", "killed"))
+    assert one.network == other.network
+    assert all(np.array_equal(one.weights[n], other.weights[n]) for n in one.weights)
+
+
+def test_onnx_and_pytorch_agree_on_a_trained_network(tmp_path: Path) -> None:
+    from lrnet.training.clips import clip_table, main_faces
+    from lrnet.training.fit import predict
+    from lrnet.training.train import bundle_spec, in_memory
+
+    videos = write_store(tmp_path, 12)
+    config = quick(streams=[{"name": "differences", "units": 8}, {"name": "acceleration", "units": 8}])
+    model = train(videos, config)
+    spec = bundle_spec(model, config, name="x", version="1", licence="none", command="")
+    table = clip_table(main_faces(videos), config.stream_names, config.clips.settings())
+    ours = NetworkRuntime(in_memory(spec, model.fitted)).score(table.streams).probability
+    np.testing.assert_allclose(ours, predict(model.fitted.spec, model.fitted.weights, table), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (["train"], 2, "at least one landmark store"),
+        (["train", "nowhere", "--out", "x"], 8, "no landmark store"),
+        (["train", "nowhere", "--out", "x", "--config", "defualt"], 8, "default, paper, released"),
+        (["train", "nowhere", "--out", "x", "--against", "y"], 2, "--crossval"),
+        (["train", "nowhere", "--out", "no/where/x"], 5, "no folder"),
+        (["crossval", "nowhere"], 8, "no landmark store"),
+        (["evaluate", "nowhere"], 8, "no landmark store"),
+        (["evaluate", "nowhere", "--reports", "."], 2, "--out"),
+    ],
+)
+def test_wrong_uses_are_told_in_a_line(arguments: list[str], code: int, told: str, tmp_path: Path) -> None:
+    result = lrnet(*arguments, cwd=tmp_path)
+    assert result.returncode == code
+    assert told in " ".join(result.stderr.replace("│", " ").split())
+    assert "Traceback" not in result.stderr
+    assert list(tmp_path.iterdir()) == []
