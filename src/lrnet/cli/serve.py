@@ -65,10 +65,7 @@ def serve_command(
     time_limit: TimeLimitOption = 3600,
     keep_days: KeepOption = 0,
     lease_seconds: LeaseOption = 15,
-    overlay: LeaseOption = Annotated[
-    float, typer.Option("--lease-seconds", min=2, help="How long a worker that has fallen silent keeps its video.")
-]
-OverlayOption = True,
+    overlay: OverlayOption = True,
 ) -> None:
     """Serve the page and the API, and judge what comes in.
 
@@ -113,10 +110,7 @@ def worker_command(
     time_limit: TimeLimitOption = 3600,
     keep_days: KeepOption = 0,
     lease_seconds: LeaseOption = 15,
-    overlay: LeaseOption = Annotated[
-    float, typer.Option("--lease-seconds", min=2, help="How long a worker that has fallen silent keeps its video.")
-]
-OverlayOption = True,
+    overlay: OverlayOption = True,
 ) -> None:
     """Judge videos for an `lrnet serve` that runs elsewhere: same --data, --database and --queue as there."""
     _require_extra()

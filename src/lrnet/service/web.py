@@ -20,6 +20,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import Match
 
 from lrnet.report.schema import ReportDocument
 from lrnet.service import events, schema
@@ -276,7 +277,18 @@ def _add_results(app: FastAPI, service: Service) -> None:
 
 _EVENT_STREAM: Final[dict[str, Any]] = {
     "description": "The stream.",
-    "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    "content": {
+        "text/event-stream": {
+            "schema": {
+                "type": "object",
+                "properties": {
+                    "event": {"type": "string", "description": "Name of the event."},
+                    "data": {"type": "string", "description": "JSON."},
+                    "id": {"type": "string", "description": "Revision of the video."},
+                },
+            }
+        }
+    },
 }
 
 
@@ -444,9 +456,10 @@ def _add_errors(app: FastAPI) -> None:
         what = "; ".join(f"{'.'.join(map(str, e['loc'][1:]))}: {e['msg']}" for e in error.errors()[:5])
         return problem(422, "invalid", f"A parameter is not what it should be: {what}.", "See /openapi.json.")
 
-    async def http(_request: Request, error: Exception) -> Response:
+    async def http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        return problem(error.status_code, "http", str(error.detail), "See /openapi.json.", error.headers)
+        headers = {"Allow": ", ".join(_methods(app, request))} if error.status_code == 405 else error.headers
+        return problem(error.status_code, "http", str(error.detail), "See /openapi.json.", headers)
 
     async def away(_request: Request, _error: Exception) -> Response:
         return problem(503, "database", "The database does not answer.", "Try again later.", {"Retry-After": "30"})
@@ -459,6 +472,16 @@ def _add_errors(app: FastAPI) -> None:
     }
     for kind, handler in handlers.items():
         app.add_exception_handler(kind, handler)
+
+
+def _methods(app: FastAPI, request: Request) -> list[str]:
+    """Every method that a path has; the router names only those of the first route that has the path."""
+    found: set[str] = set()
+    for route in app.routes:
+        match, _ = route.matches(request.scope)
+        if match != Match.NONE:
+            found |= getattr(route, "methods", None) or set()
+    return sorted(found)
 
 
 def _describe_token(app: FastAPI) -> None:

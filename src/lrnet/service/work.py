@@ -27,7 +27,7 @@ from lrnet.service.folder import OVERLAY, REPORT
 if TYPE_CHECKING:
     from lrnet.detector import Detector, Progress
 
-NICENESS: Final = 10  # the page answers first
+NICENESS: Final = 5  # the page answers first
 MAX_MESSAGE: Final = 64 * 1024 * 1024  # bytes; a document of some hours with a dozen faces has 5 MB
 CLIPS_SHOWN: Final = 400  # the latest scored clips; a row is written again with every word of progress
 

@@ -1,0 +1,230 @@
+"""The page in a real browser (headless Chromium)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+from tests.service.kit import TOKEN, Running, running, short_clip, wait_for
+
+ROOT = Path(__file__).resolve().parents[2]
+LONG = 120_000  # ms: a video may be judged on a busy machine
+expect.set_options(timeout=60_000)
+QUIET = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking")
+QUIET += ("--disable-component-update", "--disable-sync")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    program = os.environ.get("LRNET_CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+    with sync_playwright() as playwright:
+        if program is None and not Path(playwright.chromium.executable_path).exists():
+            pytest.skip("no Chromium on this machine (`make browser` installs one; LRNET_CHROMIUM names another)")
+        found = playwright.chromium.launch(executable_path=program, args=list(QUIET))
+        yield found
+        found.close()
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with running(tmp_path_factory.mktemp("page") / "data", "--workers", "1") as service:
+        yield service
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page of a fresh visitor; whatever the browser complains of fails the test."""
+    context = browser.new_context(viewport={"width": 1280, "height": 860})
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    yield page
+    context.close()
+    ignored = getattr(page, "expected_complaints", ())
+    assert [text for text in complaints if not any(part in text for part in ignored)] == []
+
+
+def accessible(page: Page) -> None:
+    """No fault that axe-core calls serious or critical; the report in its frame is not this page's."""
+    found = Axe().run(page, context={"exclude": [["iframe"]]}, options={"resultTypes": ["violations"]})
+    bad = [v for v in found.response["violations"] if v["impact"] in ("serious", "critical")]
+    assert [(v["id"], [n["html"] for n in v["nodes"]]) for v in bad] == []
+
+
+def row(page: Page, name: str) -> Any:
+    return page.get_by_role("list", name="Videos").get_by_role("listitem").filter(has_text=name)
+
+
+def test_a_fake_and_a_real_video_from_upload_to_deletion(page: Page, service: Running, examples: Path) -> None:
+    page.goto(service.url)
+    expect(page.get_by_text("No videos yet.")).to_be_visible()
+    accessible(page)
+
+    # One video alone is shown while it is examined, and turns into its report.
+    page.get_by_label("Choose videos").set_input_files(examples / "fake.mp4")
+    expect(page.get_by_role("heading", name="fake.mp4")).to_be_visible()
+    expect(page.get_by_role("heading", name="Examining the motion")).to_be_visible(timeout=LONG)
+    bar = page.get_by_role("progressbar", name="Progress")
+    wait_for(lambda: bool(bar.count()) and float(bar.get_attribute("value") or 0) > 0.1, LONG / 1000)
+    accessible(page)
+    report = page.frame_locator("iframe.report")
+    expect(report.get_by_role("heading", level=1)).to_be_visible(timeout=LONG)
+    told = service.client.get("/v1/videos").json()["items"][0]["verdict"]
+    expect(report.get_by_role("heading", level=1)).to_contain_text(told["headline"])
+    expect(page.locator(".head")).to_contain_text(told["headline"])
+    expect(page.get_by_role("status")).to_contain_text(f"fake.mp4: {told['headline']}")
+    accessible(page)
+
+    # The annotated copy plays, and can be sought.
+    page.get_by_role("link", name="Annotated video").click()
+    video = page.locator("video")
+    expect(video).to_be_visible()
+    video.evaluate("v => new Promise(done => { v.currentTime = 5; v.addEventListener('seeked', done) })")
+    assert video.evaluate("v => v.currentTime") == pytest.approx(5, abs=0.1)
+    accessible(page)
+
+    # The real one, watched from the list.
+    page.get_by_role("link", name="All videos").click()
+    page.get_by_label("Choose videos").set_input_files([examples / "real.mp4", ROOT / "examples" / "README.md"])
+    real = row(page, "real.mp4")
+    expect(real.get_by_role("progressbar")).to_be_visible(timeout=LONG)
+    accessible(page)
+    expect(real).to_contain_text("probability", timeout=LONG)
+    expect(row(page, "README.md")).to_contain_text("Not examined", timeout=LONG)
+    scores = {v["name"]: (v["verdict"] or {}).get("score") for v in service.client.get("/v1/videos").json()["items"]}
+    assert scores["fake.mp4"] > scores["real.mp4"]
+
+    # The history is searched.
+    page.get_by_role("searchbox").fill("REAL")
+    expect(row(page, "fake.mp4")).to_have_count(0)
+    expect(real).to_be_visible()
+    page.get_by_role("searchbox").fill("")
+    page.get_by_label("Verdict").select_option("failed")
+    expect(real).to_have_count(0)
+    expect(row(page, "README.md")).to_be_visible()
+    page.get_by_label("Verdict").select_option("")
+
+    # A deletion is asked about, and can be taken back with the keyboard alone.
+    real.get_by_role("button", name="Delete real.mp4").focus()
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog", name="Delete real.mp4?")
+    expect(dialog.get_by_role("button", name="Keep it")).to_be_focused()
+    accessible(page)
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    expect(real).to_be_visible()
+    page.keyboard.press("Enter")
+    dialog.get_by_role("button", name="Delete", exact=True).click()
+    expect(real).to_have_count(0)
+    assert [v["name"] for v in service.client.get("/v1/videos").json()["items"]] == ["README.md", "fake.mp4"]
+    expect(page.get_by_role("status").first).to_contain_text("real.mp4 is deleted")
+
+
+def test_a_report_cannot_reach_the_service(page: Page, service: Running, examples: Path, tmp_path: Path) -> None:
+    page.expected_complaints = ("Content Security Policy", "violates", "Failed to")  # type: ignore[attr-defined]
+    video = service.hand_in(short_clip(examples, tmp_path))
+    wait_for(lambda: service.video(video)["state"] == "done", LONG / 1000)
+    path = service.data / "results" / video / service_attempt(service, video) / "report.html"
+    # What a report would be into which a video's maker had smuggled a script.
+    path.write_text(
+        "<!doctype html><title>x</title><h1>smuggled</h1><script>"
+        "const tell = (k, v) => document.body.setAttribute('data-' + k, v);"
+        "tell('origin', origin);"
+        "try { document.cookie; tell('cookie', 'read') } catch { tell('cookie', 'refused') }"
+        "try { parent.document.title; tell('parent', 'read') } catch { tell('parent', 'refused') }"
+        "fetch('/v1/videos').then(() => tell('api', 'read'), () => tell('api', 'refused'));"
+        "</script>"
+    )
+    for address in (f"/#/videos/{video}", f"/v1/videos/{video}/report"):
+        page.goto(service.url + address)
+        inside = page.frame_locator("iframe.report") if "#" in address else page
+        body = inside.locator("body")
+        expect(inside.get_by_role("heading", name="smuggled")).to_be_visible()
+        expect(body).to_have_attribute("data-origin", "null")
+        expect(body).to_have_attribute("data-cookie", "refused")
+        expect(body).to_have_attribute("data-api", "refused")
+        if "#" in address:
+            expect(body).to_have_attribute("data-parent", "refused")
+    service.client.delete(f"/v1/videos/{video}")
+
+
+def service_attempt(service: Running, video: str) -> str:
+    (attempt,) = (service.data / "results" / video).iterdir()
+    return attempt.name
+
+
+def test_a_name_is_text_and_nothing_else(page: Page, service: Running) -> None:
+    name = "<img src=x onerror=\"document.title='caught'\">.mp4"
+    answer = service.client.post("/v1/videos", params={"name": name}, content=b"x")
+    page.goto(service.url)
+    expect(row(page, name)).to_be_visible()
+    row(page, name).get_by_role("link").click()
+    expect(page.get_by_role("heading", name=name)).to_be_visible()
+    assert "caught" not in page.title().replace(name, "")
+    service.client.delete(f"/v1/videos/{answer.json()['id']}")
+
+
+def test_a_page_that_is_gone_or_never_was_says_so(page: Page, service: Running) -> None:
+    page.expected_complaints = ("404",)  # type: ignore[attr-defined]
+    page.goto(f"{service.url}/#/videos/{'0' * 32}")
+    expect(page.get_by_text("There is no such video.")).to_be_visible()
+    accessible(page)
+
+
+def test_the_page_outlives_a_service_that_is_killed(browser: Browser, examples: Path, tmp_path: Path) -> None:
+    with running(tmp_path / "data", "--workers", "1", "--lease-seconds", "2", "--no-overlay") as service:
+        page = browser.new_page()
+        page.goto(service.url)
+        page.get_by_label("Choose videos").set_input_files(examples / "fake.mp4")
+        expect(page.get_by_role("heading", name="Examining the motion")).to_be_visible(timeout=LONG)
+        service.kill_everything()
+        service.start(service.port)
+        report = page.frame_locator("iframe.report")
+        expect(report.get_by_role("heading", level=1)).to_be_visible(timeout=LONG)
+        (video,) = service.client.get("/v1/videos").json()["items"]
+        assert (video["state"], video["attempts"]) == ("done", 2)
+        assert service.metric("lrnet_judged_total") == 1
+        assert len(list((service.data / "results" / video["id"]).iterdir())) == 1
+        page.close()
+
+
+def test_a_token_opens_the_page_and_signing_out_closes_it(page: Page, tmp_path: Path) -> None:
+    with running(tmp_path / "data", "--workers", "0", LRNET_TOKEN=TOKEN) as service:
+        page.goto(service.url)
+        expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+        accessible(page)
+        page.get_by_label("Token").fill("nonsense")
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.get_by_role("alert")).to_contain_text("not the token")
+        accessible(page)
+        page.get_by_label("Token").fill(TOKEN)
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.get_by_role("heading", name="Drop videos here")).to_be_visible()
+        expect(page.get_by_text("No worker is running.")).to_be_visible()
+        accessible(page)
+        page.get_by_role("button", name="Sign out").click()
+        expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_shows_everything_without_scrolling_sideways(browser: Browser, service: Running, scheme: Any) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme=scheme, has_touch=True)
+    page = context.new_page()
+    service.client.post("/v1/videos", params={"name": "a-name-without-any-place-to-break-it-" * 4}, content=b"x")
+    page.goto(service.url)
+    expect(page.get_by_role("list", name="Videos").get_by_role("listitem").first).to_be_visible()
+    accessible(page)
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    page.get_by_role("list", name="Videos").get_by_role("link").first.click()
+    expect(page.get_by_role("link", name="All videos")).to_be_visible()
+    accessible(page)
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    context.close()
