@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -19,6 +21,7 @@ from lrnet.features import (
     StabilisedCrop,
     cut_clips,
     embed_clips,
+    noise_level,
 )
 
 
@@ -97,7 +100,7 @@ def test_a_gap_touches_only_the_rows_that_look_at_it(name: str) -> None:
     stream = STREAMS[name]
     rows = stream.embed(s)
     assert rows.shape == (20, stream.width)
-    if name in ("innovation", "forward_backward"):
+    if "innovation" in name or "forward_backward" in name:
         return  # `from_values` knows no tracker
     spoilt = ~np.isfinite(rows).all(axis=1)
     expected = {*range(stream.lag), *range(9, 9 + stream.lag + 1)}
@@ -182,3 +185,25 @@ def test_batches_hold_the_rows_of_their_clips() -> None:
 def test_other_shapes_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(SequenceError):
         LandmarkSequence.from_values(np.zeros(shape, np.float32))
+
+
+def test_what_the_tracker_measured_is_taken_relative_to_the_noise_of_the_track() -> None:
+    """Twice the noise everywhere changes nothing; against a closed form for one value."""
+    generator = np.random.default_rng(0)
+    s = replace(
+        sequence([True] * 30),
+        innovation=generator.normal(0, 0.003, (29, 68, 2)).astype(np.float32),
+        forward_backward_error=generator.uniform(0.001, 0.01, (29, 68)).astype(np.float32),
+    )
+    second = np.diff(s.values.astype(np.float64), n=2, axis=0)
+    level = np.median(np.linalg.norm(second - second.mean(axis=1, keepdims=True), axis=2))
+    assert noise_level(s) == pytest.approx(level, rel=1e-4)
+    innovation = STREAMS["relative_innovation"].embed(s)
+    assert innovation[4, 7] == pytest.approx(np.clip(s.innovation[3, 3, 1] / level, -10, 10), rel=1e-4)
+    error = STREAMS["relative_forward_backward"].embed(s)
+    assert error[4, 7] == pytest.approx(np.log(s.forward_backward_error[3, 7] / level), rel=1e-3)
+    doubled = replace(
+        s, values=2 * s.values, innovation=2 * s.innovation, forward_backward_error=2 * s.forward_backward_error
+    )
+    np.testing.assert_allclose(STREAMS["relative_innovation"].embed(doubled)[1:], innovation[1:], rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(STREAMS["relative_forward_backward"].embed(doubled)[1:], error[1:], atol=1e-3)

@@ -1,9 +1,10 @@
 """Landmark stores for the default model: the FaceForensics++ clips, and videos of further people and sources.
 
-usage: make_stores.py DATA MORE OUT [--workers N]
+usage: make_stores.py DATA MORE OUT [--degraded FOLDER] [--workers N]
 
 DATA holds the research data (`ffpp/` in the official layout, `more/manifest.csv`), MORE the videos that the latter
-names, collected. Writes the stores OUT/ffpp and OUT/more. Stopped and started again, it goes on.
+names, collected. Writes the stores OUT/ffpp and OUT/more, and with what `make_degraded.py` made of them in FOLDER
+OUT/degraded. Stopped and started again, it goes on.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import os
 from pathlib import Path
 from time import monotonic
 
-from lrnet.datasets import VideoRecord, read_collected, read_faceforensics
+from lrnet.datasets import VideoRecord, read_collected, read_faceforensics, read_manifest
 from lrnet.engines import Outcome
 from lrnet.extraction import Extracted, extract, store_preprocessing
 
@@ -41,12 +42,16 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("more", type=Path)
     parser.add_argument("out", type=Path)
+    parser.add_argument("--degraded", type=Path, metavar="FOLDER")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     args = parser.parse_args()
-    for name, records in (
-        ("ffpp", read_faceforensics(args.data / "ffpp")),
-        ("more", read_collected(args.data / "more" / "manifest.csv", args.more)),
-    ):
+    sets = {
+        "ffpp": read_faceforensics(args.data / "ffpp"),
+        "more": read_collected(args.data / "more" / "manifest.csv", args.more),
+    }
+    if args.degraded is not None:
+        sets["degraded"] = read_manifest(args.degraded / "manifest.csv")
+    for name, records in sets.items():
         print(f"{name}: {len(records)} videos", flush=True)
         extract(records, args.out / name, store_preprocessing(), workers=args.workers, tell=Teller())
 

@@ -279,6 +279,8 @@ def main_face(sequences: Sequence[LandmarkSequence]) -> list[LandmarkSequence]:
 
 # Embeddings
 
+LEAST_LEVEL: Final = 1e-5  # normalised crop units: a landmark file of five decimals resolves no less
+
 
 def positions(sequence: LandmarkSequence) -> Array:
     """Embedding A of the paper, (N, 136): each frame's landmarks, x and y in turn."""
@@ -298,18 +300,30 @@ def acceleration(sequence: LandmarkSequence) -> Array:
     the natural logarithm of (the group's median magnitude, normalised crop units, over 0.003). What differs between
     sources is mostly how noisy everything is; what differs between real and fake is how noise is spread over the face.
     """
+    second, usable = _relative_acceleration(sequence)
+    groups = [_level(usable[:, where]) for where in FACIAL_GROUPS.values()]
+    rows = np.clip(second / _level(usable), -10, 10).reshape(len(second), 2 * NUM_LANDMARKS)
+    spread = np.broadcast_to(np.log(np.array(groups) / 0.003), (len(rows), len(groups)))
+    known = np.isfinite(second).all(axis=(1, 2))
+    rows = np.where(known[:, None], np.concatenate([rows, spread], axis=1), np.nan)
+    return _after_gap(rows.astype(np.float32), 2)[: len(sequence)]
+
+
+def noise_level(sequence: LandmarkSequence) -> float:
+    """Median magnitude of the relative acceleration (see `acceleration`), normalised crop units; at least 1e-5."""
+    return _level(_relative_acceleration(sequence)[1])
+
+
+def _relative_acceleration(sequence: LandmarkSequence) -> tuple[Array, Array]:
+    """Second differences less their mean over the face (N - 2, 68, 2), and their magnitudes where all are known."""
     second = np.diff(sequence.values, n=2, axis=0)
     second = second - second.mean(axis=1, keepdims=True)
     magnitude = np.linalg.norm(second, axis=2)
-    known = np.isfinite(magnitude).all(axis=1)
-    floor = 1e-5  # a landmark file of five decimals resolves no less
-    usable = magnitude[known] if known.any() else np.full((1, NUM_LANDMARKS), floor)
-    level = max(float(np.median(usable)), floor)
-    groups = [max(float(np.median(usable[:, where])), floor) for where in FACIAL_GROUPS.values()]
-    rows = np.clip(second / level, -10, 10).reshape(len(second), 2 * NUM_LANDMARKS)
-    spread = np.broadcast_to(np.log(np.array(groups) / 0.003), (len(rows), len(groups)))
-    rows = np.where(known[:, None], np.concatenate([rows, spread], axis=1), np.nan)
-    return _after_gap(rows.astype(np.float32), 2)[: len(sequence)]
+    return second, magnitude[np.isfinite(magnitude).all(axis=1)]
+
+
+def _level(magnitudes: Array) -> float:
+    return max(float(np.median(magnitudes)), LEAST_LEVEL) if len(magnitudes) else LEAST_LEVEL
 
 
 def innovation(sequence: LandmarkSequence) -> Array:
@@ -320,6 +334,20 @@ def innovation(sequence: LandmarkSequence) -> Array:
 def forward_backward(sequence: LandmarkSequence) -> Array:
     """Forward-backward error from frame t - 1 to t, (N, 68); row 0 is NaN."""
     return _after_gap(sequence.forward_backward_error, 1)[: len(sequence)]
+
+
+def relative_innovation(sequence: LandmarkSequence) -> Array:
+    """Innovation over the track's own noise level, (N, 136), held within 10; row 0 is NaN."""
+    return _flat(_after_gap(np.clip(sequence.innovation / noise_level(sequence), -10, 10), 1), len(sequence))
+
+
+def relative_forward_backward(sequence: LandmarkSequence) -> Array:
+    """Natural logarithm of the forward-backward error over the track's own noise level, (N, 68); row 0 is NaN.
+
+    The ratio is held within a thousand either way.
+    """
+    ratio = np.clip(sequence.forward_backward_error / noise_level(sequence), 1e-3, 1e3)
+    return _after_gap(np.log(ratio), 1)[: len(sequence)]
 
 
 def _flat(rows: Array, frames: int) -> Array:
@@ -354,6 +382,8 @@ STREAMS: Final = MappingProxyType(
         "acceleration": Stream(acceleration, 136 + len(FACIAL_GROUPS), 2),
         "innovation": Stream(innovation, 136, 1),
         "forward_backward": Stream(forward_backward, 68, 1),
+        "relative_innovation": Stream(relative_innovation, 136, 1),
+        "relative_forward_backward": Stream(relative_forward_backward, 68, 1),
     }
 )
 """Every embedding by name; "positions" and "differences" are the paper's A and B."""

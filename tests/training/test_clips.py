@@ -71,3 +71,14 @@ def test_augmented_tables_are_drawn_anew_by_seed_and_epoch_alone(tmp_path: Path)
     assert not np.array_equal(first, fourth)
     late = TrainingClips(faces, config).table(3).streams["differences"]
     np.testing.assert_array_equal(fourth, late)
+
+
+def test_kinds_of_fake_weigh_by_the_root_of_their_number() -> None:
+    """Nine videos of one kind and one of another: 3 to 1, not 9 to 1."""
+    fakes = [replace(record(f"f{i}", Label.FAKE), method="A" if i else "B") for i in range(10)]
+    records = [*fakes, record("r", Label.REAL)]
+    table = ClipTable({}, np.array([1.0] * 10 + [0.0], np.float32), np.arange(11), tuple(records))
+    plain, by_method = balanced_weights(table), balanced_weights(table, by_method=True)
+    np.testing.assert_allclose(plain[:10], plain[0], rtol=1e-6)
+    assert by_method[1:10].sum() / by_method[0] == pytest.approx(3)
+    assert by_method[:10].sum() == pytest.approx(by_method[10])

@@ -101,7 +101,7 @@ def train_command(
     if held is not None:
         spec = _decided(spec, held, videos, others, settings)
     network = to_onnx(spec.network, model.fitted.weights)
-    spec = _measured(spec, model, tested, [v for v in videos if v.record.method in settings.data.exclude_methods])
+    spec = _measured(spec, model, settings, tested, videos)
     text = ""
     if spec.thresholds is not None:
         from lrnet.evaluation.card import card
@@ -135,16 +135,23 @@ def _decided(
 
 
 def _measured(
-    spec: BundleSpec, model: TrainedModel, tested: list[StoredVideo], excluded: list[StoredVideo]
+    spec: BundleSpec,
+    model: TrainedModel,
+    settings: TrainingConfig,
+    tested: list[StoredVideo],
+    videos: list[StoredVideo],
 ) -> BundleSpec:
     """The description with what the finished network does on videos that it was not made from."""
+    excluded = [v for v in videos if v.record.method in settings.data.exclude_methods]
     from lrnet.training.finish import measured_on
     from lrnet.training.train import in_memory
 
     sets: dict[str, list[StoredVideo]] = {}
+    copies = settings.data.train_only
     for video in tested:
-        sets.setdefault(f"split {video.record.split}, {video.record.source}", []).append(video)
-    for video in excluded:
+        copy = f", {video.record.compression}" if video.record.compression in copies else ""
+        sets.setdefault(f"split {video.record.split}, {video.record.source}{copy}", []).append(video)
+    for video in (v for v in excluded if v.record.compression not in copies):
         sets.setdefault(f"{video.record.method}, not trained on", []).append(video)
     results = measured_on(in_memory(spec, model.fitted), dict(sets))
     return spec.model_copy(update={"results": (*spec.results, *results)})

@@ -186,7 +186,7 @@ class LandmarkNetwork(nn.Module):
 
     def forward(self, streams: Mapping[str, Tensor]) -> NetworkOutput:
         """Raw streams (B, T, D), not scaled, to probabilities; T may differ between streams."""
-        networks = {name: self._stream(name) for name in self.spec.stream_names}
+        networks = {name: self.stream(name) for name in self.spec.stream_names}
         normalised = {name: network.normalised(streams[name]) for name, network in networks.items()}
         normalised = self.landmark_dropout(normalised)
         logits = {name: network(normalised[name]) for name, network in networks.items()}
@@ -198,7 +198,7 @@ class LandmarkNetwork(nn.Module):
             probability = torch.sigmoid(torch.stack(margins, dim=1) @ self.votes)
         return NetworkOutput(probability, logits, per_stream)
 
-    def _stream(self, name: str) -> StreamNetwork:
+    def stream(self, name: str) -> StreamNetwork:
         stream = self.streams[name]
         assert isinstance(stream, StreamNetwork)
         return stream

@@ -132,13 +132,15 @@ class TrainingClips:
         return self._table
 
 
-def balanced_weights(table: ClipTable, paired_share: float = 0.6, *, by_source: bool = True) -> NDArray[np.float32]:
+def balanced_weights(
+    table: ClipTable, paired_share: float = 0.6, *, by_source: bool = True, by_method: bool = False
+) -> NDArray[np.float32]:
     """(C,) weights with mean 1: real and fake weigh the same, and within a class, if `by_source`,
 
     - sources that have both classes weigh `paired_share`, the others the rest: where all fakes come from one source, a
       network that is shown few real videos of that source learns to tell the source;
-    - sources otherwise weigh by the root of their number of videos, videos of a source the same, clips of a video the
-      same.
+    - sources otherwise weigh by the root of their number of videos; so do, if `by_method`, the methods of a source;
+      videos of a method (or source) weigh the same, clips of a video the same.
 
     Otherwise clips of a class weigh the same.
     """
@@ -147,6 +149,7 @@ def balanced_weights(table: ClipTable, paired_share: float = 0.6, *, by_source: 
         return np.asarray(0.5 / share, np.float32)
     fake = np.array([r.label is Label.FAKE for r in table.videos])
     source = np.array([r.source for r in table.videos])
+    method = np.array([r.method for r in table.videos])
     clips = np.bincount(table.video, minlength=len(table.videos))
     present = clips > 0
     paired = set(source[present & fake]) & set(source[present & ~fake])
@@ -160,6 +163,14 @@ def balanced_weights(table: ClipTable, paired_share: float = 0.6, *, by_source: 
             peers = [n for n in names if (n in paired) == (name in paired)]
             share = 1.0 if alone else paired_share if name in paired else 1 - paired_share
             inside = of_class & (source == name)
-            weight[inside] = share * root / sum(roots[n] for n in peers) / inside.sum()
+            kinds = method[inside] if by_method else np.zeros(inside.sum())
+            weight[inside] = share * root / sum(roots[n] for n in peers) * _by_root(kinds)
     by_clip = weight[table.video] / clips[table.video]
     return np.asarray(by_clip / by_clip.mean(), np.float32)
+
+
+def _by_root(kinds: NDArray[np.generic]) -> NDArray[np.float64]:
+    """Weights that add up to 1: a kind has the root of its number, its members the same each."""
+    _, kind, count = np.unique(kinds, return_inverse=True, return_counts=True)
+    roots = np.sqrt(count)
+    return np.asarray((roots / roots.sum() / count)[kind])

@@ -22,10 +22,11 @@ class StreamConfig(Schema):
     Attributes:
         name: of the embedding, `lrnet.features.STREAMS`.
         units, learned_initial_state, head, head_hidden: of its network.
-        scaled: whether inputs are divided by their root mean square over the training set.
+        scale: what inputs are divided by; by default their root mean square over the training set.
         vote: what its vote counts when the streams are joined.
         init_from: a model whose stream of this name the weights start from.
         epochs: if streams are trained alone; otherwise `fit.epochs` holds for all.
+        learning_rate: of this stream's weights; by default `fit.learning_rate`.
     """
 
     name: StreamName
@@ -33,10 +34,11 @@ class StreamConfig(Schema):
     learned_initial_state: bool = False
     head: Literal["linear", "mlp", "residual"] = "linear"
     head_hidden: int = Field(default=64, ge=1, le=4096)
-    scaled: bool = True
+    scale: Positive | None = None
     vote: Positive = 1.0
     init_from: str | None = None
     epochs: Annotated[int, Field(ge=1)] | None = None
+    learning_rate: Positive | None = None
 
     @model_validator(mode="after")
     def _is_known(self) -> Self:
@@ -132,10 +134,12 @@ class Balance(Schema):
 
     Attributes:
         sources: "root": a source weighs by the root of its number of videos; "none": every clip of a class the same.
+        methods: kinds of fake of a source weigh by the root of their number of videos, too; "none": by the number.
         paired_share: of the weight of real videos, what sources with fakes have together.
     """
 
     sources: Literal["root", "none"] = "root"
+    methods: Literal["root", "none"] = "none"
     paired_share: Share = 0.6
 
 
@@ -163,10 +167,13 @@ class DataConfig(Schema):
     Attributes:
         splits: of videos; empty for any.
         exclude_methods: manipulations that are left out.
+        train_only: compressions (`VideoRecord.compression`) that are trained on, but not scored when they are held out:
+            copies made for training should not count as further videos.
     """
 
     splits: tuple[str, ...] = ("train",)
     exclude_methods: tuple[str, ...] = ()
+    train_only: tuple[str, ...] = ()
 
 
 class Decision(Schema):

@@ -170,10 +170,11 @@ def _train_fold(job: _Job, tell: Callable[[Progress], None] | None) -> list[Held
     spec = bundle_spec(model, config, name=f"fold-{job.number + 1}", version="0", licence="none", command="")
     bundle = in_memory(spec, fitted)
     runtime = NetworkRuntime(bundle)
+    scored = [v for v in out if v.record.compression not in config.data.train_only]
     left_out = {v.record.key: fold.left_out for v, fold in zip(job.videos, job.plan, strict=True)}
     return [
         HeldOut(score_face(bundle, runtime, face.record, face.sequences), job.number, left_out[face.record.key])
-        for face in main_faces(out, calibrated=config.calibrated)
+        for face in main_faces(scored, calibrated=config.calibrated)
     ]
 
 

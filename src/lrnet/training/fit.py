@@ -34,7 +34,6 @@ CHECKPOINT: Final = "last.ckpt"
 BEST: Final = "best.ckpt"
 WARM_UP: Final = 0.1  # share of the run in which a "cosine" learning rate rises
 COORDINATES: Final = 136  # columns of a stream that are landmarks' coordinates; further ones describe the track
-_AGAINST_TIME: Final = frozenset({"innovation", "forward_backward"})  # the tracker did run forwards
 _ODD: Final = frozenset({"differences"})  # change their sign when time does
 
 Batch = tuple[dict[str, Tensor], Tensor, Tensor]
@@ -102,7 +101,7 @@ def network_spec(table: ClipTable, config: TrainingConfig) -> NetworkSpec:
                 learned_initial_state=stream.learned_initial_state,
                 head=stream.head,
                 head_hidden=stream.head_hidden,
-                scale=input_scale(table.streams[stream.name], stream.name) if stream.scaled else 1.0,
+                scale=stream.scale or input_scale(table.streams[stream.name], stream.name),
             )
             for stream in config.streams
         ),
@@ -260,8 +259,11 @@ class _Batches(IterableDataset[Batch]):
     def __init__(self, table: ClipTable, config: TrainingConfig, seed: int | None) -> None:
         self._streams = {name: torch.from_numpy(table.streams[name]) for name in config.stream_names}
         self._label = torch.from_numpy(table.label).long()
-        by_source = config.balance.sources == "root"
-        self._weight = torch.from_numpy(balanced_weights(table, config.balance.paired_share, by_source=by_source))
+        how = config.balance
+        weight = balanced_weights(
+            table, how.paired_share, by_source=how.sources == "root", by_method=how.methods == "root"
+        )
+        self._weight = torch.from_numpy(weight)
         self._size = config.fit.batch
         self._seed = seed
 
@@ -311,7 +313,15 @@ class _Module(pl.LightningModule):
     def configure_optimizers(self) -> torch.optim.Optimizer:
         how = self._config.fit
         kind = torch.optim.AdamW if how.optimiser == "adamw" else torch.optim.Adam
-        return kind(self.network.parameters(), how.learning_rate, weight_decay=how.weight_decay)
+        groups = [
+            {"params": list(self.network.stream(s.name).parameters()), "lr": rate}
+            for s, rate in zip(self._config.streams, self._rates(1.0), strict=True)
+        ]
+        return kind(groups, how.learning_rate, weight_decay=how.weight_decay)
+
+    def _rates(self, share: float) -> list[float]:
+        """Each stream's learning rate at a share of its greatest."""
+        return [share * (s.learning_rate or self._config.fit.learning_rate) for s in self._config.streams]
 
     def _begin_epoch(self) -> None:
         """Not the hook `on_train_epoch_start`: a run that goes on does not call it in its first epoch."""
@@ -340,20 +350,20 @@ class _Module(pl.LightningModule):
         count = self._totals.get(f"{kind} count", 0.0)
         return self._totals[kind] / count if count else None
 
-    def learning_rate(self, done: float) -> float:
-        """At a share of the run."""
-        how = self._config.fit
-        if how.schedule == "constant":
-            return how.learning_rate
+    def rate_share(self, done: float) -> float:
+        """Of the greatest learning rate, at a share of the run."""
+        if self._config.fit.schedule == "constant":
+            return 1.0
         if done < WARM_UP:
-            return how.learning_rate * (0.04 + 0.96 * done / WARM_UP)
-        return how.learning_rate * 0.5 * (1 + math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP)))
+            return 0.04 + 0.96 * done / WARM_UP
+        return 0.5 * (1 + math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP)))
 
     def _set_rate(self, index: int) -> None:
         batches = self.trainer.num_training_batches
         done = (self.current_epoch + index / batches) / self._config.fit.epochs
-        for group in self.trainer.optimizers[0].param_groups:
-            group["lr"] = self.learning_rate(done)
+        rates = self._rates(self.rate_share(done))
+        for group, rate in zip(self.trainer.optimizers[0].param_groups, rates, strict=True):
+            group["lr"] = rate
 
     def _add(self, kind: str, loss: Tensor, count: int) -> None:
         value = float(loss.detach())
@@ -393,9 +403,7 @@ class _Module(pl.LightningModule):
 
 
 def _reversed(name: str, values: Tensor, back: Tensor) -> Tensor:
-    """Some clips of a batch as if time ran backwards."""
-    if name in _AGAINST_TIME:
-        return values
+    """Some clips of a batch as if time ran backwards; what a tracker measured would be only nearly so."""
     turned = -values.flip(1) if name in _ODD else values.flip(1)
     return torch.where(back[:, None, None], turned, values)
 
