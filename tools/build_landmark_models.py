@@ -15,9 +15,6 @@ unchanged result:
   convolution;
 * PRelu(x) becomes x + (1 - a) relu(-x), written as two 1x1 depthwise convolutions: ONNX Runtime has a slow
   PRelu, but keeps convolutions in its blocked layout and fuses the activation and the sum into them;
-* where a convolution of eight channels or fewer feeds a PRelu and that a depthwise convolution, it makes x and -x
-  beside each other instead, and PRelu(x) = relu(x) - a relu(-x) is folded into what follows: ONNX Runtime pads
-  channels to blocks of sixteen, so that the second half comes free (mesh only);
 * padding with empty channels becomes a 1x1 convolution with an identity matrix, for the same reason (mesh
   only);
 * weights are stored as float16 (which is what the originals hold, so nothing is lost) and widened while
@@ -88,7 +85,6 @@ class Source:
     pixel_scale: float
     outputs: dict[str, tuple[str, tuple[int, ...]]]
     identity_for_channel_padding: bool
-    fold_narrow_prelu: bool
 
 
 FACE_MESH = Source(
@@ -103,7 +99,6 @@ FACE_MESH = Source(
     pixel_scale=1 / 255,
     outputs={"Identity": ("points", (-1, 478, 3)), "Identity_1": ("presence_logit", (-1,))},
     identity_for_channel_padding=True,
-    fold_narrow_prelu=True,
 )
 BLAZEFACE = Source(
     name="blazeface_full_range",
@@ -120,7 +115,6 @@ BLAZEFACE = Source(
         "reshaped_classifier_face_4": ("score_logits", (-1, 2304)),
     },
     identity_for_channel_padding=False,
-    fold_narrow_prelu=False,
 )
 
 
@@ -207,56 +201,6 @@ def depthwise(graph: Graph, x: str, y: str, weights: Any) -> Any:
 
     kernel = graph.constant(f"{y}/weights", np.asarray(weights, np.float32).reshape(-1, 1, 1, 1))
     return helper.make_node("Conv", [x, kernel], [y], group=len(weights), kernel_shape=[1, 1])
-
-
-BLOCK = 16  # channels in a block of ONNX Runtime's layout where there is AVX-512; 8 elsewhere
-
-
-def fold_narrow_prelu(graph: Graph) -> None:
-    """Convolution, PRelu, depthwise convolution, convolution: both halves of a narrow PRelu become channels."""
-    import numpy as np
-    from onnx import helper
-
-    makers = {name: node for node in graph.nodes for name in node.output}
-    readers: dict[str, list[Any]] = {}
-    for node in graph.nodes:
-        for name in node.input:
-            readers.setdefault(name, []).append(node)
-
-    def only_reader(node: Any) -> Any:
-        found = readers.get(node.output[0], []) if node is not None else []
-        return found[0] if len(found) == 1 else None
-
-    def doubled(node: Any, weights: Any, bias: Any = None) -> None:
-        node.input[1] = graph.constant(f"{node.output[0]}/both/weights", weights)
-        if bias is not None:
-            node.input[2] = graph.constant(f"{node.output[0]}/both/bias", bias)
-
-    for index, prelu in enumerate(graph.nodes):
-        if prelu.op_type != "PRelu":
-            continue
-        spread = only_reader(prelu)
-        chain: tuple[Any, Any, Any] = (makers.get(prelu.input[0]), spread, only_reader(spread))
-        if any(node is None or node.op_type != "Conv" or len(node.input) != 3 for node in chain):
-            continue
-        narrow, spread, widen = chain
-        if only_reader(narrow) is not prelu or graph.channels[prelu.output[0]] > BLOCK // 2:
-            continue
-        group = next(a for a in spread.attribute if a.name == "group")
-        kernels = [graph.constants[node.input[1]] for node in chain]
-        if group.i != kernels[0].shape[0] or kernels[1].shape[:2] != (group.i, 1):
-            continue
-        slope = graph.constants[prelu.input[1]].reshape(-1, 1, 1, 1)
-        biases = [graph.constants[node.input[2]] for node in chain[:2]]
-        doubled(narrow, np.concatenate([kernels[0], -kernels[0]]), np.concatenate([biases[0], -biases[0]]))
-        doubled(
-            spread,
-            np.concatenate([kernels[1], -slope * kernels[1]]),
-            np.concatenate([biases[1], np.zeros_like(biases[1])]),
-        )
-        doubled(widen, np.concatenate([kernels[2], kernels[2]], axis=1))
-        group.i *= 2
-        graph.nodes[index] = helper.make_node("Relu", [prelu.input[0]], [prelu.output[0]])
 
 
 def replace_prelu(graph: Graph) -> None:
@@ -401,8 +345,6 @@ def build(source: Source, tflite: bytes, folder: Path) -> bytes:
     import onnx
 
     graph = Graph(convert(tflite, folder))
-    if source.fold_narrow_prelu:
-        fold_narrow_prelu(graph)
     replace_prelu(graph)
     if source.identity_for_channel_padding:
         replace_channel_padding(graph)
