@@ -12,11 +12,15 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from lrnet.cli.batch import JudgeJob, VideoTask, write_own
+from lrnet.cli.options import AddressOption, EngineOption, WorkersOption
 from lrnet.errors import InternalError, LrnetError, OutputError
 
 if TYPE_CHECKING:
     from lrnet.detector import Detector, VideoResult
     from lrnet.detector import Progress as Step
+    from lrnet.engines import Engine
+    from lrnet.network.bundle import ModelBundle
     from lrnet.report.schema import FailurePart, ReportDocument
 
 NO_VERDICT = 4  # exit code: everything was read, but of one video or more nothing could be said
@@ -35,21 +39,28 @@ def detect(
         str, typer.Option(help="Write the video with landmarks and scores drawn on it (MP4); a folder likewise.")
     ] = "",
     allow_network: Annotated[bool, typer.Option("--allow-network", help="Open addresses too, not only files.")] = False,
+    workers: WorkersOption = 0,
+    engine: EngineOption = "local",
+    address: AddressOption = "",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress and no summary.")] = False,
 ) -> None:
     """Say of each face in a video how likely its motion is manipulated."""
-    from lrnet.detector import Detector
-    from lrnet.network.registry import DEFAULT_MODEL
+    from lrnet.engines import engine_by_name
+    from lrnet.engines.base import cores
+    from lrnet.network.registry import DEFAULT_MODEL, load_model
     from lrnet.video import find_videos
 
     videos = find_videos(sources)
     outputs = Outputs.plan(videos, json_path, report, overlay)
-    detector = Detector(model or DEFAULT_MODEL)
+    name = model or DEFAULT_MODEL
     out = Console(quiet=quiet, stderr=json_path == "-")
-    run = Run(detector, outputs, out, allow_network)
+    run = Run(load_model(name), outputs, out, allow_network)
+    at_once = min(workers or cores(), len(videos))
     with _progress(Console(stderr=True, quiet=quiet)) as progress:
-        for number, video in enumerate(videos):
-            run.judge(video, number, progress)
+        if engine == "local" and not address and at_once == 1:
+            run.judge_in_turn(videos, progress)
+        else:
+            run.judge_at_once(videos, JudgeJob(name, allow_network), engine_by_name(engine, at_once, address), progress)
     run.finish()
     raise typer.Exit(run.exit_code)
 
@@ -82,6 +93,10 @@ class Outputs:
             require_writable(path)
         return cls(json_path, reports, overlays)
 
+    def of(self, number: int) -> tuple[Path | None, Path | None]:
+        """Report and overlay of a video."""
+        return self.reports[number], self.overlays[number]
+
 
 def _places(videos: list[str], wanted: str, suffix: str) -> list[Path | None]:
     if not wanted:
@@ -112,65 +127,84 @@ def _places(videos: list[str], wanted: str, suffix: str) -> list[Path | None]:
 class Run:
     """One call of the command: judges videos, keeps what the end of it needs."""
 
-    detector: Detector
+    bundle: ModelBundle
     outputs: Outputs
     console: Console
     allow_network: bool
     exit_code: int = 0
-    documents: list[ReportDocument] = field(default_factory=list)
-    failures: list[FailurePart] = field(default_factory=list)
-    results: list[VideoResult] = field(default_factory=list)
+    documents: dict[int, ReportDocument] = field(default_factory=dict)
+    failures: dict[int, FailurePart] = field(default_factory=dict)
 
-    def judge(self, video: str, number: int, progress: Progress) -> None:
+    def judge_in_turn(self, videos: list[str], progress: Progress) -> None:
+        """Judge videos one after the other, each on all cores."""
+        from lrnet.detector import Detector
+
+        detector = Detector(self.bundle)
+        for number, video in enumerate(videos):
+            self._judge(detector, VideoTask(video, *self.outputs.of(number)), number, progress)
+
+    def judge_at_once(self, videos: list[str], job: JudgeJob, engine: Engine, progress: Progress) -> None:
+        """Judge several videos at a time, each on one core; they are told of as they are done."""
+        bar = progress.add_task(f"{len(videos)} videos, {engine.workers} at a time", total=len(videos), seen="")
+        tasks = [VideoTask(video, *self.outputs.of(number)) for number, video in enumerate(videos)]
+        for outcome in engine.run(job, tasks):
+            judged = outcome.result
+            if judged is None:
+                assert outcome.error is not None
+                self._note(outcome.index, outcome.item.video, outcome.error)
+            else:
+                self._take(outcome.index, judged.result, judged.document)
+                for path in judged.written:
+                    self._print_written(path)
+                if judged.error is not None:
+                    self._note(outcome.index, outcome.item.video, judged.error)
+            progress.update(bar, advance=1, seen=f"{len(self.failures)} failed" if self.failures else "")
+
+    def _judge(self, detector: Detector, task: VideoTask, number: int, progress: Progress) -> None:
         """Judge one video and write what is its own; a bad one is noted, and the next can come."""
-        from lrnet.cli.render import print_result
         from lrnet.report.json_report import to_document
 
-        report, overlay = self.outputs.reports[number], self.outputs.overlays[number]
-        task = progress.add_task(Path(video).name, total=None, seen="")
+        name = Path(task.video).name
+        bar = progress.add_task(name, total=None, seen="")
         try:
-            result = self.detector.detect(
-                video,
-                progress=lambda step: _tell(progress, task, step),
-                keep_sequences=report is not None or overlay is not None,
+            result = detector.detect(
+                task.video,
+                progress=lambda step: _tell(progress, bar, step),
+                keep_sequences=task.report is not None or task.overlay is not None,
                 allow_network=self.allow_network,
             )
-            self.documents.append(to_document(result, self.detector.bundle))
-            print_result(self.console, result, self.detector.bundle)
-            if result.verdict.score is None and not self.exit_code:
-                self.exit_code = NO_VERDICT
-            self._write_own(result, report, overlay, progress, task)
+            self._take(number, result, to_document(result, self.bundle))
+            write_own(
+                result,
+                self.bundle,
+                task,
+                self.allow_network,
+                self._print_written,
+                lambda what: progress.update(bar, description=f"{name}: {what}", total=None),
+            )
         except LrnetError as error:
-            self._note(video, error)
+            self._note(number, task.video, error)
         except Exception as error:  # one video must not stop a batch, whatever is wrong with it or with us
-            self._note(video, InternalError.of(error, video))
+            self._note(number, task.video, InternalError.of(error, task.video))
         finally:
-            progress.remove_task(task)
+            progress.remove_task(bar)
 
-    def _write_own(
-        self, result: VideoResult, report: Path | None, overlay: Path | None, progress: Progress, task: TaskID
-    ) -> None:
-        if report is not None:
-            from lrnet.report.html import write_html
+    def _take(self, number: int, result: VideoResult, document: ReportDocument) -> None:
+        from lrnet.cli.render import print_result
 
-            progress.update(task, description=f"{Path(result.path).name}: report", total=None)
-            write_html(result, self.detector.bundle, report, allow_network=self.allow_network)
-            self._print_written(report)
-        if overlay is not None:
-            from lrnet.report.overlay import write_overlay
-
-            progress.update(task, description=f"{Path(result.path).name}: overlay", total=None)
-            write_overlay(result, overlay, allow_network=self.allow_network)
-            self._print_written(overlay)
+        self.documents[number] = document
+        print_result(self.console, result, self.bundle)
+        if result.verdict.score is None and not self.exit_code:
+            self.exit_code = NO_VERDICT
 
     def _print_written(self, path: str | Path) -> None:
         self.console.print(Text(f"  written: {path}", style="dim"), soft_wrap=True)
 
-    def _note(self, video: str, error: LrnetError) -> None:
+    def _note(self, number: int, video: str, error: LrnetError) -> None:
         from lrnet.cli.app import console_error
         from lrnet.report.json_report import to_failure
 
-        self.failures.append(to_failure(video, error))
+        self.failures[number] = to_failure(video, error)
         self.exit_code = error.exit_code
         console_error(error)
 
@@ -178,8 +212,10 @@ class Run:
         """Write the JSON, and for several videos say how the batch went."""
         from lrnet.report.json_report import to_batch, to_json, write_json
 
-        single = len(self.documents) == 1 and not self.failures
-        document = self.documents[0] if single else to_batch(self.documents, self.failures)
+        documents = [self.documents[n] for n in sorted(self.documents)]  # in the order in which videos were given
+        failures = [self.failures[n] for n in sorted(self.failures)]
+        single = len(documents) == 1 and not failures
+        document = documents[0] if single else to_batch(documents, failures)
         if self.outputs.json == "-":
             sys.stdout.write(to_json(document) + "\n")
         elif self.outputs.json:
@@ -188,8 +224,8 @@ class Run:
         if len(self.outputs.reports) > 1:
             from lrnet.cli.render import batch_table, print_failures
 
-            batch_table(self.console, self.documents)
-            print_failures(self.console, self.failures)
+            batch_table(self.console, documents)
+            print_failures(self.console, failures)
 
 
 def _progress(console: Console) -> Progress:

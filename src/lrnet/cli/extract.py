@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.text import Text
 
 from lrnet.cli.datasets import CompressionOption, LayoutOption, SourceArgument, issues_in_words, open_source
+from lrnet.cli.options import AddressOption, EngineOption, WorkersOption
 from lrnet.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -21,12 +22,6 @@ if TYPE_CHECKING:
     from lrnet.engines import Outcome
     from lrnet.extraction import Extracted, Plan
     from lrnet.network.spec import Preprocessing
-
-EngineOption = Annotated[str, typer.Option(help="Where to work: local (worker processes) or ray (a cluster).")]
-AddressOption = Annotated[
-    str, typer.Option(help="Of a running Ray cluster, host:6379; left out, one is started on this machine.")
-]
-WorkersOption = Annotated[int, typer.Option(help="Videos at a time; 0 for one a core.", min=0)]
 
 LINE_EVERY = 10.0  # seconds between two lines of progress where there is no terminal
 

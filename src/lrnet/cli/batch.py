@@ -1,0 +1,113 @@
+"""Many videos at a time for `lrnet detect`: what a worker does with one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lrnet.errors import InternalError, LrnetError
+
+if TYPE_CHECKING:
+    from lrnet.detector import Detector, VideoResult
+    from lrnet.network.bundle import ModelBundle
+    from lrnet.report.schema import ReportDocument
+
+
+@dataclass(frozen=True, slots=True)
+class VideoTask:
+    """One video, and where its report and its overlay go."""
+
+    video: str
+    report: Path | None
+    overlay: Path | None
+
+    def __str__(self) -> str:
+        return self.video
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a worker gives back of a video that was judged.
+
+    Attributes:
+        result: without its sequences.
+        document: the video's part of the JSON.
+        written: report and overlay, as far as they were written.
+        error: why one of them was not.
+    """
+
+    result: VideoResult
+    document: ReportDocument
+    written: tuple[Path, ...]
+    error: LrnetError | None
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeJob:
+    """Judge one video on one core and write what is its own.
+
+    Raises:
+        LrnetError: the model cannot be loaded, or the video cannot be read.
+    """
+
+    model: str
+    allow_network: bool
+
+    def __call__(self, task: VideoTask) -> Judged:
+        from lrnet.report.json_report import to_document
+
+        detector = _detector(self.model)
+        keep = task.report is not None or task.overlay is not None
+        result = detector.detect(task.video, keep_sequences=keep, allow_network=self.allow_network)
+        document = to_document(result, detector.bundle)
+        written: list[Path] = []
+        error: LrnetError | None = None
+        try:
+            write_own(result, detector.bundle, task, self.allow_network, written.append)
+        except LrnetError as fault:
+            error = fault
+        except Exception as fault:  # the verdict stands, whatever is wrong with its report
+            error = InternalError.of(fault, task.video)
+        return Judged(replace(result, sequences=()), document, tuple(written), error)
+
+
+@lru_cache(maxsize=1)
+def _detector(model: str) -> Detector:
+    """Loaded once in a process; one thread, for there are as many videos at work as cores."""
+    from lrnet.detector import Detector
+
+    return Detector(model, threads=1)
+
+
+def write_own(
+    result: VideoResult,
+    bundle: ModelBundle,
+    task: VideoTask,
+    allow_network: bool,
+    written: Callable[[Path], object],
+    doing: Callable[[str], object] = lambda what: None,
+) -> None:
+    """Write a video's report and overlay.
+
+    Args:
+        written: told of each file when it is there.
+        doing: told what comes next.
+
+    Raises:
+        OutputError: one cannot be written. VideoError: the video cannot be read again.
+    """
+    if task.report is not None:
+        from lrnet.report.html import write_html
+
+        doing("report")
+        write_html(result, bundle, task.report, allow_network=allow_network)
+        written(task.report)
+    if task.overlay is not None:
+        from lrnet.report.overlay import write_overlay
+
+        doing("overlay")
+        write_overlay(result, task.overlay, allow_network=allow_network)
+        written(task.overlay)
