@@ -125,7 +125,8 @@ def network_command(
     frames = bundle.spec.preprocessing.clip_length
     Console(soft_wrap=True, highlight=False).print(
         Text(
-            f"{bundle.spec.name}: {found.parameters:,} parameters, {found.clip_ms:.3f} ms a clip of {frames} frames, {told}"
+            f"{bundle.spec.name}: {found.parameters:,} parameters, {found.clip_ms:.3f} ms a clip of {frames} frames, "
+            f"{told}"
         )
     )
 
