@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 OUT    := demo-output
 
-.PHONY: demo test check clean help
+.PHONY: demo test check browser clean help
 
 help:
 	@echo "make demo    judge the two example videos and write their reports to $(OUT)/"
@@ -20,7 +20,7 @@ demo: $(VENV)/.core
 
 test: check
 
-check: $(VENV)/.all
+check: $(VENV)/.all browser
 	$(BIN)/ruff check src tests tools benchmarks
 	$(BIN)/ruff format --check src tests tools benchmarks
 	$(BIN)/mypy
@@ -36,8 +36,15 @@ $(VENV)/.core: $(VENV)/bin/pip pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.all: $(VENV)/bin/pip pyproject.toml constraints.txt
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[train,dev,dlib,benchmark,notebook]'
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[train,dev,service,postgres,redis,dlib,benchmark,notebook]'
 	@touch $@ $(VENV)/.core
+
+# The page is tested in Chromium: Debian's where we may install it, else Playwright's. Without either its tests are skipped.
+browser: $(VENV)/.all
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null \
+	  || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; } \
+	  || $(BIN)/playwright install chromium \
+	  || echo "no Chromium could be installed: the tests of the page are skipped"
 
 clean:
 	rm -rf $(VENV) $(OUT)

@@ -17,6 +17,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from tests.media import write_video
 
 LRNET = Path(sys.executable).parent / "lrnet"

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+
 from tests.service.kit import TOKEN, Running, running, short_clip, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]

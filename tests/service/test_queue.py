@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.service.kit import redis
 
 from lrnet.errors import ServiceError
 from lrnet.service.queue import JobQueue, JsonSerializer
+from tests.service.kit import redis
 
 
 @pytest.fixture(params=["sqlite", "redis"])

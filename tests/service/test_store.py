@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.service.kit import postgres
 
 from lrnet.errors import ServiceError
 from lrnet.service.settings import Settings
 from lrnet.service.store import Finding, JobState, Store
+from tests.service.kit import postgres
 
 FOUND = Finding("likely_fake", 0.97, 0.9, 1, "model 1", '{"all": "of it"}')
 

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from tests.service.kit import TOKEN
 
 from lrnet.service.folder import Folder
 from lrnet.service.guard import COOKIE, new_session, session_holds
@@ -21,6 +20,7 @@ from lrnet.service.settings import Settings
 from lrnet.service.store import Finding, Store
 from lrnet.service.upload import RefusedError, receive
 from lrnet.service.web import create_app
+from tests.service.kit import TOKEN
 
 OCTETS = {"content-type": "application/octet-stream"}
 HOST = "http://127.0.0.1:8000"

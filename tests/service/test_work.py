@@ -7,9 +7,9 @@ import signal
 from pathlib import Path
 
 import pytest
-from tests.service.kit import alive, short_clip, wait_for
 
 from lrnet.service.work import Job, JobProcess, display_name, file_name
+from tests.service.kit import alive, short_clip, wait_for
 
 
 @pytest.mark.parametrize(
@@ -94,8 +94,7 @@ def test_a_process_that_is_killed_is_noticed_and_replaced(clip: Path, tmp_path: 
         assert process.hear(60) is not None
         os.kill(pid, signal.SIGKILL)
         with pytest.raises(EOFError):
-            while True:
-                process.hear(10)
+            last_word(process)
         assert process.kill() == -signal.SIGKILL
         wait_for(lambda: not alive(pid), 5)
         process.give(job(clip, tmp_path / "again"))
