@@ -8,11 +8,11 @@ at coordinate (0, 0); x points right, y down.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Final, Self
 
 import av
@@ -436,11 +436,21 @@ class VideoWriter:
         path: where to; ends in `.mp4`.
         width, height: of the frames given, pixels; an odd side loses its last row or column (4:2:0 has none).
         rate: nominal frame rate, Hz, for players; each frame carries its own time all the same.
+        crf: x264's constant rate factor; higher is smaller and coarser.
+        options: further options of x264, by FFmpeg's names.
     """
 
     TIME_BASE: Final = Fraction(1, 90_000)
 
-    def __init__(self, path: str | os.PathLike[str], width: int, height: int, rate: float, crf: int = 23) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        width: int,
+        height: int,
+        rate: float,
+        crf: int = 23,
+        options: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self._beside = written_beside(path)
         self._partial = self._beside.__enter__()
         self._width, self._height = width - width % 2, height - height % 2
@@ -448,7 +458,7 @@ class VideoWriter:
             self._container = av.open(str(self._partial), "w", format="mp4", options={"movflags": "+faststart"})
             stream = self._container.add_stream("libx264", rate=Fraction(rate).limit_denominator(1001))
             stream.width, stream.height, stream.pix_fmt = self._width, self._height, "yuv420p"
-            stream.options = {"crf": str(crf), "preset": "veryfast"}
+            stream.options = {"crf": str(crf), "preset": "veryfast", **options}
             stream.codec_context.time_base = self.TIME_BASE
             stream.time_base = self.TIME_BASE
             self._stream = stream

@@ -17,8 +17,9 @@ import pytest
 
 from lrnet.detector import VideoResult
 from lrnet.errors import ModelError, OutputError
-from lrnet.report.html import render, shell_word, write_html
-from lrnet.report.keyframes import key_frames
+from lrnet.report.footage import take
+from lrnet.report.html import policy, render, shell_word, write_html
+from lrnet.report.json_report import to_document, to_json
 from lrnet.report.wording import WORDING
 from lrnet.verdict import REASON_TEXT, ClipScore, Reason
 from tests.report.samples import FAKE_FACE, RESULTS, UNCALIBRATED, a_bundle, a_face, a_result, a_video_result
@@ -103,23 +104,37 @@ def test_page_asks_for_nothing_from_elsewhere(name: str) -> None:
     text = render(RESULTS[name], a_bundle())
     page = read(text)
     for element in page.elements:
-        assert element.tag not in ("script", "link", "iframe", "object", "form", "base")
+        assert element.tag not in ("link", "iframe", "object", "form", "base")
+        assert element.tag != "script" or not element.attributes
         for attribute, value in element.attributes.items():
             assert not attribute.startswith("on")
             assert attribute != "style"  # the policy would block it
-            if attribute in ("src", "href", "xlink:href", "action"):
-                assert value.startswith(("#", "data:image/jpeg;base64,"))
+            if attribute in ("src", "href", "xlink:href", "action", "poster"):
+                assert value.startswith(("#", "data:image/jpeg;base64,", "data:application/json;base64,"))
     assert not re.search(r"https?:|@import|url\(", text)
+    assert len(page.all("script")) == len(page.all("style")) == 1
 
 
-def test_policy_lets_in_the_page_s_own_style_and_nothing_else() -> None:
+def test_policy_lets_in_the_page_s_own_style_and_script_and_nothing_else() -> None:
     page = page_of(RESULTS["likely fake"])
-    policy = next(e for e in page.all("meta") if e.attributes.get("http-equiv") == "Content-Security-Policy")
-    style = page.all("style")[0].text
-    own = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    assert policy.attributes["content"] == (
-        f"default-src 'none'; img-src data:; style-src 'sha256-{own}'; base-uri 'none'; form-action 'none'"
+    set_by_page = next(e for e in page.all("meta") if e.attributes.get("http-equiv") == "Content-Security-Policy")
+    own = {
+        tag: base64.b64encode(hashlib.sha256(page.all(tag)[0].text.encode()).digest()).decode()
+        for tag in ("style", "script")
+    }
+    assert set_by_page.attributes["content"] == policy()
+    assert policy() == (
+        f"default-src 'none'; img-src data:; media-src data: blob:; style-src 'sha256-{own['style']}'; "
+        f"script-src 'sha256-{own['script']}'; base-uri 'none'; form-action 'none'"
     )
+
+
+def test_the_page_carries_its_json_twin() -> None:
+    result = RESULTS["several faces"]
+    link = next(e for e in page_of(result).all("a") if "download" in e.attributes)
+    assert link.attributes["download"] == "clip.json"
+    content = base64.b64decode(link.attributes["href"].partition(",")[2]).decode()
+    assert content == to_json(to_document(result, a_bundle()))
 
 
 def test_links_and_labels_point_to_something() -> None:
@@ -140,7 +155,7 @@ def test_hostile_names_are_shown_and_not_obeyed() -> None:
     result = RESULTS["hostile name"]
     text = render(result, a_bundle())
     page = read(text)
-    assert page.all("script") == []
+    assert len(page.all("script")) == 1
     assert '/tmp/<script>alert("1")</script>\\n\\x1b[31m\\u202eünï&[red]🙂\\udcff.mp4' in words(page)
     assert not re.search("[\x1b\u202e]", text)
 
@@ -214,8 +229,9 @@ def test_long_videos_with_many_faces_stay_small() -> None:
     page = read(text)
     assert len(text.encode()) < 1_000_000
     assert len(page.all("article", "face")) == 12
-    assert "Each bar stands for 75 clips" in words(page)
+    assert "Each bar stands for 125 clips" in words(page)
     assert "488 more faces are in the JSON document" in words(page)
+    assert "too large to be kept in this page" in words(page)
 
 
 def test_pictures_show_the_face_with_its_landmarks(tmp_path: Path) -> None:
@@ -236,7 +252,7 @@ def test_pictures_show_the_face_with_its_landmarks(tmp_path: Path) -> None:
 
 def test_pictures_are_of_the_right_frame_and_place(tmp_path: Path) -> None:
     result = a_video_result(tmp_path)
-    frames = key_frames(result, result.faces)
+    frames = take(result, result.faces).pictures
     sequence = result.sequences[0]
     for frame in frames:
         clip = frame.moment.clip

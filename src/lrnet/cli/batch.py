@@ -12,6 +12,7 @@ from lrnet.errors import InternalError, LrnetError
 
 if TYPE_CHECKING:
     from lrnet.detector import Detector, VideoResult
+    from lrnet.explain import FaceExplanation
     from lrnet.network.bundle import ModelBundle
     from lrnet.report.schema import ReportDocument
 
@@ -35,12 +36,14 @@ class Judged:
     Attributes:
         result: without its sequences.
         document: the video's part of the JSON.
+        explanations: of its faces; none without a report.
         written: report and overlay, as far as they were written.
         error: why one of them was not.
     """
 
     result: VideoResult
     document: ReportDocument
+    explanations: tuple[FaceExplanation, ...]
     written: tuple[Path, ...]
     error: LrnetError | None
 
@@ -62,16 +65,17 @@ class JudgeJob:
         detector = _detector(self.model)
         keep = task.report is not None or task.overlay is not None
         result = detector.detect(task.video, keep_sequences=keep, allow_network=self.allow_network)
-        document = to_document(result, detector.bundle)
+        explanations = explain(result, detector.bundle) if task.report is not None else ()
+        document = to_document(result, detector.bundle, explanations)
         written: list[Path] = []
         error: LrnetError | None = None
         try:
-            write_own(result, detector.bundle, task, self.allow_network, written.append)
+            write_own(result, explanations, detector.bundle, task, self.allow_network, written.append)
         except LrnetError as fault:
             error = fault
         except Exception as fault:  # the verdict stands, whatever is wrong with its report
             error = InternalError.of(fault, task.video)
-        return Judged(replace(result, sequences=()), document, tuple(written), error)
+        return Judged(replace(result, sequences=()), document, explanations, tuple(written), error)
 
 
 @lru_cache(maxsize=1)
@@ -82,8 +86,16 @@ def _detector(model: str) -> Detector:
     return Detector(model, threads=1)
 
 
+def explain(result: VideoResult, bundle: ModelBundle) -> tuple[FaceExplanation, ...]:
+    """What carries the scores of its faces; the result keeps its sequences."""
+    from lrnet.explain import Explainer
+
+    return Explainer(bundle).explain(result)
+
+
 def write_own(
     result: VideoResult,
+    explanations: tuple[FaceExplanation, ...],
     bundle: ModelBundle,
     task: VideoTask,
     allow_network: bool,
@@ -103,7 +115,7 @@ def write_own(
         from lrnet.report.html import write_html
 
         doing("report")
-        write_html(result, bundle, task.report, allow_network=allow_network)
+        write_html(result, bundle, task.report, allow_network=allow_network, explanations=explanations)
         written(task.report)
     if task.overlay is not None:
         from lrnet.report.overlay import write_overlay

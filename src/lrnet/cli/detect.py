@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from lrnet.cli.batch import JudgeJob, VideoTask, write_own
+from lrnet.cli.batch import JudgeJob, VideoTask, explain, write_own
 from lrnet.cli.options import AddressOption, EngineOption, WorkersOption
 from lrnet.errors import InternalError, LrnetError, OutputError
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lrnet.detector import Detector, VideoResult
     from lrnet.detector import Progress as Step
     from lrnet.engines import Engine
+    from lrnet.explain import FaceExplanation
     from lrnet.network.bundle import ModelBundle
     from lrnet.report.schema import FailurePart, ReportDocument
 
@@ -153,7 +154,7 @@ class Run:
                 assert outcome.error is not None
                 self._note(outcome.index, outcome.item.video, outcome.error)
             else:
-                self._take(outcome.index, judged.result, judged.document)
+                self._take(outcome.index, judged.result, judged.document, judged.explanations)
                 for path in judged.written:
                     self._print_written(path)
                 if judged.error is not None:
@@ -173,9 +174,11 @@ class Run:
                 keep_sequences=task.report is not None or task.overlay is not None,
                 allow_network=self.allow_network,
             )
-            self._take(number, result, to_document(result, self.bundle))
+            explanations = explain(result, self.bundle) if task.report is not None else ()
+            self._take(number, result, to_document(result, self.bundle, explanations), explanations)
             write_own(
                 result,
+                explanations,
                 self.bundle,
                 task,
                 self.allow_network,
@@ -189,11 +192,13 @@ class Run:
         finally:
             progress.remove_task(bar)
 
-    def _take(self, number: int, result: VideoResult, document: ReportDocument) -> None:
+    def _take(
+        self, number: int, result: VideoResult, document: ReportDocument, explanations: tuple[FaceExplanation, ...]
+    ) -> None:
         from lrnet.cli.render import print_result
 
         self.documents[number] = document
-        print_result(self.console, result, self.bundle)
+        print_result(self.console, result, self.bundle, explanations)
         if result.verdict.score is None and not self.exit_code:
             self.exit_code = NO_VERDICT
 

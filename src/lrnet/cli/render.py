@@ -20,6 +20,7 @@ from lrnet.verdict import REASON_TEXT, ClipScore, State
 
 if TYPE_CHECKING:
     from lrnet.detector import VideoResult
+    from lrnet.explain import FaceExplanation
     from lrnet.network.bundle import ModelBundle
     from lrnet.report.schema import FailurePart, ReportDocument
 
@@ -35,13 +36,16 @@ ASCII_BLOCKS: Final = "_.-:=+*#"
 FACES_SHOWN: Final = 12  # the heaviest ones; the JSON has them all
 
 
-def print_result(console: Console, result: VideoResult, bundle: ModelBundle) -> None:
+def print_result(
+    console: Console, result: VideoResult, bundle: ModelBundle, explanations: Sequence[FaceExplanation] = ()
+) -> None:
     """Print the verdict on one video with its grounds.
 
     Args:
         console: where to; its width, colours and encoding are kept to.
         result: what the detector returned.
         bundle: the model it was made with.
+        explanations: of faces; that of the face that decides is told in a sentence.
     """
     verdict, plain = result.verdict, console.options.ascii_only
     words = WORDING[verdict.state]
@@ -55,6 +59,9 @@ def print_result(console: Console, result: VideoResult, bundle: ModelBundle) -> 
         limits = _thresholds(bundle) if verdict.probability is not None else ""
         reasons = "; ".join(REASON_TEXT[reason] for reason in dict.fromkeys(verdict.reasons))
         _print_indented(console, Text.assemble(("Why: ", "bold"), f"{reasons}{limits}."))
+    for explained in explanations:
+        if explained.face == verdict.face:
+            _print_indented(console, Text.assemble(("What carries the score: ", "bold"), carries(explained)))
     if result.faces:
         console.print(Padding(_face_table(result, plain, console.width), (1, 0, 1, 2)), highlight=False)
         for remark in _remarks(result):
@@ -115,6 +122,18 @@ def sparkline(clips: Sequence[ClipScore], start: float, stop: float, width: int,
         highest[first:last] = np.maximum(highest[first:last], clip.score)
     levels = np.clip((highest * len(blocks)), 0, len(blocks) - 1)
     return "".join(blocks[int(v)] if np.isfinite(h) else " " for v, h in zip(levels, highest, strict=True))
+
+
+def carries(explained: FaceExplanation) -> str:
+    """Which part of the face and which seconds raise a score most, and what is left without that part."""
+    if explained.leading is None:
+        part = "no single part of the face stands out"
+    else:
+        left = two_decimals(explained.score_without[explained.leading])
+        part = f"the {explained.leading} (score {two_decimals(explained.score)}, without its motion {left})"
+    if explained.telling is None:
+        return f"{part}."
+    return f"{part}; most telling from {clock(explained.telling[0])} to {clock(explained.telling[1])}."
 
 
 def _face_table(result: VideoResult, plain: bool, width: int) -> Table:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -67,6 +69,42 @@ def lanes(spans: Sequence[tuple[float, float]]) -> list[int]:
         ends[row : row + 1] = [stop]
         rows[i] = row
     return rows
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A stretch of time, seconds, and the mean score of the clips that hold it."""
+
+    start: float
+    stop: float
+    score: float
+
+
+def score_steps(clips: Sequence[ClipScore]) -> list[Step]:
+    """The scores of overlapping clips as one line without overlap, in order of time; clips without a number left out.
+
+    What lies between two clips and is shorter than `HOLD` belongs to the earlier one: a clip ends at its last frame.
+    """
+    scored = sorted((c for c in clips if np.isfinite(c.score)), key=lambda c: c.start)
+    if not scored:
+        return []
+    borders = np.unique([t for c in scored for t in (c.start, c.stop)])
+    first = np.searchsorted(borders, [c.start for c in scored])
+    last = np.searchsorted(borders, [c.stop for c in scored])
+    total, count = np.zeros(len(borders)), np.zeros(len(borders), int)
+    for values, amount in ((total, np.array([c.score for c in scored])), (count, np.ones(len(scored), int))):
+        np.add.at(values, first, amount)
+        np.subtract.at(values, last, amount)
+    covered = np.cumsum(count)
+    means = np.cumsum(total) / np.maximum(covered, 1)
+    steps: list[Step] = []
+    for i, (start, stop) in enumerate(pairwise(borders.tolist())):
+        short = steps and stop - start < HOLD and steps[-1].stop == start
+        if short:
+            steps[-1] = replace(steps[-1], stop=stop)
+        elif covered[i]:
+            steps.append(Step(start, stop, float(np.clip(means[i], 0, 1))))
+    return steps
 
 
 def unscored(

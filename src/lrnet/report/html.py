@@ -1,4 +1,4 @@
-"""A page about one result: one file that needs nothing else, no script, no network."""
+"""A page about one result: one file that needs nothing else and asks for nothing from anywhere."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import base64
 import hashlib
 import os
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,13 +16,17 @@ import numpy as np
 
 from lrnet.detector import VideoResult
 from lrnet.errors import VideoError
+from lrnet.explain import Explainer, FaceExplanation
 from lrnet.files import require_writable, write_text
 from lrnet.network.bundle import ModelBundle
 from lrnet.network.spec import BundleSpec
 from lrnet.report import wording
-from lrnet.report.figures import LINES, by_weight, unscored
-from lrnet.report.json_report import to_document
-from lrnet.report.keyframes import KeyFrame, key_frames
+from lrnet.report.evidence import TRUST, EvidenceView, evidence
+from lrnet.report.figures import LINES, Step, by_weight, lanes, score_steps, unscored
+from lrnet.report.footage import Footage, Taken, take
+from lrnet.report.json_report import to_document, to_json
+from lrnet.report.keyframes import KeyFrame
+from lrnet.report.schema import ReportDocument
 from lrnet.report.wording import WORDING, clock, readable, refuse_source, two_decimals
 from lrnet.verdict import (
     MIN_FACE_SIZE,
@@ -39,25 +43,34 @@ from lrnet.verdict import (
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
 FACES_IN_DETAIL: Final = 12  # further faces stand in a table
-MARKS: Final = 200  # bars in a timeline; more clips than that share bars
+MARKS: Final = 120  # bars in a timeline; more clips than that share bars
 ROWS: Final = 250  # rows in a table of clips
 FACES_LISTED: Final = 300  # rows in the table of further faces
+FACES_EXPLAINED: Final = 6  # further faces' explanations stand in the JSON document
+LARGEST_TWIN: Final = 500_000  # bytes of the JSON document that a page carries
 CARD_LENGTH: Final = 20_000  # characters of a model card that are shown
 
 
 def write_html(
-    result: VideoResult, bundle: ModelBundle, path: str | os.PathLike[str], *, allow_network: bool = False
+    result: VideoResult,
+    bundle: ModelBundle,
+    path: str | os.PathLike[str],
+    *,
+    allow_network: bool = False,
+    explanations: Sequence[FaceExplanation] | None = None,
 ) -> None:
-    """Write a result as one HTML file of less than 3 MB.
+    """Write a result as one HTML file of less than 3 MB and the video clips in it (8 MB at most).
 
-    The video is read once more for pictures of the faces. They show the face with its landmarks if these were kept
-    (`keep_sequences=True`), else the whole frame; if the video cannot be read any more, the page says so.
+    The video is read once more for pictures and clips. If landmarks were kept (`keep_sequences=True`), pictures show
+    the face with them, an annotated clip is embedded, and the score is explained; else pictures are of the whole frame.
+    If the video cannot be read any more, the page says so.
 
     Args:
         result: what the detector returned.
         bundle: the model it was made with.
         path: of the page.
         allow_network: let the source of the pictures be an address.
+        explanations: of `lrnet.explain.Explainer`; made here if they are not given.
 
     Raises:
         ModelError: `bundle` is not the model that `result` was made with.
@@ -65,33 +78,75 @@ def write_html(
     """
     refuse_source(path, result.path)
     require_writable(path)
-    pictures: list[KeyFrame] = []
+    if explanations is None:
+        explanations = Explainer(bundle).explain(result) if result.sequences and bundle.network else ()
+    taken = Taken([], None, {})
     missing = ""
     try:
-        pictures = key_frames(result, by_weight(result)[:FACES_IN_DETAIL], allow_network)
+        taken = take(result, by_weight(result)[:FACES_IN_DETAIL], explanations, allow_network=allow_network)
     except VideoError as error:
         missing = readable(error.what)
-    write_text(path, render(result, bundle, pictures, missing))
+    write_text(path, render(result, bundle, taken, missing, explanations))
+
+
+def policy() -> str:
+    """The content-security policy that a page sets itself, for a server to send as a header too.
+
+    Style and script are let in by their hashes, pictures and clips from the page itself; nothing else is.
+    """
+    own = {kind: _hash(_asset(f"report.{kind}")) for kind in ("css", "js")}
+    return (
+        f"default-src 'none'; img-src data:; media-src data: blob:; style-src '{own['css']}'; "
+        f"script-src '{own['js']}'; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _asset(name: str) -> str:
+    return (TEMPLATES / name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _data(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def render(
-    result: VideoResult, bundle: ModelBundle, pictures: Sequence[KeyFrame] = (), pictures_missing: str = ""
+    result: VideoResult,
+    bundle: ModelBundle,
+    taken: Taken | None = None,
+    pictures_missing: str = "",
+    explanations: Sequence[FaceExplanation] = (),
 ) -> str:
     """The page as text.
 
     Args:
         result: what the detector returned.
         bundle: the model it was made with.
-        pictures: of `key_frames`.
+        taken: pictures and clips of the video.
         pictures_missing: why there are none, a sentence.
+        explanations: of faces.
 
     Raises:
         ModelError: `bundle` is not the model that `result` was made with.
     """
-    document = to_document(result, bundle)
-    style = (TEMPLATES / "report.css").read_text(encoding="utf-8")
+    document = to_document(result, bundle, explanations)
+    taken = taken or Taken([], None, {})
     faces = by_weight(result)
     axis = Axis.of(result)
+    explained = {e.face: e for e in explanations}
+    views = []
+    for number, face in enumerate(faces[:FACES_IN_DETAIL]):
+        own = [s for s in result.sequences if s.face == face.face]
+        found = explained.get(face.face)
+        why = (
+            evidence(found, own, axis.end, bundle.spec.preprocessing.crop_scale)
+            if found and own and number < FACES_EXPLAINED
+            else None
+        )
+        views.append(_face_view(face, result, axis, taken, why))
     return (
         _environment()
         .get_template("report.html.j2")
@@ -99,23 +154,68 @@ def render(
             doc=document,
             info=result.info,
             spec=bundle.spec,
+            spec_reference=bundle.reference,
             card=bundle.card[:CARD_LENGTH],
             card_cut=len(bundle.card) > CARD_LENGTH,
             words=WORDING[result.verdict.state],
             wording=wording,
+            trust=TRUST,
             labels={state: words.label for state, words in WORDING.items()},
             name=readable(Path(result.path).name) or readable(result.path),
             path=readable(result.path),
             scale=Scale.of(result, bundle.spec),
             axis=axis,
-            faces=[_face_view(face, result, axis, pictures) for face in faces[:FACES_IN_DETAIL]],
+            faces=views,
             further=faces[FACES_IN_DETAIL : FACES_IN_DETAIL + FACES_LISTED],
             unlisted=max(0, len(faces) - FACES_IN_DETAIL - FACES_LISTED),
             pictures_missing=pictures_missing,
+            clip=_clip_view(taken.clip),
             command=_command(result),
-            style=style,
-            style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
+            json=_twin(document),
+            json_name=_json_name(result),
+            style=_asset("report.css"),
+            script=_asset("report.js"),
+            policy=policy(),
         )
+    )
+
+
+def _twin(document: ReportDocument) -> str:
+    """The JSON document as an address; empty if it would make the page too large."""
+    # A clip takes 100 bytes at least: a document that cannot fit is not written out to find that out.
+    if 100 * sum(len(face.clips) for face in document.faces) > LARGEST_TWIN:
+        return ""
+    content = to_json(document).encode()
+    return _data("application/json", content) if len(content) <= LARGEST_TWIN else ""
+
+
+def _json_name(result: VideoResult) -> str:
+    stem = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in Path(result.path).stem)
+    return f"{stem[:60] or 'video'}.json"
+
+
+@dataclass(frozen=True, slots=True)
+class ClipView:
+    """A clip as the page embeds it."""
+
+    source: str
+    poster: str
+    start: float
+    stop: float
+    width: int
+    height: int
+
+
+def _clip_view(footage: Footage | None) -> ClipView | None:
+    if footage is None:
+        return None
+    return ClipView(
+        source=_data("video/mp4", footage.mp4),
+        poster=_data("image/jpeg", footage.poster),
+        start=round(footage.start, 3),
+        stop=round(footage.stop, 3),
+        width=footage.width,
+        height=footage.height,
     )
 
 
@@ -208,11 +308,22 @@ def _tick(time: float, step: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A clip in the timeline, or several: where (percent), how high (percent), what it says when pointed at."""
+    """A stretch of the timeline: where (percent), how high (percent), what it says when pointed at."""
 
     x: float
     width: float
     height: float
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClipBar:
+    """A clip under the timeline, or several: where (percent), in which row, seconds it begins, what it says."""
+
+    x: float
+    width: float
+    lane: int
+    time: float
     title: str
 
 
@@ -249,45 +360,73 @@ class FaceView:
     seen: tuple[float, float]
     holes: tuple[tuple[float, float], ...]
     bars: tuple[Bar, ...]
+    clips: tuple[ClipBar, ...]
+    lanes: int
     clips_a_bar: int
     summary: str
     rows: tuple[ClipScore, ...]
     rows_left_out: int
     measures: tuple[Measure, ...]
     pictures: tuple[Picture, ...]
+    evidence: EvidenceView | None
+    close: ClipView | None
 
 
-def _face_view(face: FaceVerdict, result: VideoResult, axis: Axis, pictures: Iterable[KeyFrame]) -> FaceView:
+def _face_view(face: FaceVerdict, result: VideoResult, axis: Axis, taken: Taken, why: EvidenceView | None) -> FaceView:
     start, stop = axis.percent(face.start), axis.percent(face.stop)
     holes = unscored(face.start, face.stop, face.clips, shortest=max(0.15, axis.end / 400))
     share = max(1, -(-len(face.clips) // MARKS))
+    steps = score_steps(face.clips)
+    clips = _clip_bars([_batch(face.clips, i, share) for i in range(0, len(face.clips), share)], axis)
     return FaceView(
         verdict=face,
         decides=face.face == result.verdict.face,
         reasons=tuple(REASON_TEXT[reason] for reason in face.reasons),
         seen=(start, round(max(stop - start, 0.3), 3)),
         holes=tuple((axis.percent(a), round(axis.percent(b) - axis.percent(a), 3)) for a, b in holes[:MARKS]),
-        bars=tuple(_bar(group, axis) for group in _batched(face.clips, share)),
+        bars=tuple(_bar(group, axis) for group in _batched(steps, max(1, -(-len(steps) // MARKS)))),
+        clips=clips,
+        lanes=max((bar.lane for bar in clips), default=-1) + 1,
         clips_a_bar=share,
         summary=_summary(face, len(holes)),
         rows=face.clips[:ROWS],
         rows_left_out=max(0, len(face.clips) - ROWS),
         measures=tuple(_measures(face.quality)),
-        pictures=tuple(_picture(p) for p in pictures if p.moment.face == face.face),
+        pictures=tuple(_picture(p) for p in taken.pictures if p.moment.face == face.face),
+        evidence=why,
+        close=_clip_view(taken.close.get(face.face)),
     )
 
 
-def _batched(clips: Sequence[ClipScore], share: int) -> list[Sequence[ClipScore]]:
-    return [clips[i : i + share] for i in range(0, len(clips), share)]
+def _batch(clips: Sequence[ClipScore], first: int, share: int) -> Sequence[ClipScore]:
+    return clips[first : first + share]
 
 
-def _bar(group: Sequence[ClipScore], axis: Axis) -> Bar:
-    """One bar for clips that follow each other: it shows the highest of their scores."""
-    score = max((clip.score for clip in group if np.isfinite(clip.score)), default=0.0)
-    start, stop = group[0].start, max(clip.stop for clip in group)
+def _batched(steps: Sequence[Step], share: int) -> list[Sequence[Step]]:
+    return [steps[i : i + share] for i in range(0, len(steps), share)]
+
+
+def _bar(group: Sequence[Step], axis: Axis) -> Bar:
+    """One bar for a stretch, or for several that follow each other: it shows the highest of their scores."""
+    score = max(step.score for step in group)
+    start, stop = group[0].start, group[-1].stop
     x = axis.percent(start)
     title = f"{clock(start)} to {clock(stop)}: {'highest ' if len(group) > 1 else ''}score {two_decimals(score)}"
     return Bar(x, round(max(axis.percent(stop) - x, 0.2), 3), round(100 * score, 2), title)
+
+
+def _clip_bars(groups: Sequence[Sequence[ClipScore]], axis: Axis) -> tuple[ClipBar, ...]:
+    """Clips below each other where they overlap."""
+    spans = [(group[0].start, max(clip.stop for clip in group)) for group in groups]
+    single = all(len(group) == 1 for group in groups)
+    rows = lanes(spans) if single else [0] * len(spans)
+    bars = []
+    for group, (start, stop), row in zip(groups, spans, rows, strict=True):
+        score = max((clip.score for clip in group if np.isfinite(clip.score)), default=float("nan"))
+        x = axis.percent(start)
+        title = f"{clock(start)} to {clock(stop)}, {'score' if single else 'highest score'} {two_decimals(score)}"
+        bars.append(ClipBar(x, round(max(axis.percent(stop) - x, 0.2), 3), row, round(start, 3), title))
+    return tuple(bars)
 
 
 def _summary(face: FaceVerdict, holes: int) -> str:
@@ -344,7 +483,7 @@ def _picture(frame: KeyFrame) -> Picture:
     caption = f"{clock(moment.time)}, {moment.role}{score}"
     what = f"Face {moment.face}" if frame.points is not None else f"The whole frame with face {moment.face}"
     return Picture(
-        source="data:image/jpeg;base64," + base64.b64encode(frame.jpeg).decode(),
+        source=_data("image/jpeg", frame.jpeg),
         width=frame.width,
         height=frame.height,
         lines=() if frame.points is None else tuple(_polyline(frame.points[part], closed) for part, closed in LINES),

@@ -9,19 +9,25 @@ from pathlib import Path
 
 from lrnet.detector import VideoResult
 from lrnet.errors import LrnetError, ModelError
+from lrnet.explain import FaceExplanation
 from lrnet.files import write_text
 from lrnet.network.bundle import ModelBundle
 from lrnet.report.schema import (
     REPORT_SCHEMA_VERSION,
     BatchDocument,
+    ClipEffectPart,
     ClipPart,
+    DifferencePart,
     ErrorRatesPart,
+    ExplanationPart,
     FacePart,
     FailurePart,
+    GroupEffectPart,
     ModelPart,
     QualityPart,
     ReasonPart,
     ReportDocument,
+    StretchPart,
     ThresholdsPart,
     VerdictPart,
     VideoPart,
@@ -30,17 +36,21 @@ from lrnet.report.wording import WORDING, refuse_source, utf8_name
 from lrnet.verdict import REASON_TEXT, ClipScore, FaceVerdict, Reason
 
 
-def to_document(result: VideoResult, bundle: ModelBundle) -> ReportDocument:
+def to_document(
+    result: VideoResult, bundle: ModelBundle, explanations: Sequence[FaceExplanation] = ()
+) -> ReportDocument:
     """The document of one result.
 
     Args:
         result: what the detector returned.
         bundle: the model it was made with; thresholds and declared error rates are read from it.
+        explanations: of `lrnet.explain.Explainer`, if they were made.
 
     Raises:
         ModelError: `bundle` is not the model that `result` was made with.
     """
     verdict = result.verdict
+    explained = {e.face: e for e in explanations}
     return ReportDocument(
         schema_version=REPORT_SCHEMA_VERSION,
         lrnet_version=result.lrnet_version,
@@ -53,7 +63,7 @@ def to_document(result: VideoResult, bundle: ModelBundle) -> ReportDocument:
             reasons=_reasons(verdict.reasons),
             face=verdict.face,
         ),
-        faces=tuple(_face(face) for face in result.faces),
+        faces=tuple(_face(face, explained.get(face.face)) for face in result.faces),
         meaning=WORDING[verdict.state].meaning,
         elapsed_seconds=result.elapsed,
     )
@@ -137,7 +147,7 @@ def _model(result: VideoResult, bundle: ModelBundle) -> ModelPart:
     )
 
 
-def _face(face: FaceVerdict) -> FacePart:
+def _face(face: FaceVerdict, explanation: FaceExplanation | None) -> FacePart:
     return FacePart(
         face=face.face,
         start=face.start,
@@ -148,6 +158,33 @@ def _face(face: FaceVerdict) -> FacePart:
         reasons=_reasons(face.reasons),
         quality=QualityPart(**asdict(face.quality)),
         clips=tuple(_clip(clip) for clip in face.clips),
+        explanation=None if explanation is None else _explanation(explanation),
+    )
+
+
+def _explanation(found: FaceExplanation) -> ExplanationPart:
+    return ExplanationPart(
+        compared_with=found.compared_with,
+        leading=found.leading,
+        agreement=found.agreement,
+        groups=tuple(
+            GroupEffectPart(
+                group=group,
+                effect=effect.value,
+                low=effect.low,
+                high=effect.high,
+                score_without=found.score_without[group],
+            )
+            for group, effect in found.groups.items()
+        ),
+        stretches=tuple(StretchPart(start=s.start, stop=s.stop, effect=s.effect) for s in found.stretches),
+        telling=found.telling,
+        clips=tuple(
+            ClipEffectPart(start=c.start, stop=c.stop, groups={g: e.value for g, e in c.groups.items()})
+            for c in found.clips
+        ),
+        clips_left_out=found.clips_left_out,
+        differences=tuple(DifferencePart(**asdict(d)) for d in found.differences),
     )
 
 

@@ -1,8 +1,8 @@
-"""A few pictures of each face at telling moments, taken in one second pass over the video."""
+"""A few pictures of each face at telling moments."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from lrnet.detector import VideoResult
 from lrnet.features import face_box
 from lrnet.verdict import ClipScore, FaceVerdict
-from lrnet.video import Frame, VideoReader
+from lrnet.video import Frame
 
 SIDE: Final = 320  # pixels of a picture's longer side
 MARGIN: Final = 1.5  # side of the cut-out in face sizes
@@ -61,19 +61,28 @@ class KeyFrame:
     points: Points | None
 
 
-def key_frames(result: VideoResult, faces: Sequence[FaceVerdict], allow_network: bool = False) -> list[KeyFrame]:
-    """Pictures of each of `faces`: highest-scoring clip, lowest-scoring clip, first clip; the middle frame of each.
+class PictureTaker:
+    """Takes pictures of each face: highest-scoring clip, lowest-scoring clip, first clip; the middle frame of each.
 
-    The video is decoded up to the last of them; no more than one frame is held.
-
-    Raises:
-        VideoError: it cannot be read again.
+    Attributes:
+        found: pictures so far, in order of time; no more than `BUDGET` allows.
     """
-    wanted = sorted((m for face in faces for m in _moments(result, face)), key=lambda m: m.time)
-    if not wanted:
-        return []
-    with VideoReader(result.path, allow_network=allow_network) as reader:
-        return _take(reader, wanted)
+
+    def __init__(self, result: VideoResult, faces: Sequence[FaceVerdict]) -> None:
+        self._wanted = sorted((m for face in faces for m in _moments(result, face)), key=lambda m: m.time)
+        self._spent = 0
+        self.found: list[KeyFrame] = []
+
+    def take(self, frame: Frame) -> bool:
+        """Take what is wanted of this frame. False if no later one is wanted."""
+        while self._wanted and _reached(frame, self._wanted[0]):
+            picture = _picture(frame, self._wanted.pop(0))
+            self._spent += len(picture.jpeg)
+            if self._spent > BUDGET:
+                self._wanted = []
+            else:
+                self.found.append(picture)
+        return bool(self._wanted)
 
 
 def _moments(result: VideoResult, face: FaceVerdict) -> list[Moment]:
@@ -109,22 +118,6 @@ def _moment(result: VideoResult, face: FaceVerdict, clip: ClipScore | None, role
     return nearest or Moment(face.face, middle, None, None, clip, role)
 
 
-def _take(frames: Iterable[Frame], wanted: list[Moment]) -> list[KeyFrame]:
-    """Pictures of `wanted` moments, in order of time, until the budget is spent."""
-    found: list[KeyFrame] = []
-    spent = 0
-    for frame in frames:
-        while wanted and _reached(frame, wanted[0]):
-            picture = _picture(frame, wanted.pop(0))
-            spent += len(picture.jpeg)
-            if spent > BUDGET:
-                return found
-            found.append(picture)
-        if not wanted:
-            break
-    return found
-
-
 def _reached(frame: Frame, moment: Moment) -> bool:
     return frame.index >= moment.index if moment.index is not None else frame.time >= moment.time - 1e-6
 
@@ -134,7 +127,7 @@ def _picture(frame: Frame, moment: Moment) -> KeyFrame:
     if moment.points is None:
         scale = min(1.0, SIDE * 1.5 / max(frame.width, frame.height))
         width, height = max(1, round(frame.width * scale)), max(1, round(frame.height * scale))
-        return KeyFrame(moment, _jpeg(frame.rgb_resized(width, height)), width, height, None)
+        return KeyFrame(moment, jpeg(frame.rgb_resized(width, height)), width, height, None)
     centre, size = face_box(moment.points)
     zoom = SIDE / max(MARGIN * size, 8.0)
     # A large face is cut out larger and averaged down, so that no pixels are skipped.
@@ -144,10 +137,11 @@ def _picture(frame: Frame, moment: Moment) -> KeyFrame:
     cut = frame.rgb_warped(np.array([[fine, 0, shift[0]], [0, fine, shift[1]]]), SIDE * bins, SIDE * bins)
     picture = cv2.resize(cut, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
     points = (moment.points - centre) * zoom + (SIDE - 1) / 2
-    return KeyFrame(moment, _jpeg(picture), SIDE, SIDE, points.astype(np.float32))
+    return KeyFrame(moment, jpeg(picture), SIDE, SIDE, points.astype(np.float32))
 
 
-def _jpeg(rgb: NDArray[np.uint8]) -> bytes:
+def jpeg(rgb: NDArray[np.uint8]) -> bytes:
+    """A picture (H, W, 3) as a JPEG file."""
     written, data = cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), (cv2.IMWRITE_JPEG_QUALITY, QUALITY))
     assert written  # the JPEG encoder takes any 8-bit picture
     return data.tobytes()

@@ -16,7 +16,7 @@ from lrnet.detector import Progress, VideoResult
 from lrnet.errors import SequenceError
 from lrnet.features import LandmarkSequence
 from lrnet.files import require_writable
-from lrnet.report.figures import HOLD, LINES, NOT_SCORED, Rgb, clip_at, lanes, score_colour
+from lrnet.report.figures import HOLD, LINES, NOT_SCORED, Rgb, clip_at, lanes, score_colour, score_steps
 from lrnet.report.wording import clock, refuse_source, two_decimals
 from lrnet.verdict import ClipScore, FaceVerdict
 from lrnet.video import Frame, VideoReader, VideoWriter
@@ -68,7 +68,7 @@ def write_overlay(
         frames = iter(reader)
         first = next(frames)
         width, height = drawn_size(first.width, first.height)
-        painter = _Painter(result, width, height)
+        painter = Painter(result, width, height)
         told = -np.inf
         with VideoWriter(path, width, height, rate) as writer:
             for frame in _chain(first, frames):
@@ -97,16 +97,23 @@ class _Seen:
     time: float
 
 
-class _Painter:
-    """Draws on the frames of one video, in their order."""
+class Painter:
+    """Draws on the frames of one video, in their order.
 
-    def __init__(self, result: VideoResult, width: int, height: int) -> None:
+    Args:
+        result: with landmarks.
+        width, height: of the drawn frames, pixels, even.
+        strip: whether the timeline is drawn at the foot.
+    """
+
+    def __init__(self, result: VideoResult, width: int, height: int, *, strip: bool = True) -> None:
         self._size = (width, height)
         self._unit = max(0.6, min(width, height) / 720)  # of line widths and letters, so that they look alike
         self._faces = {face.face: face for face in result.faces}
         self._places = _places_by_frame(result.sequences)
         self._seen: dict[int, _Seen] = {}
-        self._strip = _Strip(result, width, height, self._unit)
+        self._strip = _Strip(result, width, height, self._unit) if strip else None
+        self._bottom = self._strip.top if self._strip is not None else height
         self.clips = sum(len(face.clips) for face in result.faces)
 
     def paint(self, frame: Frame) -> Image:
@@ -118,8 +125,13 @@ class _Painter:
             points = (seen.points + 0.5) * scale - 0.5
             clip = clip_at(self._faces[number].clips, frame.time) if number in self._faces else None
             self._draw_face(image, number, points, clip)
-        self._strip.draw(image, frame.time)
+        if self._strip is not None:
+            self._strip.draw(image, frame.time)
         return image
+
+    def skip(self, frame: Frame) -> None:
+        """Look at a frame that is not drawn."""
+        self._look(frame)
 
     def _picture(self, frame: Frame) -> tuple[Image, Points]:
         """The frame at its written size, and by what (x, y) it was scaled. An odd last row or column is cut off."""
@@ -168,7 +180,7 @@ class _Painter:
         x = int(np.clip(corner[0], 0, max(0, self._size[0] - width)))
         y = int(corner[1]) - height
         if y < 0:
-            y = int(np.clip(bottom, 0, max(0, self._strip.top - height)))
+            y = int(np.clip(bottom, 0, max(0, self._bottom - height)))
         cv2.rectangle(image, (x, y), (x + width, y + height), INK, -1)
         cv2.putText(image, text, (x + pad, y + pad + h), FONT, letters, PAPER, thick, cv2.LINE_AA)
         if clip is not None and np.isfinite(clip.score):
@@ -206,10 +218,10 @@ class _Strip:
             self._picture[top : top + tall, left:right] = colour
 
         mark(face.start, face.stop, (95, 95, 95))
-        for clip in face.clips:
-            mark(clip.start, clip.stop, score_colour(clip.score))
-            # A notch of one pixel where the next clip begins.
-            self._picture[top : top + tall, self._x(clip.start)] = INK
+        for step in score_steps(face.clips):
+            mark(step.start, step.stop, score_colour(step.score))
+            # A notch of one pixel where a clip begins or ends.
+            self._picture[top : top + tall, self._x(step.start)] = INK
 
     def draw(self, image: Image, time: float) -> None:
         """Lay the strip over the frame of `time` seconds."""

@@ -14,7 +14,7 @@ from pydantic.json_schema import models_json_schema
 from lrnet.report.wording import finite
 from lrnet.verdict import Reason, State
 
-REPORT_SCHEMA_VERSION: Final = "1.0"
+REPORT_SCHEMA_VERSION: Final = "1.1"
 
 Number = Annotated[float | None, BeforeValidator(finite)]
 Seconds = Annotated[float, AfterValidator(lambda t: round(t, 6) + 0.0)]
@@ -118,6 +118,56 @@ class QualityPart(_Part):
     innovation: Number = Field(description="Median distance from predicted to detected landmarks; same unit.")
 
 
+class GroupEffectPart(_Part):
+    """What one facial group does to a face's score: its motion is replaced by that of genuine faces."""
+
+    group: str = Field(description="Facial group; left and right are the person's own.")
+    effect: Number = Field(description="Change of the score in log odds, mean; positive speaks for manipulation.")
+    low: Number = Field(description="The least change among the replacements.")
+    high: Number = Field(description="The greatest change among the replacements.")
+    score_without: Number = Field(description="The score that is left with the group replaced, 0 to 1.")
+
+
+class StretchPart(_Part):
+    """What a stretch of time does to the score, all groups together."""
+
+    start: Seconds = Field(description="Where it begins, seconds.")
+    stop: Seconds = Field(description="Where it ends, seconds.")
+    effect: Number = Field(description="Change of the score in log odds, mean; positive speaks for manipulation.")
+
+
+class ClipEffectPart(_Part):
+    """What each facial group does to one clip's score."""
+
+    start: Seconds = Field(description="Time of the clip's first frame, seconds.")
+    stop: Seconds = Field(description="Time of the clip's last frame, seconds.")
+    groups: dict[str, Number] = Field(description="Change of the clip's score in log odds, by facial group.")
+
+
+class DifferencePart(_Part):
+    """One statistic of the face's motion beside genuine faces."""
+
+    statistic: str = Field(description="smoothness (no unit, -1 to 1), jitter, tracking_error or surprise.")
+    group: str = Field(description="Facial group, or face for all landmarks.")
+    value: Number = Field(description="Of this face; lengths are shares of the face's size.")
+    typical: Number = Field(description="Median of the genuine faces.")
+    percentile: Number = Field(description="Share of genuine faces with a lower value, 0 to 1.")
+
+
+class ExplanationPart(_Part):
+    """What carries a face's score. It tells what the model relied on, not what was done to the video."""
+
+    compared_with: str | None = Field(description="The genuine faces; null if the model has none (zeros replace).")
+    leading: str | None = Field(description="Group that raises the score most; null if replacements disagree.")
+    agreement: Number = Field(description="Share of replacements that agree on the group that raises it most.")
+    groups: tuple[GroupEffectPart, ...] = Field(description="Effect of each facial group; they do not add up.")
+    stretches: tuple[StretchPart, ...] = Field(description="Effect of each stretch of time, without overlap.")
+    telling: tuple[Seconds, Seconds] | None = Field(description="The two seconds that raise the score most.")
+    clips: tuple[ClipEffectPart, ...] = Field(description="The clips that were explained.")
+    clips_left_out: int = Field(description="How many clips of a long face were not.")
+    differences: tuple[DifferencePart, ...] = Field(description="The motion beside that of genuine faces.")
+
+
 class FacePart(_Part):
     """One face, followed through the video."""
 
@@ -132,12 +182,15 @@ class FacePart(_Part):
     reasons: tuple[ReasonPart, ...] = Field(description="Why, the most important first.")
     quality: QualityPart = Field(description="How good the material was.")
     clips: tuple[ClipPart, ...] = Field(description="The scored clips in order of time; they can overlap.")
+    explanation: ExplanationPart | None = Field(
+        description="What carries the score; null if nothing was scored or no HTML report was asked for."
+    )
 
 
 class ReportDocument(_Part):
     """Everything that is said of one video. Equal input gives an equal document, but for elapsed_seconds."""
 
-    schema_version: Literal["1.0"] = Field(description="Version of this layout.")
+    schema_version: Literal["1.1"] = Field(description="Version of this layout.")
     lrnet_version: str = Field(description="Version of the program.")
     video: VideoPart = Field(description="The examined file.")
     model: ModelPart = Field(description="The model that judged.")
@@ -159,7 +212,7 @@ class FailurePart(_Part):
 class BatchDocument(_Part):
     """Several videos: the documents of those that were examined and the failures of the others."""
 
-    schema_version: Literal["1.0"] = Field(description="Version of this layout.")
+    schema_version: Literal["1.1"] = Field(description="Version of this layout.")
     results: tuple[ReportDocument, ...] = Field(description="One document for each video that was examined.")
     failures: tuple[FailurePart, ...] = Field(description="One entry for each video that was not.")
 

@@ -1,0 +1,254 @@
+"""What a page shows of the video itself: pictures, a small annotated clip, the most telling seconds close up.
+
+All of it is taken in one pass over the file, which ends when nothing is wanted any more.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Protocol, Self
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from lrnet.detector import VideoResult
+from lrnet.explain import FaceExplanation
+from lrnet.features import FACIAL_GROUPS
+from lrnet.report.figures import LINES, by_weight
+from lrnet.report.keyframes import KeyFrame, PictureTaker, jpeg
+from lrnet.report.overlay import Painter
+from lrnet.verdict import FaceVerdict
+from lrnet.video import Frame, VideoReader, VideoWriter
+
+LONGEST_SIDE: Final = 640  # pixels of the clip
+CLIP_SECONDS: Final = 60.0  # of the clip; of a longer video it shows the part around the most telling seconds
+RATE: Final = 30.0  # frames a second of the clip, at most
+CLIP_OPTIONS: Final = {"maxrate": "700k", "bufsize": "1400k", "g": "25"}  # 5 MB at most; a key frame a second, to seek
+CLOSE_SIDE: Final = 360  # pixels of the close-up
+CLOSE_OPTIONS: Final = {"maxrate": "900k", "bufsize": "900k", "g": "10"}
+CLOSE_SCALE: Final = 1.15  # side of the close-up, in crop sides
+
+Image = NDArray[np.uint8]
+YELLOW: Final = (255, 215, 94)
+ORANGE: Final = (255, 120, 50)
+INK: Final = (17, 17, 17)
+
+
+@dataclass(frozen=True, slots=True)
+class Footage:
+    """A piece of video to embed: H.264 in MP4, without sound.
+
+    Attributes:
+        mp4: the file.
+        start, stop: seconds of the examined video that it begins with and ends with.
+        width, height: pixels.
+        poster: JPEG of its first frame, shown until it is played, and in print.
+    """
+
+    mp4: bytes
+    start: float
+    stop: float
+    width: int
+    height: int
+    poster: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Everything that a page shows of the video.
+
+    Attributes:
+        pictures: of each face.
+        clip: annotated; None if landmarks were not kept.
+        close: face by face, the most telling seconds; of the face that decides only.
+    """
+
+    pictures: list[KeyFrame]
+    clip: Footage | None
+    close: dict[int, Footage]
+
+
+class _Taker(Protocol):
+    """Takes what it wants from each frame."""
+
+    def take(self, frame: Frame) -> bool:
+        """False if no later frame is wanted."""
+        ...
+
+
+def take(
+    result: VideoResult,
+    faces: Sequence[FaceVerdict],
+    explanations: Sequence[FaceExplanation] = (),
+    *,
+    allow_network: bool = False,
+) -> Taken:
+    """Read the video once more and take what a page about `faces` shows.
+
+    Raises:
+        VideoError: it cannot be read again.
+    """
+    pictures = PictureTaker(result, faces)
+    deciding = next((e for e in explanations if e.face == result.verdict.face), None)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lrnet-")))
+        takers: list[_Taker] = [pictures]
+        clip: _ClipTaker | None = None
+        close: _CloseTaker | None = None
+        if result.sequences:
+            clip = _ClipTaker(result, folder / "clip.mp4", *_clip_span(result, deciding))
+            stack.enter_context(clip.recording)
+            takers.append(clip)
+        if deciding is not None and deciding.telling is not None:
+            close = _CloseTaker(result, deciding, folder / "close.mp4")
+            stack.enter_context(close.recording)
+            takers.append(close)
+        with VideoReader(result.path, allow_network=allow_network) as reader:
+            _drive(reader, takers)
+        return Taken(
+            pictures.found,
+            clip.finish() if clip is not None else None,
+            {deciding.face: found} if deciding and close is not None and (found := close.finish()) else {},
+        )
+
+
+def _drive(frames: Iterable[Frame], takers: list[_Taker]) -> None:
+    for frame in frames:
+        takers = [taker for taker in takers if taker.take(frame)]
+        if not takers:
+            break
+
+
+def _clip_span(result: VideoResult, explanation: FaceExplanation | None) -> tuple[float, float]:
+    """Which seconds the clip shows."""
+    end = result.seconds_examined
+    if end <= CLIP_SECONDS:
+        return 0.0, end
+    face = by_weight(result)[0]
+    span = explanation.telling if explanation is not None and explanation.telling else (face.start, face.stop)
+    start = min(max(0.0, sum(span) / 2 - CLIP_SECONDS / 2), end - CLIP_SECONDS)
+    return start, start + CLIP_SECONDS
+
+
+class _Recording:
+    """A video file that is begun with its first frame."""
+
+    def __init__(self, path: Path, crf: int, options: dict[str, str]) -> None:
+        self._path, self._crf, self._options = path, crf, options
+        self._writer: VideoWriter | None = None
+        self._stack = ExitStack()
+        self._size = (0, 0)
+        self._poster = b""
+        self.start = self.stop = 0.0
+
+    def write(self, image: Image, time: float, rate: float) -> None:
+        if self._writer is None:
+            self._size = (image.shape[1], image.shape[0])
+            writer = VideoWriter(self._path, *self._size, rate, self._crf, self._options)
+            self._writer = self._stack.enter_context(writer)
+            self.start = time
+            self._poster = jpeg(image)
+        self._writer.write(image, time - self.start)
+        self.stop = time
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        """Close the file if that is still to do; after an error nothing is kept of it."""
+        self._stack.__exit__(kind, error, trace)
+
+    def finish(self) -> Footage | None:
+        if self._writer is None:
+            return None
+        self._stack.close()
+        return Footage(self._path.read_bytes(), self.start, self.stop, *self._size, self._poster)
+
+
+class _ClipTaker:
+    """The annotated clip."""
+
+    def __init__(self, result: VideoResult, path: Path, start: float, stop: float) -> None:
+        self._result, self._start, self._stop = result, start, stop
+        self._rate = min(result.info.frame_rate or 25.0, RATE)
+        self.recording = _Recording(path, 30, CLIP_OPTIONS)
+        self._painter: Painter | None = None
+        self._last = -np.inf
+
+    def take(self, frame: Frame) -> bool:
+        if frame.time > self._stop + 1e-6:
+            return False
+        if self._painter is None:
+            self._painter = Painter(self._result, *small_size(frame.width, frame.height), strip=False)
+        if frame.time < self._start - 1e-6 or frame.time - self._last < 0.9 / RATE:
+            self._painter.skip(frame)
+            return True
+        self.recording.write(self._painter.paint(frame), frame.time, self._rate)
+        self._last = frame.time
+        return True
+
+    def finish(self) -> Footage | None:
+        return self.recording.finish()
+
+
+def small_size(width: int, height: int) -> tuple[int, int]:
+    """Width and height of the clip's frames, pixels, both even."""
+    scale = min(1.0, LONGEST_SIDE / max(width, height))
+    return max(2, round(width * scale) // 2 * 2), max(2, round(height * scale) // 2 * 2)
+
+
+class _CloseTaker:
+    """The examined frames of the most telling seconds, cut out around the face."""
+
+    def __init__(self, result: VideoResult, explanation: FaceExplanation, path: Path) -> None:
+        assert explanation.telling is not None
+        self._span = explanation.telling
+        self.recording = _Recording(path, 24, CLOSE_OPTIONS)
+        self._marked = explanation.leading
+        self._rate = 25.0
+        self._rows: dict[int, tuple[NDArray[np.float64], float, NDArray[np.float32]]] = {}
+        start, stop = explanation.telling
+        for s in result.sequences:
+            if s.face != explanation.face:
+                continue
+            inside = s.valid & (s.times >= start - 1e-6) & (s.times <= stop + 1e-6)
+            for row in np.flatnonzero(inside):
+                points = s.values[row] * s.half_side + s.centres[row]
+                self._rows[int(s.frame_indices[row])] = (s.centres[row].astype(np.float64), s.half_side, points)
+            if inside.sum() > 1:
+                self._rate = float(1 / np.median(np.diff(s.times[inside])))
+
+    def take(self, frame: Frame) -> bool:
+        if frame.time > self._span[1] + 1e-6:
+            return False
+        if frame.index in self._rows:
+            self.recording.write(self._picture(frame, *self._rows[frame.index]), frame.time, self._rate)
+        return True
+
+    def _picture(
+        self, frame: Frame, centre: NDArray[np.float64], half_side: float, points: NDArray[np.float32]
+    ) -> Image:
+        zoom = CLOSE_SIDE / (2 * half_side * CLOSE_SCALE)
+        bins = max(1, int(1 / zoom))  # a large face is cut out larger and averaged down
+        fine = zoom * bins
+        shift = (CLOSE_SIDE * bins - 1) / 2 - fine * centre
+        cut = frame.rgb_warped(
+            np.array([[fine, 0, shift[0]], [0, fine, shift[1]]]), CLOSE_SIDE * bins, CLOSE_SIDE * bins
+        )
+        image = np.ascontiguousarray(cv2.resize(cut, (CLOSE_SIDE, CLOSE_SIDE), interpolation=cv2.INTER_AREA), np.uint8)
+        placed = np.rint(((points - centre) * zoom + (CLOSE_SIDE - 1) / 2) * 16).astype(np.int32)
+        marked = FACIAL_GROUPS[self._marked] if self._marked is not None else slice(0, 0)
+        for ink, width in ((INK, 3), (None, 1)):
+            for part, closed in LINES:
+                lit = marked.start <= part.start < marked.stop
+                colour = ink or (ORANGE if lit else YELLOW)
+                cv2.polylines(image, [placed[part]], closed, colour, width + lit, cv2.LINE_AA, 4)
+        return image
+
+    def finish(self) -> Footage | None:
+        return self.recording.finish()

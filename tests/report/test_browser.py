@@ -1,0 +1,145 @@
+"""The page in a real browser, opened from disk with the network off. Skipped where there is no Chromium."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lrnet.detector import Detector
+from lrnet.report.html import write_html
+
+playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright (extra dev)")
+axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-playwright-python (extra dev)")
+
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None, reason="no Chromium: install Debian's chromium, or name one in the variable CHROMIUM"
+)
+QUIET = (
+    "--no-sandbox",  # for root, as in containers
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+
+
+@pytest.fixture(scope="module")
+def report(examples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    detector = Detector()
+    path = tmp_path_factory.mktemp("page") / "fake.html"
+    write_html(detector.detect(examples / "fake.mp4", keep_sequences=True), detector.bundle, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as started:
+        chromium = started.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def said() -> list[str]:
+    """What the page wrote to its console, and every request that it made."""
+    return []
+
+
+@pytest.fixture
+def page(browser: Any, report: Path, said: list[str], request: pytest.FixtureRequest) -> Iterator[Any]:
+    context = browser.new_context(offline=True, **getattr(request, "param", {}))
+    opened = context.new_page()
+    opened.set_default_timeout(20_000)
+    opened.on("console", lambda message: said.append(f"{message.type}: {message.text}"))
+    opened.on("pageerror", lambda error: said.append(f"error: {error}"))
+    opened.on("request", lambda asked: said.append(f"request: {asked.url[:60]}") if asked.url[:4] == "http" else None)
+    opened.goto(report.as_uri())
+    until(opened, "document.getElementById('clip').readyState >= 1")
+    yield opened
+    context.close()
+
+
+def until(page: Any, expression: str) -> None:
+    """Wait for a condition. (The page's policy forbids the `eval` with which playwright waits for one.)"""
+    for _ in range(200):
+        if page.evaluate(expression):
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError(f"never true: {expression}")
+
+
+def position(page: Any) -> float:
+    """Seconds that the clip stands at, when it has got there."""
+    until(page, "!document.getElementById('clip').seeking")
+    return float(page.evaluate("document.getElementById('clip').currentTime"))
+
+
+def test_a_click_on_the_timeline_seeks_the_video(page: Any, said: list[str]) -> None:
+    end = float(page.get_attribute(".track", "data-end"))
+    box = page.locator(".track .plot").bounding_box()
+    for share in (0.75, 0.25):
+        page.mouse.click(box["x"] + share * box["width"], box["y"] + box["height"] / 2)
+        assert position(page) == pytest.approx(share * end, abs=0.1)
+    until(page, "document.querySelector('.plot .playhead').classList.contains('shown')")
+    at = page.get_attribute(".plot .playhead", "x1")
+    assert float(at.rstrip("%")) == pytest.approx(25, abs=1)
+    assert said == []
+
+
+def test_the_keyboard_walks_over_clips_and_seeks(page: Any, said: list[str]) -> None:
+    times = [float(t) for t in page.eval_on_selector_all(".lanes [data-time]", "all => all.map(e => e.dataset.time)")]
+    assert len(times) > 2
+    page.focus(".lanes [tabindex='0']")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    assert position(page) == pytest.approx(times[2], abs=0.05)
+    page.keyboard.press("Home")
+    page.keyboard.press("Space")
+    assert position(page) == pytest.approx(times[0], abs=0.05)
+    page.click("button[data-seek]")
+    assert position(page) == pytest.approx(float(page.get_attribute("button[data-seek]", "data-seek")), abs=0.05)
+    assert said == []
+
+
+def test_the_telling_seconds_play_slowly_beside_their_traces(page: Any, said: list[str]) -> None:
+    page.eval_on_selector(".slow video", "video => video.play()")
+    until(page, "document.querySelector('.slow video').currentTime > 0.1")
+    assert page.eval_on_selector(".slow video", "video => video.playbackRate") == 0.25
+    until(page, "document.querySelector('.trace .cursor').classList.contains('shown')")
+    assert len(page.query_selector_all(".trace polyline")) > 6
+    assert said == []
+
+
+LOOKS = [
+    {"viewport": {"width": width, "height": height}, "color_scheme": scheme}
+    for width, height in ((1280, 900), (390, 844))
+    for scheme in ("light", "dark")
+]
+
+
+@pytest.mark.parametrize("page", LOOKS, indirect=True, ids=["wide light", "wide dark", "phone light", "phone dark"])
+def test_no_serious_accessibility_fault_and_nothing_wider_than_the_screen(page: Any, said: list[str]) -> None:
+    page.eval_on_selector_all("details", "all => all.forEach(e => { e.open = true; })")
+    found = axe.Axe().run(page).response["violations"]
+    serious = [(v["id"], n["html"][:120]) for v in found if v["impact"] in ("serious", "critical") for n in v["nodes"]]
+    assert serious == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert [line for line in said if not line.startswith("log:")] == []
+
+
+def test_printed_pages_hold_what_is_folded_away(page: Any, tmp_path: Path) -> None:
+    page.pdf(path=tmp_path / "report.pdf", format="A4")
+    assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF")
+    page.emulate_media(media="print")
+    assert page.evaluate("getComputedStyle(document.getElementById('clip')).display") == "none"
+    assert page.evaluate("getComputedStyle(document.querySelector('.still')).display") == "block"
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.evaluate("document.querySelectorAll('details.print:not([open])').length") == 0
