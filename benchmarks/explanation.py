@@ -69,9 +69,11 @@ class Benchmark:
         self.network = NetworkRuntime(bundle)
         self.names = bundle.spec.network.stream_names
         self.clips = clip_settings(bundle.spec.preprocessing)
-        self.fakes = [v for v in videos if v.record.label is Label.FAKE and v.record.split == split]
         real = [v for v in videos if v.record.label is Label.REAL]
         self.originals = {Path(v.record.key).stem: v for v in real}
+        fakes = [v for v in videos if v.record.label is Label.FAKE and v.record.split == split]
+        self.fakes = [v for v in fakes if Path(v.record.key).stem.split("_")[0] in self.originals]
+        self.left_out = len(fakes) - len(self.fakes)
         self.others = [rows for v in real if v.record.split == split for rows in self._middle_clip(v)]
         self.correlation = self._correlation if gradients else lambda rows, explained: float("nan")
 
@@ -89,8 +91,8 @@ class Benchmark:
 
     def video(self, fake: StoredVideo) -> list[ClipLosses]:
         """Every clip of full length of one fake."""
-        original = main_face(self.originals[Path(fake.record.key).stem.split("_")[0]].sequences())
-        by_frame = self._rows_by_frame(original)
+        original = self.originals[Path(fake.record.key).stem.split("_")[0]]
+        by_frame = self._rows_by_frame(main_face(original.sequences()))
         found = []
         for sequence in main_face(fake.sequences()):
             clips = cut_clips(sequence, self.clips)
@@ -189,6 +191,8 @@ def report(benchmark: Benchmark, videos: list[list[ClipLosses]], group: NDArray[
     clips = sum(map(len, videos))
     print(f"{benchmark.bundle.spec.name}: {len(videos)} fakes of split {split}, {clips} clips, ", end="")
     print(f"{len(np.unique(group))} identity groups, {len(benchmark.others)} genuine faces to replace with")
+    if benchmark.left_out:
+        print(f"{benchmark.left_out} fakes were left out: the store does not hold their originals")
     print("What the score loses, log odds: mean over fakes [95 % interval over identity groups]")
 
     def line(what: str, of_clip: Callable[[ClipLosses], float]) -> NDArray[np.float64]:

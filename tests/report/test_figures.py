@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lrnet.features import FACIAL_GROUPS
-from lrnet.report.figures import LINES, by_weight, clip_at, lanes, score_colour, unscored
+from lrnet.report.figures import LINES, by_weight, clip_at, lanes, score_colour, score_steps, unscored
 from lrnet.verdict import ClipScore
 from tests.report.samples import RESULTS
 
@@ -35,6 +35,29 @@ def test_clip_at(time: float, expected: int | None) -> None:
 def test_lanes_keep_faces_apart_in_few_rows() -> None:
     assert lanes([(0, 5), (1, 2), (3, 4), (6, 7)]) == [0, 1, 1, 0]
     assert lanes([]) == []
+
+
+def test_overlapping_clips_become_one_line_of_their_means() -> None:
+    some = [ClipScore(a, b, 60, score, {}) for a, b, score in ((0.0, 2.0, 0.2), (1.0, 3.0, 0.6), (5.0, 7.0, 1.0))]
+    found = [(step.start, step.stop, pytest.approx(step.score)) for step in score_steps(some)]
+    assert found == [(0.0, 1.0, 0.2), (1.0, 2.0, 0.4), (2.0, 3.0, 0.6), (5.0, 7.0, 1.0)]
+
+
+def test_the_line_has_no_slits_between_clips_that_follow_each_other() -> None:
+    some = [ClipScore(i * 2.4, i * 2.4 + 2.36, 60, 0.1 * i, {}) for i in range(4)]
+    steps = score_steps(some)
+    assert [step.start for step in steps[1:]] == [step.stop for step in steps[:-1]]
+    assert [step.score for step in steps] == pytest.approx([0.0, 0.1, 0.2, 0.3])
+    assert score_steps([ClipScore(0.0, 2.0, 60, float("nan"), {})]) == score_steps([]) == []
+
+
+def test_a_line_of_many_clips_is_the_mean_at_each_moment() -> None:
+    generator = np.random.default_rng(0)
+    some = [ClipScore(s, s + 2.0, 60, float(p), {}) for s, p in zip(range(50), generator.random(50), strict=True)]
+    for step in score_steps(some):
+        middle = (step.start + step.stop) / 2
+        inside = [clip.score for clip in some if clip.start <= middle < clip.stop]
+        assert step.score == pytest.approx(np.mean(inside))
 
 
 def test_unscored_stretches() -> None:
