@@ -17,7 +17,7 @@ from tests.report.test_html import read, words
 
 EFFECTS = {
     "jaw": Effect(0.05, -0.2, 0.3),
-    "right brow": Effect(-2.0, -2.5, -1.5),
+    "right brow": Effect(-3.0, -3.5, -2.5),
     "left brow": Effect(-0.5, -1.5, 0.5),
     "nose": Effect(0.4, 0.1, 0.9),
     "right eye": Effect(0.0, 0.0, 0.0),
@@ -58,7 +58,7 @@ def test_groups_stand_in_order_with_their_signs() -> None:
     levels = {g.name: g.level for g in view.groups}
     assert levels["mouth"] == "up-4"
     assert levels["left eye"] == "up-1"
-    assert levels["right brow"] == "down-2"
+    assert levels["right brow"] == "down-3"
     assert levels["right eye"] == levels["jaw"] == "level-0"
     bars = {g.name: g.bar for g in view.groups}
     assert bars["mouth"][0] == 50  # zero stands in the middle, what raises goes to the right
