@@ -21,7 +21,7 @@ from lrnet.files import written_beside
 from lrnet.network.runtime import NetworkRuntime
 from lrnet.store import StoredVideo
 from lrnet.training.clips import main_faces
-from lrnet.training.config import TrainingConfig
+from lrnet.training.config import Decision, TrainingConfig
 from lrnet.training.data import fingerprint, preprocessing_of, selected, set_aside
 from lrnet.training.fit import Progress
 from lrnet.training.train import TrainedModel, bundle_preprocessing, bundle_spec, in_memory, train_on
@@ -116,6 +116,9 @@ def cross_validate(
     """
     chosen = selected(videos, config.data)
     plan = plan_folds([v.record for v in chosen], folds, config.seed)
+    # Scores do not depend on what is decided by them; ranges of the training data are measured, wanted or not.
+    decision = Decision(outside=config.decision.outside or Decision().outside)
+    config = config.model_copy(update={"decision": decision})
     mark = fingerprint(chosen, config) + f"-{folds}"
     jobs = [_Job(tuple(chosen), tuple(plan), number, config, folder, mark) for number in range(folds)]
     if folder is not None:

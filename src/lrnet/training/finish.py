@@ -45,6 +45,8 @@ class Decided:
 def decide_on(held: Sequence[HeldOut], config: TrainingConfig) -> Decided:
     """Calibrate, set thresholds and measure, on out-of-fold scores."""
     videos = [h.video for h in held]
+    if not config.decision.outside:
+        videos = judged_all_the_same(videos)
     left_out = [h.left_out for h in held]
     what = _in_words(held)
     how = config.decision
