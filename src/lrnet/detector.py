@@ -18,7 +18,7 @@ from lrnet.landmarks import Landmarker, landmarker
 from lrnet.network.bundle import ModelBundle, Preprocessing
 from lrnet.network.registry import DEFAULT_MODEL, load_model
 from lrnet.network.runtime import NetworkRuntime
-from lrnet.pipeline import Pipeline, StageTime, cores
+from lrnet.pipeline import Pipeline, StageTime, Stopwatch, cores
 from lrnet.sequences import SequenceBuilder
 from lrnet.tracks import FaceTracker, FrameFaces, TrackSettings
 from lrnet.verdict import ClipScore, FaceVerdict, QualityMeter, Reason, VideoVerdict, judge_face, judge_video
@@ -74,7 +74,7 @@ class VideoResult:
         model, model_version, model_hash: of the bundle; the hash covers its description and its files.
         lrnet_version: of this package.
         elapsed: wall-clock seconds.
-        stages: what decoding, landmarks and calibration took; FFmpeg's own threads are not in them.
+        stages: what decoding, landmarks, calibration and network took; FFmpeg's own threads are not in them.
         sequences: landmark sequences of every face, if they were asked to be kept.
     """
 
@@ -286,6 +286,7 @@ class Detector:
         scores: dict[int, list[ClipScore]] = {}
         meters: dict[int, QualityMeter] = {}
         kept: list[LandmarkSequence] = []
+        network = Stopwatch("network")
         reading = VideoReader(path, allow_network=allow_network, threads=self._threads)
         with reading as reader, Pipeline(self._threads) as pipeline:
             count = _Counter(reader, progress)
@@ -295,7 +296,7 @@ class Detector:
                 for sequence in step.ended:
                     if not sequence.valid.any():
                         continue
-                    found = self.score(sequence)
+                    found = network.time(self.score, sequence)
                     count.scored(sequence.face, found)
                     scores.setdefault(sequence.face, []).extend(found)
                     meters.setdefault(sequence.face, QualityMeter()).add(sequence)
@@ -321,7 +322,7 @@ class Detector:
             model_hash=self.bundle.content_hash,
             lrnet_version=__version__,
             elapsed=perf_counter() - began,
-            stages=tuple(pipeline.times()),
+            stages=(*pipeline.times(), network.total),
             sequences=tuple(kept),
         )
 

@@ -31,13 +31,27 @@ class StageTime:
 
     Attributes:
         name: of the stage.
-        cpu: seconds of processor time on the stage's own thread.
+        cpu: seconds of processor time, on the stage's own thread and on those that `Pipeline.each` took for it.
         wall: seconds during which it neither waited for items nor for room to put them.
     """
 
     name: str
     cpu: float
     wall: float
+
+
+class Stopwatch:
+    """Adds up what calls take on the thread that makes them."""
+
+    def __init__(self, name: str) -> None:
+        self.total = StageTime(name, 0.0, 0.0)
+
+    def time(self, work: Callable[[T], R], item: T) -> R:
+        cpu, wall = thread_time(), perf_counter()
+        result = work(item)
+        before = self.total
+        self.total = StageTime(before.name, before.cpu + thread_time() - cpu, before.wall + perf_counter() - wall)
+        return result
 
 
 class Stopped(Exception):
@@ -116,7 +130,7 @@ class Ahead(Generic[T]):
             if close is not None:
                 close()
             with self._changed:
-                self._cpu = thread_time()
+                self._cpu = thread_time() + _waits.helpers
                 self._wall = perf_counter() - began - _waits.seconds
                 self._error, self._ended = error, True
                 self._changed.notify_all()
@@ -136,9 +150,10 @@ class Ahead(Generic[T]):
 
 
 class _Waits(threading.local):
-    """Seconds that this thread has spent waiting for another stage."""
+    """Seconds that this thread has waited for another stage, and CPU-seconds that others have worked for it."""
 
     seconds = 0.0
+    helpers = 0.0
 
 
 _waits = _Waits()
@@ -233,7 +248,14 @@ class Pipeline:
             return [work(item) for item in items]
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="lrnet-each")
-        return list(self._pool.map(work, items))
+
+        def timed(item: T) -> tuple[R, float]:
+            began = thread_time()
+            return work(item), thread_time() - began
+
+        found = list(self._pool.map(timed, items))
+        _waits.helpers += sum(cpu for _, cpu in found)
+        return [result for result, _ in found]
 
     def close(self) -> None:
         """End every stage and wait for its thread."""

@@ -62,6 +62,40 @@ def calibration_command(
     _print(result)
 
 
+@app.command("speed")
+def speed_command(
+    videos: Annotated[list[Path], typer.Argument(help="Videos.", metavar="VIDEO")],
+    model: Annotated[str, typer.Option(help="Name of a model, or path of a bundle.")] = "",
+    runs: Annotated[int, typer.Option(help="Pairs of decoding alone and detection.", min=1)] = 3,
+    threads: Annotated[int | None, typer.Option(help="Threads; as many as cores by default.", min=1)] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for JSON and a figure (needs matplotlib).")] = None,
+) -> None:
+    """Frames a second, CPU-ms a frame of each stage and memory, beside decoding alone on the same file."""
+    from lrnet.benchmark import speed_report as report
+    from lrnet.benchmark.speed import benchmark_speed
+    from lrnet.network.registry import DEFAULT_MODEL
+    from lrnet.video import probe
+
+    if out is not None:
+        report.prepare(out)
+    for video in videos:
+        probe(video)
+    progress = Console(stderr=True, soft_wrap=True, highlight=False)
+    result = benchmark_speed(
+        videos,
+        model or DEFAULT_MODEL,
+        runs=runs,
+        threads=threads,
+        before_each=lambda video: progress.print(Text(f"{video}")),
+    )
+    if out is not None:
+        report.write(result, out)
+    console = Console(soft_wrap=True, highlight=False)
+    _print_table(console, 2, *report.table(result))
+    for sentence in report.sentences(result):
+        console.print(Text(sentence))
+
+
 @app.command("crop")
 def crop_command(
     source: Annotated[
@@ -154,12 +188,16 @@ def _print(result: CalibrationBenchmark) -> None:
     if any(video.distances for video in result.videos):
         tables.append((2, *report.distance_table(result)))
     for names, header, rows in tables:
-        widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-        for line in (header, *rows):
-            # Names to the left, numbers to the right; a line is never broken or cut, whatever the terminal's width.
-            sized = enumerate(zip(line, widths, strict=True))
-            cells = (cell.ljust(n) if column < names else cell.rjust(n) for column, (cell, n) in sized)
-            console.print(Text("  ".join(cells)))
-        console.print()
+        _print_table(console, names, header, rows)
     for sentence in (*report.summaries(result), *report.notes(result)):
         console.print(Text(sentence))
+
+
+def _print_table(console: Console, names: int, header: list[str], rows: list[list[str]]) -> None:
+    """Names to the left, numbers to the right; a line is never broken or cut, whatever the terminal's width."""
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    for line in (header, *rows):
+        sized = enumerate(zip(line, widths, strict=True))
+        cells = (cell.ljust(n) if column < names else cell.rjust(n) for column, (cell, n) in sized)
+        console.print(Text("  ".join(cells)))
+    console.print()

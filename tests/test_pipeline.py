@@ -1,0 +1,86 @@
+"""Stages side by side: order, errors, stopping, no thread left."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from lrnet.pipeline import Pipeline
+
+
+def lrnet_threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("lrnet-")]
+
+
+@pytest.mark.parametrize("threads", [1, 2, 4])
+def test_order_is_kept_through_stages(threads: int) -> None:
+    with Pipeline(threads) as pipeline:
+        squares = pipeline.stage("squares", (n * n for n in range(500)), ahead=3)
+        assert list(pipeline.stage("more", (n + 1 for n in squares), ahead=2)) == [n * n + 1 for n in range(500)]
+        assert [stage.name for stage in pipeline.times()] == ["squares", "more"]
+    assert lrnet_threads() == []
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_an_error_comes_out_after_what_came_before_it(threads: int) -> None:
+    def broken() -> Iterator[int]:
+        yield from range(3)
+        raise ValueError("broken")
+
+    got = []
+    with pytest.raises(ValueError, match="broken"), Pipeline(threads) as pipeline:
+        for n in pipeline.stage("last", iter(pipeline.stage("first", broken()))):
+            got.append(n)
+    assert got == [0, 1, 2]
+    assert lrnet_threads() == []
+
+
+def test_only_a_bounded_number_waits() -> None:
+    made = []
+
+    def numbers() -> Iterator[int]:
+        for n in range(100):
+            made.append(n)
+            yield n
+
+    with Pipeline(2) as pipeline:
+        items = pipeline.stage("numbers", numbers(), ahead=5)
+        assert next(items) == 0
+        time.sleep(0.2)
+        assert len(made) <= 1 + 5 + 1
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("read", [0, 1, 50])
+def test_leaving_early_ends_every_thread_whatever_it_waits_for(read: int) -> None:
+    closed = []
+
+    def endless() -> Iterator[int]:
+        try:
+            n = 0
+            while True:
+                yield n
+                n += 1
+        finally:
+            closed.append(True)
+
+    with pytest.raises(KeyboardInterrupt), Pipeline(3) as pipeline:
+        stage: Iterator[int] = pipeline.stage("a", endless())
+        for name in ("b", "c"):
+            stage = pipeline.stage(name, map(int, stage))
+        for _ in range(read):
+            next(stage)
+        raise KeyboardInterrupt
+    assert lrnet_threads() == []
+    assert closed == [True]
+
+
+def test_work_that_falls_apart_comes_back_in_order() -> None:
+    with Pipeline(4) as pipeline:
+        assert pipeline.each(lambda n: (time.sleep(0.01 * (5 - n)), n)[1], list(range(5))) == list(range(5))
+        with pytest.raises(ZeroDivisionError):
+            pipeline.each(lambda n: 1 // n, [1, 0, 2])
+    assert lrnet_threads() == []
