@@ -27,12 +27,6 @@ check: $(VENV)/.all browser
 	$(BIN)/lint-imports
 	$(BIN)/pytest
 
-# The tests of pages need Chromium. Where it cannot be installed they are skipped, with a reason.
-browser:
-	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || \
-	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium; } >/dev/null 2>&1 || \
-	  echo "No Chromium, and it could not be installed: the tests of pages will be skipped."
-
 $(VENV)/bin/pip:
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "lrnet needs Python 3.11 or newer")'
 	$(PYTHON) -m venv $(VENV)

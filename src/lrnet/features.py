@@ -304,7 +304,7 @@ def acceleration(sequence: LandmarkSequence) -> Array:
     groups = [_level(usable[:, where]) for where in FACIAL_GROUPS.values()]
     rows = np.clip(second / _level(usable), -10, 10).reshape(len(second), 2 * NUM_LANDMARKS)
     spread = np.broadcast_to(np.log(np.array(groups) / 0.003), (len(rows), len(groups)))
-    known = np.isfinite(second).all(axis=(1, 2))
+    known = finite_frames(second)
     rows = np.where(known[:, None], np.concatenate([rows, spread], axis=1), np.nan)
     return _after_gap(rows.astype(np.float32), 2)[: len(sequence)]
 
@@ -319,7 +319,7 @@ def _relative_acceleration(sequence: LandmarkSequence) -> tuple[Array, Array]:
     second = np.diff(sequence.values, n=2, axis=0)
     second = second - second.mean(axis=1, keepdims=True)
     magnitude = np.linalg.norm(second, axis=2)
-    return second, magnitude[np.isfinite(magnitude).all(axis=1)]
+    return second, magnitude[finite_frames(magnitude)]
 
 
 def _level(magnitudes: Array) -> float:

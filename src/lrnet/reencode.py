@@ -47,7 +47,7 @@ def reencode(
                 out = written.add_stream("libx264", rate=stream.average_rate or Fraction(25))
                 out.width, out.height, out.pix_fmt = width, height, "yuv420p"
                 out.options = {"crf": str(crf), "preset": "veryfast", "threads": "1"}
-                out.codec_context.time_base = out.time_base = stream.time_base
+                out.codec_context.time_base = out.time_base = stream.time_base or Fraction(1, 90_000)
                 for frame in islice(read.decode(stream), most_frames):
                     resized = frame.reformat(width, height, "yuv420p", interpolation="AREA" if scale < 1 else "BICUBIC")
                     resized.pts, resized.time_base = frame.pts, frame.time_base

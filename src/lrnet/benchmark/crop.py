@@ -18,7 +18,7 @@ import numpy as np
 
 from lrnet.datasets.records import Label, VideoRecord
 from lrnet.detector import Detector, Sequencer
-from lrnet.engines.local import Outcome, run_local
+from lrnet.engines import LocalEngine, Outcome, SerialEngine
 from lrnet.evaluation.metrics import Scores, auc
 from lrnet.features import LandmarkSequence, face_box
 from lrnet.landmarks import landmarker
@@ -107,7 +107,8 @@ def benchmark_crop(
         LrnetError: a video cannot be read.
     """
     found = []
-    for outcome in run_local(partial(score_both, model=model), records, workers):
+    engine = LocalEngine(workers) if workers > 1 else SerialEngine()
+    for outcome in engine.run(partial(score_both, model=model), records):
         if tell is not None:
             tell(outcome)
         if outcome.error is not None:

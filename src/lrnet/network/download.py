@@ -114,11 +114,12 @@ def pull(
     refuse_to_overwrite(folder, replace=replace)
     contents = [_content(file, files, tell) for file in (model.positions, model.differences)]
     with tempfile.TemporaryDirectory(prefix="lrnet-") as scratch:
-        paths = [Path(scratch) / f"{number}.pth" for number in (1, 2)]
-        for path, content in zip(paths, contents, strict=True):
+        g1, g2 = (Path(scratch) / f"{number}.pth" for number in (1, 2))
+        for path, content in zip((g1, g2), contents, strict=True):
             path.write_bytes(content)
         return import_released(
-            *paths,
+            g1,
+            g2,
             name,
             directory=folder,
             preprocessing=released_preprocessing(),
