@@ -81,7 +81,7 @@ def train_command(
     from lrnet.network.registry import load_model
     from lrnet.training.data import read_stores, require_no_leak, selected
     from lrnet.training.fit import over_budget
-    from lrnet.training.train import bundle_spec, train
+    from lrnet.training.train import bundle_spec, genuine_motion, train
 
     others = [load_model(other) for other in against or []]  # before minutes of work
     videos = read_stores(stores)
@@ -107,7 +107,12 @@ def train_command(
         from lrnet.evaluation.card import card
 
         text = card(spec)
-    bundle = ModelBundle.save(spec, network, model.fitted.weights, text, out, replace=replace)
+    reference = genuine_motion(model, settings)
+    bundle = ModelBundle.save(
+        spec, network, model.fitted.weights, text, out, replace=replace, reference=reference
+    )
+    if reference is None:
+        _STDERR.print(Text("Too few real videos for a reference of genuine motion: explanations go without."))
     warning = over_budget(spec.network)
     if warning:
         _STDERR.print(Text(warning, "yellow"))

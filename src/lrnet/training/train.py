@@ -12,10 +12,13 @@ from pathlib import Path
 from time import monotonic
 from typing import Final
 
-from lrnet.errors import TrainingError
+from lrnet.datasets.records import Label
+from lrnet.errors import DatasetError, TrainingError
 from lrnet.files import write_text
+from lrnet.motion import motion_reference
 from lrnet.network.bundle import ModelBundle
 from lrnet.network.export import to_onnx
+from lrnet.network.reference import MotionReference
 from lrnet.network.spec import (
     AggregationSpec,
     BundleSpec,
@@ -135,6 +138,26 @@ def bundle_spec(
             configuration=config.model_dump(mode="json"),
         ),
     )
+
+
+def genuine_motion(model: TrainedModel, config: TrainingConfig) -> MotionReference | None:
+    """How the real faces that were trained on move, for explanations to compare with; None if they are too few."""
+    real = [
+        face.sequences
+        for face in model.faces
+        if face.record.label is Label.REAL and face.record.compression not in config.data.train_only
+    ]
+    sources = sorted({face.record.source for face in model.faces if face.record.label is Label.REAL})
+    try:
+        return motion_reference(
+            real,
+            config.stream_names,
+            config.clips.settings(),
+            description=f"real videos that the model was trained on ({', '.join(sources)})",
+            crop_scale=model.preprocessing.crop_scale,
+        )
+    except DatasetError:
+        return None
 
 
 def in_memory(spec: BundleSpec, fitted: Fitted) -> ModelBundle:
