@@ -31,9 +31,14 @@ def test_an_error_comes_out_after_what_came_before_it(threads: int) -> None:
         raise ValueError("broken")
 
     got = []
-    with pytest.raises(ValueError, match="broken"), Pipeline(threads) as pipeline:
-        for n in pipeline.stage("last", iter(pipeline.stage("first", broken()))):
-            got.append(n)
+
+    def read_all() -> None:
+        with Pipeline(threads) as pipeline:
+            for n in pipeline.stage("last", map(int, pipeline.stage("first", broken()))):
+                got.append(n)
+
+    with pytest.raises(ValueError, match="broken"):
+        read_all()
     assert got == [0, 1, 2]
     assert lrnet_threads() == []
 
@@ -67,13 +72,17 @@ def test_leaving_early_ends_every_thread_whatever_it_waits_for(read: int) -> Non
         finally:
             closed.append(True)
 
-    with pytest.raises(KeyboardInterrupt), Pipeline(3) as pipeline:
-        stage: Iterator[int] = pipeline.stage("a", endless())
-        for name in ("b", "c"):
-            stage = pipeline.stage(name, map(int, stage))
-        for _ in range(read):
-            next(stage)
-        raise KeyboardInterrupt
+    def interrupted() -> None:
+        with Pipeline(3) as pipeline:
+            stage: Iterator[int] = pipeline.stage("a", endless())
+            for name in ("b", "c"):
+                stage = pipeline.stage(name, map(int, stage))
+            for _ in range(read):
+                next(stage)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert lrnet_threads() == []
     assert closed == [True]
 
