@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
+import jsonschema
 import numpy as np
 import pytest
 
@@ -11,9 +13,10 @@ from lrnet.explain import ClipExplanation, Difference, Effect, FaceExplanation, 
 from lrnet.features import FACIAL_GROUPS, LandmarkSequence
 from lrnet.report.evidence import evidence, mean_shape, rank_words, upright
 from lrnet.report.html import render
-from lrnet.report.json_report import to_document
+from lrnet.report.json_report import to_document, to_json
 from tests.report.samples import RESULTS, a_bundle, a_sequence, face_shape
 from tests.report.test_html import read, words
+from tests.report.test_json import SCHEMA_FILE
 
 EFFECTS = {
     "jaw": Effect(0.05, -0.2, 0.3),
@@ -128,7 +131,9 @@ def test_page_and_document_tell_the_explanation() -> None:
     clean = replace(RESULTS["no evidence"], sequences=(replace(a_moving_face()[0], face=1),))
     told = words(read(render(clean, a_bundle(), explanations=(replace(FOUND, face=1),))))
     assert "it is no sign of manipulation in itself" in told
-    part = to_document(result, a_bundle(), (FOUND,)).faces[0].explanation
+    document = to_document(result, a_bundle(), (FOUND,))
+    jsonschema.validate(json.loads(to_json(document)), json.loads(SCHEMA_FILE.read_text(encoding="utf-8")))
+    part = document.faces[0].explanation
     assert part is not None
     assert part.leading == "mouth"
     assert [g.group for g in part.groups] == list(FACIAL_GROUPS)
