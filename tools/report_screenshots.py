@@ -21,6 +21,7 @@ def main() -> None:
     parser.add_argument("report", type=Path)
     parser.add_argument("--out", type=Path, default=Path("docs/images"))
     args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         for name, (width, height, kept) in LOOKS.items():
@@ -31,6 +32,7 @@ def main() -> None:
                     offline=True,
                 )
                 page = context.new_page()
+                page.set_default_timeout(300_000)
                 page.goto(args.report.resolve().as_uri())
                 page.screenshot(
                     path=args.out / f"report-{name}-{scheme}.jpg",
