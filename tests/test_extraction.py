@@ -52,7 +52,7 @@ def test_good_videos_are_stored_and_the_others_are_in_the_ledger(extracted: Path
     assert found["fake/swap/b.mp4"].record.method == "swap"
     assert all(v.frames == (FRAMES,) and v.provenance and v.provenance.frames == FRAMES for v in found.values())
     assert {f.key: (f.error, f.exit_code) for f in failures(extracted)} == {
-        "real/corrupt.mp4": ("DamagedVideoError", 3),
+        "real/corrupt.mp4": ("NotAVideoError", 3),
         "fake/empty.mp4": ("NotAVideoError", 3),
         "real/faceless.mp4": ("NoFaceError", 4),
     }
