@@ -142,5 +142,5 @@ def test_released_landmark_folders_become_a_store(tmp_path: Path) -> None:
     (sequence,) = opened[0].sequences()
     assert sequence.values.shape == (3, 68, 2)
     assert (sequence.values == 0.25).all()
-    with pytest.raises(DatasetError, match="landmarker is 'openface', now 'mesh'"):
+    with pytest.raises(DatasetError, match="there landmarker is 'openface', now 'mesh'"):
         extract(dataset.records, tmp_path / "store", store_preprocessing())

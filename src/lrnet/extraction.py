@@ -221,7 +221,7 @@ def _require_same(stored: StoredVideo, made_with: dict[str, object], folder: Pat
     if stored.preprocessing == made_with:
         return
     differs = sorted(k for k in {*stored.preprocessing, *made_with} if stored.preprocessing.get(k) != made_with.get(k))
-    name = differs[0]
+    name = min(differs, key=lambda k: (isinstance(made_with.get(k), dict), k))  # one that is told in a word
     raise DatasetError(
         f"The store {folder} was made by other preprocessing: {', '.join(differs)} (there {name} is "
         f"{stored.preprocessing.get(name)!r}, now {made_with.get(name)!r}).",
