@@ -39,12 +39,16 @@ class Running:
             self.process = subprocess.Popen(
                 [*self._command, "--port", str(port)], stderr=log, env=self._environment, start_new_session=True
             )
-        wait_for(lambda: "serves at" in self.log or self.process.poll() is not None, 120)
-        found = re.search(r"serves at (http://\S+:(\d+))/", self.log)
-        assert found, self.log
-        self.url, self.port = found[1], int(found[2])
-        self.client = httpx.Client(base_url=self.url, timeout=60)
-        wait_for(lambda: self.client.get("/health/live").status_code == 204, 120)
+        try:
+            wait_for(lambda: "serves at" in self.log or self.process.poll() is not None, 120)
+            found = re.search(r"serves at (http://\S+:(\d+))/", self.log)
+            assert found, self.log
+            self.url, self.port = found[1], int(found[2])
+            self.client = httpx.Client(base_url=self.url, timeout=60)
+            wait_for(lambda: self.client.get("/health/live").status_code == 204, 120)
+        except BaseException:
+            self.kill_everything()
+            raise
 
     @property
     def log(self) -> str:
