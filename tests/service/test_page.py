@@ -43,6 +43,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 def page(browser: Browser) -> Iterator[Page]:
     """A page of a fresh visitor; whatever the browser complains of fails the test."""
     context = browser.new_context(viewport={"width": 1280, "height": 860})
+    context.set_default_timeout(LONG)
     page = context.new_page()
     complaints: list[str] = []
     page.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
@@ -183,6 +184,7 @@ def test_a_page_that_is_gone_or_never_was_says_so(page: Page, service: Running) 
 def test_the_page_outlives_a_service_that_is_killed(browser: Browser, examples: Path, tmp_path: Path) -> None:
     with running(tmp_path / "data", "--workers", "1", "--lease-seconds", "2", "--no-overlay") as service:
         page = browser.new_page()
+        page.set_default_timeout(LONG)
         page.goto(service.url)
         page.get_by_label("Choose videos").set_input_files(examples / "fake.mp4")
         expect(page.get_by_role("heading", name="Examining the motion")).to_be_visible(timeout=LONG)
@@ -218,6 +220,7 @@ def test_a_token_opens_the_page_and_signing_out_closes_it(page: Page, tmp_path: 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_phone_shows_everything_without_scrolling_sideways(browser: Browser, service: Running, scheme: Any) -> None:
     context = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme=scheme, has_touch=True)
+    context.set_default_timeout(LONG)
     page = context.new_page()
     service.client.post("/v1/videos", params={"name": "a-name-without-any-place-to-break-it-" * 4}, content=b"x")
     page.goto(service.url)

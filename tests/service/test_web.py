@@ -268,7 +268,7 @@ def test_every_answer_is_guarded(site: Site) -> None:
     for path in ("/", "/assets/app.js", "/v1/videos", "/nowhere", "/v1/videos/xyz", "/metrics"):
         headers = site.client.get(path).headers
         assert headers["x-content-type-options"] == "nosniff", path
-        assert headers["referrer-policy"] == "no-referrer", path
+        assert headers["referrer-policy"] == "same-origin", path
         policy = headers["content-security-policy"]
         assert "default-src 'none'" in policy
         assert "frame-ancestors 'none'" in policy

@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 COOKIE: Final = "lrnet_session"
 SESSION_SECONDS: Final = 12 * 3600
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-OPEN_PATHS: Final = frozenset({"/signin", "/health/live"})
+OPEN_PATHS: Final = frozenset({"/signin", "/health/live", "/favicon.ico"})
 OPEN_FOLDER: Final = "/assets/"  # what the sign-in page needs; nothing of anybody's is in it
 
 PAGE_POLICY: Final = "; ".join(
@@ -59,7 +59,7 @@ REPORT_POLICY: Final = "; ".join(
 )
 HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",  # with "no-referrer" a browser's forms say "Origin: null", like a stranger's
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=(), browsing-topics=()",
