@@ -82,7 +82,7 @@ def test_a_fake_and_a_real_video_from_upload_to_deletion(page: Page, service: Ru
     told = service.client.get("/v1/videos").json()["items"][0]["verdict"]
     expect(report.get_by_role("heading", level=1)).to_contain_text(told["headline"])
     expect(page.locator(".head")).to_contain_text(told["headline"])
-    expect(page.get_by_role("status")).to_contain_text(f"fake.mp4: {told['headline']}")
+    expect(page.locator("#announcer")).to_contain_text(f"fake.mp4: {told['headline']}")
     accessible(page)
 
     # The annotated copy plays, and can be sought.
@@ -127,7 +127,7 @@ def test_a_fake_and_a_real_video_from_upload_to_deletion(page: Page, service: Ru
     dialog.get_by_role("button", name="Delete", exact=True).click()
     expect(real).to_have_count(0)
     assert [v["name"] for v in service.client.get("/v1/videos").json()["items"]] == ["README.md", "fake.mp4"]
-    expect(page.get_by_role("status").first).to_contain_text("real.mp4 is deleted")
+    expect(page.locator("#announcer")).to_contain_text("real.mp4 is deleted")
 
 
 def test_a_report_cannot_reach_the_service(page: Page, service: Running, examples: Path, tmp_path: Path) -> None:
