@@ -1,10 +1,10 @@
-"""The training videos again as they look after sharing: with small faces, or much compressed.
+"""The training videos again as they look after sharing: with small faces.
 
 usage: make_degraded.py STORES OUT
 
 STORES holds the landmark stores `ffpp` and `more` that `make_stores.py` wrote: they say where the videos are and how
-large their faces. Writes OUT/small and OUT/c40 (at most 260 frames of each video) and OUT/manifest.csv, which
-`lrnet extract` reads. Real and fake videos are treated alike, so that neither size nor compression gives a fake away.
+large their faces. Writes OUT/small (at most 260 frames of each video) and OUT/manifest.csv, which `lrnet extract`
+reads. Real and fake videos are treated alike, so that size does not give a fake away.
 Stopped and started again, it goes on.
 """
 
@@ -28,9 +28,8 @@ from lrnet.reencode import reencode
 from lrnet.store import StoredVideo
 
 MOST_FRAMES = 260
-SMALL_FACES = (58.0, 115.0)  # pixels, longer side of the landmarks' box: of the sources with the smallest faces at hand
-SMALL_CRF = (20, 23, 26, 30)
-COARSE_CRF = (33, 36, 40)
+FACE_SIZES = (58.0, 115.0)  # pixels, longer side of the landmarks' box: of the sources with the smallest faces at hand
+CRFS = (20, 23, 26, 30)
 WORTH_SHRINKING = 1.2  # a face must be this much larger than what it is to become
 
 
@@ -40,7 +39,6 @@ class Degraded:
 
     record: VideoRecord
     target: Path
-    kind: str
     scale: float
     crf: int
 
@@ -55,11 +53,9 @@ def planned(videos: list[StoredVideo], out: Path) -> Iterator[Degraded]:
         name = record.key.replace("/", "__")
         draw = random.Random(record.key)
         size = float(np.mean([face.face_size for face in faces]))
-        wanted, crf = draw.uniform(*SMALL_FACES), draw.choice(SMALL_CRF)
+        wanted, crf = draw.uniform(*FACE_SIZES), draw.choice(CRFS)
         if size > WORTH_SHRINKING * wanted:
-            yield Degraded(record, (out / "small" / name).with_suffix(".mp4"), "small", wanted / size, crf)
-        if record.source == "FaceForensics++":
-            yield Degraded(record, (out / "c40" / name).with_suffix(".mp4"), "c40", 1.0, draw.choice(COARSE_CRF))
+            yield Degraded(record, (out / "small" / name).with_suffix(".mp4"), wanted / size, crf)
 
 
 def write(task: Degraded) -> Degraded:
@@ -92,7 +88,7 @@ def main() -> None:
         for task in sorted(done, key=lambda t: str(t.target)):
             r = task.record
             path = task.target.relative_to(args.out)
-            table.writerow((path, Label(r.label).value, r.method, r.source, r.split, r.group, task.kind))
+            table.writerow((path, Label(r.label).value, r.method, r.source, r.split, r.group, "small"))
     print(f"{len(done)} videos, {args.out / 'manifest.csv'}")
 
 
