@@ -172,11 +172,11 @@ def test_one_bad_file_does_not_stop_the_others(tmp_path: Path, examples: Path) -
 def test_an_unknown_model_names_the_known_ones(examples: Path) -> None:
     run = lrnet("detect", examples / "real.mp4", "--model", "nonesuch")
     assert run.returncode == 6
-    assert "lrnet-mesh-v1" in run.stderr
+    assert "lrnet-mesh-v2" in run.stderr
 
 
 def test_models_are_listed_described_and_verified() -> None:
-    assert "lrnet-mesh-v1 (default)" in lrnet("models", "list").stdout
+    assert "lrnet-mesh-v2 (default)" in lrnet("models", "list").stdout
     assert "likely_fake" in lrnet("models", "info").stdout
     assert "whole" in lrnet("models", "verify").stdout
 

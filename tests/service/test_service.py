@@ -155,7 +155,7 @@ def test_no_request_brings_out_a_server_error_or_an_undescribed_answer(tmp_path:
         (["--database", "mysql"], 10, "address of the database"),
         (["--database", "postgresql://127.0.0.1:1/x"], 10, "cannot be used"),
         (["--queue", "amqp://x"], 10, "not one of Redis"),
-        (["--model", "nonesuch"], 6, "lrnet-mesh-v1"),
+        (["--model", "nonesuch"], 6, "lrnet-mesh-v2"),
         (["--port", "70000"], 2, "65535"),
     ],
 )

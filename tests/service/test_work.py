@@ -62,7 +62,7 @@ def last_word(process: JobProcess) -> dict[str, object]:
 
 
 def test_one_process_judges_several_videos(clip: Path, tmp_path: Path) -> None:
-    process = JobProcess("lrnet-mesh-v1")
+    process = JobProcess("lrnet-mesh-v2")
     try:
         process.give(job(clip, tmp_path / "1"))
         found = last_word(process)
@@ -86,7 +86,7 @@ def test_one_process_judges_several_videos(clip: Path, tmp_path: Path) -> None:
 
 
 def test_a_process_that_is_killed_is_noticed_and_replaced(clip: Path, tmp_path: Path) -> None:
-    process = JobProcess("lrnet-mesh-v1")
+    process = JobProcess("lrnet-mesh-v2")
     try:
         process.give(job(clip, tmp_path))
         pid = process.pid

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from lrnet.errors import ModelError
 from lrnet.evaluation.report import table
@@ -26,7 +28,7 @@ def card(spec: BundleSpec) -> str:
         f"Streams: {', '.join(spec.network.stream_names)}.\n",
         _says(spec),
         _domain(spec.domain),
-        _measured([r for r in spec.results if not r.model]),
+        _measured([r for r in spec.results if not r.model], _starts(spec)),
         *(_compared(spec, name) for name in dict.fromkeys(r.model for r in spec.results if r.model)),
         _trained(spec),
         _limits(spec),
@@ -77,16 +79,31 @@ training videos lie outside of each. Noise and errors are in units of half the f
 """
 
 
-def _measured(results: Sequence[MeasuredResult]) -> str:
+def _starts(spec: BundleSpec) -> dict[str, list[str]]:
+    """The models that streams start from, and which streams."""
+    found: dict[str, list[str]] = {}
+    configuration: dict[str, Any] = spec.training.configuration if spec.training is not None else {}
+    for stream in configuration.get("streams", ()):
+        if stream.get("init_from"):
+            found.setdefault(Path(stream["init_from"]).name, []).append(stream["name"])
+    return found
+
+
+def _measured(results: Sequence[MeasuredResult], starts: Mapping[str, Sequence[str]]) -> str:
     rows = [
         (r.dataset, r.unit, r.metric, f"{r.value:.3f}", f"{r.low:.3f} to {r.high:.3f}", str(r.n), r.note)
         for r in results
     ]
+    known = "".join(
+        f" The weights of {' and '.join(streams)} start from {model}: whoever that was trained on is not left out of "
+        "them, and held-out figures on such people flatter."
+        for model, streams in starts.items()
+    )
     return f"""## Measured
 
 95 % intervals from a bootstrap over identity groups (for a share of 0 or 1 the exact binomial one over groups). "Held
 out" means: scored by networks of the same recipe that were trained without the video's people or, where it says so,
-without its whole source.
+without its whole source.{known}
 
 {table(("videos", "unit", "figure", "value", "95 % interval", "n", ""), rows)}"""
 
@@ -101,11 +118,16 @@ def _compared(spec: BundleSpec, other: str) -> str:
         better = own.value < theirs.value if own.metric in LOWER_IS_BETTER else own.value > theirs.value
         told = "better" if better else "equal" if own.value == theirs.value else "**worse**"
         rows.append((own.dataset, own.unit, own.metric, _with_interval(own), _with_interval(theirs), told))
+    told_of = f"{other} may have been trained on some of these people"
+    if other in _starts(spec):
+        told_of += "; so may what this model starts from."
+    else:
+        told_of += "; this model's networks were not."
     worse = sum(row[-1] == "**worse**" for row in rows)
     told = "It is nowhere worse." if not worse else f"It is worse in {worse} of {len(rows)} rows."
     return f"""## Against {other}, on the same videos
 
-Raw scores of both. {other} may have been trained on some of these people; this model's networks were not. {told}
+Raw scores of both. {told_of} {told}
 
 {table(("videos", "unit", "figure", spec.name, other, ""), rows)}"""
 

@@ -42,7 +42,7 @@ class NetworkRuntime:
     """Scores clips with a bundle's network, on one thread.
 
     Example:
-        scores = NetworkRuntime(load_model("lrnet-mesh-v1")).score({"differences": clips})
+        scores = NetworkRuntime(load_model("lrnet-mesh-v2")).score({"differences": clips})
 
     Raises:
         ModelError: ONNX Runtime cannot read the network, or it is not the one that the bundle describes.

@@ -154,6 +154,7 @@ class Judge:
 
     def _judge(self, job: Job, tell: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
         from lrnet.detector import Detector
+        from lrnet.explain import Explainer
         from lrnet.report.html import write_html
         from lrnet.report.json_report import to_document
         from lrnet.report.overlay import write_overlay
@@ -173,13 +174,14 @@ class Judge:
         try:
             result = self._detector.detect(name, progress=words, keep_sequences=True)
             words.stage("report")
-            write_html(result, bundle, REPORT)
+            explanations = Explainer(bundle).explain(result)
+            write_html(result, bundle, REPORT, explanations=explanations)
             if job.overlay:
                 words.stage("drawing")
                 write_overlay(result, OVERLAY, progress=words)
         finally:
             Path(name).unlink(missing_ok=True)
-        document = to_document(result, bundle)
+        document = to_document(result, bundle, explanations)
         return {
             "verdict": str(document.verdict.state),
             "probability": document.verdict.probability,

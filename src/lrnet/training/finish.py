@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from lrnet.datasets.records import Label
 from lrnet.evaluation.decide import decide
@@ -22,6 +23,8 @@ from lrnet.store import StoredVideo
 from lrnet.training.config import TrainingConfig
 from lrnet.training.crossval import HeldOut
 from lrnet.verdict import State
+
+KNOWN_TO_THE_START: Final = "the weights it starts from may know these people"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,8 @@ def decide_on(held: Sequence[HeldOut], config: TrainingConfig) -> Decided:
         *stream_results(sets, config.stream_names, config.aggregation),
         *decision_results(judged, left_out),
     ]
+    if any(stream.init_from for stream in config.streams):
+        results = [r.model_copy(update={"note": KNOWN_TO_THE_START}) for r in results]
     note = _domain_note(judged, decided(judged_all_the_same(videos))[2]) if how.outside else ""
     return Decided(calibration, limits, tuple(judged), tuple(results), note)
 
