@@ -54,8 +54,12 @@ async def all_videos(store: Store, ending: Callable[[], bool]) -> AsyncIterator[
     """`video` for every video that changes, `deleted` for every unfinished one that is deleted. Does not end."""
     known: dict[str, int] = {}
     silence = 0.0
+    seen = await run_sync(store.newest)
     async for _ in _looks(ending):
-        rows, gone = await run_sync(store.changed, dict(known), MAX_WATCHED)
+        newest = await run_sync(store.newest)
+        # What comes and is finished between two looks is never seen unfinished.
+        rows, gone = await run_sync(store.changed, dict(known), MAX_WATCHED, seen)
+        seen = newest
         for row in rows:
             yield of_event("video", _without_clips(row))
             known[row.id] = row.revision

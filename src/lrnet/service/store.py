@@ -254,14 +254,26 @@ class Store:
         rows = rows[:limit]
         return Page(tuple(rows), total, rows[-1].number if more else None)
 
-    def changed(self, known: Mapping[str, int], limit: int) -> tuple[list[VideoRow], list[str]]:
+    def newest(self) -> int:
+        """Number of the latest video; they are numbered as they come."""
+        with self._engine.connect() as connection:
+            return int(connection.execute(select(func.max(videos.c.number))).scalar_one() or 0)
+
+    def changed(
+        self, known: Mapping[str, int], limit: int, after: int | None = None
+    ) -> tuple[list[VideoRow], list[str]]:
         """The unfinished videos, and what of `known` (identifier to revision) is new or gone.
+
+        Args:
+            after: finished ones with a higher number than this count too; None for none.
 
         Returns:
             rows: those whose revision is not the known one.
             gone: identifiers of `known` that are no longer there.
         """
         wanted = or_(videos.c.state.in_(UNFINISHED), videos.c.id.in_(list(known)))
+        if after is not None:
+            wanted = or_(wanted, videos.c.number > after)
         query = select(videos.c.id, videos.c.revision).where(wanted).order_by(videos.c.number).limit(limit)
         with self._engine.connect() as connection:
             revisions: dict[str, int] = {row.id: row.revision for row in connection.execute(query)}

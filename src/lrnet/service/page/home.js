@@ -80,10 +80,14 @@ class Home {
 
   async load(limit = Math.min(200, Math.max(PAGE, this.rows.size))) {
     const asked = (this.asked = {});
+    const arrived = (this.arrived = new Set()); // while the answer is on its way, which may not know them
     try {
       const page = await api.history({ text: this.text.value.trim(), verdict: this.verdict.value, limit });
       if (asked !== this.asked) return; // a later search has been asked for
-      const kept = new Map(page.items.map((video) => [video.id, this.rows.get(video.id)?.update(video) ?? new Row(video, this)]));
+      const known = new Map(page.items.map((video) => [video.id, this.rows.get(video.id)?.update(video) ?? new Row(video, this)]));
+      const newer = this.filtered ? [] : [...this.rows].filter(([id]) => arrived.has(id) && !known.has(id));
+      const kept = new Map([...newer, ...known]);
+      page.total += newer.length;
       this.rows = kept;
       arrange(this.list, [...kept.values()].map((row) => row.element));
       this.turn(page);
@@ -126,6 +130,7 @@ class Home {
     if (row) row.update(video);
     else if (!this.filtered) {
       const fresh = new Row(video, this);
+      this.arrived?.add(video.id);
       this.rows = new Map([[video.id, fresh], ...this.rows]);
       this.list.prepend(fresh.element);
       this.total = (this.total ?? 0) + 1;
@@ -217,7 +222,7 @@ class Row {
   }
 
   update(video) {
-    if (this.video?.revision === video.revision) return this;
+    if (this.video && this.video.revision >= video.revision) return this; // nothing new, or an answer that was overtaken
     this.video = video;
     const { kind, symbol, text, rest } = told(video);
     this.symbol.className = `symbol ${kind}`;
