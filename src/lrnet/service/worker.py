@@ -19,6 +19,7 @@ import signal
 import socket
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -154,12 +155,12 @@ class Watch:
         self.last = time.monotonic()
 
 
-class _CutShortError(Exception):
+class _CutShortError(ABC, Exception):
     """An attempt ended without a last word."""
 
+    @abstractmethod
     def then(self, store: Store, row: VideoRow) -> bool:
         """Decide what becomes of the video; True if it was put back into the queue."""
-        raise NotImplementedError
 
 
 class _StoppedError(_CutShortError):
