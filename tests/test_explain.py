@@ -63,7 +63,7 @@ def a_model(
         preprocessing=Preprocessing(landmarker_version="1", clip_length=40, clip_stride=40, min_clip_length=20),
     )
     reference = motion_reference(faces, streams, CLIPS, description="made-up faces") if referenced else None
-    return ModelBundle.save(spec, to_onnx(network, weights), weights, "", folder / "model", reference=reference)
+    return ModelBundle.save(spec, to_onnx(network, weights), "", folder / "model", reference=reference)
 
 
 @pytest.mark.parametrize("stream", STREAMS)

@@ -59,4 +59,4 @@ def make_bundle(
     from lrnet.network.export import to_onnx
 
     weights = weights or random_weights(network)
-    return ModelBundle.save(bundle_spec(network), to_onnx(network, weights), weights, "# Card\n", folder)
+    return ModelBundle.save(bundle_spec(network), to_onnx(network, weights), "# Card\n", folder)

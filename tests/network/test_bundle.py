@@ -8,11 +8,10 @@ import os
 import numpy as np
 import pytest
 from network_kit import TWO_STREAMS, bundle_spec, make_bundle, random_weights
-from safetensors import numpy as safetensors_numpy
 
 from lrnet.errors import ModelError, OutputError
-from lrnet.network import ModelBundle
-from lrnet.network.bundle import CARD_FILE, LARGEST_NETWORK, LARGEST_TEXT, NETWORK_FILE, SPEC_FILE, WEIGHTS_FILE
+from lrnet.network import ModelBundle, NetworkSpec, StreamSpec
+from lrnet.network.bundle import CARD_FILE, LARGEST_NETWORK, LARGEST_TEXT, NETWORK_FILE, SPEC_FILE
 from lrnet.network.reference import MotionReference, StatisticQuantiles, StreamMotion
 
 
@@ -23,9 +22,7 @@ def test_what_goes_in_comes_out(bundle):
     assert again.network == (bundle.path / NETWORK_FILE).read_bytes()
     for name, array in random_weights(TWO_STREAMS).items():
         np.testing.assert_array_equal(again.weights[name], array)
-    assert sorted(path.name for path in bundle.path.iterdir()) == sorted(
-        [CARD_FILE, NETWORK_FILE, SPEC_FILE, WEIGHTS_FILE]
-    )
+    assert sorted(path.name for path in bundle.path.iterdir()) == sorted([CARD_FILE, NETWORK_FILE, SPEC_FILE])
 
 
 def test_files_are_listed_with_their_sha256(bundle):
@@ -48,7 +45,7 @@ def test_save_leaves_nothing_beside_and_does_not_overwrite(bundle, tmp_path):
 
 
 def test_save_replaces_a_bundle_when_asked_but_nothing_else(bundle, tmp_path):
-    arguments = bundle_spec(version="2"), bundle.network, bundle.weights, ""
+    arguments = bundle_spec(version="2"), bundle.network, ""
     assert ModelBundle.save(*arguments, bundle.path, replace=True).spec.version == "2"
     assert not (bundle.path / CARD_FILE).exists()
     precious = tmp_path / "precious"
@@ -57,17 +54,17 @@ def test_save_replaces_a_bundle_when_asked_but_nothing_else(bundle, tmp_path):
         ModelBundle.save(*arguments, precious, replace=True)
 
 
-def test_save_of_weights_that_do_not_fit_writes_nothing(bundle, tmp_path):
-    weights = {**bundle.weights, "more": np.zeros(1, np.float32)}
-    with pytest.raises(ModelError, match="more"):
-        ModelBundle.save(bundle_spec(), bundle.network, weights, "", tmp_path / "new")
+def test_save_of_a_network_that_does_not_fit_writes_nothing(bundle, tmp_path):
+    other = bundle_spec(NetworkSpec.of(StreamSpec(name="positions", width=136, units=3)))
+    with pytest.raises(ModelError, match=r"misshapen|expected"):
+        ModelBundle.save(other, bundle.network, "", tmp_path / "new")
     assert [path.name for path in tmp_path.iterdir()] == ["tiny"]
 
 
 def test_save_where_nothing_can_be_written(bundle, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot be written"):
-        ModelBundle.save(bundle_spec(), bundle.network, bundle.weights, "", tmp_path / "file" / "new")
+        ModelBundle.save(bundle_spec(), bundle.network, "", tmp_path / "file" / "new")
 
 
 def _edit(bundle, change):
@@ -84,8 +81,16 @@ def _swap(bundle, name, content):
     _edit(bundle, lambda d: d["files"].update({name: hashlib.sha256(content).hexdigest()}))
 
 
-def _weights(bundle, **changes):
-    return safetensors_numpy.save({**{n: np.array(a) for n, a in bundle.weights.items()}, **changes})
+def _tensor(bundle, name, array):
+    """Put another tensor into the graph; None takes it out."""
+    onnx = pytest.importorskip("onnx")
+    model = onnx.load_from_string(bundle.network)
+    others = [tensor for tensor in model.graph.initializer if tensor.name != name]
+    model.graph.ClearField("initializer")
+    model.graph.initializer.extend(others)
+    if array is not None:
+        model.graph.initializer.append(onnx.numpy_helper.from_array(array, name))
+    _swap(bundle, NETWORK_FILE, model.SerializeToString())
 
 
 def _oversized(bundle, name, size):
@@ -93,7 +98,7 @@ def _oversized(bundle, name, size):
         file.truncate(size)
 
 
-BIAS = "streams.positions.head.output.bias"
+BIAS = "positions.head.output.bias"
 
 TAMPERINGS = {
     "network changed": (lambda b: (b.path / NETWORK_FILE).write_bytes(b"x"), "changed or damaged"),
@@ -108,18 +113,17 @@ TAMPERINGS = {
     "two dots": (lambda b: _edit(b, lambda d: d["files"].update({"..": "0" * 64})), "does not describe"),
     "new line": (lambda b: _edit(b, lambda d: d["files"].update({"a\n": "0" * 64})), "does not describe"),
     "no hash": (lambda b: _edit(b, lambda d: d["files"].update({NETWORK_FILE: ""})), "does not describe"),
-    "NaN weight": (lambda b: _swap(b, WEIGHTS_FILE, _weights(b, **{BIAS: np.float32([np.nan, 0])})), "not finite"),
-    "infinite weight": (
-        lambda b: _swap(b, WEIGHTS_FILE, _weights(b, **{BIAS: np.float32([np.inf, 0])})),
-        "not finite",
-    ),
-    "other shape": (lambda b: _swap(b, WEIGHTS_FILE, _weights(b, **{BIAS: np.zeros(3, np.float32)})), "expected"),
-    "other type": (lambda b: _swap(b, WEIGHTS_FILE, _weights(b, **{BIAS: np.zeros(2)})), "expected float32"),
-    "one weight more": (lambda b: _swap(b, WEIGHTS_FILE, _weights(b, more=np.zeros(1))), "unexpected"),
-    "no safetensors": (lambda b: _swap(b, WEIGHTS_FILE, b"\xff" * 100), "not a safetensors file"),
-    "empty safetensors": (lambda b: _swap(b, WEIGHTS_FILE, b""), "not a safetensors file"),
+    "NaN weight": (lambda b: _tensor(b, BIAS, np.float32([np.nan, 0])), "not finite"),
+    "infinite weight": (lambda b: _tensor(b, BIAS, np.float32([np.inf, 0])), "not finite"),
+    "other shape": (lambda b: _tensor(b, BIAS, np.zeros(3, np.float32)), "expected"),
+    "other type": (lambda b: _tensor(b, BIAS, np.zeros(2)), "type 11"),
+    "whole numbers": (lambda b: _tensor(b, BIAS, np.zeros(2, np.int64)), "expected float32"),
+    "no bias": (lambda b: _tensor(b, BIAS, None), "not there or misshapen"),
+    "another GRU's": (lambda b: _tensor(b, "positions.gru.W", np.zeros((2, 10, 6), np.float32)), "misshapen"),
+    "one direction": (lambda b: _tensor(b, "positions.gru.W", np.zeros((1, 9, 6), np.float32)), "misshapen"),
+    "no graph": (lambda b: _swap(b, NETWORK_FILE, b"\xff" * 100), "refused"),
+    "empty graph": (lambda b: _swap(b, NETWORK_FILE, b""), "not there"),
     "network too large": (lambda b: _oversized(b, NETWORK_FILE, LARGEST_NETWORK + 1), "larger than 64 MiB"),
-    "weights too large": (lambda b: _oversized(b, WEIGHTS_FILE, LARGEST_NETWORK + 1), "larger than 64 MiB"),
     "description too large": (lambda b: _oversized(b, SPEC_FILE, LARGEST_TEXT + 1), "larger than 4 MiB"),
     "card too large": (lambda b: _oversized(b, CARD_FILE, LARGEST_TEXT + 1), "larger than 4 MiB"),
     "endless": (
@@ -159,13 +163,12 @@ def test_what_is_no_folder_is_refused(tmp_path, name):
         ModelBundle.load(tmp_path / name)
 
 
-def test_damaged_weights_never_crash(bundle):
+def test_damaged_networks_never_crash(bundle):
     random = np.random.default_rng(0)
-    content = (bundle.path / WEIGHTS_FILE).read_bytes()
     for _ in range(200):
-        damaged = bytearray(content)
-        damaged[random.integers(min(len(damaged), 1500))] = random.integers(256)
-        _swap(bundle, WEIGHTS_FILE, bytes(damaged))
+        damaged = bytearray(bundle.network)
+        damaged[random.integers(len(damaged))] = random.integers(256)
+        _swap(bundle, NETWORK_FILE, bytes(damaged))
         with contextlib.suppress(ModelError):
             ModelBundle.load(bundle.path)
 
@@ -190,12 +193,11 @@ def test_reference_of_motion_travels_with_the_bundle_and_is_checked(bundle, tmp_
             for stream in TWO_STREAMS.streams
         ),
     )
-    weights = dict(bundle.weights)
     onnx = bundle.network
-    saved = ModelBundle.save(bundle_spec(), onnx, weights, "", tmp_path / "with", reference=reference)
+    saved = ModelBundle.save(bundle_spec(), onnx, "", tmp_path / "with", reference=reference)
     assert saved.reference == reference
-    assert ModelBundle.save(bundle_spec(), onnx, weights, "", tmp_path / "without").reference is None
+    assert ModelBundle.save(bundle_spec(), onnx, "", tmp_path / "without").reference is None
     other = reference.model_copy(update={"streams": reference.streams[:1]})
     with pytest.raises(ModelError, match="not the network's"):
-        ModelBundle.save(bundle_spec(), onnx, weights, "", tmp_path / "other", reference=other)
+        ModelBundle.save(bundle_spec(), onnx, "", tmp_path / "other", reference=other)
     assert not (tmp_path / "other").exists()

@@ -56,3 +56,12 @@ def test_where_the_user_s_models_lie(monkeypatch, variables, expected):
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert user_models_folder() == Path(expected)
+
+
+def test_the_models_that_ship_are_small_and_carry_nothing_unlisted():
+    shipped = [entry for entry in list_models() if entry.origin == "built-in"]
+    assert registry.DEFAULT_MODEL in [entry.name for entry in shipped]
+    for entry in shipped:
+        bundle = load_model(entry.name)
+        assert sum(file.stat().st_size for file in bundle.path.iterdir()) < 1_000_000
+        assert {file.name for file in bundle.path.iterdir()} == {*bundle.spec.files, "bundle.json"}

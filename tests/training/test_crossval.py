@@ -100,13 +100,11 @@ def test_a_bundle_with_calibration_thresholds_and_card(trained, tmp_path: Path) 
     videos, config, held, _ = trained
     model = train(videos, config)
     spec = bundle_spec(model, config, name="mine", version="1", licence="none", command="lrnet train")
-    bare = ModelBundle.save(
-        spec, to_onnx(spec.network, model.fitted.weights), model.fitted.weights, "", tmp_path / "bare"
-    )
+    bare = ModelBundle.save(spec, to_onnx(spec.network, model.fitted.weights), "", tmp_path / "bare")
     decided = decide_on(held, config)
     described = finished(spec, decided, against(bare, held, videos))
     text = card(described)
-    saved = ModelBundle.save(described, bare.network, bare.weights, text, tmp_path / "mine")
+    saved = ModelBundle.save(described, bare.network, text, tmp_path / "mine")
     figures = {(r.dataset, r.metric, r.model): r.value for r in saved.spec.results if r.unit == "video"}
     assert figures[(WITHIN, "AUC", "")] == figures[(ACROSS, "AUC", "")] == 1.0
     assert saved.spec.thresholds is not None

@@ -108,7 +108,7 @@ def train_command(
 
         text = card(spec)
     reference = genuine_motion(model, settings)
-    bundle = ModelBundle.save(spec, network, model.fitted.weights, text, out, replace=replace, reference=reference)
+    bundle = ModelBundle.save(spec, network, text, out, replace=replace, reference=reference)
     if reference is None:
         _STDERR.print(Text("Too few real videos for a reference of genuine motion: explanations go without."))
     warning = over_budget(spec.network)

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrnet.errors import MissingDependencyError
-from lrnet.network.bundle import Weights, check_weights
 from lrnet.network.spec import CLASSES, FAKE, LANDMARKS, POINT_INPUTS, NetworkSpec, StreamSpec
+from lrnet.network.weights import Weights, check_weights
 
 try:
     import torch

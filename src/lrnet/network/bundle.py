@@ -1,9 +1,9 @@
-"""A model on disk: a folder with `bundle.json`, `network.onnx`, `weights.safetensors` and `MODEL_CARD.md`.
+"""A model on disk: a folder with `bundle.json`, `network.onnx` and `MODEL_CARD.md`.
 
 `motion_reference.json`, which explanations compare with, may lie beside them.
 
 A bundle may come from a stranger, so all of it is checked before any of it is used: names, sizes, hashes,
-schema, the weights' names, shapes and values. (The graph in `network.onnx` is checked where it is opened.)
+schema, the graph's operators, the weights' names, shapes and values.
 """
 
 from __future__ import annotations
@@ -12,15 +12,10 @@ import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
-from safetensors import SafetensorError
-from safetensors import numpy as safetensors_numpy
 
 from lrnet.errors import ModelError, OutputError
 from lrnet.network.reference import REFERENCE_FILE, MotionReference
@@ -37,6 +32,7 @@ from lrnet.network.spec import (
     Thresholds,
     TrainingRecord,
 )
+from lrnet.network.weights import Weights, read_weights
 
 __all__ = [
     "AggregationSpec",
@@ -52,22 +48,17 @@ __all__ = [
     "Thresholds",
     "TrainingRecord",
     "Weights",
-    "check_weights",
     "read_bounded",
 ]
 
 SPEC_FILE = "bundle.json"
 NETWORK_FILE = "network.onnx"
-WEIGHTS_FILE = "weights.safetensors"
 CARD_FILE = "MODEL_CARD.md"
 
 MIB = 2**20
 LARGEST_NETWORK = 64 * MIB
 LARGEST_TEXT = 4 * MIB  # bundle.json, the card, and whatever else is listed
-_LARGEST = {NETWORK_FILE: LARGEST_NETWORK, WEIGHTS_FILE: LARGEST_NETWORK}
-
-Weights = Mapping[str, NDArray[np.float32]]
-"""Weights by name, as `NetworkSpec.weight_shapes` lists them."""
+_LARGEST = {NETWORK_FILE: LARGEST_NETWORK}
 
 _GET_IT_AGAIN = "Get the model again from where it came, or use another one."
 
@@ -80,7 +71,7 @@ class ModelBundle:
         spec: the content of `bundle.json`.
         path: the folder it was read from.
         network: the bytes of `network.onnx`, the very ones whose hash was checked.
-        weights: the same weights by name, for training on and for export.
+        weights: the weights in it by name, for training on.
         card: the text of `MODEL_CARD.md`, empty without one.
         content_hash: sha256 of `bundle.json`, which holds the hashes of all other files. Reports name it.
         reference: how genuine faces move; None if the bundle does not say.
@@ -108,14 +99,13 @@ class ModelBundle:
         description = read_bounded(folder / SPEC_FILE, LARGEST_TEXT)
         spec = _parse_spec(description, folder / SPEC_FILE)
         contents = {name: _read_listed(folder / name, sha256) for name, sha256 in spec.files.items()}
-        for name in (NETWORK_FILE, WEIGHTS_FILE):
-            if name not in contents:
-                raise ModelError(f"{folder / SPEC_FILE} does not list {name}.", hint=_GET_IT_AGAIN)
+        if NETWORK_FILE not in contents:
+            raise ModelError(f"{folder / SPEC_FILE} does not list {NETWORK_FILE}.", hint=_GET_IT_AGAIN)
         return cls(
             spec=spec,
             path=folder,
             network=contents[NETWORK_FILE],
-            weights=_parse_weights(contents[WEIGHTS_FILE], spec.network, folder / WEIGHTS_FILE),
+            weights=read_weights(contents[NETWORK_FILE], spec.network, str(folder / NETWORK_FILE)),
             card=contents.get(CARD_FILE, b"").decode("utf-8", errors="replace"),
             content_hash=hashlib.sha256(description).hexdigest(),
             reference=_parse_reference(contents.get(REFERENCE_FILE), spec.network, folder / REFERENCE_FILE),
@@ -126,7 +116,6 @@ class ModelBundle:
         cls,
         spec: BundleSpec,
         network: bytes,
-        weights: Weights,
         card: str,
         directory: str | Path,
         *,
@@ -141,24 +130,18 @@ class ModelBundle:
         Args:
             spec: the description.
             network: the ONNX model, of `lrnet.network.export.to_onnx`.
-            weights: the same weights by name.
             card: text of the model card; empty for none.
             directory: the bundle's folder.
             replace: whether a bundle that is there already gives way. Any other folder never does.
             reference: how genuine faces move (`lrnet.motion.motion_reference`); None for none.
 
         Raises:
-            ModelError: network or weights do not fit the description.
+            ModelError: the network does not fit the description.
             OutputError: the folder exists, or cannot be written.
         """
         target = Path(directory)
         refuse_to_overwrite(target, replace=replace)
-        contents = {
-            NETWORK_FILE: network,
-            WEIGHTS_FILE: safetensors_numpy.save(
-                {name: np.ascontiguousarray(array) for name, array in weights.items()}
-            ),
-        }
+        contents = {NETWORK_FILE: network}
         if card:
             contents[CARD_FILE] = card.encode()
         if reference is not None:
@@ -231,15 +214,6 @@ def _read_listed(file: Path, sha256: str) -> bytes:
     return content
 
 
-def _parse_weights(content: bytes, network: NetworkSpec, file: Path) -> Weights:
-    try:
-        weights = safetensors_numpy.load(content)
-    except (SafetensorError, KeyError, ValueError, TypeError, AttributeError) as error:
-        raise ModelError(f"{file} is not a safetensors file of numbers: {error}.", hint=_GET_IT_AGAIN) from error
-    check_weights(weights, network, str(file))
-    return weights
-
-
 def _parse_reference(content: bytes | None, network: NetworkSpec, file: Path) -> MotionReference | None:
     if content is None:
         return None
@@ -253,29 +227,6 @@ def _parse_reference(content: bytes | None, network: NetworkSpec, file: Path) ->
     if widths != {stream.name: stream.width for stream in network.streams}:
         raise ModelError(f"{file} describes the streams {widths}, which are not the network's.", hint=_GET_IT_AGAIN)
     return reference
-
-
-def check_weights(weights: Mapping[str, NDArray[np.generic]], network: NetworkSpec, source: str) -> None:
-    """Raise ModelError unless these are exactly the network's weights: names, shapes, float32, finite.
-
-    Args:
-        weights: arrays by name.
-        network: what they are checked against.
-        source: what to call them in the message.
-    """
-    expected = network.weight_shapes()
-    if weights.keys() != expected.keys():
-        odd = sorted(weights.keys() ^ expected.keys())
-        raise ModelError(f"{source}: missing or unexpected weights: {', '.join(odd[:5])}.", hint=_GET_IT_AGAIN)
-    for name, shape in expected.items():
-        array = weights[name]
-        if array.dtype != np.float32 or array.shape != shape:
-            raise ModelError(
-                f"{source}: {name} is {array.dtype} {array.shape}, expected float32 {shape}.",
-                hint=_GET_IT_AGAIN,
-            )
-        if not np.isfinite(array).all():
-            raise ModelError(f"{source}: {name} holds numbers that are not finite.", hint=_GET_IT_AGAIN)
 
 
 def refuse_to_overwrite(target: Path, *, replace: bool) -> None:

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrnet.errors import MissingDependencyError
-from lrnet.network.bundle import Weights, check_weights
 from lrnet.network.graph import FUSED_OUTPUT, IR_VERSION, OPSET, stream_output
 from lrnet.network.spec import FAKE, NetworkSpec, StreamSpec
+from lrnet.network.weights import Weights, check_weights
 
 if TYPE_CHECKING:
     import onnx

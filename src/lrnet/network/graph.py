@@ -8,7 +8,12 @@ Protocol Buffers' wire format and the field numbers of onnx.proto3, and spares d
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from lrnet.errors import ModelError
 
@@ -26,7 +31,8 @@ _MODEL = {1: "ir_version", 2: "producer_name", 7: "graph", 8: "opset_import"}
 _GRAPH = {1: "node", 2: "name", 5: "initializer", 11: "input", 12: "output"}
 _NODE = {1: "input", 2: "output", 3: "name", 4: "op_type", 5: "attribute"}
 _ATTRIBUTE = {1: "name", 2: "f", 3: "i", 4: "s", 7: "floats", 8: "ints", 9: "strings", 20: "type"}
-_TENSOR = {1: "dims", 2: "data_type", 4: "float_data", 7: "int64_data", 8: "name", 9: "raw_data"}
+_TENSOR = {1: "dims", 2: "data_type", 8: "name", 9: "raw_data"}
+_TYPES: dict[int, np.dtype[Any]] = {1: np.dtype("<f4"), 7: np.dtype("<i8")}  # onnx.TensorProto's FLOAT and INT64
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
@@ -36,15 +42,18 @@ def stream_output(stream: str) -> str:
     return f"{FUSED_OUTPUT}.{stream}"
 
 
-def refuse_unknown_graph(network: bytes, source: str) -> None:
-    """Raise ModelError unless a serialised model has only our operators and self-contained tensors.
+def read_tensors(network: bytes, source: str) -> dict[str, NDArray[Any]]:
+    """The constant tensors of a serialised model by name: the weights among them.
 
     Args:
         network: the bytes of `network.onnx`.
         source: what to call it in the message.
+
+    Raises:
+        ModelError: the model has anything but our operators and self-contained tensors.
     """
     try:
-        _check_model(memoryview(network))
+        return _read_model(memoryview(network))
     except ValueError as error:
         raise ModelError(
             f"The network in {source} is refused: {error}.",
@@ -52,19 +61,52 @@ def refuse_unknown_graph(network: bytes, source: str) -> None:
         ) from error
 
 
-def _check_model(model: memoryview) -> None:
+def _read_model(model: memoryview) -> dict[str, NDArray[Any]]:
+    tensors = {}
     for name, value in _fields(model, _MODEL, "model"):
         if name == "graph":
-            _check_graph(_nested(value))
+            tensors.update(_read_graph(_nested(value)))
+    return tensors
 
 
-def _check_graph(graph: memoryview) -> None:
+def _read_graph(graph: memoryview) -> dict[str, NDArray[Any]]:
+    tensors = {}
     for name, value in _fields(graph, _GRAPH, "graph"):
         if name == "node":
             _check_node(_nested(value))
         elif name == "initializer":
-            for _ in _fields(_nested(value), _TENSOR, "tensor"):
-                pass
+            called, array = _read_tensor(_nested(value))
+            if called in tensors:
+                raise ValueError(f"it has two tensors {called[:40]!r}")
+            tensors[called] = array
+    return tensors
+
+
+def _read_tensor(tensor: memoryview) -> tuple[str, NDArray[Any]]:
+    called, kind, raw = "", 0, memoryview(b"")
+    shape: list[int] = []
+    for name, value in _fields(tensor, _TENSOR, "tensor"):
+        if name == "name":
+            called = bytes(_nested(value)).decode("utf-8", "replace")
+        elif name == "raw_data":
+            raw = _nested(value)
+        elif name == "data_type":
+            kind = _number(value)
+        else:
+            shape += [_number(value)] if isinstance(value, int) else _packed(_nested(value))
+    if kind not in _TYPES:
+        raise ValueError(f"the tensor {called[:40]!r} is of type {kind}, which models of lrnet do not use")
+    if len(raw) != math.prod(shape) * _TYPES[kind].itemsize:
+        raise ValueError(f"the tensor {called[:40]!r} has {len(raw)} bytes, which is not its shape {shape[:8]}")
+    return called, np.frombuffer(raw, _TYPES[kind]).reshape(shape).astype(_TYPES[kind].newbyteorder("="))
+
+
+def _packed(values: memoryview) -> list[int]:
+    numbers, at = [], 0
+    while at < len(values):
+        number, at = _varint(values, at)
+        numbers.append(number)
+    return numbers
 
 
 def _check_node(node: memoryview) -> None:
@@ -78,23 +120,29 @@ def _check_node(node: memoryview) -> None:
                 pass
 
 
-def _nested(value: memoryview | None) -> memoryview:
-    if value is None:
+def _nested(value: memoryview | int | None) -> memoryview:
+    if not isinstance(value, memoryview):
         raise ValueError("it is not an ONNX model")
     return value
 
 
-def _fields(message: memoryview, known: dict[int, str], kind: str) -> Iterator[tuple[str, memoryview | None]]:
-    """Name of each field of a message, and its bytes where it is length-delimited."""
+def _number(value: memoryview | int | None) -> int:
+    if not isinstance(value, int):
+        raise ValueError("it is not an ONNX model")
+    return value
+
+
+def _fields(message: memoryview, known: dict[int, str], kind: str) -> Iterator[tuple[str, memoryview | int | None]]:
+    """Name of each field of a message with its bytes or its whole number; None for a fixed-width field."""
     at = 0
     while at < len(message):
         tag, at = _varint(message, at)
         number, wire = tag >> 3, tag & 7
         if number not in known:
             raise ValueError(f"one {kind} in it has the field {number}, which models of lrnet do not use")
-        value = None
+        value: memoryview | int | None = None
         if wire == _VARINT:
-            _, at = _varint(message, at)
+            value, at = _varint(message, at)
         elif wire == _BYTES:
             length, start = _varint(message, at)
             at = start + length

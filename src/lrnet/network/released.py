@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrnet.errors import MissingDependencyError, ModelError
-from lrnet.network.bundle import LARGEST_NETWORK, ModelBundle, check_weights, read_bounded
+from lrnet.network.bundle import LARGEST_NETWORK, ModelBundle, read_bounded
 from lrnet.network.export import to_onnx
 from lrnet.network.spec import RELEASED_NETWORK, AggregationSpec, BundleSpec, CalibrationSpec, Preprocessing
+from lrnet.network.weights import check_weights
 
 _OUR_NAMES = {
     "hidden_state": "initial_state",
@@ -77,7 +78,7 @@ def import_released(
         preprocessing=preprocessing or released_preprocessing(clip_length),
         aggregation=AggregationSpec(method="mean_probability"),
     )
-    return ModelBundle.save(spec, to_onnx(RELEASED_NETWORK, weights), weights, card, directory, replace=replace)
+    return ModelBundle.save(spec, to_onnx(RELEASED_NETWORK, weights), card, directory, replace=replace)
 
 
 def released_preprocessing(clip_length: int) -> Preprocessing:

