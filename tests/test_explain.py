@@ -15,7 +15,7 @@ from lrnet.errors import ModelError
 from lrnet.explain import Explainer, group_columns, most_unusual, replace_frames, replace_group
 from lrnet.features import FACIAL_GROUPS, NUM_LANDMARKS, STREAMS, Clip, LandmarkSequence, cut_clips, embed_clips
 from lrnet.motion import motion_reference, typical_clips
-from lrnet.network.bundle import BundleSpec, ModelBundle, NetworkSpec, Preprocessing, StreamSpec
+from lrnet.network import BundleSpec, ModelBundle, NetworkSpec, Preprocessing, StreamSpec
 from tests.test_motion import CLIPS, random_face
 
 torch = pytest.importorskip("torch", reason="networks are made for these tests with PyTorch (extra train)")

@@ -15,9 +15,10 @@ from lrnet.calibration.optical_flow import flow_by_name
 from lrnet.errors import ModelError
 from lrnet.features import Clip, ClipSettings, CropSettings, LandmarkSequence, cut_clips, embed_clips
 from lrnet.landmarks import Landmarker, landmarker
-from lrnet.network.bundle import ModelBundle, Preprocessing
+from lrnet.network.bundle import ModelBundle
 from lrnet.network.registry import DEFAULT_MODEL, load_model
 from lrnet.network.runtime import NetworkRuntime
+from lrnet.network.spec import Preprocessing
 from lrnet.pipeline import Pipeline, StageTime, Stopwatch, cores
 from lrnet.sequences import SequenceBuilder
 from lrnet.tracks import FaceTracker, FrameFaces, TrackSettings

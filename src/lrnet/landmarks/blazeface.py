@@ -49,6 +49,11 @@ class FaceDetections:
     def __len__(self) -> int:
         return len(self.scores)
 
+    def largest_first(self) -> list[int]:
+        """Indices of the faces, by the longer side of their boxes."""
+        sizes = (self.boxes[:, 2:] - self.boxes[:, :2]).max(axis=1, initial=0.0)
+        return [int(i) for i in np.argsort(-sizes)]
+
 
 @dataclass(frozen=True)
 class Letterbox:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lrnet.video import Frame
+
+SAME_FACE: Final = 0.5  # share of a detection's keypoints inside a face's box from which it is that face
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,11 @@ def overlap(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
     shared = float(np.prod(np.clip(high - low, 0, None)))
     areas = float(np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2]))
     return shared / max(areas - shared, 1e-9)
+
+
+def lie_on(keypoints: NDArray[np.float32], face: FaceObservation) -> bool:
+    """Whether a detection's keypoints (P, 2) are those of this face: enough of them lie inside its box."""
+    return share_inside(keypoints, face.box) >= SAME_FACE
 
 
 def share_inside(points: NDArray[np.float32], box: NDArray[np.float32]) -> float:

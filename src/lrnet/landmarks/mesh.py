@@ -18,12 +18,11 @@ from lrnet.landmarks.face_mesh import (
     roi_from_landmarks,
     to_68,
 )
-from lrnet.landmarks.landmarker import FaceObservation, share_inside
+from lrnet.landmarks.landmarker import FaceObservation, lie_on
 from lrnet.video import Frame
 
 CANDIDATE_SCORE: Final = 0.25  # of a detection; the mesh has a second look at each, and is surer of what is no face
 MIN_PRESENCE: Final = 0.5  # of a face in the crop, as the mesh sees it
-KNOWN_OVERLAP: Final = 0.5  # share of a detection's keypoints inside a known face's box from which it is that face
 
 
 class MeshLandmarker:
@@ -41,10 +40,9 @@ class MeshLandmarker:
     def search(self, frame: Frame, known: Sequence[FaceObservation] = ()) -> list[FaceObservation]:
         """Faces anywhere in the frame, largest first, other than those `known` in it."""
         found = self._detector.detect_in(frame)
-        sizes = (found.boxes[:, 2:] - found.boxes[:, :2]).max(axis=1) if len(found) else np.zeros(0)
         faces = []
-        for i in np.argsort(-sizes):
-            if any(share_inside(found.keypoints[i], face.box) >= KNOWN_OVERLAP for face in known):
+        for i in found.largest_first():
+            if any(lie_on(found.keypoints[i], face) for face in known):
                 continue
             # The detector's box is loose; a second look from the mesh's own region gives what following will give.
             first = self._place(frame, roi_from_detection(found.boxes[i], found.keypoints[i]))

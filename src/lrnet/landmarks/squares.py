@@ -15,10 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrnet.landmarks.blazeface import INPUT_SIZE, FaceDetections, FaceDetector
-from lrnet.landmarks.landmarker import FaceObservation, share_inside
+from lrnet.landmarks.landmarker import FaceObservation, lie_on
 from lrnet.video import Frame
 
-KNOWN_OVERLAP: Final = 0.5  # share of a detection's keypoints inside a face's box from which it is that face
 WINDOW: Final = 3.0  # side of the window in which a followed face is looked for, over the face's size
 SIZES: Final = (8.0, 4.0)  # a square is no smaller than this, pixels, and no larger than this many frame widths
 
@@ -101,10 +100,9 @@ class SquareLandmarker:
     def search(self, frame: Frame, known: Sequence[FaceObservation] = ()) -> list[FaceObservation]:
         """Faces anywhere in the frame, largest first, other than those `known` in it."""
         found = self._detector.detect_in(frame)
-        sizes = (found.boxes[:, 2:] - found.boxes[:, :2]).max(axis=1) if len(found) else np.zeros(0)
         faces = []
-        for i in np.argsort(-sizes):
-            if any(share_inside(found.keypoints[i], face.box) >= KNOWN_OVERLAP for face in known):
+        for i in found.largest_first():
+            if any(lie_on(found.keypoints[i], face) for face in known):
                 continue
             first = self._place(frame, self._model.square_of_detection(found.boxes[i]))
             if first is None:
@@ -123,7 +121,7 @@ class SquareLandmarker:
         scores = [
             float(score)
             for keypoints, score in zip(found.keypoints, found.scores, strict=True)
-            if share_inside(keypoints, observation.box) >= KNOWN_OVERLAP
+            if lie_on(keypoints, observation)
         ]
         return FaceObservation(landmarks, max(scores)) if scores else None
 

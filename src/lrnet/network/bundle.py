@@ -19,37 +19,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lrnet.errors import ModelError, OutputError
 from lrnet.network.reference import REFERENCE_FILE, MotionReference
-from lrnet.network.spec import (
-    SCHEMA_VERSION,
-    AggregationSpec,
-    BundleSpec,
-    CalibrationSpec,
-    MeasuredResult,
-    NetworkSpec,
-    Preprocessing,
-    ScoreCalibration,
-    StreamSpec,
-    Thresholds,
-    TrainingRecord,
-)
+from lrnet.network.spec import SCHEMA_VERSION, BundleSpec, NetworkSpec
 from lrnet.network.weights import Weights, read_weights
-
-__all__ = [
-    "AggregationSpec",
-    "BundleSpec",
-    "CalibrationSpec",
-    "MeasuredResult",
-    "ModelBundle",
-    "MotionReference",
-    "NetworkSpec",
-    "Preprocessing",
-    "ScoreCalibration",
-    "StreamSpec",
-    "Thresholds",
-    "TrainingRecord",
-    "Weights",
-    "read_bounded",
-]
 
 SPEC_FILE = "bundle.json"
 NETWORK_FILE = "network.onnx"
