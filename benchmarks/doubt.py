@@ -37,7 +37,7 @@ from lrnet.reencode import reencode
 from lrnet.store import StoredVideo
 from lrnet.store import open as open_store
 from lrnet.tracks import FaceTracker, TrackSettings
-from lrnet.verdict import HOLD_BACK, State
+from lrnet.verdict import CLEAR, HOLD_BACK, State
 from lrnet.video import VideoReader, VideoWriter
 
 EXAMPLE: Final = Path(__file__).resolve().parents[1] / "examples" / "real.mp4"
@@ -314,9 +314,7 @@ def doubtful(detector: Detector, recordings: Sequence[Recording], folder: Path, 
             path.unlink()
 
 
-def profiles(
-    detector: Detector, videos: Sequence[StoredVideo], folder: Path, count: int, most: int
-) -> Iterator[Said]:
+def profiles(detector: Detector, videos: Sequence[StoredVideo], folder: Path, count: int, most: int) -> Iterator[Said]:
     """Cut and judge stretches of extreme profile."""
     for number, (video, start, length) in enumerate(islice(profile_stretches(videos, count), most)):
         path = folder / f"profile-{number}.mp4"
@@ -343,9 +341,11 @@ def ordinary(detector: Detector, videos: Sequence[StoredVideo]) -> Iterator[Said
 def table(said: Sequence[Said]) -> str:
     """A row for each kind."""
     states = list(State)
-    lines = ["| kind | videos | " + " | ".join(s.value for s in states) + " | probability, median | largest | held back |"]
+    lines = [
+        "| kind | videos | " + " | ".join(s.value for s in states) + " | probability, median | largest | held back |"
+    ]
     lines.append("|---" * (len(states) + 5) + "|")
-    codes = {r.value for r in HOLD_BACK}
+    codes = {r.value for r in HOLD_BACK | CLEAR}
     for kind in dict.fromkeys(s.kind for s in said):
         some = [s for s in said if s.kind == kind]
         counts = Counter(s.state for s in some)
@@ -353,7 +353,9 @@ def table(said: Sequence[Said]) -> str:
         figures = [f"{np.median(known):.2f}", f"{max(known):.2f}"] if known else ["", ""]
         why = Counter(r for s in some for r in s.reasons if r in codes)
         held = ", ".join(f"{name} {n}" for name, n in why.most_common())
-        lines.append("| " + " | ".join([kind, str(len(some)), *(str(counts[s]) for s in states), *figures, held]) + " |")
+        lines.append(
+            "| " + " | ".join([kind, str(len(some)), *(str(counts[s]) for s in states), *figures, held]) + " |"
+        )
     return "\n".join(lines)
 
 

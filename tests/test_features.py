@@ -207,3 +207,36 @@ def test_what_the_tracker_measured_is_taken_relative_to_the_noise_of_the_track()
     )
     np.testing.assert_allclose(STREAMS["relative_innovation"].embed(doubled)[1:], innovation[1:], rtol=1e-3, atol=1e-4)
     np.testing.assert_allclose(STREAMS["relative_forward_backward"].embed(doubled)[1:], error[1:], atol=1e-3)
+
+
+def test_deformation_sees_through_camera_motion() -> None:
+    rng = np.random.default_rng(0)
+    shape = rng.uniform(-0.5, 0.5, (68, 2))
+    frames = []
+    for t in range(40):
+        turn, size = 0.02 * t, 1 + 0.01 * t
+        camera = size * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+        bent = shape + 0.02 * t / 40 * shape[:, :1] * shape[:, 1:]
+        frames.append(bent @ camera + 0.003 * t)
+    rigid = LandmarkSequence.from_values(np.array(frames, np.float32))
+    assert rigid.deformation(10) < 1e-4
+
+    way = np.where(np.arange(68) % 2, 1, -1)[:, None] * np.array([0.0, 0.01])
+    moving = LandmarkSequence.from_values(
+        (np.array(frames) + np.arange(40)[:, None, None] % 4 * way).astype(np.float32)
+    )
+    # Alternate points go 0.01 up and down a frame: the fit takes up a little of that, as 12 of 136 numbers can.
+    assert moving.deformation(1) == pytest.approx(0.01, rel=0.15)
+    assert moving.deformation(2) == pytest.approx(0.02, rel=0.15)
+    assert moving.deformation(4) < 1e-3
+
+
+def test_deformation_leaves_gaps_out() -> None:
+    values = np.random.default_rng(0).normal(0, 0.3, (6, 68, 2)).astype(np.float32)
+    values[1:3] = np.nan
+    sequence = LandmarkSequence.from_values(values)
+    assert np.isfinite(sequence.deformation(1))
+    assert np.isnan(sequence.deformation(6))
+    assert np.isnan(LandmarkSequence.from_values(values[:0]).deformation(1))
+    line = np.repeat(np.linspace(-1, 1, 68)[None, :, None], 2, axis=2)
+    assert LandmarkSequence.from_values(np.repeat(line, 5, axis=0)).deformation(2) < 1e-5

@@ -222,6 +222,24 @@ class LandmarkSequence:
         step = step - np.median(step, axis=1, keepdims=True)
         return float(np.median(np.linalg.norm(step, axis=2)))
 
+    def deformation(self, lag: int) -> float:
+        """How much the face changes its shape over `lag` frames: median, normalised; NaN without a pair of frames.
+
+        Each frame's landmarks are mapped onto those `lag` frames later by the polynomial of second degree that fits
+        best. That takes up what a camera does to anything that is rigid: shift, turn, size, and nearly all of a plane's
+        perspective and of a slowly turning head. Of the 68 distances that are left, and of all frames, the median.
+        """
+        pairs = self.valid[lag:] & self.valid[:-lag]
+        start, end = (part[pairs].astype(np.float64) for part in (self.values[:-lag], self.values[lag:]))
+        if not len(start):
+            return float("nan")
+        x, y = np.moveaxis(start - start.mean(axis=1, keepdims=True), 2, 0)
+        terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=2)
+        turned = terms.transpose(0, 2, 1)
+        # The ridge is for landmarks that lie on a line, as no face's do.
+        fitted = terms @ np.linalg.solve(turned @ terms + 1e-9 * np.eye(terms.shape[2]), turned @ end)
+        return float(np.median(np.linalg.norm(end - fitted, axis=2)))
+
     def frame_landmarks(self) -> Array:
         """The calibrated landmarks in frame pixels, (N, 68, 2), NaN at gaps."""
         return (self.values * self.half_side + self.centres[:, None, :]).astype(np.float32)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -39,6 +39,8 @@ class Reason(StrEnum):
     MANY_GAPS = "face_missing_in_many_frames"
     POOR_TRACKING = "landmarks_not_followed_by_optical_flow"
     NO_MOTION = "face_does_not_move"
+    RIGID = "face_moves_as_a_rigid_thing"
+    DISAGREEMENT = "detector_flow_disagreement"
     NOISE_UNLIKE_TRAINING = "landmark_noise_outside_training_range"
     TRACKING_UNLIKE_TRAINING = "tracking_error_outside_training_range"
     SIZE_UNLIKE_TRAINING = "face_size_outside_training_range"
@@ -61,6 +63,8 @@ REASON_TEXT: Final[dict[Reason, str]] = {
     Reason.MANY_GAPS: "the face is missing in many frames",
     Reason.POOR_TRACKING: "optical flow does not confirm where landmarks move",
     Reason.NO_MOTION: "the face does not move, as in a still picture",
+    Reason.RIGID: "the face moves as a whole only, as a picture that is held or a statue does",
+    Reason.DISAGREEMENT: "landmarks are found elsewhere than optical flow says, more than a manipulation explains",
     Reason.NOISE_UNLIKE_TRAINING: "landmarks tremble more or less than in the videos that the model was trained on",
     Reason.TRACKING_UNLIKE_TRAINING: "optical flow follows the face better or worse than in the videos trained on",
     Reason.SIZE_UNLIKE_TRAINING: "the face is larger or smaller than in the videos that the model was trained on",
@@ -78,6 +82,14 @@ MIN_PRESENT: Final = 0.5  # share of the track's frames in which the face is fou
 MIN_TRACKED: Final = 0.5  # share of landmarks whose prediction passes the forward-backward check
 MIN_MOTION: Final = 1.8e-4  # normalised crop units a frame; a cartoon in the background had 1.1e-4, still heads 2.1e-4
 
+# A face that only trembles. `benchmarks/doubt.py` measures what these catch and what they cost (decision 20).
+DEFORMATION_LAG: Final = 10  # frames, 0.4 s at 25 Hz
+MIN_DEFORMATION: Final = 0.0075  # normalised crop units over the lag; pictures 0.003 to 0.0075, ordinary faces 0.01
+RIGID_RATIO: Final = 2.6  # deformation over the lag by that from frame to frame; pictures 1.3 to 2, faces 3 to 4
+TREMOR_RATIO: Final = 1.7  # below this there is nothing but noise, however much of it
+
+MAX_INNOVATION: Final = 0.0125  # normalised crop units; the genuine fakes at hand have at most 0.011
+
 _UNLIKE: Final[dict[Quantity, Reason]] = {
     "noise": Reason.NOISE_UNLIKE_TRAINING,
     "forward_backward_error": Reason.TRACKING_UNLIKE_TRAINING,
@@ -93,10 +105,13 @@ UNLIKE_TRAINING: Final = frozenset(_UNLIKE.values())
 HOLD_BACK: Final = frozenset(
     {
         *(Reason.SHORT, Reason.SMALL_FACE, Reason.LOW_FRAME_RATE, Reason.MANY_GAPS, Reason.POOR_TRACKING),
-        *(Reason.NO_MOTION, *_UNLIKE.values()),
+        *(Reason.NO_MOTION, Reason.RIGID, *_UNLIKE.values()),
     }
 )
 """Reasons for which no verdict is given but `inconclusive`."""
+
+CLEAR: Final = frozenset({Reason.DISAGREEMENT})
+"""Reasons for which nothing is called `likely_fake`: they raise scores, whatever the video is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +149,8 @@ class InputQuality:
             normalised crop units.
         forward_backward_error: median, normalised crop units.
         innovation: median length, normalised crop units.
+        deformation: change of the face's shape in `DEFORMATION_LAG` frames (`LandmarkSequence.deformation`).
+        tremor: the same from one frame to the next.
     """
 
     seconds: float
@@ -147,6 +164,8 @@ class InputQuality:
     noise: float = math.nan
     forward_backward_error: float = math.nan
     innovation: float = math.nan
+    deformation: float = math.nan
+    tremor: float = math.nan
 
     def unlike(self, domain: TrainingDomain) -> list[Reason]:
         """Which quantities lie outside of what the training videos had; one that was not measured does not."""
@@ -161,8 +180,16 @@ class InputQuality:
             Reason.MANY_GAPS: self.present < MIN_PRESENT,
             Reason.POOR_TRACKING: self.tracked < MIN_TRACKED,
             Reason.NO_MOTION: self.motion < MIN_MOTION,
+            Reason.RIGID: self.motion >= MIN_MOTION and self.rigid,
+            Reason.DISAGREEMENT: self.innovation > MAX_INNOVATION,
         }
         return [reason for reason, holds in found.items() if holds]
+
+    @property
+    def rigid(self) -> bool:
+        """Whether the face, however it moves, keeps its shape but for the landmarks' noise; False if not measured."""
+        low = self.deformation < MIN_DEFORMATION and self.deformation < RIGID_RATIO * self.tremor
+        return low or self.deformation < TREMOR_RATIO * self.tremor
 
 
 def _within(value: float, low: float, high: float) -> bool:
@@ -220,6 +247,7 @@ class QualityMeter:
         self._sums = {"size": 0.0, "confidence": 0.0, "tracked": 0.0}
         self._intervals: list[float] = []
         self._medians: dict[str, list[float]] = {"motion": [], "noise": [], "forward_backward": [], "innovation": []}
+        self._medians |= {"deformation": [], "tremor": []}
         self.start = math.inf
         self.stop = -math.inf
 
@@ -242,6 +270,8 @@ class QualityMeter:
             self._take("noise", landmark_noise(sequence))
             self._take("forward_backward", _median(sequence.forward_backward_error))
             self._take("innovation", _median(np.linalg.norm(sequence.innovation, axis=2)))
+            self._take("deformation", sequence.deformation(DEFORMATION_LAG))
+            self._take("tremor", sequence.deformation(1))
         self.start = min(self.start, float(sequence.times[0]))
         self.stop = max(self.stop, float(sequence.times[-1]))
 
@@ -260,6 +290,8 @@ class QualityMeter:
             noise=self._middle("noise"),
             forward_backward_error=self._middle("forward_backward"),
             innovation=self._middle("innovation"),
+            deformation=self._middle("deformation"),
+            tremor=self._middle("tremor"),
         )
 
     def _take(self, name: str, value: float) -> None:
@@ -327,8 +359,7 @@ def judge_face(face: int, clips: Sequence[ClipScore], meter: QualityMeter, spec:
     if spec.domain is not None:
         doubts += quality.unlike(spec.domain)
     state, why = band(probability, spec.thresholds)
-    if state is not State.INCONCLUSIVE and HOLD_BACK & set(doubts):
-        state, why = State.INCONCLUSIVE, []
+    state, why = held_back(state, why, doubts)
     return FaceVerdict(face, start, stop, state, probability, score, ordered, (*why, *doubts), quality)
 
 
@@ -341,6 +372,14 @@ def band(probability: float | None, limits: Thresholds | None) -> tuple[State, l
     if probability <= limits.no_evidence:
         return State.NO_EVIDENCE, [Reason.BELOW_THRESHOLD]
     return State.INCONCLUSIVE, [Reason.BETWEEN_THRESHOLDS]
+
+
+def held_back(state: State, why: list[Reason], doubts: Iterable[Reason]) -> tuple[State, list[Reason]]:
+    """What is left of a state and its reason in the face of doubts: `inconclusive`, if one of them weighs."""
+    weighty = HOLD_BACK | CLEAR if state is State.LIKELY_FAKE else HOLD_BACK
+    if state is not State.INCONCLUSIVE and not weighty.isdisjoint(doubts):
+        return State.INCONCLUSIVE, []
+    return state, why
 
 
 _GRAVITY: Final = {State.LIKELY_FAKE: 3, State.INCONCLUSIVE: 2, State.NO_EVIDENCE: 1, State.UNABLE: 0}

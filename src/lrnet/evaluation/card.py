@@ -162,7 +162,8 @@ def _limits(spec: BundleSpec) -> str:
 - Trained on few people. On sources that it does not know its error rates differ from source to source: see the tables.
 - Generators that animate one photograph (audio-driven heads, VASA-1) and lip-sync (Wav2Lip) move smoothly and are
   mostly **not** caught.
-- Faces under 48 pixels, less than 14 frames a second and a face that hardly moves are not
-  judged: the verdict is `inconclusive`.
+- Faces under 48 pixels, less than 14 frames a second, a face that hardly moves, and one that moves as a whole only
+  (a picture, a statue) are not judged: the verdict is `inconclusive`. Where detector and optical flow disagree more
+  than a manipulation explains, nothing is called `likely_fake`.
 - It knows nothing of pixels, sound or metadata. No evidence of manipulation is not evidence of authenticity.
 """

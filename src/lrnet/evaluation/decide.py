@@ -16,7 +16,7 @@ from lrnet.errors import DatasetError
 from lrnet.evaluation.metrics import Scores, brier, class_weights
 from lrnet.evaluation.protocol import ScoredVideo, video_scores
 from lrnet.network.spec import ScoreCalibration, Thresholds
-from lrnet.verdict import State, band, logit
+from lrnet.verdict import State, band, held_back, logit
 
 Method = Literal["platt", "isotonic"]
 METHODS: Final[tuple[Method, ...]] = ("platt", "isotonic")
@@ -121,10 +121,8 @@ def judged(video: ScoredVideo, calibration: ScoreCalibration, limits: Thresholds
     if verdict is None or verdict.score is None:
         return video
     probability = float(calibration.apply(np.array(verdict.score)))
-    state, why = band(probability, limits)
     held = video.held_back
-    if held:
-        state, why = State.INCONCLUSIVE, []
+    state, why = held_back(*band(probability, limits), held)
     return replace(video, verdict=replace(verdict, probability=probability, state=state, reasons=(*why, *held)))
 
 

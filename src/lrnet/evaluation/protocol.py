@@ -16,7 +16,7 @@ from lrnet.features import ClipSettings, LandmarkSequence, cut_clips, embed_clip
 from lrnet.network.bundle import ModelBundle
 from lrnet.network.runtime import NetworkRuntime
 from lrnet.store import StoredVideo
-from lrnet.verdict import HOLD_BACK, ClipScore, FaceVerdict, QualityMeter, Reason, State, aggregate, judge_face
+from lrnet.verdict import CLEAR, HOLD_BACK, ClipScore, FaceVerdict, QualityMeter, Reason, State, aggregate, judge_face
 
 COMPRESSIONS: Final = ("raw", "c0", "c23", "c40")
 
@@ -55,8 +55,8 @@ class ScoredVideo:
 
     @property
     def held_back(self) -> tuple[Reason, ...]:
-        """What of the material keeps any score from becoming a verdict."""
-        return () if self.verdict is None else tuple(r for r in self.verdict.reasons if r in HOLD_BACK)
+        """What of the material keeps a score from becoming a verdict."""
+        return () if self.verdict is None else tuple(r for r in self.verdict.reasons if r in HOLD_BACK | CLEAR)
 
     @property
     def is_fake(self) -> bool:

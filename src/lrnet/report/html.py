@@ -29,6 +29,10 @@ from lrnet.report.keyframes import KeyFrame
 from lrnet.report.schema import ReportDocument
 from lrnet.report.wording import WORDING, clock, readable, refuse_source, two_decimals
 from lrnet.verdict import (
+    CLEAR,
+    DEFORMATION_LAG,
+    MAX_INNOVATION,
+    MIN_DEFORMATION,
     MIN_FACE_SIZE,
     MIN_FRAME_RATE,
     MIN_MOTION,
@@ -445,7 +449,10 @@ def _measures(quality: InputQuality) -> list[Measure]:
 
     def row(name: str, value: str, needed: str, reason: Reason | None, effect: str) -> Measure:
         below = reason in held
-        told = f"holds the verdict back: {REASON_TEXT[reason]}" if below and reason is not None else effect
+        told = effect
+        if below and reason is not None:
+            holds = "keeps it from being called likely fake" if reason in CLEAR else "holds the verdict back"
+            told = f"{holds}: {REASON_TEXT[reason]}"
         return Measure(name, value, needed, told, below)
 
     fine = "sufficient"
@@ -463,6 +470,20 @@ def _measures(quality: InputQuality) -> list[Measure]:
             f"{_plain(quality.motion * 100, 3)} %",
             f"{MIN_MOTION * 100:.2g} %",
             Reason.NO_MOTION,
+            fine,
+        ),
+        row(
+            f"Change of shape in {DEFORMATION_LAG} frames, of half the crop",
+            f"{_plain(quality.deformation * 100, 2)} %",
+            f"{MIN_DEFORMATION * 100:.2g} %, or more than tremor",
+            Reason.RIGID,
+            fine,
+        ),
+        row(
+            "Detected beside predicted, of half the crop",
+            f"{_plain(quality.innovation * 100, 2)} %",
+            f"at most {MAX_INNOVATION * 100:.3g} %",
+            Reason.DISAGREEMENT,
             fine,
         ),
         row("Landmarker's confidence", _plain(quality.confidence, 2), "", None, "information only"),

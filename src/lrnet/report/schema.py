@@ -14,7 +14,7 @@ from pydantic.json_schema import models_json_schema
 from lrnet.report.wording import finite
 from lrnet.verdict import Reason, State
 
-REPORT_SCHEMA_VERSION: Final = "1.1"
+REPORT_SCHEMA_VERSION: Final = "1.2"
 
 Number = Annotated[float | None, BeforeValidator(finite)]
 Seconds = Annotated[float, AfterValidator(lambda t: round(t, 6) + 0.0)]
@@ -116,6 +116,10 @@ class QualityPart(_Part):
     )
     forward_backward_error: Number = Field(description="Median forward-backward error of optical flow; same unit.")
     innovation: Number = Field(description="Median distance from predicted to detected landmarks; same unit.")
+    deformation: Number = Field(
+        description="How much the face changes its shape in ten examined frames, median; same unit."
+    )
+    tremor: Number = Field(description="The same from one frame to the next: mostly noise of the landmarks.")
 
 
 class GroupEffectPart(_Part):
@@ -190,7 +194,7 @@ class FacePart(_Part):
 class ReportDocument(_Part):
     """Everything that is said of one video. Equal input gives an equal document, but for elapsed_seconds."""
 
-    schema_version: Literal["1.1"] = Field(description="Version of this layout.")
+    schema_version: Literal["1.2"] = Field(description="Version of this layout.")
     lrnet_version: str = Field(description="Version of the program.")
     video: VideoPart = Field(description="The examined file.")
     model: ModelPart = Field(description="The model that judged.")
@@ -212,7 +216,7 @@ class FailurePart(_Part):
 class BatchDocument(_Part):
     """Several videos: the documents of those that were examined and the failures of the others."""
 
-    schema_version: Literal["1.1"] = Field(description="Version of this layout.")
+    schema_version: Literal["1.2"] = Field(description="Version of this layout.")
     results: tuple[ReportDocument, ...] = Field(description="One document for each video that was examined.")
     failures: tuple[FailurePart, ...] = Field(description="One entry for each video that was not.")
 
