@@ -72,6 +72,12 @@ class NetworkSourceError(VideoError):
     """A network address was given without the permission to open it."""
 
 
+class TreatmentError(LrnetError):
+    """A perturbation or re-encoding that there is none of, or that cannot be applied to what was given."""
+
+    exit_code = 2
+
+
 class SequenceError(LrnetError):
     """Landmarks that do not fit the video or the method (shape, length, not finite)."""
 

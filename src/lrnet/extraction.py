@@ -18,6 +18,7 @@ from lrnet.network.released import released_preprocessing
 from lrnet.network.spec import Preprocessing
 from lrnet.store.files import StoredVideo, relabel, store_file, write
 from lrnet.store.ledger import Failure, failure_of, forget_failure, record_failure, size_of
+from lrnet.treatments import Treatment
 from lrnet.version import __version__
 
 
@@ -104,6 +105,8 @@ def extract(
     workers: int = 1,
     retry_failed: bool = False,
     tell: Callable[[Outcome[VideoRecord, Extracted]], None] | None = None,
+    treatment: Treatment | None = None,
+    most_frames: int | None = None,
 ) -> list[Outcome[VideoRecord, Extracted]]:
     """Write the landmark sequences of every face of every video into a store.
 
@@ -115,6 +118,7 @@ def extract(
         engine: where to work; None for `workers` processes of this machine (1: in this process).
         retry_failed: try videos again that failed before.
         tell: called with each outcome as it comes.
+        treatment, most_frames: see `LandmarkJob`. A store does not know of them: one folder for each.
 
     Returns:
         the outcomes of the videos that were tried, as they came; one that cannot be read, or shows no face, has an
@@ -126,25 +130,24 @@ def extract(
         EngineError: the cluster broke down, or runs another version of lrnet.
     """
     plan = plan_extraction(records, folder, preprocessing, retry_failed=retry_failed)
-    return carry_out(
-        plan, folder, preprocessing, engine or (LocalEngine(workers) if workers > 1 else SerialEngine()), tell
-    )
+    job = LandmarkJob(preprocessing, treatment, most_frames)
+    return carry_out(plan, folder, job, engine or (LocalEngine(workers) if workers > 1 else SerialEngine()), tell)
 
 
 def carry_out(
     plan: Plan,
     folder: Path,
-    preprocessing: Preprocessing,
+    job: LandmarkJob,
     engine: Engine,
     tell: Callable[[Outcome[VideoRecord, Extracted]], None] | None = None,
 ) -> list[Outcome[VideoRecord, Extracted]]:
     """Do what a plan leaves to do (see `extract`)."""
-    made_with = preprocessing.model_dump(mode="json")
+    made_with = job.preprocessing.model_dump(mode="json")
     outcomes = []
     with _sole_writer(folder):
         for stored, record in plan.relabelled:
             relabel(stored, record)
-        for raw in engine.run(LandmarkJob(preprocessing), plan.todo):
+        for raw in engine.run(job, plan.todo):
             outcome = _keep(raw, folder, made_with)
             outcomes.append(outcome)
             if tell is not None:
@@ -182,11 +185,18 @@ def _sole_writer(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def store_preprocessing() -> Preprocessing:
-    """How stores for training are made; how clips are cut from them is decided later."""
+def store_preprocessing(name: str = "mesh") -> Preprocessing:
+    """How stores for training are made; how clips are cut from them is decided later.
+
+    Args:
+        name: of the landmarker.
+
+    Raises:
+        ModelError, MissingDependencyError: there is none of this name, or it is not ready.
+    """
     return Preprocessing(
-        landmarker="mesh",
-        landmarker_version=landmarker("mesh").version,
+        landmarker=name,
+        landmarker_version=landmarker(name).version,
         clip_length=60,
         clip_stride=30,
         min_clip_length=30,

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
@@ -24,6 +25,7 @@ from lrnet.features import LandmarkSequence
 from lrnet.landmarks import Landmarker, landmarker
 from lrnet.landmarks.files import read_landmarks
 from lrnet.network.spec import Preprocessing
+from lrnet.treatments import Treatment
 from lrnet.version import __version__
 from lrnet.video import VideoReader, spaced
 
@@ -59,6 +61,11 @@ class ExtractedVideo:
 class LandmarkJob:
     """Landmark sequences of every face of one video, as `preprocessing` has them.
 
+    Attributes:
+        treatment: what is done to the video first. The treated copy is gone when the job is done; provenance names the
+            video itself. Files of landmarks have none.
+        most_frames: how many frames from the start are decoded; None for all.
+
     Raises:
         VideoError: the video cannot be read.
         NoFaceError: it shows no face.
@@ -67,14 +74,19 @@ class LandmarkJob:
     """
 
     preprocessing: Preprocessing
+    treatment: Treatment | None = None
+    most_frames: int | None = None
 
     def __call__(self, record: VideoRecord) -> ExtractedVideo:
         began = perf_counter()
+        # One video a core: threads inside one only take time from the others.
+        cv2.setNumThreads(1)
         with local_file(record) as path:
             if path.suffix.lower() == ".txt":
                 sequences, frames, damaged = _read_released(path)
             else:
-                sequences, frames, damaged = self._follow(path)
+                with self._treated(path, record.key) as video:
+                    sequences, frames, damaged = self._follow(video)
             if not sequences:
                 raise NoFaceError(
                     f"{record.key} shows no face in {frames} frames.", hint="Leave it out of the dataset."
@@ -82,14 +94,23 @@ class LandmarkJob:
             provenance = Provenance(file_sha256(path), path.stat().st_size, frames, damaged, versions())
         return ExtractedVideo(sequences, provenance, perf_counter() - began)
 
+    @contextmanager
+    def _treated(self, path: Path, key: str) -> Iterator[Path]:
+        if self.treatment is None:
+            yield path
+            return
+        with TemporaryDirectory(prefix="lrnet-") as folder:
+            copy = Path(folder) / "treated.mp4"
+            self.treatment.write(path, copy, key, self.most_frames)
+            yield copy
+
     def _follow(self, path: Path) -> tuple[tuple[LandmarkSequence, ...], int, int]:
-        # One video a core: threads inside one only take time from the others.
-        cv2.setNumThreads(1)
         with VideoReader(path, threads=1) as reader:
-            frames = spaced(reader, self.preprocessing.frame_rate)
+            frames = spaced(islice(reader, self.most_frames), self.preprocessing.frame_rate)
             found = landmark_sequences(frames, _finder(self.preprocessing.landmarker), self.preprocessing)
             sequences = tuple(s for s in found if s.valid.any())
-        return sequences, reader.frames, reader.damaged
+        looked_at = min(reader.frames, self.most_frames or reader.frames)  # some more wait, decoded ahead
+        return sequences, looked_at, reader.damaged
 
 
 @lru_cache(maxsize=1)

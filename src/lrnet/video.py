@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
 import av
 import av.container
@@ -146,6 +146,29 @@ class Frame:
             for plane, m, black in ((self.luma, matrix, 16), (u, half[:2], 128), (v, half[:2], 128))
         ]
         return self._rgb_of(planes)
+
+    def picture(self, rgb: NDArray[np.uint8] | None = None) -> VideoFrame:
+        """The frame as `VideoWriter.write_picture` takes it: upright, 8-bit Y'CbCr 4:2:0, its colours described as the
+        source's are. An odd side loses its last row or column.
+
+        Args:
+            rgb: (H, W, 3) uint8 to be shown in place of the frame's own pixels, in the colours of `rgb_resized`.
+        """
+        height, width = self.height - self.height % 2, self.width - self.width % 2
+        half = (width // 2, height // 2)
+        planes: Sequence[NDArray[Any]]
+        if rgb is None:
+            u, v = self._chroma
+            planes = self.luma[:height, :width], u[: half[1], : half[0]], v[: half[1], : half[0]]
+        else:
+            back = np.linalg.inv(np.vstack([self._to_rgb, [0, 0, 0, 1]]))[:3]
+            y, *chroma = cv2.split(cv2.transform(rgb[:height, :width], back))
+            planes = y, *(cv2.resize(plane, half, interpolation=cv2.INTER_AREA) for plane in chroma)
+        flat = np.concatenate([np.ascontiguousarray(plane).ravel() for plane in planes])
+        picture = VideoFrame.from_ndarray(flat.reshape(height * 3 // 2, width), format="yuv420p")
+        picture.colorspace = self._source.colorspace
+        picture.color_range = 2 if self._source.format.name.startswith("yuvj") else self._source.color_range
+        return picture
 
     def _rgb_of(self, planes: Sequence[NDArray[Any]]) -> NDArray[np.uint8]:
         return cv2.transform(cv2.merge(planes), self._to_rgb).astype(np.uint8, copy=False)
@@ -430,14 +453,15 @@ def find_videos(sources: Iterable[str | os.PathLike[str]]) -> list[str]:
 
 
 class VideoWriter:
-    """Write RGB frames with their times as H.264 in MP4, beside the target and renamed when closed without an error.
+    """Write frames with their times as H.264 in MP4, beside the target and renamed when closed without an error.
 
     Args:
         path: where to; ends in `.mp4`.
         width, height: of the frames given, pixels; an odd side loses its last row or column (4:2:0 has none).
         rate: nominal frame rate, Hz, for players; each frame carries its own time all the same.
-        crf: x264's constant rate factor; higher is smaller and coarser.
-        options: further options of x264, by FFmpeg's names.
+        crf: the encoder's constant rate factor; higher is smaller and coarser.
+        options: further options of the encoder, by FFmpeg's names.
+        codec: FFmpeg's name of the encoder; "libx265" writes HEVC.
     """
 
     TIME_BASE: Final = Fraction(1, 90_000)
@@ -450,13 +474,14 @@ class VideoWriter:
         rate: float,
         crf: int = 23,
         options: Mapping[str, str] = MappingProxyType({}),
+        codec: Literal["libx264", "libx265"] = "libx264",
     ) -> None:
         self._beside = written_beside(path)
         self._partial = self._beside.__enter__()
         self._width, self._height = width - width % 2, height - height % 2
         try:
             self._container = av.open(str(self._partial), "w", format="mp4", options={"movflags": "+faststart"})
-            stream = self._container.add_stream("libx264", rate=Fraction(rate).limit_denominator(1001))
+            stream = self._container.add_stream(codec, rate=Fraction(rate).limit_denominator(1001))
             stream.width, stream.height, stream.pix_fmt = self._width, self._height, "yuv420p"
             stream.options = {"crf": str(crf), "preset": "veryfast", **options}
             stream.codec_context.time_base = self.TIME_BASE
@@ -469,6 +494,17 @@ class VideoWriter:
     def write(self, rgb: NDArray[np.uint8], time: float) -> None:
         """Add a frame, (height, width, 3) RGB, shown from `time` seconds on."""
         frame = VideoFrame.from_ndarray(np.ascontiguousarray(rgb[: self._height, : self._width]), format="rgb24")
+        self._encode(frame, time)
+
+    def write_picture(self, picture: VideoFrame, time: float) -> None:
+        """Add a frame that is Y'CbCr 4:2:0 already, of the size that is written. It goes to the encoder as it is, and
+        the first one says how the file describes its colours."""
+        context = self._stream.codec_context
+        if not context.is_open:
+            context.colorspace, context.color_range = picture.colorspace, picture.color_range
+        self._encode(picture, time)
+
+    def _encode(self, frame: VideoFrame, time: float) -> None:
         frame.time_base = self.TIME_BASE
         frame.pts = round(time / self.TIME_BASE)
         self._container.mux(self._stream.encode(frame))

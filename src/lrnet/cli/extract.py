@@ -45,6 +45,7 @@ def extract_command(
     """
     from lrnet.engines import engine_by_name
     from lrnet.extraction import carry_out, plan_extraction
+    from lrnet.landmark_job import LandmarkJob
 
     dataset = open_source(source, layout, compression)
     preprocessing = _preprocessing(dataset)
@@ -57,7 +58,7 @@ def extract_command(
         runner = engine_by_name(engine, workers, address)
         progress = ExtractionProgress(Console(stderr=True, soft_wrap=True, quiet=quiet), len(plan.todo))
         with progress:
-            outcomes = carry_out(plan, out, preprocessing, runner, progress.tell)
+            outcomes = carry_out(plan, out, LandmarkJob(preprocessing), runner, progress.tell)
     _print_end(console, dataset, plan, outcomes, monotonic() - began, out)
     code = _exit_code(dataset, plan, outcomes)
     if code:
