@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lrnet.errors import NotAVideoError
-from lrnet.reencode import reencode
-from lrnet.video import VideoReader
+from lrnet.errors import NotAVideoError, TreatmentError
+from lrnet.reencode import REENCODINGS, reencode, reencode_as
+from lrnet.video import VideoReader, probe
+from tests.media import moving, turn_in_header, write_video
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "real.mp4"
 FRAMES = 12
@@ -60,3 +61,47 @@ def test_what_is_no_video_leaves_nothing(tmp_path: Path, content: bytes) -> None
     with pytest.raises(NotAVideoError, match=r"bad\.mp4"):
         reencode(source, tmp_path / "out.mp4", crf=23)
     assert [p.name for p in tmp_path.iterdir()] == ["bad.mp4"]
+
+
+@pytest.mark.parametrize("name", REENCODINGS)
+def test_every_re_encoding_keeps_times_and_gives_what_its_name_says(name: str, tmp_path: Path) -> None:
+    target = tmp_path / "o.mp4"
+    reencode_as(name, EXAMPLE, target, FRAMES)
+    before, after = luma(EXAMPLE), luma(target)
+    assert [t for t, _ in after] == pytest.approx([t for t, _ in before], abs=1e-3)
+    info = probe(target)
+    assert info.codec == ("hevc" if name == "hevc" else "h264")
+    assert info.pixel_format == "yuv420p"
+    assert after[0][1].shape == before[0][1].shape  # 360 rows: fewer than any of them makes of a video
+    assert 25 < psnr(before, after) < 50
+    assert [p.name for p in tmp_path.iterdir()] == ["o.mp4"]
+
+
+def test_c40_is_coarser_than_c23_and_social_than_c23(tmp_path: Path) -> None:
+    quality = {}
+    for name in ("c23", "c40", "social"):
+        reencode_as(name, EXAMPLE, tmp_path / "o.mp4", FRAMES)
+        quality[name] = psnr(luma(EXAMPLE), luma(tmp_path / "o.mp4"))
+    assert quality["c23"] > quality["social"] > quality["c40"]
+
+
+def test_social_makes_large_videos_smaller_and_keeps_their_shape(tmp_path: Path) -> None:
+    source = write_video(tmp_path / "s.mp4", moving(3, 720, 1280))
+    reencode_as("social", source, tmp_path / "o.mp4")
+    info = probe(tmp_path / "o.mp4")
+    assert (info.width, info.height) == (480, 854)
+
+
+def test_a_turned_video_is_written_upright(tmp_path: Path) -> None:
+    source = write_video(tmp_path / "s.mp4", moving(3))
+    turn_in_header(source, 1)
+    reencode(source, tmp_path / "o.mp4", crf=12)
+    before, after = luma(source), luma(tmp_path / "o.mp4")
+    assert after[0][1].shape == (160, 96)
+    assert psnr(before, after) > 38
+
+
+def test_an_unknown_re_encoding_is_told(tmp_path: Path) -> None:
+    with pytest.raises(TreatmentError, match=r"no re-encoding 'c41'.*c23, c40, hevc, social"):
+        reencode_as("c41", EXAMPLE, tmp_path / "o.mp4")
+    assert list(tmp_path.iterdir()) == []

@@ -176,8 +176,8 @@ def store_name(condition: Condition, preprocessing: Preprocessing, hashes: dict[
 def about_store(store: Path) -> dict[str, Any]:
     """What `NAME.json` beside a cached store tells: its condition, what failed, and the seconds that it took.
 
-    `worker_seconds` is what jobs took together, treatment included; `wall_seconds` is what whoever asked has waited, the
-    start of processes included.
+    `worker_seconds` is what jobs took together, treatment included; `wall_seconds` is what whoever asked has waited,
+    the start of processes included.
 
     Raises:
         DatasetError: it is not there, or damaged.

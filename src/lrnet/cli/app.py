@@ -18,6 +18,7 @@ from lrnet.cli import (
     extract,
     landmarks,
     models,
+    perturb,
     serve,
     store,
     train,
@@ -50,6 +51,7 @@ app.add_typer(store.app, name="store")
 app.command("crossval")(crossval.crossval_command)
 app.command("evaluate")(evaluate.evaluate_command)
 app.command("train")(train.train_command)
+app.command("perturb")(perturb.perturb_command)
 app.command("serve")(serve.serve_command)
 app.command("worker")(serve.worker_command)
 
