@@ -5,11 +5,12 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 OUT    := demo-output
 
-.PHONY: demo test check browser clean help
+.PHONY: demo test check docs browser clean help
 
 help:
 	@echo "make demo    judge the two example videos and write their reports to $(OUT)/"
 	@echo "make test    install everything and run every check"
+	@echo "make docs    build the documentation as a site, site/index.html"
 	@echo "make clean   remove what these made"
 
 demo: $(VENV)/.core
@@ -27,6 +28,10 @@ check: $(VENV)/.all browser
 	$(BIN)/lint-imports
 	$(BIN)/pytest
 
+docs: $(VENV)/.all
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "Open site/index.html in a browser."
+
 $(VENV)/bin/pip:
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "lrnet needs Python 3.11 or newer")'
 	$(PYTHON) -m venv $(VENV)
@@ -36,7 +41,7 @@ $(VENV)/.core: $(VENV)/bin/pip pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.all: $(VENV)/bin/pip pyproject.toml constraints.txt
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[train,dev,service,postgres,redis,dlib,benchmark,notebook,cluster]'
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[train,dev,service,postgres,redis,dlib,benchmark,notebook,cluster,docs]'
 	@touch $@ $(VENV)/.core
 
 # The page is tested in Chromium: Debian's where we may install it, else Playwright's. Without either its tests are skipped.
@@ -47,4 +52,4 @@ browser: $(VENV)/.all
 	  || echo "no Chromium could be installed: the tests of the page are skipped"
 
 clean:
-	rm -rf $(VENV) $(OUT)
+	rm -rf $(VENV) $(OUT) site
