@@ -10,6 +10,7 @@ So none of them can go stale. Entries of the navigation with a star are filled i
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatch
@@ -18,6 +19,7 @@ from typing import Any, Final
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 from typer.main import get_command
 
 from lrnet.cli.app import EXIT_CODES, app
@@ -25,7 +27,8 @@ from lrnet.network.registry import DEFAULT_MODEL, load_model
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 LINK: Final = re.compile(r"\[([^\]]+)\]\(([^)#\s]+)(#[^)\s]*)?\)")
-FOLDERS: Final = {"docs/decisions": "decisions/index.md"}  # links to a folder of the repository
+PAGES_OF: Final = {"docs/decisions": "decisions/index.md", "src/lrnet/network/models": "model-card.md"}
+"""Folders of the repository, and the pages of the site that stand for them."""
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
@@ -41,6 +44,35 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for place, content in _pages().items():
         files.append(File.generated(config, place, content=content()))
     return files
+
+
+def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Turn links that hold in the repository to ones that hold on the site."""
+    place = Path(page.file.src_uri)
+    made = page.file.src_uri in _pages()
+    return with_links_of_site(markdown, Path() if made else "docs" / place.parent, place.parent)
+
+
+def with_links_of_site(markdown: str, folder: Path, page: Path) -> str:
+    """What is on the site is linked there; what is not is named as a file of the repository.
+
+    Args:
+        folder: that relative links start from, in the repository.
+        page: folder of the page, on the site.
+    """
+
+    def turned(match: re.Match[str]) -> str:
+        text, target, anchor = match[1], match[2], match[3] or ""
+        if "://" in target:
+            return match[0]
+        place = os.path.normpath(folder / target)
+        if place in PAGES_OF:
+            place = f"docs/{PAGES_OF[place]}"
+        elif not place.startswith("docs/"):
+            return f"{text} (`{place}`)"
+        return f"[{text}]({os.path.relpath(place.removeprefix('docs/'), page)}{anchor})"
+
+    return LINK.sub(turned, markdown)
 
 
 def _filled(nav: Any, pages: list[str]) -> Any:
@@ -64,19 +96,8 @@ def _pages() -> dict[str, Callable[[], str]]:
 
 
 def start() -> str:
-    """README.md with links that hold on the site; what is not on it is named as a file of the repository."""
-
-    def turned(match: re.Match[str]) -> str:
-        text, target, anchor = match[1], match[2], match[3] or ""
-        if "://" in target:
-            return match[0]
-        if target in FOLDERS:
-            return f"[{text}]({FOLDERS[target]})"
-        if target.startswith("docs/"):
-            return f"[{text}]({target.removeprefix('docs/')}{anchor})"
-        return f"{text} (`{target}`)"
-
-    return LINK.sub(turned, (ROOT / "README.md").read_text(encoding="utf-8"))
+    """README.md; `on_page_markdown` turns its links."""
+    return (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def model_card() -> str:
@@ -92,7 +113,7 @@ def decisions() -> str:
     lines = []
     for path in sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md")):
         title = path.read_text(encoding="utf-8").splitlines()[0].lstrip("# ")
-        lines.append(f"- [{title}]({path.name})")
+        lines.append(f"- [{title}](docs/decisions/{path.name})")
     return "# Decisions\n\nChoices that were not obvious, and why they were made.\n\n" + "\n".join(lines) + "\n"
 
 
