@@ -128,7 +128,7 @@ TAMPERINGS = {
     "card too large": (lambda b: _oversized(b, CARD_FILE, LARGEST_TEXT + 1), "larger than 4 MiB"),
     "endless": (
         lambda b: ((b.path / CARD_FILE).unlink(), (b.path / CARD_FILE).symlink_to("/dev/zero")),
-        "not a plain file",
+        "is a link",
     ),
     "pipe": (lambda b: ((b.path / CARD_FILE).unlink(), os.mkfifo(b.path / CARD_FILE)), "not a plain file"),
     "no JSON": (lambda b: (b.path / SPEC_FILE).write_text("{"), "does not describe"),
@@ -145,6 +145,49 @@ TAMPERINGS = {
         "preprocessing.crop_scale",
     ),
     "NaN in JSON": (lambda b: _edit(b, lambda d: d["preprocessing"].update(crop_scale=float("nan"))), "crop_scale"),
+    "control characters": (lambda b: _edit(b, lambda d: d.update(description="\x1b[2J")), "control characters"),
+    "endless sequences": (
+        lambda b: _edit(b, lambda d: d["preprocessing"].update(max_sequence_seconds=1e300)),
+        "max_sequence_seconds",
+    ),
+    "crop of no size": (lambda b: _edit(b, lambda d: d["preprocessing"].update(crop_scale=1e-300)), "crop_scale"),
+    "NaN threshold": (
+        lambda b: _edit(
+            b,
+            lambda d: d.update(
+                thresholds={
+                    "likely_fake": float("nan"),
+                    "no_evidence": 0.1,
+                    "false_positive_rate": 0.1,
+                    "miss_rate": 0.1,
+                    "measured_on": "",
+                }
+            ),
+        ),
+        "thresholds.likely_fake",
+    ),
+    "huge network": (
+        lambda b: _edit(b, lambda d: d["network"]["streams"][0].update(width=10**9)),
+        "network.streams.0.width",
+    ),
+    "number too large": (
+        lambda b: (b.path / SPEC_FILE).write_text('{"schema_version": ' + "9" * 10**5 + "}"),
+        "does not describe",
+    ),
+    "a link to another file": (
+        lambda b: (
+            (b.path / CARD_FILE).rename(b.path.parent / "elsewhere"),
+            (b.path / CARD_FILE).symlink_to(b.path.parent / "elsewhere"),
+        ),
+        "is a link",
+    ),
+    "description a link": (
+        lambda b: (
+            (b.path / SPEC_FILE).rename(b.path.parent / "elsewhere"),
+            (b.path / SPEC_FILE).symlink_to(b.path.parent / "elsewhere"),
+        ),
+        "is a link",
+    ),
     "other network": (lambda b: _edit(b, lambda d: d["network"].update(parameters=1)), "parameters is 1"),
 }
 
@@ -201,3 +244,8 @@ def test_reference_of_motion_travels_with_the_bundle_and_is_checked(bundle, tmp_
     with pytest.raises(ModelError, match="not the network's"):
         ModelBundle.save(bundle_spec(), onnx, "", tmp_path / "other", reference=other)
     assert not (tmp_path / "other").exists()
+
+
+def test_a_card_cannot_move_the_cursor(bundle):
+    _swap(bundle, CARD_FILE, "one\ttwo\n\x1b[2Jthree\x9b1A\r".encode())
+    assert ModelBundle.load(bundle.path).card == "one\ttwo\n\ufffd[2Jthree\ufffd1A\ufffd"

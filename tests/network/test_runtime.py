@@ -137,9 +137,9 @@ def _foreign_domain():
         (lambda folder: _subgraph_in_a_known_operator().SerializeToString(), "attribute in it has the field"),
         (lambda folder: _function().SerializeToString(), "model in it has the field 25"),
         (lambda folder: _foreign_domain().SerializeToString(), "node in it has the field 7"),
-        (lambda folder: _operator("Relu").SerializeToString(), "its description says"),
+        (lambda folder: _operator("Relu").SerializeToString(), "not there or misshapen"),
         (lambda folder: _operator("Relu").SerializeToString()[:-3], "cut short"),
-        (lambda folder: b"", "cannot read"),
+        (lambda folder: b"", "not there or misshapen"),
         (lambda folder: b"\xff" * 100, "refused"),
         (lambda folder: b"not a model at all", "refused"),
         (lambda folder: b"\x3a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x7f", "cut short"),
@@ -150,6 +150,73 @@ def test_foreign_graphs_are_refused(bundle, tmp_path, monkeypatch, make, message
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ModelError, match=message):
         NetworkRuntime(replace(bundle, network=make(tmp_path)))
+
+
+def _changed(bundle, change):
+    onnx = pytest.importorskip("onnx")
+    model = onnx.load_from_string(bundle.network)
+    change(model.graph, onnx.helper)
+    return model.SerializeToString()
+
+
+def _doubling(graph, helper):
+    """Thirty doublings: a number grows to the size of 4 GiB; all operators are permitted ones."""
+    value = graph.node[-1].output[0]
+    for i in range(30):
+        graph.node.append(helper.make_node("Concat", [value, value], [f"twice_{i}"], name=f"n{i}", axis=0))
+        value = f"twice_{i}"
+
+
+def _huge_expansion(graph, helper):
+    graph.initializer.append(helper.make_tensor("huge", 7, [1], np.int64([2**40]).tobytes(), raw=True))
+    graph.node.append(helper.make_node("Expand", [graph.node[-1].output[0], "huge"], ["more"], name="more"))
+
+
+def _many_nodes(graph, helper):
+    graph.node.extend(helper.make_node("Identity", ["positions"], [f"i{i}"], name=f"i{i}") for i in range(10**4))
+
+
+def _other_order_of_inputs(graph, helper):
+    node = next(n for n in graph.node if n.op_type == "Sub" or n.op_type == "Gemm")
+    node.input[0], node.input[1] = node.input[1], node.input[0]
+
+
+def _other_setting(graph, helper):
+    next(n for n in graph.node if n.op_type == "GRU").attribute[-1].i = 0
+
+
+def _other_scale(graph, helper):
+    next(t for t in graph.initializer if t.name == "differences.scale").raw_data = np.float32(0.1).tobytes()
+
+
+def _other_vote(graph, helper):
+    next(t for t in graph.initializer if t.name == "positions.vote").raw_data = np.float32(np.nan).tobytes()
+
+
+def _wild_reshape(graph, helper):
+    next(t for t in graph.initializer if t.name == "positions.state_shape").raw_data = np.int64([-1, 1]).tobytes()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *(_doubling, _huge_expansion, _many_nodes, _other_order_of_inputs),
+        *(_other_setting, _other_scale, _other_vote, _wild_reshape),
+    ],
+)
+def test_a_graph_that_is_not_the_description_s_is_refused_before_it_runs(bundle, change, monkeypatch):
+    network = _changed(bundle, change)
+    monkeypatch.setattr("lrnet.network.runtime._open_session", lambda *_: pytest.fail("it was opened"))
+    with pytest.raises(ModelError, match=r"not the one of its description|missing or too many"):
+        NetworkRuntime(replace(bundle, network=network))
+
+
+def test_another_set_of_operators_is_refused(bundle):
+    onnx = pytest.importorskip("onnx")
+    model = onnx.load_from_string(bundle.network)
+    model.opset_import[0].version = 1
+    with pytest.raises(ModelError, match="other operators"):
+        NetworkRuntime(replace(bundle, network=model.SerializeToString()))
 
 
 def test_without_the_check_onnx_runtime_would_read_the_file(tmp_path, monkeypatch):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import secrets
 import shutil
 from dataclasses import dataclass
@@ -67,7 +68,7 @@ class ModelBundle:
         folder = Path(path)
         if not folder.is_dir():
             raise ModelError(f"{folder} is not a folder.", hint=f"A model is a folder that holds a {SPEC_FILE}.")
-        description = read_bounded(folder / SPEC_FILE, LARGEST_TEXT)
+        description = _read_own(folder / SPEC_FILE, LARGEST_TEXT)
         spec = _parse_spec(description, folder / SPEC_FILE)
         contents = {name: _read_listed(folder / name, sha256) for name, sha256 in spec.files.items()}
         if NETWORK_FILE not in contents:
@@ -77,7 +78,7 @@ class ModelBundle:
             path=folder,
             network=contents[NETWORK_FILE],
             weights=read_weights(contents[NETWORK_FILE], spec.network, str(folder / NETWORK_FILE)),
-            card=contents.get(CARD_FILE, b"").decode("utf-8", errors="replace"),
+            card=_CONTROL.sub("\N{REPLACEMENT CHARACTER}", contents.get(CARD_FILE, b"").decode("utf-8", "replace")),
             content_hash=hashlib.sha256(description).hexdigest(),
             reference=_parse_reference(contents.get(REFERENCE_FILE), spec.network, folder / REFERENCE_FILE),
         )
@@ -142,7 +143,17 @@ class _SchemaVersion(BaseModel):
     schema_version: int
 
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""Characters that would move the cursor of a terminal; a line's end and a tabulator may stand in a card."""
+
+_ESCAPED_CONTROL = re.compile(
+    rb"(?<!\\)(?:\\\\)*\\(?:u00(?:[01][0-9a-f]|7f|[89][0-9a-f])|[bf])|\x7f|\xc2[\x80-\x9f]", re.IGNORECASE
+)
+
+
 def _parse_spec(description: bytes, file: Path) -> BundleSpec:
+    if _ESCAPED_CONTROL.search(description):
+        raise ModelError(f"{file} holds control characters.", hint=_GET_IT_AGAIN)
     try:
         version = _SchemaVersion.model_validate_json(description, strict=True).schema_version
         if version > SCHEMA_VERSION:
@@ -174,8 +185,15 @@ def read_bounded(file: Path, largest: int) -> bytes:
     return content
 
 
+def _read_own(file: Path, largest: int) -> bytes:
+    """`read_bounded` of a file that lies in the bundle itself: its maker does not choose what else is read."""
+    if file.is_symlink():
+        raise ModelError(f"{file} is a link.", hint="Put the file itself there.")
+    return read_bounded(file, largest)
+
+
 def _read_listed(file: Path, sha256: str) -> bytes:
-    content = read_bounded(file, _LARGEST.get(file.name, LARGEST_TEXT))
+    content = _read_own(file, _LARGEST.get(file.name, LARGEST_TEXT))
     found = hashlib.sha256(content).hexdigest()
     if found != sha256:
         raise ModelError(

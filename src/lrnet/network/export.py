@@ -1,23 +1,20 @@
-"""From weights to an ONNX graph, without PyTorch: the graph is small enough to be written out by hand.
+"""From weights to an ONNX graph, without PyTorch: the graph is small enough to be written out by hand (`layout`).
 
-So its bytes depend on nothing but the description and the weights, and its inputs are raw: shift and scale
-are in the graph, where no caller can forget them.
+So its bytes depend on nothing but the description and the weights.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lrnet.errors import MissingDependencyError
 from lrnet.network.graph import FUSED_OUTPUT, IR_VERSION, OPSET, stream_output
-from lrnet.network.spec import FAKE, NetworkSpec, StreamSpec
+from lrnet.network.layout import layout
+from lrnet.network.spec import NetworkSpec
 from lrnet.network.weights import Weights, check_weights
-
-if TYPE_CHECKING:
-    import onnx
 
 
 def to_onnx(spec: NetworkSpec, weights: Weights) -> bytes:
@@ -36,180 +33,36 @@ def to_onnx(spec: NetworkSpec, weights: Weights) -> bytes:
         MissingDependencyError: the `onnx` package is not installed.
     """
     check_weights(weights, spec, "The network to export")
-    graph = _Graph(weights)
-    fused: list[str] = []
-    for stream, vote in zip(spec.streams, spec.votes(), strict=True):
-        graph.add_stream(stream, wanted=spec.fusion)
-        what = stream_output(stream.name) if spec.fusion == "mean_probability" else f"{stream.name}.margin"
-        fused.append(graph.node("Mul", what, graph.constant(f"{stream.name}.vote", vote), name=f"{stream.name}.voted"))
-    graph.join(fused, spec.fusion)
-    return graph.serialise(spec)
+    onnx = _import_onnx()
+    helper, real = onnx.helper, onnx.TensorProto.FLOAT
+    graph = layout(spec, weights)
+    written = helper.make_graph(
+        [helper.make_node(n.operator, n.inputs, n.outputs, name=n.name, **n.attributes) for n in graph.nodes],
+        "lrnet",
+        [
+            helper.make_tensor_value_info(stream.name, real, ["clips", f"frames_{stream.name}", stream.width])
+            for stream in spec.streams
+        ],
+        [
+            helper.make_tensor_value_info(name, real, ["clips"])
+            for name in (FUSED_OUTPUT, *map(stream_output, spec.stream_names))
+        ],
+        [_tensor(onnx, name, values) for name, values in graph.tensors.items()],
+    )
+    model = helper.make_model(
+        written,
+        producer_name="lrnet",
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+    )
+    onnx.checker.check_model(model, full_check=True)
+    return bytes(model.SerializeToString(deterministic=True))
 
 
-class _Graph:
-    """Nodes and tensors of a graph under construction; a value's name tells its stream and its step."""
-
-    def __init__(self, weights: Weights) -> None:
-        self.onnx = _import_onnx()
-        self.weights = weights
-        self.nodes: list[onnx.NodeProto] = []
-        self.tensors: list[onnx.TensorProto] = []
-
-    def node(self, operator: str, *inputs: str, name: str, outputs: list[str] | None = None, **attributes: Any) -> str:
-        """Add a node; its one output is called `name` unless `outputs` says otherwise. Returns `name`."""
-        made = self.onnx.helper.make_node(operator, list(inputs), outputs or [name], name=f"{name}.node", **attributes)
-        self.nodes.append(made)
-        return name
-
-    def tensor(self, name: str, values: NDArray[Any]) -> str:
-        kind = self.onnx.TensorProto.FLOAT if values.dtype == np.float32 else self.onnx.TensorProto.INT64
-        little_endian = np.ascontiguousarray(values).astype(values.dtype.newbyteorder("<"), copy=False)
-        self.tensors.append(self.onnx.helper.make_tensor(name, kind, values.shape, little_endian.tobytes(), raw=True))
-        return name
-
-    def constant(self, name: str, value: float | tuple[float, ...]) -> str:
-        return self.tensor(name, np.asarray(value, dtype=np.float32))
-
-    def integers(self, name: str, *values: int) -> str:
-        return self.tensor(name, np.asarray(values, dtype=np.int64))
-
-    def index(self, name: str, value: int) -> str:
-        return self.tensor(name, np.asarray(value, dtype=np.int64))
-
-    def add_stream(self, stream: StreamSpec, *, wanted: str) -> None:
-        """A stream up to its fake probability and, for "mean_logit", the margin between its two logits."""
-        name = stream.name
-        logits = self._head(stream, self._recurrence(stream, self._normalised(stream)))
-        fake = self.index(f"{name}.fake", FAKE)
-        both = self.node("Softmax", logits, name=f"{name}.probabilities", axis=1)
-        self.node("Gather", both, fake, name=stream_output(name), axis=1)
-        if wanted == "mean_logit":
-            real = self.index(f"{name}.real", 1 - FAKE)
-            fake_logit = self.node("Gather", logits, fake, name=f"{name}.fake_logit", axis=1)
-            real_logit = self.node("Gather", logits, real, name=f"{name}.real_logit", axis=1)
-            self.node("Sub", fake_logit, real_logit, name=f"{name}.margin")
-
-    def join(self, voted: list[str], fusion: str) -> None:
-        """The fused probability from the streams' weighted votes."""
-        total = voted[0]
-        for number, vote in enumerate(voted[1:], start=1):
-            total = self.node("Add", total, vote, name=f"sum_{number}")
-        self.node("Sigmoid" if fusion == "mean_logit" else "Identity", total, name=FUSED_OUTPUT)
-
-    def _normalised(self, stream: StreamSpec) -> str:
-        value = stream.name
-        if stream.shift is not None:
-            value = self.node(
-                "Sub",
-                value,
-                self.constant(f"{stream.name}.shift", stream.shift),
-                name=f"{stream.name}.shifted",
-            )
-        if stream.scale != 1.0:
-            value = self.node(
-                "Div",
-                value,
-                self.constant(f"{stream.name}.scale", stream.scale),
-                name=f"{stream.name}.scaled",
-            )
-        return value
-
-    def _recurrence(self, stream: StreamSpec, value: str) -> str:
-        """The last forward and the last backward state side by side: (clips, 2 units)."""
-        name = stream.name
-        inputs = [
-            self.node("Transpose", value, name=f"{name}.by_frame", perm=[1, 0, 2]),
-            self.tensor(f"{name}.gru.W", self._both_directions(stream, "weight_ih")),
-            self.tensor(f"{name}.gru.R", self._both_directions(stream, "weight_hh")),
-            self.tensor(
-                f"{name}.gru.B",
-                np.concatenate(
-                    [self._both_directions(stream, "bias_ih"), self._both_directions(stream, "bias_hh")],
-                    axis=1,
-                ),
-            ),
-        ]
-        if stream.learned_initial_state:
-            inputs += ["", self._initial_state(stream)]
-        states = self.node(
-            "GRU",
-            *inputs,
-            name=f"{name}.states",
-            outputs=["", f"{name}.states"],
-            direction="bidirectional",
-            hidden_size=stream.units,
-            linear_before_reset=1,
-        )
-        by_clip = self.node("Transpose", states, name=f"{name}.states_by_clip", perm=[1, 0, 2])
-        shape = self.integers(f"{name}.state_shape", -1, 2 * stream.units)
-        return self.node("Reshape", by_clip, shape, name=f"{name}.state")
-
-    def _both_directions(self, stream: StreamSpec, what: str) -> NDArray[np.float32]:
-        directions = [self.weights[f"streams.{stream.name}.gru.{what}_l0{way}"] for way in ("", "_reverse")]
-        return np.stack([_update_gate_first(array) for array in directions])
-
-    def _initial_state(self, stream: StreamSpec) -> str:
-        """The learned states, (2, 1, units), repeated for every clip."""
-        name = stream.name
-        states = self.weights[f"streams.{name}.initial_state"]
-        learned = self.tensor(f"{name}.initial_state", states[:, None, :])
-        sizes = self.node("Shape", name, name=f"{name}.sizes")
-        clips = self.node("Gather", sizes, self.integers(f"{name}.clip_axis", 0), name=f"{name}.clips", axis=0)
-        shape = self.node(
-            "Concat",
-            self.integers(f"{name}.directions", 2),
-            clips,
-            self.integers(f"{name}.units", stream.units),
-            name=f"{name}.initial_shape",
-            axis=0,
-        )
-        return self.node("Expand", learned, shape, name=f"{name}.initial_states")
-
-    def _head(self, stream: StreamSpec, state: str) -> str:
-        if stream.head == "linear":
-            return self._linear(stream, "output", state)
-        hidden = self._linear(stream, "hidden", state)
-        hidden = self.node("Relu", hidden, name=f"{stream.name}.head.relu")
-        if stream.head == "residual":
-            back = self._linear(stream, "back", hidden)
-            hidden = self.node("Add", state, back, name=f"{stream.name}.head.sum")
-        return self._linear(stream, "output", hidden)
-
-    def _linear(self, stream: StreamSpec, layer: str, value: str) -> str:
-        name, key = f"{stream.name}.head.{layer}", f"streams.{stream.name}.head.{layer}"
-        weight = self.tensor(f"{name}.weight", self.weights[f"{key}.weight"])
-        bias = self.tensor(f"{name}.bias", self.weights[f"{key}.bias"])
-        return self.node("Gemm", value, weight, bias, name=name, transB=1)
-
-    def serialise(self, spec: NetworkSpec) -> bytes:
-        helper, real = self.onnx.helper, self.onnx.TensorProto.FLOAT
-        graph = helper.make_graph(
-            self.nodes,
-            "lrnet",
-            [
-                helper.make_tensor_value_info(stream.name, real, ["clips", f"frames_{stream.name}", stream.width])
-                for stream in spec.streams
-            ],
-            [
-                helper.make_tensor_value_info(name, real, ["clips"])
-                for name in (FUSED_OUTPUT, *map(stream_output, spec.stream_names))
-            ],
-            self.tensors,
-        )
-        model = helper.make_model(
-            graph,
-            producer_name="lrnet",
-            opset_imports=[helper.make_opsetid("", OPSET)],
-            ir_version=IR_VERSION,
-        )
-        self.onnx.checker.check_model(model, full_check=True)
-        return bytes(model.SerializeToString(deterministic=True))
-
-
-def _update_gate_first(array: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The three gates' rows from PyTorch's order (reset, update, new) to ONNX's (update, reset, new)."""
-    reset, update, new = np.split(array, 3)
-    return np.concatenate([update, reset, new])
+def _tensor(onnx: Any, name: str, values: NDArray[Any]) -> Any:
+    kind = onnx.TensorProto.FLOAT if values.dtype == np.float32 else onnx.TensorProto.INT64
+    little_endian = np.ascontiguousarray(values).astype(values.dtype.newbyteorder("<"), copy=False)
+    return onnx.helper.make_tensor(name, kind, values.shape, little_endian.tobytes(), raw=True)
 
 
 def _import_onnx() -> Any:

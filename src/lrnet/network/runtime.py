@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from lrnet.errors import ModelError, SequenceError
 from lrnet.network.bundle import ModelBundle
-from lrnet.network.graph import FUSED_OUTPUT, read_tensors, stream_output
+from lrnet.network.graph import FUSED_OUTPUT, stream_output
 from lrnet.network.spec import StreamSpec
+from lrnet.network.weights import read_weights
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -47,7 +48,7 @@ class NetworkRuntime:
     def __init__(self, bundle: ModelBundle) -> None:
         self.spec = bundle.spec.network
         self._source = str(bundle.path)
-        read_tensors(bundle.network, self._source)  # refuses a graph that it would be unwise to run
+        read_weights(bundle.network, self.spec, self._source)  # refuses a graph that it would be unwise to run
         self._session = _open_session(bundle.network, self._source)
         self._outputs = [FUSED_OUTPUT, *(stream_output(name) for name in self.spec.stream_names)]
         self._check_interface()

@@ -179,10 +179,10 @@ class CalibrationSpec(Schema):
     window: int = Field(default=16, ge=3, le=101)
     levels: int = Field(default=3, ge=1, le=8)
     iterations: int = Field(default=10, ge=1, le=100)
-    epsilon: Positive = 0.03
-    min_eigenvalue: Annotated[float, Field(ge=0)] = 1e-6
-    max_forward_backward_error: Positive = 2.0
-    process_variance: Positive = 0.3
+    epsilon: float = Field(default=0.03, gt=0, le=1e3)
+    min_eigenvalue: float = Field(default=1e-6, ge=0, le=1e6)
+    max_forward_backward_error: float = Field(default=2.0, gt=0, le=1e4)
+    process_variance: float = Field(default=0.3, gt=0, le=1e6)
 
 
 class Preprocessing(Schema):
@@ -204,15 +204,15 @@ class Preprocessing(Schema):
 
     landmarker: str = "mesh"
     landmarker_version: str
-    crop_scale: Positive = 1.2
+    crop_scale: float = Field(default=1.2, ge=0.5, le=10)
     crop_size: int = Field(default=400, ge=16, le=4096)
     round_to_pixels: bool = False
     calibration: CalibrationSpec = CalibrationSpec()
-    frame_rate: float = Field(default=25.0, gt=0, le=1000)
+    frame_rate: float = Field(default=25.0, ge=1, le=1000)
     clip_length: int = Field(ge=2, le=10_000)
     clip_stride: int = Field(ge=1)
     min_clip_length: int = Field(ge=2)
-    max_sequence_seconds: Positive = 60.0
+    max_sequence_seconds: float = Field(default=60.0, gt=0, le=3600)
 
     @model_validator(mode="after")
     def _clips_cover_the_sequence(self) -> Self:

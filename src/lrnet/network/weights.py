@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrnet.errors import ModelError
-from lrnet.network.graph import read_tensors
+from lrnet.network.graph import read_graph, require_same
+from lrnet.network.layout import layout
 from lrnet.network.spec import NetworkSpec, StreamSpec
 
 Weights = Mapping[str, NDArray[np.float32]]
@@ -30,19 +31,21 @@ def read_weights(graph: bytes, network: NetworkSpec, source: str) -> Weights:
         source: what to call the graph in a message.
 
     Raises:
-        ModelError: the graph is refused, or its weights are not the network's: names, shapes, float32, finite.
+        ModelError: the graph is not the network's: another node, a weight of another name or shape, a number that is
+            not finite. What passes is safe to run.
     """
-    tensors = read_tensors(graph, source)
+    found = read_graph(graph, source)
     weights: dict[str, NDArray[np.float32]] = {}
     for stream in network.streams:
         try:
-            weights.update(_stream_weights(stream, tensors))
+            weights.update(_stream_weights(stream, found.tensors))
         except (KeyError, ValueError, IndexError, TypeError) as error:
             raise ModelError(
                 f"{source}: the weights of the stream {stream.name} are not there or misshapen ({error}).",
                 hint=_GET_IT_AGAIN,
             ) from error
     check_weights(weights, network, source)
+    require_same(found, layout(network, weights), source)
     return weights
 
 
