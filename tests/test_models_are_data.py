@@ -37,12 +37,14 @@ def _faults_of_call(call: ast.Call, *, importer: bool) -> Iterator[str]:
     name = ast.unparse(call.func)
     last = name.rpartition(".")[2]
     told = {word.arg: ast.unparse(word.value) for word in call.keywords}
-    if name in RUN_TEXT or last in READ_PICKLES or "torch.hub" in name:
+    if name in RUN_TEXT or last in READ_PICKLES or name.endswith("torch.hub.load"):
         yield f"line {call.lineno} calls {name}"
     if name == "torch.load" and (not importer or told.get("weights_only") != "True"):
         yield f"line {call.lineno} calls torch.load"
     if name in ("np.load", "numpy.load") and told.get("allow_pickle") != "False":
         yield f"line {call.lineno} calls {name} without allow_pickle=False"
+    if "ckpt_path" in told and told.get("weights_only") != "True":
+        yield f"line {call.lineno} goes on from a checkpoint without weights_only=True"
     if told.get("allow_pickle") == "True" or told.get("weights_only") == "False":
         yield f"line {call.lineno} allows pickles"
 
@@ -65,6 +67,7 @@ def test_no_source_runs_what_it_reads(file: Path) -> None:
         "eval(text)",
         "Model.load_from_checkpoint(path)",
         "torch.hub.load('a', 'b')",
+        "trainer.fit(module, ckpt_path=path)",
     ],
 )
 def test_the_rule_sees(source: str) -> None:
