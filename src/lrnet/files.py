@@ -1,13 +1,17 @@
-"""Results are written beside their place and renamed: a reader never sees half a file."""
+"""Results are written beside their place and renamed: a reader never sees half a file. And reading with bounds."""
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, Final
 
 from lrnet.errors import OutputError
+
+LARGEST_JSON: Final = 256 * 2**20  # bytes; half a million videos in a manifest
 
 
 @contextmanager
@@ -52,3 +56,33 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Write `text` as UTF-8 at `path`, whole or not at all. Raises OutputError."""
     with written_beside(path) as partial:
         partial.write_text(text, encoding="utf-8")
+
+
+def parse_json(text: str | bytes) -> Any:
+    """`json.loads`, with ValueError for nesting that is too deep as for every other fault."""
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("it nests too deep") from error
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file holds.
+
+    Raises:
+        ValueError: it is no JSON in UTF-8, nests too deep, or is larger than `LARGEST_JSON`.
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        content = file.read(LARGEST_JSON + 1)
+    if len(content) > LARGEST_JSON:
+        raise ValueError(f"it is larger than {LARGEST_JSON // 2**20} MiB")
+    return parse_json(content.decode("utf-8-sig"))
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is a file at a path that somebody wrote down: False as well for what can be no path."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name of a thousand letters, a zero byte
+        return False

@@ -9,13 +9,13 @@ Videos made from one original are a group. Actors are not named, so that two gro
 from __future__ import annotations
 
 import csv
-import json
 from pathlib import Path
 from typing import Any, Final
 
 from lrnet.datasets.dataset import Collector, Dataset, IssueKind, videos_in
 from lrnet.datasets.records import Label
 from lrnet.errors import DatasetError
+from lrnet.files import is_file, read_json
 
 LAYOUT: Final = "dfdc"
 METADATA: Final = "metadata.json"
@@ -57,8 +57,8 @@ def _looks_right(path: Path) -> bool:
 
 def _load(path: Path) -> dict[str, dict[str, Any]]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, UnicodeDecodeError) as error:
+        content = read_json(path)
+    except (ValueError, OSError) as error:
         raise DatasetError(f"{path} is no JSON ({error}).", hint="Unpack the part of the dataset again.") from error
     if not isinstance(content, dict) or not all(isinstance(about, dict) for about in content.values()):
         raise DatasetError(
@@ -77,7 +77,7 @@ def _read_part(found: Collector, metadata: Path) -> None:
             found.issue(IssueKind.LABEL, path, repr(about.get("label")))
         elif split not in _SPLITS:
             found.issue(IssueKind.LIST, path, f"split {split!r}")
-        elif not path.is_file():
+        elif not is_file(path):
             found.issue(IssueKind.ABSENT, path, f"named by {found.key(metadata)}")
         else:
             original = about.get("original") or name
@@ -89,15 +89,18 @@ def _read_part(found: Collector, metadata: Path) -> None:
 
 
 def _read_labels(found: Collector, table: Path) -> None:
-    with table.open(newline="", encoding="utf-8-sig") as file:
-        rows = list(csv.DictReader(file))
+    try:
+        with table.open(newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file))
+    except (ValueError, csv.Error, OSError) as error:
+        raise DatasetError(f"{table} is no CSV ({error}).", hint="Unpack the dataset again.") from error
     for line, row in enumerate(rows, start=2):
         name, label = (row.get("filename") or "").strip(), (row.get("label") or "").strip()
         if not name or label not in ("0", "1"):
             found.issue(IssueKind.LABEL, f"{LABELS}, line {line}", f"{name} {label}")
             continue
         places = (table.parent / "videos" / name, table.parent / name)
-        path = next((p for p in places if p.is_file()), None)
+        path = next((p for p in places if is_file(p)), None)
         if path is None:
             found.issue(IssueKind.ABSENT, f"videos/{name}", f"named by {LABELS}")
             continue

@@ -11,7 +11,6 @@ so that a pair is an identity group. Of DeepFakeDetection an original is `<actor
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Final
@@ -19,6 +18,7 @@ from typing import Final
 from lrnet.datasets.dataset import Collector, Dataset, IssueKind, folders_in, videos_in
 from lrnet.datasets.records import SPLITS, Label, VideoRecord
 from lrnet.errors import DatasetError
+from lrnet.files import read_json
 
 LAYOUT: Final = "faceforensics"
 METHODS: Final = ("Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures", "FaceShifter")
@@ -151,8 +151,8 @@ def _official_lists(root: Path) -> Lists:
 
 def _pairs(path: Path) -> list[tuple[str, str]]:
     try:
-        return [(str(a), str(b)) for a, b in json.loads(path.read_text(encoding="utf-8"))]
-    except (ValueError, TypeError, UnicodeDecodeError) as error:
+        return [(str(a), str(b)) for a, b in read_json(path)]
+    except (ValueError, TypeError, OSError) as error:
         raise DatasetError(
             f"{path} is no list of pairs ({error}).", hint='Take the official list again: [["071", "054"], …].'
         ) from error

@@ -11,14 +11,13 @@
 from __future__ import annotations
 
 import csv
-import json
 from pathlib import Path
 from typing import Any, Final
 
 from lrnet.datasets.dataset import Collector, Dataset, IssueKind
 from lrnet.datasets.records import SPLITS, Label, VideoRecord
 from lrnet.errors import DatasetError
-from lrnet.files import written_beside
+from lrnet.files import is_file, read_json, written_beside
 
 LAYOUT: Final = "manifest"
 SUFFIXES: Final = (".csv", ".json")
@@ -55,7 +54,7 @@ def read(table: Path, root: Path | None = None) -> Dataset:
             found.issue(IssueKind.LABEL, where, f"{name}: label {label!r} is neither real nor fake")
         elif split not in ("", *SPLITS):
             found.issue(IssueKind.LIST, where, f"{name}: split {split!r} is none of {', '.join(SPLITS)}")
-        elif not url and not path.is_file():
+        elif not url and not is_file(path):
             found.issue(IssueKind.MISSING, where, f"there is no file {path}")
         else:
             found.add(
@@ -108,7 +107,7 @@ def _rows(table: Path) -> list[tuple[str, dict[str, Any]]]:
         raise DatasetError(f"There is no manifest {table}.", hint="Give a CSV with the columns path and label.")
     try:
         rows = _json_rows(table) if table.suffix.lower() == ".json" else _csv_rows(table)
-    except (ValueError, csv.Error, UnicodeDecodeError) as error:
+    except (ValueError, csv.Error, OSError) as error:
         raise DatasetError(
             f"{table} cannot be read as a manifest ({error}).", hint="Give a CSV with a header, or a JSON list."
         ) from error
@@ -125,7 +124,7 @@ def _csv_rows(table: Path) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _json_rows(table: Path) -> list[tuple[str, dict[str, Any]]]:
-    content = json.loads(table.read_text(encoding="utf-8-sig"))
+    content = read_json(table)
     rows = content.get("videos") if isinstance(content, dict) else content
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise ValueError("no list of objects")
@@ -152,6 +151,13 @@ def _people(value: Any) -> list[str]:
     return [str(name).strip() for name in names if str(name).strip()]
 
 
+COLLECTED: Final = ("name", "label", "source", "method", "person")
+
+
+def _complete(row: dict[str, Any]) -> bool:
+    return all(row[name] is not None for name in COLLECTED) and bool(row["name"]) and row["label"] in set(Label)
+
+
 def read_collected(table: Path, folder: Path) -> list[VideoRecord]:
     """Videos collected from public repositories, as many of the table's as are there, each once.
 
@@ -164,8 +170,15 @@ def read_collected(table: Path, folder: Path) -> list[VideoRecord]:
     """
     if not table.is_file():
         raise DatasetError(f"There is no table {table}.", hint="Give the manifest of the collection.")
-    with table.open(newline="", encoding="utf-8") as file:
-        rows = {row["name"]: row for row in csv.DictReader(file) if (folder / row["name"]).is_file()}
+    try:
+        with table.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            missing = [name for name in COLLECTED if name not in (reader.fieldnames or ())]
+            if missing:
+                raise DatasetError(f"{table} has no column {missing[0]}.", hint=f"It needs {', '.join(COLLECTED)}.")
+            rows = {row["name"]: row for row in reader if _complete(row) and is_file(folder / row["name"])}
+    except (ValueError, csv.Error, OSError) as error:
+        raise DatasetError(f"{table} cannot be read ({error}).", hint="Give the manifest of the collection.") from error
     if not rows:
         raise DatasetError(f"{folder} holds no video that {table} names.", hint="Collect them first.")
     return [

@@ -16,12 +16,13 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Callable, Iterable, Mapping
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,14 @@ ABOUT: Final = ("frame", "face_id", "timestamp", "confidence", "success")
 NORMALISED_REACH: Final = 3.0
 """Landmarks that all lie within this of 0 are normalised ones (a face's crop reaches from -1 to 1): in frame pixels the
 whole face would be 6 pixels wide. Tells the units of files that have no place to say them."""
+
+MOST_ROWS: Final = 500_000
+"""Rows that a file may hold, five hours of a face at 25 Hz: what is read takes about 2 kB of memory a row."""
+
+LARGEST_ROW: Final = 2 * NUM_POINTS * 8  # bytes of a row of landmarks in float64
+ARRAYS: Final = ("landmarks", "frame", "face_id", "timestamp", "confidence", "units")
+
+LONGEST_LINE: Final = 2**20  # characters; OpenFace writes about 5000
 
 FARTHEST: Final = 1e6  # pixels; a coordinate beyond this is no place in a video
 
@@ -214,7 +223,7 @@ def write_landmarks(path: str | os.PathLike[str], table: LandmarkTable) -> None:
 def _read_csv(file: Path) -> LandmarkTable:
     try:
         with file.open(newline="", encoding="utf-8-sig") as text:
-            rows = csv.reader(text)
+            rows = csv.reader(_lines(file, text))
             header = [name.strip() for name in next(rows, [])]
             _require_columns(file, header)
             columns = _csv_columns(file, header, ((rows.line_num, row) for row in rows))
@@ -228,8 +237,8 @@ def _csv_columns(file: Path, header: list[str], rows: Iterable[tuple[int, list[s
     about = {name: header.index(name) for name in ABOUT if name in header}
     places = [header.index(name) for name in COORDINATES]
     found: dict[str, list[float]] = {name: [] for name in about}
-    coordinates: list[list[float]] = []
-    failed = [float("nan")] * len(COORDINATES)
+    coordinates: list[array[float]] = []
+    failed = array("d", [float("nan")]) * len(COORDINATES)
     for line, row in rows:
         if not any(cell.strip() for cell in row):
             continue
@@ -242,10 +251,25 @@ def _csv_columns(file: Path, header: list[str], rows: Iterable[tuple[int, list[s
             found[name].append(_number(row[place], f"{file}, line {line}, column {name}"))
         success = found["success"][-1] if "success" in about else 1.0
         where = f"{file}, line {line}"
-        coordinates.append([_number(row[i], f"{where}, column {header[i]}") for i in places] if success else failed)
+        numbers_of_row = (_number(row[i], f"{where}, column {header[i]}") for i in places)
+        coordinates.append(array("d", numbers_of_row) if success else failed)
+        _require_bounded(file, len(coordinates))
     numbers = {name: np.array(values, np.float64) for name, values in found.items()}
     table = np.array(coordinates, np.float64).reshape(-1, len(COORDINATES))
     return numbers | {name: table[:, i] for i, name in enumerate(COORDINATES)}
+
+
+def _lines(file: Path, text: TextIO) -> Iterator[str]:
+    """The lines of a text; SequenceError at one without an end."""
+    while line := text.readline(LONGEST_LINE):
+        if len(line) == LONGEST_LINE:
+            raise SequenceError(f"{file} has a line of over {LONGEST_LINE} characters.", hint="Give a landmark file.")
+        yield line
+
+
+def _require_bounded(file: Path, rows: int) -> None:
+    if rows > MOST_ROWS:
+        raise SequenceError(f"{file} holds over {MOST_ROWS} rows.", hint="Part it into several files.")
 
 
 def _number(cell: str, where: str) -> float:
@@ -259,10 +283,10 @@ def _number(cell: str, where: str) -> float:
 
 
 def _read_txt(file: Path) -> LandmarkTable:
-    rows: list[list[float]] = []
+    rows: list[array[float]] = []
     try:
         with file.open(encoding="utf-8-sig") as text:
-            for line, content in enumerate(text, start=1):
+            for line, content in enumerate(_lines(file, text), start=1):
                 cells = content.split()
                 if not cells:
                     continue
@@ -271,7 +295,8 @@ def _read_txt(file: Path) -> LandmarkTable:
                         f"{file}, line {line}: {len(cells)} numbers where {2 * NUM_POINTS} are expected.",
                         hint="A line is a frame: x and y of 68 points in turn.",
                     )
-                rows.append([_number(cell, f"{file}, line {line}") for cell in cells])
+                rows.append(array("d", (_number(cell, f"{file}, line {line}") for cell in cells)))
+                _require_bounded(file, len(rows))
     except UnicodeDecodeError as error:
         raise SequenceError(f"{file} is no text ({error}).", hint="Give lines of 136 numbers.") from error
     return _table(str(file), {}, np.array(rows, np.float64).reshape(-1, NUM_POINTS, 2), None)
@@ -280,18 +305,14 @@ def _read_txt(file: Path) -> LandmarkTable:
 def _read_numpy(file: Path) -> LandmarkTable:
     try:
         arrays = _numpy_arrays(file)
-    except OSError:
+    except (OSError, SequenceError):
         raise
     except Exception as error:  # what numpy and zipfile raise on damaged files has no base of its own
         raise SequenceError(
             f"{file} is no NumPy file ({str(error)[:100]}).", hint="Write it with numpy.save or numpy.savez."
         ) from error
-    if "landmarks" not in arrays:
-        raise SequenceError(
-            f"{file} has no array `landmarks`, only {', '.join(sorted(arrays)) or 'nothing'}.",
-            hint="Save it with numpy.savez(path, landmarks=...).",
-        )
     points = _points_of_array(str(file), arrays["landmarks"])
+    _require_bounded(file, len(points))
     about: dict[str, NDArray[np.float64]] = {}
     for name in ("frame", "face_id", "timestamp", "confidence"):
         if name in arrays:
@@ -303,9 +324,19 @@ def _numpy_arrays(file: Path) -> dict[str, NDArray[Any]]:
     # Mapped, so that a header which claims more than the file holds is refused before memory is asked for.
     loaded = np.load(file, mmap_mode="r", allow_pickle=False)
     if isinstance(loaded, np.ndarray):
+        _require_bounded(file, len(loaded) if loaded.ndim else 0)
         return {"landmarks": loaded}
     with loaded:
-        return {key: loaded[key] for key in loaded.files}
+        if "landmarks" not in loaded.files:
+            raise SequenceError(
+                f"{file} has no array `landmarks`, only {', '.join(sorted(loaded.files)) or 'nothing'}.",
+                hint="Save it with numpy.savez(path, landmarks=...).",
+            )
+        # An archive may unpack to far more than its size: only what is wanted is unpacked, and not too much of it.
+        wanted = [key for key in ARRAYS if key in loaded.files]
+        unpacked = {Path(member.filename).stem: member.file_size for member in loaded.zip.infolist()}
+        _require_bounded(file, max((unpacked.get(key, 0) for key in wanted), default=0) // LARGEST_ROW)
+        return {key: loaded[key] for key in wanted}
 
 
 def _points_of_array(name: str, array: NDArray[Any]) -> NDArray[np.float64]:
@@ -345,6 +376,7 @@ def _read_parquet(file: Path) -> LandmarkTable:
     try:
         # Opened here: given a name, pyarrow would also read folders and look for a file system in it.
         with file.open("rb") as data:
+            _require_bounded(file, parquet.read_metadata(data).num_rows)
             content = parquet.read_table(data)
             _require_columns(file, content.column_names)
             names = [name for name in (*ABOUT, *COORDINATES) if name in content.column_names]

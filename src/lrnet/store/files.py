@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from lrnet.datasets.records import Label, VideoRecord
 from lrnet.errors import DatasetError
 from lrnet.features import NUM_LANDMARKS, LandmarkSequence
-from lrnet.files import written_beside
+from lrnet.files import parse_json, written_beside
 from lrnet.landmark_job import Provenance
 
 FORMAT: Final = 2
@@ -47,6 +47,9 @@ SCHEMA: Final = pa.schema(
 
 COLUMNS: Final = ("values", "detected", "innovation", "forward_backward_error", "tracked", "confidence", "centres")
 """What `StoredVideo.sequences` can leave out."""
+
+LEAST_ROW: Final = 100  # bytes; a frame takes about 1600
+FREE_ROWS: Final = 10_000  # frames that any file may hold: gaps and still pictures pack well
 
 _STORED_AS: Final = {"centres": "centre"}
 _ALWAYS: Final = ("sequence", "face", "frame_index", "time", "valid")
@@ -83,24 +86,18 @@ class StoredVideo:
         """
         footer = _footer(file)
         about = _metadata(file, footer.schema.to_arrow_schema())
-        record = about["record"]
-        provenance = about.get("provenance")
-        return cls(
-            file,
-            VideoRecord(
-                **{
-                    **record,
-                    "path": Path(record["path"]),
-                    "label": Label(record["label"]),
-                    "identities": tuple(record.get("identities", ())),
-                }
-            ),
-            about["preprocessing"],
-            tuple(about.get("frames", ())),
-            footer.num_rows,
-            len(about["half_sides"]),
-            Provenance(**provenance) if provenance else None,
-        )
+        try:
+            return cls(
+                file,
+                _record_of_json(about["record"]),
+                _plain(about["preprocessing"], dict),
+                tuple(_plain(frames, int) for frames in about.get("frames", ())),
+                footer.num_rows,
+                len(about["half_sides"]),
+                _provenance(about.get("provenance")),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise damaged(file, error) from error
 
     def sequences(self, only: Collection[str] = COLUMNS) -> list[LandmarkSequence]:
         """Its sequences, in order.
@@ -116,11 +113,13 @@ class StoredVideo:
         if unknown:
             raise ValueError(f"a store has no column {', '.join(sorted(unknown))}")
         wanted = [*_ALWAYS, *(_STORED_AS.get(name, name) for name in only)]
+        _require_bounded(self.file, self.rows)
         try:
             table = pq.read_table(self.file, columns=wanted)
-        except (pa.ArrowException, OSError) as error:
+            halves = [float(half) for half in _metadata(self.file, table.schema)["half_sides"]]
+            _require_whole(table, wanted, len(halves))
+        except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
             raise damaged(self.file, error) from error
-        halves = _metadata(self.file, table.schema)["half_sides"]
         column = {name: _array(table.column(name)) for name in table.column_names}
         # A sequence's rows lie together, in order.
         bounds = np.searchsorted(column["sequence"], np.arange(len(halves) + 1))
@@ -128,6 +127,55 @@ class StoredVideo:
             _sequence({name: values[bounds[n] : bounds[n + 1]] for name, values in column.items()}, half)
             for n, half in enumerate(halves)
         ]
+
+
+def _record_of_json(about: dict[str, Any]) -> VideoRecord:
+    texts = {name: _plain(value, str) for name, value in about.items() if name != "identities"}
+    return VideoRecord(
+        **{
+            **texts,
+            "path": Path(texts["path"]),
+            "label": Label(texts["label"]),
+            "identities": tuple(_plain(who, str) for who in about.get("identities", ())),
+        }
+    )
+
+
+def _provenance(about: dict[str, Any] | None) -> Provenance | None:
+    return Provenance(**_plain(about, dict)) if about else None
+
+
+def _plain(value: Any, kind: type) -> Any:
+    """`value`, which JSON said is of this kind."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{str(value)[:40]!r} where a {kind.__name__} is expected")
+    return value
+
+
+def _require_bounded(file: Path, rows: int) -> None:
+    """Refuse a small file that unpacks to an enormous table."""
+    most = FREE_ROWS + file.stat().st_size // LEAST_ROW
+    if rows > most:
+        raise damaged(file, ValueError(f"it claims {rows} frames, and is not large enough for more than {most}"))
+
+
+def _require_whole(table: pa.Table, wanted: Collection[str], sequences: int) -> None:
+    """Raise ValueError unless a table has the columns of the schema, without holes, and rows in order of sequences."""
+    for name in wanted:
+        if name not in table.column_names:
+            raise ValueError(f"the column {name} is missing")
+        column = table.column(name)
+        if column.type != SCHEMA.field(name).type:
+            raise ValueError(f"the column {name} is of type {column.type}")
+        if column.null_count or any(chunk.flatten().null_count for chunk in _lists(column)):
+            raise ValueError(f"the column {name} has holes")
+    numbers = table.column("sequence").to_numpy()
+    if len(numbers) and (numbers[0] < 0 or numbers[-1] >= sequences or (np.diff(numbers) < 0).any()):
+        raise ValueError("its rows are not in the order of sequences")
+
+
+def _lists(column: pa.ChunkedArray) -> list[pa.Array]:
+    return column.chunks if pa.types.is_fixed_size_list(column.type) else []
 
 
 def damaged(file: Path, error: Exception) -> DatasetError:
@@ -226,7 +274,10 @@ def _footer(file: Path) -> pq.FileMetaData:
 
 def _metadata(file: Path, schema: pa.Schema) -> dict[str, Any]:
     raw = (schema.metadata or {}).get(b"lrnet")
-    about: dict[str, Any] = json.loads(raw) if raw else {}
+    try:
+        about: dict[str, Any] = _plain(parse_json(raw) if raw else {}, dict)
+    except (ValueError, TypeError) as error:
+        raise damaged(file, error) from error
     if about.get("format") not in READABLE:
         raise DatasetError(
             f"{file} is no landmark file of a format that this version reads ({', '.join(map(str, READABLE))}).",

@@ -6,13 +6,13 @@ A file of its own for each, written beside and renamed, needs no lock and surviv
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Final
 
 from lrnet.datasets.records import VideoRecord
 from lrnet.errors import DatasetError, LrnetError
-from lrnet.files import write_text
+from lrnet.files import read_json, write_text
 from lrnet.store.files import store_name
 
 FOLDER: Final = "failures"
@@ -40,6 +40,9 @@ class Failure:
 
     def __str__(self) -> str:
         return f"{self.key}: {self.what} {self.hint}"
+
+
+_TYPICAL: Final = ("", "", "", 0, "", "", 0)
 
 
 def record_failure(store: Path, record: VideoRecord, error: LrnetError) -> None:
@@ -96,6 +99,9 @@ def _place(store: Path, record: VideoRecord) -> Path:
 
 def _load(path: Path) -> Failure:
     try:
-        return Failure(**json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError, UnicodeDecodeError) as error:
+        failure = Failure(**read_json(path))
+        if not all(isinstance(value, type(known)) for value, known in zip(astuple(failure), _TYPICAL, strict=True)):
+            raise TypeError("a part is of another type")
+        return failure
+    except (ValueError, TypeError, OSError) as error:
         raise DatasetError(f"{path} is damaged ({error}).", hint="Delete it and run `lrnet extract` again.") from error

@@ -282,7 +282,7 @@ def load_config(name_or_path: str | Path, *, seed: int | None = None) -> Trainin
     try:
         values = tomllib.loads(config_text(name_or_path))
         config = TrainingConfig.model_validate(values)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise TrainingError(f"{name_or_path} is no TOML: {error}.", hint="Correct that line.") from error
     except ValidationError as error:
         first = error.errors()[0]

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from lrnet.datasets.records import Label, VideoRecord
 from lrnet.errors import TrainingError
 from lrnet.evaluation.protocol import ScoredVideo, score_face
-from lrnet.files import written_beside
+from lrnet.files import parse_json, written_beside
 from lrnet.network.runtime import NetworkRuntime
 from lrnet.store import StoredVideo
 from lrnet.training.clips import main_faces
@@ -194,15 +194,18 @@ def _write_fold(file: Path, held: Sequence[HeldOut], mark: str) -> None:
 def _read_fold(file: Path, mark: str) -> list[HeldOut]:
     try:
         table = pq.read_table(file)
-        found = json.loads((table.schema.metadata or {})[b"lrnet"])["cross-validation"]
-    except (pa.ArrowInvalid, OSError, KeyError, ValueError) as error:
+        found = parse_json((table.schema.metadata or {})[b"lrnet"])["cross-validation"]
+    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
         raise TrainingError(f"{file} holds no scores of a fold.", hint="Remove it and run again.") from error
     if found != mark:
         raise TrainingError(
             f"{file} is of another configuration, other videos or another number of folds.",
             hint="Name another folder with --out.",
         )
-    return [_held_out(row) for row in table.to_pylist()]
+    try:
+        return [_held_out(row) for row in table.to_pylist()]
+    except (KeyError, TypeError, ValueError) as error:
+        raise TrainingError(f"{file} is damaged ({error}).", hint="Remove it and run again.") from error
 
 
 def _row(held: HeldOut) -> dict[str, Any]:

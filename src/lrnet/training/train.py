@@ -14,7 +14,7 @@ from typing import Final
 
 from lrnet.datasets.records import Label
 from lrnet.errors import DatasetError, TrainingError
-from lrnet.files import write_text
+from lrnet.files import read_json, write_text
 from lrnet.motion import motion_reference
 from lrnet.network.bundle import ModelBundle
 from lrnet.network.export import to_onnx
@@ -187,7 +187,7 @@ def _open_run(folder: Path, mark: str, config: TrainingConfig, *, resume: bool) 
         write_text(about, json.dumps({"run": mark, "configuration": config.model_dump(mode="json")}, indent=2) + "\n")
         return
     try:
-        found = json.loads(about.read_text(encoding="utf-8"))["run"]
+        found = read_json(about)["run"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise TrainingError(f"There is no run to go on with in {folder}.", hint="Start it without --resume.") from error
     if found != mark:
