@@ -4,13 +4,15 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 OUT    := demo-output
+FUZZ   ?= 5000
 
-.PHONY: demo test check docs browser clean help
+.PHONY: demo test check docs fuzz browser clean help
 
 help:
 	@echo "make demo    judge the two example videos and write their reports to $(OUT)/"
 	@echo "make test    install everything and run every check"
 	@echo "make docs    build the documentation as a site, site/index.html"
+	@echo "make fuzz    try many thousand spoilt inputs on every parser (FUZZ=5000 for each test)"
 	@echo "make clean   remove what these made"
 
 demo: $(VENV)/.core
@@ -31,6 +33,10 @@ check: $(VENV)/.all browser
 docs: $(VENV)/.all
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "Open site/index.html in a browser."
+
+# Other inputs every time. The suite tries a few of them, the same every time.
+fuzz: $(VENV)/.all
+	LRNET_FUZZ_EXAMPLES=$(FUZZ) $(BIN)/pytest tests/fuzz -p no:timeout
 
 $(VENV)/bin/pip:
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "lrnet needs Python 3.11 or newer")'
