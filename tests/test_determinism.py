@@ -1,0 +1,101 @@
+"""The same file gives the same JSON, apart from the time it took: whoever runs it, and on however many threads."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lrnet.cli.batch import JudgeJob, VideoTask
+from lrnet.detector import Detector
+from lrnet.engines import Engine, LocalEngine, SerialEngine
+from lrnet.explain import Explainer
+from lrnet.network.registry import DEFAULT_MODEL
+from lrnet.reencode import reencode
+from lrnet.report.json_report import to_document
+from lrnet.report.schema import ReportDocument
+
+FRAMES = 64  # three clips
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def clips(examples: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Two short videos."""
+    folder = tmp_path_factory.mktemp("same")
+    for name in ("real", "fake"):
+        reencode(examples / f"{name}.mp4", folder / f"{name}.mp4", crf=23, most_frames=FRAMES)
+    return [str(folder / f"{name}.mp4") for name in ("real", "fake")]
+
+
+def without_time(document: ReportDocument) -> str:
+    assert document.elapsed_seconds is not None
+    return document.model_copy(update={"elapsed_seconds": 0.0}).model_dump_json()
+
+
+@pytest.fixture(scope="module")
+def expected(clips: list[str]) -> list[str]:
+    """What one thread of this process says, with explanations."""
+    detector = Detector(threads=1)
+    found = []
+    for clip in clips:
+        result = detector.detect(clip, keep_sequences=True)
+        document = to_document(result, detector.bundle, Explainer(detector.bundle).explain(result))
+        assert document.faces[0].explanation is not None
+        found.append(without_time(document))
+    assert found[0] != found[1]
+    return found
+
+
+@pytest.mark.parametrize("threads", [1, 2, 4])
+def test_runs_and_threads(threads: int, clips: list[str], expected: list[str]) -> None:
+    detector = Detector(threads=threads)
+    for clip, said in [*zip(clips, expected, strict=True)] * 2:
+        result = detector.detect(clip, keep_sequences=True)
+        assert without_time(to_document(result, detector.bundle, Explainer(detector.bundle).explain(result))) == said
+
+
+def engine_named(name: str) -> Engine:
+    if name == "ray":
+        pytest.importorskip("ray", reason="the extra `cluster` is not installed")
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+        from lrnet.engines.ray import RayEngine
+
+        return RayEngine(workers=2)
+    return SerialEngine() if name == "serial" else LocalEngine(2)
+
+
+@pytest.mark.parametrize("name", ["serial", "local", "ray"])
+def test_engines(name: str, clips: list[str], expected: list[str], tmp_path: Path) -> None:
+    tasks = [VideoTask(clip, tmp_path / f"{i}.html", None) for i, clip in enumerate(clips)]
+    engine = engine_named(name)
+    try:
+        outcomes = sorted(engine.run(JudgeJob(DEFAULT_MODEL, False), tasks), key=lambda o: o.index)
+    finally:
+        if hasattr(engine, "close"):
+            engine.close()
+    for outcome, said in zip(outcomes, expected, strict=True):
+        assert outcome.error is None
+        assert outcome.result is not None
+        assert without_time(outcome.result.document) == said
+
+
+def test_command_line(clips: list[str], expected: list[str], tmp_path: Path) -> None:
+    for i, (clip, said) in enumerate(zip(clips, expected, strict=True)):
+        out = tmp_path / f"{i}.json"
+        command = [
+            sys.executable,
+            "-m",
+            "lrnet",
+            "detect",
+            clip,
+            "--report",
+            f"{tmp_path}/{i}.html",
+            "--json",
+            str(out),
+        ]
+        subprocess.run(command, check=False, capture_output=True, timeout=120)
+        assert without_time(ReportDocument.model_validate_json(out.read_text(encoding="utf-8"))) == said
