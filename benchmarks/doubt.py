@@ -17,7 +17,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -243,6 +243,15 @@ def example_recordings(count: int, stretches: int = 3) -> Iterator[Recording]:
             yield found
 
 
+def recordings(videos: Iterable[StoredVideo], count: int) -> Iterator[Recording]:
+    """Those of the example, then the beginnings of videos, one at a time."""
+    yield from example_recordings(count)
+    for video in videos:
+        found = recording(video.record.path, video.record.key, 0, count)
+        if found is not None:
+            yield found
+
+
 def chosen(videos: Sequence[StoredVideo], most: int) -> list[StoredVideo]:
     """Real videos that are still at their place: one of each person, then a second one, evenly over all of them."""
     real = [v for v in videos if v.record.label is Label.REAL and v.record.path.is_file()]
@@ -302,9 +311,9 @@ def judged(detector: Detector, path: Path, kind: str, name: str) -> Said:
     return Said(kind, name, verdict.state, verdict.probability, tuple(r.value for r in verdict.reasons))
 
 
-def doubtful(detector: Detector, recordings: Sequence[Recording], folder: Path, count: int) -> Iterator[Said]:
+def doubtful(detector: Detector, found: Iterable[Recording], folder: Path) -> Iterator[Said]:
     """Make and judge every kind of every recording."""
-    for number, of in enumerate(recordings):
+    for number, of in enumerate(found):
         for kind in KINDS:
             if kind.without_face and number:
                 continue
@@ -377,12 +386,9 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory(prefix="lrnet-doubt-") as scratch:
         folder = Path(scratch)
-        recordings = list(example_recordings(count))
         stores = [open_store(store) for store in options.store]
-        for store in stores:
-            found = (recording(v.record.path, v.record.key, 0, count) for v in chosen(store, options.each))
-            recordings += [r for r in found if r is not None]
-        take(doubtful(detector, recordings, folder, count))
+        videos = [video for store in stores for video in chosen(store, options.each)]
+        take(doubtful(detector, recordings(videos, count), folder))
         for store in stores:
             take(profiles(detector, store, folder, count, options.each))
         for store in stores:

@@ -81,7 +81,7 @@ def meter(
     return m
 
 
-def noisy_meter(deformation: float, noise: float, *, frames: int = 250) -> QualityMeter:
+def noisy_meter(deformation: float, noise: float, tracked: float, *, frames: int = 250) -> QualityMeter:
     """A meter that has seen a face that slowly changes its shape, under camera motion and white noise."""
     rng = np.random.default_rng(0)
     shape = rng.uniform(-0.5, 0.5, (68, 2))
@@ -91,7 +91,8 @@ def noisy_meter(deformation: float, noise: float, *, frames: int = 250) -> Quali
     camera = np.stack([np.cos(turn), -np.sin(turn), np.sin(turn), np.cos(turn)], axis=-1).reshape(-1, 2, 2)
     values = (shape + deformation * slow * way) @ camera + rng.normal(0, noise, (frames, 68, 2))
     m = QualityMeter()
-    m.add(replace(LandmarkSequence.from_values(values.astype(np.float32)), half_side=100.0))
+    kept = np.broadcast_to(np.arange(68) < round(68 * tracked), (frames - 1, 68))
+    m.add(replace(LandmarkSequence.from_values(values.astype(np.float32)), half_side=100.0, tracked=kept))
     return m
 
 
@@ -129,19 +130,22 @@ def test_poor_material_holds_the_verdict_back(material: dict[str, float], reason
 
 
 @pytest.mark.parametrize(
-    ("deformation", "noise", "rigid"),
+    ("deformation", "noise", "tracked", "rigid"),
     [
-        (0.02, 0.003, False),  # a face that speaks
-        (0.0, 0.003, True),  # a picture
-        (0.001, 0.003, True),  # hardly more
-        (0.0, 0.02, True),  # a picture on which landmarks are wild
-        (0.02, 0.006, False),  # a face on which they are
-        (0.002, 0.0003, False),  # a face that is nearly still, and well seen
+        (0.02, 0.003, 0.9, False),  # a face that speaks
+        (0.0, 0.003, 0.9, True),  # a picture
+        (0.001, 0.003, 0.9, True),  # hardly more
+        (0.0, 0.02, 0.9, True),  # a picture on which landmarks are wild
+        (0.02, 0.006, 0.9, False),  # a face on which they are
+        (0.02, 0.006, 1.0, True),  # a statue in the round: its own parts are followed well
+        (0.002, 0.0003, 1.0, False),  # a face that is nearly still, and well seen
     ],
 )
 @pytest.mark.parametrize("score", [0.999, 0.001])
-def test_what_keeps_its_shape_is_not_judged(deformation: float, noise: float, rigid: bool, score: float) -> None:
-    verdict = judge_face(0, [clip(score)], noisy_meter(deformation, noise), SPEC)
+def test_what_keeps_its_shape_is_not_judged(
+    deformation: float, noise: float, tracked: float, rigid: bool, score: float
+) -> None:
+    verdict = judge_face(0, [clip(score)], noisy_meter(deformation, noise, tracked), SPEC)
     assert (Reason.RIGID in verdict.reasons) is rigid
     assert (verdict.state is State.INCONCLUSIVE) is rigid
 

@@ -85,6 +85,7 @@ MIN_MOTION: Final = 1.8e-4  # normalised crop units a frame; a cartoon in the ba
 # A face that only trembles. `benchmarks/doubt.py` measures what these catch and what they cost (decision 20).
 DEFORMATION_LAG: Final = 10  # frames, 0.4 s at 25 Hz
 MIN_DEFORMATION: Final = 0.0075  # normalised crop units over the lag; pictures 0.003 to 0.0075, ordinary faces 0.01
+WELL_TRACKED: Final = 0.96  # share of landmarks: pictures and statues mostly have it, fakes of faces hardly ever
 RIGID_RATIO: Final = 2.6  # deformation over the lag by that from frame to frame; pictures 1.3 to 2, faces 3 to 4
 TREMOR_RATIO: Final = 1.7  # below this there is nothing but noise, however much of it
 
@@ -188,8 +189,8 @@ class InputQuality:
     @property
     def rigid(self) -> bool:
         """Whether the face, however it moves, keeps its shape but for the landmarks' noise; False if not measured."""
-        low = self.deformation < MIN_DEFORMATION and self.deformation < RIGID_RATIO * self.tremor
-        return low or self.deformation < TREMOR_RATIO * self.tremor
+        hardly = self.deformation < MIN_DEFORMATION or self.tracked > WELL_TRACKED
+        return self.deformation < (RIGID_RATIO if hardly else TREMOR_RATIO) * self.tremor
 
 
 def _within(value: float, low: float, high: float) -> bool:
