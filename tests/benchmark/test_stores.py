@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from lrnet.datasets import VideoRecord, open_dataset
 from lrnet.errors import DatasetError, ModelError, TreatmentError, VideoNotFoundError
 from lrnet.extraction import extract, store_preprocessing
 from lrnet.perturbations import perturb
+from lrnet.store.files import store_file
 from lrnet.store.ledger import failures
 from lrnet.treatments import Perturbation
 from lrnet.video import VideoReader
@@ -69,6 +71,30 @@ def test_what_is_missing_is_made_and_what_is_there_is_not(records: list[VideoRec
     assert about_store(folder)["extracted_videos"] == 3
 
 
+def test_a_larger_set_takes_over_what_a_smaller_one_has(records: list[VideoRecord], tmp_path: Path) -> None:
+    a, b = (r for r in records if "faceless" not in r.key)
+    condition = Condition.clean(most_frames=FRAMES)
+    small = cached_store([a], condition, tmp_path, workers=1)
+    other = cached_store([a], Condition.clean(most_frames=FRAMES - 1), tmp_path, workers=1)
+    both = cached_store([a, b], condition, tmp_path, workers=1)
+    assert len({small, other, both}) == 3
+    assert about_store(both)["extracted_videos"] == 1
+    (taken,) = [v for v in store.open(both) if v.record.key == a.key]
+    assert taken.file.read_bytes() == store_file(small, a).read_bytes()
+    assert about_store(cached_store([b], condition, tmp_path, workers=1))["extracted_videos"] == 0
+
+
+def test_a_video_of_the_same_name_and_other_content_is_not_taken_over(
+    records: list[VideoRecord], tmp_path: Path
+) -> None:
+    a, b = (r for r in records if "faceless" not in r.key)
+    condition = Condition.clean(most_frames=FRAMES)
+    cached_store([a], condition, tmp_path, workers=1)
+    impostor = replace(a, path=b.path)
+    folder = cached_store([impostor], condition, tmp_path, workers=1)
+    assert about_store(folder)["extracted_videos"] == 1
+
+
 def test_landmarks_are_those_of_the_video_that_the_command_writes(records: list[VideoRecord], tmp_path: Path) -> None:
     record = next(r for r in records if r.key == "real/a.mp4")
     condition = Condition.perturbed("white-noise", 2, seed=4, most_frames=FRAMES)
@@ -120,6 +146,8 @@ def test_the_name_depends_on_everything_that_the_landmarks_depend_on(monkeypatch
     monkeypatch.setattr(stores, "__version__", "99")
     others.append(stores.store_name(condition, preprocessing, hashes))
     assert len({base, *others}) == 5
+    made_by = base.rpartition("-")[0]
+    assert [other.startswith(made_by) for other in others] == [False, False, True, False]  # only other videos are alike
 
 
 def test_words_name_conditions() -> None:

@@ -1,8 +1,9 @@
 """Landmark stores for experiments, made when they are first asked for: videos as they are, re-encoded or perturbed.
 
-A store lies in the cache under the name of its condition and a hash of everything that its landmarks depend on: the
-content of the videos, the preprocessing, the landmarker's version, the treatment and the version of lrnet. `NAME.json`
-beside the store's folder tells what is in it, what it took, and what failed.
+A store lies in the cache under the name of its condition, a hash of how its landmarks are made (treatment,
+preprocessing, the versions of the landmarker and of lrnet), and a hash of the videos' content. A video that lies
+already in the store of another set of videos, made in the same way, is taken over. `NAME.json` beside the store's
+folder tells what is in it, what it took, and what failed.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +24,10 @@ from lrnet.engines import LocalEngine, Outcome, SerialEngine
 from lrnet.engines.base import cores
 from lrnet.errors import DatasetError, VideoNotFoundError
 from lrnet.extraction import Extracted, carry_out, plan_extraction, store_preprocessing
-from lrnet.files import write_text
+from lrnet.files import write_text, written_beside
 from lrnet.landmark_job import LandmarkJob
 from lrnet.network.spec import Preprocessing
+from lrnet.store.files import store_file
 from lrnet.store.ledger import failures
 from lrnet.treatments import Perturbation, Reencoding, Treatment, parse_treatment
 from lrnet.version import __version__
@@ -116,7 +119,7 @@ def cached_store(
 
     Args:
         records: labels, splits and groups may change without anything being extracted again.
-        cache: folder of the stores; made if need be. Stores of one condition and other videos lie beside each other.
+        cache: folder of the stores; made if need be.
         workers: processes; None for one a core, 1 for this process.
         tell: told what goes on, a line at a time.
 
@@ -135,6 +138,7 @@ def cached_store(
     preprocessing = store_preprocessing(condition.landmarker)
     hashes = {record.key: _content(record) for record in records}
     folder = cache / store_name(condition, preprocessing, hashes)
+    _take_over(records, hashes, folder)
     plan = plan_extraction(records, folder, preprocessing)
     about = _About(folder, condition, preprocessing, hashes)
     if plan.todo or plan.relabelled or not about.file.is_file():
@@ -155,22 +159,42 @@ def cached_store(
 
 
 def store_name(condition: Condition, preprocessing: Preprocessing, hashes: dict[str, str]) -> str:
-    """What the cache calls a store: condition, landmarker, and a hash of everything that its landmarks depend on.
+    """What the cache calls a store: condition, landmarker, a hash of how landmarks are made, and one of the videos.
 
     Args:
         hashes: SHA-256 of each video's content, by key.
     """
-    about = {
+    made_by = {
         "format": FORMAT,
         "lrnet": __version__,
         "condition": condition.described(),
         "preprocessing": preprocessing.model_dump(mode="json"),
-        "videos": sorted(hashes.items()),
     }
-    digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
     words = NOT_IN_NAMES.sub("-", f"{condition.treatment or CLEAN}-{condition.landmarker}").strip("-")
     frames = f"-{condition.most_frames}" if condition.most_frames else ""
-    return f"{words}{frames}-{digest[:12]}"
+    return f"{words}{frames}-{_digest(made_by)}-{_digest(sorted(hashes.items()))}"
+
+
+def _digest(about: object) -> str:
+    return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def _take_over(records: Sequence[VideoRecord], hashes: dict[str, str], folder: Path) -> None:
+    """Copy videos from stores of other sets that were made in the same way, if they are the same videos."""
+    missing = [record for record in records if not store_file(folder, record).exists()]
+    if not missing:
+        return
+    made_by = folder.name.rpartition("-")[0]
+    for other in sorted(folder.parent.glob(f"{made_by}-*/")):
+        if other == folder or not _about_file(other).is_file():
+            continue
+        theirs = about_store(other)["videos"]
+        for record in missing:
+            source, target = store_file(other, record), store_file(folder, record)
+            if source.is_file() and not target.exists() and theirs.get(record.key) == hashes[record.key]:
+                folder.mkdir(parents=True, exist_ok=True)
+                with written_beside(target) as partial:
+                    shutil.copyfile(source, partial)
 
 
 def about_store(store: Path) -> dict[str, Any]:
