@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -191,3 +192,47 @@ def test_the_writer_keeps_times_and_leaves_nothing_half_done(tmp_path: Path) -> 
     broken.write(gradient(), 0.0)
     broken.__exit__(RuntimeError, RuntimeError(), None)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["o.mp4"]
+
+
+def tagged(path: Path, colorspace: int, color_range: int, height: int = 96) -> Path:
+    """A video that says how its colours are to be understood (numbers of ITU-T H.273; range 1 limited, 2 full)."""
+    with VideoWriter(path, 160, height, 25, crf=1) as writer:
+        for i, rgb in enumerate(moving(3, 160, height)):
+            picture = av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(format="yuv420p")
+            picture.colorspace, picture.color_range = colorspace, color_range
+            writer.write_picture(picture, i / 25)
+    return path
+
+
+@pytest.mark.parametrize(("colorspace", "color_range", "height"), [(1, 1, 96), (6, 1, 96), (6, 2, 96), (2, 0, 720)])
+def test_a_picture_keeps_its_colours_on_the_way_through_an_encoder(
+    tmp_path: Path, colorspace: int, color_range: int, height: int
+) -> None:
+    source = tagged(tmp_path / "s.mp4", colorspace, color_range, height)
+    for from_rgb in (False, True):
+        with VideoReader(source) as reader, VideoWriter(tmp_path / "o.mp4", 160, height, 25, crf=1) as writer:
+            before = []
+            for frame in reader:
+                rgb = frame.rgb_resized(frame.width, frame.height)
+                before.append(rgb.astype(int))
+                writer.write_picture(frame.picture(rgb if from_rgb else None), frame.time)
+        with VideoReader(tmp_path / "o.mp4") as reader:
+            after = [frame.rgb_resized(frame.width, frame.height).astype(int) for frame in reader]
+        assert len(after) == 3
+        for one, other in zip(before, after, strict=True):
+            assert np.abs(one - other).mean() < 1
+            assert np.quantile(np.abs(one - other), 0.99) <= 3  # another matrix would be 10 off and more
+
+
+def test_a_picture_of_an_odd_size_loses_its_last_row_and_column() -> None:
+    planes = av.VideoFrame.from_ndarray(gradient(161, 97), format="rgb24").reformat(format="yuv420p")
+    frame = Frame(planes, 0, 0.0)
+    for picture in (frame.picture(), frame.picture(np.zeros((97, 161, 3), np.uint8))):
+        assert (picture.width, picture.height, picture.format.name) == (160, 96, "yuv420p")
+
+
+def test_a_replaced_picture_shows_what_it_was_given() -> None:
+    frame = Frame(av.VideoFrame.from_ndarray(gradient(), format="rgb24").reformat(format="yuv420p"), 0, 0.0)
+    colour = np.full((96, 160, 3), (200, 40, 90), np.uint8)
+    shown = Frame(frame.picture(colour), 0, 0.0).rgb_resized(160, 96)
+    assert np.abs(shown.astype(int) - colour).max() <= 3
