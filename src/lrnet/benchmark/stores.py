@@ -14,6 +14,7 @@ import re
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Final, Self
@@ -223,11 +224,18 @@ def _content(record: VideoRecord) -> str:
     if record.url:
         return hashlib.sha256(record.url.encode()).hexdigest()
     try:
-        return file_sha256(record.path)
+        about = record.path.stat()
+        return _sha256(record.path, about.st_size, about.st_mtime_ns)
     except OSError as error:
         raise VideoNotFoundError(
             f"{record.path} cannot be read ({error.strerror or error}).", hint="Check where the dataset lies."
         ) from error
+
+
+@lru_cache(maxsize=100_000)
+def _sha256(path: Path, size: int, modified: int) -> str:
+    """Read once, though one dataset is asked for in dozens of conditions."""
+    return file_sha256(path)
 
 
 def _tell_failure(outcome: Outcome[VideoRecord, Extracted], tell: Callable[[str], None]) -> None:
