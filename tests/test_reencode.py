@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -75,6 +76,12 @@ def test_every_re_encoding_keeps_times_and_gives_what_its_name_says(name: str, t
     assert after[0][1].shape == before[0][1].shape  # 360 rows: fewer than any of them makes of a video
     assert 25 < psnr(before, after) < 50
     assert [p.name for p in tmp_path.iterdir()] == ["o.mp4"]
+
+
+def test_hevc_is_tagged_for_every_player(tmp_path: Path) -> None:
+    reencode_as("hevc", EXAMPLE, tmp_path / "o.mp4", 3)
+    with av.open(str(tmp_path / "o.mp4")) as container:
+        assert container.streams.video[0].codec_context.codec_tag == "hvc1"
 
 
 def test_c40_is_coarser_than_c23_and_social_than_c23(tmp_path: Path) -> None:

@@ -483,6 +483,8 @@ class VideoWriter:
             self._container = av.open(str(self._partial), "w", format="mp4", options={"movflags": "+faststart"})
             stream = self._container.add_stream(codec, rate=Fraction(rate).limit_denominator(1001))
             stream.width, stream.height, stream.pix_fmt = self._width, self._height, "yuv420p"
+            if codec == "libx265":
+                stream.codec_context.codec_tag = "hvc1"  # Apple's players open no other
             stream.options = {"crf": str(crf), "preset": "veryfast", **options}
             stream.codec_context.time_base = self.TIME_BASE
             stream.time_base = self.TIME_BASE
