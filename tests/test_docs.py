@@ -105,6 +105,22 @@ def test_docstrings_are_on_the_python_pages(site: Path) -> None:
     assert "keep_sequences" in text
 
 
+def test_pages_that_the_navigation_does_not_name_come_last() -> None:
+    pytest.importorskip("mkdocs", reason="the extra `docs` is not installed")
+    from mkdocs.config import load_config
+    from tools import docs_site
+
+    config = load_config(str(ROOT / "mkdocs.yml"))
+    config.nav = [{"Start": "index.md"}, {"Design": ["decisions/*.md"]}, {"Results": ["results-of-nothing/*.md"]}]
+    nav = docs_site.on_config(config).nav
+    assert nav is not None
+    assert nav[0] == {"Start": "index.md"}
+    assert nav[1]["Design"][:2] == ["decisions/index.md", "decisions/0001-planes-not-rgb.md"]
+    assert nav[2] == {"Results": []}
+    assert {"method.md", "commands/detect.md", "api/errors.md"} <= set(nav[3]["More"])
+    assert "index.md" not in nav[3]["More"]
+
+
 def test_every_decision_is_listed(site: Path) -> None:
     text = Page(site / "decisions" / "index.html").text
     for path in (DOCS / "decisions").glob("[0-9]*.md"):

@@ -32,10 +32,14 @@ PAGES_OF: Final = {"docs/decisions": "decisions/index.md", "src/lrnet/network/mo
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Fill the stars of the navigation in."""
+    """Fill the stars of the navigation in; what it does not name comes last."""
     docs = Path(config.docs_dir)
     written = sorted(p.relative_to(docs).as_posix() for p in docs.rglob("*.md"))
-    config.nav = _filled(config.nav or [], [*_pages(), *written])
+    pages = [*_pages(), *written]
+    nav = _filled(config.nav or [], pages)
+    named = set(_named(nav))
+    others = [page for page in pages if page not in named]
+    config.nav = [*nav, {"More": others}] if others else nav
     return config
 
 
@@ -88,6 +92,14 @@ def _filled(nav: Any, pages: list[str]) -> Any:
         else:
             filled.append(_filled(entry, pages))
     return filled
+
+
+def _named(nav: Any) -> Iterator[str]:
+    """Every page that a navigation names."""
+    if isinstance(nav, str):
+        yield nav
+    for inside in nav.values() if isinstance(nav, dict) else nav if isinstance(nav, list) else ():
+        yield from _named(inside)
 
 
 def _pages() -> dict[str, Callable[[], str]]:
