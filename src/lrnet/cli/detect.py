@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -85,11 +86,11 @@ class Outputs:
 
         reports = _places(videos, report, ".html")
         overlays = _places(videos, overlay, ".mp4")
-        sources = {Path(v).resolve() for v in videos}
+        sources = {os.path.realpath(v) for v in videos}  # Path.resolve() raises on links that go in a circle
         for path in [*reports, *overlays, *([Path(json_path)] if json_path not in ("", "-") else [])]:
             if path is None:
                 continue
-            if path.resolve() in sources:
+            if os.path.realpath(path) in sources:
                 raise OutputError(f"{path} is the video itself.", hint="Write the result to another file.")
             require_writable(path)
         return cls(json_path, reports, overlays)
