@@ -9,6 +9,16 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
+SUMMARY = pytest.StashKey[list[str]]()
+"""Lines that a test wants printed at the end of the run."""
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    lines = config.stash.get(SUMMARY, [])
+    if lines:
+        terminalreporter.section("what became of bad inputs")
+        terminalreporter.write_line("\n".join(lines))
+
 
 @pytest.fixture(scope="session")
 def shared() -> Path:

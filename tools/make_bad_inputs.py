@@ -124,7 +124,7 @@ def encode(
             for i, rgb in enumerate(pictures):
                 for stream in video:
                     small = cv2.resize(rgb, (stream.width, stream.height), interpolation=cv2.INTER_NEAREST)
-                    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(small), format="rgb24")
+                    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(small, np.uint8), format="rgb24")
                     base = stream.codec_context.time_base or Fraction(1, int(rate))
                     frame.time_base = base
                     frame.pts = round((times[i] if times else float(i / Fraction(rate))) / base)
@@ -270,7 +270,6 @@ def no_video(material: Material) -> Made:
                 out.mux(stream.encode(frame))
                 out.mux(stream.encode(None))
             yield f"sound-{codec}.{container if container != 'matroska' else 'mkv'}", path.read_bytes()
-    yield "without-samples.mp4", material.mp4.replace(b"vide", b"zzzz")
     yield "header-only.mp4", material.mp4[: material.mp4.index(b"moov") - 4]
     yield "header-only.mkv", material.mkv[:200]
 
@@ -581,21 +580,18 @@ def playlists(material: Material) -> Made:
         ).encode(),
     )
     yield "master.m3u8", f"#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\n{web}.m3u8\n".encode()
-    sdp = "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 96\na=rtpmap:96 H264/90000\n"
+    sdp = "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 96\n"
     yield "session.sdp", sdp.encode()
     yield "session.mp4", sdp.encode()
     mpd = (
-        '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static" mediaPresentationDuration="PT2S">'
+        '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" mediaPresentationDuration="PT2S">'
         f'<BaseURL>{web}/</BaseURL><Period><AdaptationSet><Representation id="1" bandwidth="1" mimeType="video/mp4">'
         f"<BaseURL>{local}</BaseURL></Representation></AdaptationSet></Period></MPD>"
     )
     yield "manifest.mpd", mpd.encode()
     yield "manifest.mp4", mpd.encode()
     yield "list.pls", f"[playlist]\nFile1={web}.mp4\nNumberOfEntries=1\n".encode()
-    yield (
-        "list.xspf",
-        f'<?xml version="1.0"?><playlist><trackList><track><location>{web}</location></track></trackList></playlist>'.encode(),
-    )
+    yield "list.xspf", f"<playlist><trackList><track><location>{web}</location></track></trackList></playlist>".encode()
     yield "list.asx", f'<asx version="3.0"><entry><ref href="{web}.asf"/></entry></asx>'.encode()
     yield "rtsptext.mov", f"RTSPtext rtsp://{material.address}/video".encode()
     yield "picture.svg", f'<svg xmlns="http://www.w3.org/2000/svg"><image href="{web}.png"/></svg>'.encode()
@@ -624,11 +620,19 @@ def names(material: Material) -> Made:
     """Whole videos under names that shells, terminals and parsers trip over."""
     short = encode(material.pictures[:4], "mp4")
     for name in (
-        "видео.mp4", "视频文件.mp4", "فيديو.mp4", "😀👩‍👩‍👧.mp4", "e\u0301te\u0301.mp4", "‮4pm.fake.mp4", "line\nbreak.mp4",
-        "tab\there.mp4", "\x1b[31mred\x1b[0m.mp4", "-leading-dash.mp4", "--json.mp4", " spaces .mp4", "'quotes\".mp4",
-        "%d.mp4", "%s%n.mp4", "*?[a].mp4", "http:.mp4", "pipe:0", "concat:a|b.mp4", "back\\slash.mp4",
-        "[bold red]markup.mp4", "{curly}.mp4", "a=b;c&d.mp4", "~.mp4", "$HOME.mp4", "n" * 251 + ".mp4", "...mp4", "CON.mp4",
-    ):  # fmt: skip
+        *(
+            "видео.mp4",
+            "视频文件.mp4",
+            "فيديو.mp4",
+            "😀👩\u200d👩\u200d👧.mp4",
+            "e\u0301te\u0301.mp4",
+            "\u202e4pm.ekaf.mp4",
+        ),
+        *("line\nbreak.mp4", "tab\there.mp4", "\x1b[31mred\x1b[0m.mp4", "-leading-dash.mp4", "--json.mp4"),
+        *(" spaces .mp4", "'quotes\".mp4", "%d.mp4", "%s%n.mp4", "*?[a].mp4", "http:.mp4", "pipe:0", "concat:a|b.mp4"),
+        *("back\\slash.mp4", "[bold red]markup.mp4", "{curly}.mp4", "a=b;c&d.mp4", "~.mp4", "$HOME.mp4"),
+        *("n" * 251 + ".mp4", "...mp4", "CON.mp4"),
+    ):
         yield name, short
     yield os.fsdecode(b"not-utf8-\xff\xfe.mp4"), short
 

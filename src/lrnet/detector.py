@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
@@ -14,7 +14,9 @@ from lrnet.calibration.calibrator import CalibrationSettings
 from lrnet.calibration.optical_flow import flow_by_name
 from lrnet.errors import ModelError
 from lrnet.features import Clip, ClipSettings, CropSettings, LandmarkSequence, cut_clips, embed_clips
+from lrnet.isolation import open_video
 from lrnet.landmarks import Landmarker, landmarker
+from lrnet.limits import Access, Excess
 from lrnet.network.bundle import ModelBundle
 from lrnet.network.registry import DEFAULT_MODEL, load_model
 from lrnet.network.runtime import NetworkRuntime
@@ -24,7 +26,7 @@ from lrnet.sequences import SequenceBuilder
 from lrnet.tracks import FaceTracker, FrameFaces, TrackSettings
 from lrnet.verdict import ClipScore, FaceVerdict, QualityMeter, Reason, VideoVerdict, judge_face, judge_video
 from lrnet.version import __version__
-from lrnet.video import DECODE_AHEAD, Frame, VideoInfo, VideoReader, spaced
+from lrnet.video import DECODE_AHEAD, Frame, Reader, VideoInfo, spaced
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +107,14 @@ class Examined:
         index, time: the frame's.
         faces: numbers of the faces seen in it.
         ended: sequences that ended before this frame.
+        crowded: there were more faces than are followed.
     """
 
     index: int
     time: float
     faces: tuple[int, ...]
     ended: tuple[LandmarkSequence, ...]
+    crowded: bool = False
 
 
 def landmark_sequences(
@@ -196,7 +200,7 @@ class Sequencer:
         for number in faces.missing:
             if number in self._builders:
                 self._builders[number].add_gap(frame.index, frame.time)
-        return Examined(frame.index, frame.time, tuple(faces.seen), tuple(ended))
+        return Examined(frame.index, frame.time, tuple(faces.seen), tuple(ended), faces.crowded)
 
     def finish(self) -> tuple[LandmarkSequence, ...]:
         """The sequences of all faces that are still being followed."""
@@ -267,7 +271,7 @@ class Detector:
         *,
         progress: Callable[[Progress], None] | None = None,
         keep_sequences: bool = False,
-        allow_network: bool = False,
+        access: Access | None = None,
     ) -> VideoResult:
         """Judge one video.
 
@@ -277,10 +281,10 @@ class Detector:
                 and once when all frames have been examined. What it raises ends the work and comes out of here, when
                 nothing of this video is running any more: the way to cancel.
             keep_sequences: keep the landmarks of all faces in the result (about 2 kB a frame and face).
-            allow_network: let `path` be an address.
+            access: how it may be opened and what it may ask for; the default limits, in this process, if not given.
 
         Raises:
-            VideoError: it cannot be read (see `lrnet.video.VideoReader`).
+            VideoError: it cannot be read (see `lrnet.isolation.open_video`).
         """
         began = perf_counter()
         preprocessing = self.bundle.spec.preprocessing
@@ -288,12 +292,16 @@ class Detector:
         meters: dict[int, QualityMeter] = {}
         kept: list[LandmarkSequence] = []
         network = Stopwatch("network")
-        reading = VideoReader(path, allow_network=allow_network, threads=self._threads)
+        access = access or Access()
+        tracks = self._tracks or TrackSettings(max_faces=access.limits.faces)
+        reading = open_video(path, access, threads=self._threads)
         with reading as reader, Pipeline(self._threads) as pipeline:
             count = _Counter(reader, progress)
             decoded = pipeline.stage("decoding", reader.decode(), DECODE_AHEAD)
             frames = spaced(decoded, preprocessing.frame_rate)
-            for step in examine(frames, self._finder, preprocessing, self._tracks, pipeline):
+            for step in examine(frames, self._finder, preprocessing, tracks, pipeline):
+                if step.crowded:
+                    reader.guard.note(Excess.FACES)
                 for sequence in step.ended:
                     if not sequence.valid.any():
                         continue
@@ -305,7 +313,7 @@ class Detector:
                         kept.append(sequence)
                 count.step(step)
             count.finish()
-            info, damaged = reader.info, reader.damaged
+            info, damaged, passed = reader.info, reader.damaged, tuple(reader.guard.passed)
         faces = tuple(judge_face(n, scores[n], meters[n], self.bundle.spec) for n in sorted(meters))
         spec = self.bundle.spec
         return VideoResult(
@@ -316,7 +324,7 @@ class Detector:
             frames_examined=count.frames_examined,
             seconds_examined=count.time,
             damaged_packets=damaged,
-            verdict=judge_video(faces, _shortfalls(damaged, count.time, info.duration)),
+            verdict=judge_video(faces, _shortfalls(damaged, count.time, info.duration, passed)),
             faces=faces,
             model=spec.name,
             model_version=spec.version,
@@ -339,12 +347,22 @@ class Detector:
         return sorted(found, key=lambda c: c.start)
 
 
-def _shortfalls(damaged: int, examined: float, declared: float | None) -> list[Reason]:
+_PASSED: Final = {
+    Excess.FRAME_RATE: Reason.RATE_LIMIT,
+    Excess.DURATION: Reason.DURATION_LIMIT,
+    Excess.FRAMES: Reason.FRAME_LIMIT,
+    Excess.FACES: Reason.FACE_LIMIT,
+    Excess.MEGAPIXELS: Reason.RESOLUTION_LIMIT,
+    Excess.DECODE_SECONDS: Reason.TIME_LIMIT,
+}
+
+
+def _shortfalls(damaged: int, examined: float, declared: float | None, passed: Sequence[Excess] = ()) -> list[Reason]:
     """What kept the whole video from being examined; a header may round its duration up by a second."""
     reasons = [Reason.DAMAGED] if damaged else []
-    if declared is not None and examined < 0.95 * declared - 1.0:
+    if passed or (declared is not None and examined < 0.95 * declared - 1.0):
         reasons.append(Reason.PARTLY_EXAMINED)
-    return reasons
+    return reasons + [_PASSED[excess] for excess in passed]
 
 
 def clip_settings(preprocessing: Preprocessing) -> ClipSettings:
@@ -369,7 +387,7 @@ TELL_EVERY: Final = 1.0  # seconds of video, or of waiting, whichever is over fi
 class _Counter:
     """Counts frames on their way through and tells of progress."""
 
-    def __init__(self, reader: VideoReader, tell: Callable[[Progress], None] | None) -> None:
+    def __init__(self, reader: Reader, tell: Callable[[Progress], None] | None) -> None:
         self._reader = reader
         self._tell = tell
         self._told = (-float("inf"), 0.0)

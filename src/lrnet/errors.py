@@ -78,6 +78,24 @@ class TreatmentError(LrnetError):
     exit_code = 2
 
 
+class LimitError(VideoError):
+    """A video asks for more than a limit allows (see `lrnet.limits`)."""
+
+    exit_code = 11
+
+
+class DecoderDiedError(VideoError):
+    """The process that decoded the video on its own died."""
+
+    exit_code = 12
+
+
+class UsageError(LrnetError):
+    """A setting that is none, or has no such value."""
+
+    exit_code = 2
+
+
 class SequenceError(LrnetError):
     """Landmarks that do not fit the video or the method (shape, length, not finite)."""
 

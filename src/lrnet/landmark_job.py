@@ -22,12 +22,14 @@ from lrnet.datasets.records import VideoRecord
 from lrnet.detector import file_sha256, landmark_sequences
 from lrnet.errors import MissingDependencyError, NoFaceError, SequenceError, VideoError, VideoNotFoundError
 from lrnet.features import LandmarkSequence
+from lrnet.isolation import open_video
 from lrnet.landmarks import Landmarker, landmarker
 from lrnet.landmarks.files import read_landmarks
+from lrnet.limits import Access, Limits
 from lrnet.network.spec import Preprocessing
 from lrnet.treatments import Treatment
 from lrnet.version import __version__
-from lrnet.video import VideoReader, spaced
+from lrnet.video import spaced
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,7 @@ class LandmarkJob:
     preprocessing: Preprocessing
     treatment: Treatment | None = None
     most_frames: int | None = None
+    access: Access = field(default_factory=lambda: Access(limits=Limits(refuse=True)))  # a store holds whole videos
 
     def __call__(self, record: VideoRecord) -> ExtractedVideo:
         began = perf_counter()
@@ -105,7 +108,7 @@ class LandmarkJob:
             yield copy
 
     def _follow(self, path: Path) -> tuple[tuple[LandmarkSequence, ...], int, int]:
-        with VideoReader(path, threads=1) as reader:
+        with open_video(path, self.access, threads=1) as reader:
             frames = spaced(islice(reader, self.most_frames), self.preprocessing.frame_rate)
             found = landmark_sequences(frames, _finder(self.preprocessing.landmarker), self.preprocessing)
             sequences = tuple(s for s in found if s.valid.any())

@@ -51,6 +51,7 @@ class FrameFaces:
         missing: numbers of faces that are lost for now: a gap in their track.
         ended: numbers whose track ended before this frame and will not come again.
         cut: whether a new shot starts here.
+        crowded: whether a face was found and not followed, because `max_faces` others are.
     """
 
     frame: Frame
@@ -58,6 +59,7 @@ class FrameFaces:
     missing: tuple[int, ...]
     ended: tuple[int, ...]
     cut: bool
+    crowded: bool = False
 
 
 @dataclass(slots=True)
@@ -95,8 +97,7 @@ class FaceTracker:
         followed = [track for track in self._tracks.values() if not track.lost]
         self._side_by_side.each(partial(self._follow, frame=frame), followed)
         ended += self._drop_twins()
-        if self._search_due(frame.time, cut):
-            self._search(frame)
+        crowded = self._search_due(frame.time, cut) and self._search(frame)
         for number in [n for n, t in self._tracks.items() if frame.time - t.seen_at > self._settings.patience]:
             ended.append(number)
             del self._tracks[number]
@@ -106,6 +107,7 @@ class FaceTracker:
             missing=tuple(n for n, t in self._tracks.items() if t.lost),
             ended=tuple(ended),
             cut=cut,
+            crowded=crowded,
         )
 
     def run(self, frames: Iterable[Frame]) -> Iterator[FrameFaces]:
@@ -143,7 +145,9 @@ class FaceTracker:
         wait = self._settings.search_every if followed else self._settings.search_empty
         return time - self._searched_at >= wait - 1e-6
 
-    def _search(self, frame: Frame) -> None:
+    def _search(self, frame: Frame) -> bool:
+        """Whether there were more faces than may be followed."""
+        crowded = False
         self._searched_at = frame.time
         known = [t.observation for t in self._tracks.values() if not t.lost]
         for found in self._landmarker.search(frame, known):
@@ -156,8 +160,10 @@ class FaceTracker:
                 self._tracks[self._next] = _Track(found, frame.time)
                 self._next += 1
             else:
+                crowded = True
                 continue
             known.append(found)
+        return crowded
 
     def _lost_at(self, found: FaceObservation) -> _Track | None:
         lost = [t for t in self._tracks.values() if t.lost]

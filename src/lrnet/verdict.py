@@ -48,6 +48,12 @@ class Reason(StrEnum):
     MOTION_UNLIKE_TRAINING = "motion_outside_training_range"
     DAMAGED = "part_of_the_video_could_not_be_decoded"
     PARTLY_EXAMINED = "video_examined_in_part"
+    RATE_LIMIT = "frame_rate_limit_passed"
+    DURATION_LIMIT = "duration_limit_passed"
+    FRAME_LIMIT = "frame_limit_passed"
+    FACE_LIMIT = "face_limit_passed"
+    RESOLUTION_LIMIT = "resolution_limit_passed"
+    TIME_LIMIT = "decoding_time_limit_passed"
     UNCALIBRATED = "model_has_no_calibrated_probability"
 
 
@@ -72,6 +78,12 @@ REASON_TEXT: Final[dict[Reason, str]] = {
     Reason.MOTION_UNLIKE_TRAINING: "the face moves more or less than in the videos that the model was trained on",
     Reason.DAMAGED: "part of the video could not be decoded",
     Reason.PARTLY_EXAMINED: "only part of the video was examined",
+    Reason.RATE_LIMIT: "frames that come faster than the limit on the frame rate were left out",
+    Reason.DURATION_LIMIT: "what comes after the limit on the duration was not examined",
+    Reason.FRAME_LIMIT: "frames over the limit on their number were not examined",
+    Reason.FACE_LIMIT: "faces over the limit on their number were not followed",
+    Reason.RESOLUTION_LIMIT: "what comes from the first frame on that is over the limit on the size was not examined",
+    Reason.TIME_LIMIT: "what could not be decoded within the limit on the time was not examined",
     Reason.UNCALIBRATED: "this model gives a score, but no calibrated probability",
 }
 

@@ -7,11 +7,14 @@ at coordinate (0, 0); x points right, y down.
 
 from __future__ import annotations
 
+import errno
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from time import perf_counter
 from types import MappingProxyType, TracebackType
 from typing import Any, Final, Literal, Self
 
@@ -21,14 +24,16 @@ import av.error
 import av.logging
 import cv2
 import numpy as np
+from av.packet import Packet
 from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from lrnet.errors import DamagedVideoError, NetworkSourceError, NotAVideoError, VideoNotFoundError
+from lrnet.errors import DamagedVideoError, NetworkSourceError, NotAVideoError, VideoError, VideoNotFoundError
 from lrnet.files import written_beside
+from lrnet.limits import Access, Excess, Guard, Limits, past
 from lrnet.pipeline import Ahead, Stopped
 
 # FFmpeg's own messages are told as typed errors instead. No callback into Python may be left in place: a decoding
@@ -42,12 +47,21 @@ VIDEO_SUFFIXES: Final = frozenset(
 )
 """File name endings that a folder is searched for; a file named outright is opened whatever its ending."""
 
-PLAYLIST_FORMATS: Final = frozenset({"hls", "concat", "dash", "ffconcat", "sdp", "rtsp", "applehttp"})
-"""Demuxers that open other files or addresses named inside the file: never wanted for evidence."""
+FORMATS: Final = (
+    "mov,mp4,matroska,webm,avi,asf,flv,live_flv,kux,mpegts,mpeg,mpegvideo,mxf,gxf,ogg,wtv,nut,rm,nsv,dv,swf,amv,dhav,"
+    "ifv,lmlm4,gif,apng,h261,h263,h264,hevc,vvc,av1,obu,ivf,cavsvideo,m4v,vc1,mjpeg,mjpeg_2000,yuv4mpegpipe,png_pipe,"
+    "jpeg_pipe,webp_pipe,bmp_pipe,tiff_pipe,gif_pipe"
+)
+"""Demuxers that may be used, by FFmpeg's names: none that opens other files or addresses named inside the file."""
+
+PLAYLIST_HEADS: Final = (b"#extm3u", b"ffconcat", b"v=0", b"[playlist]", b"rtsptext")
+PLAYLIST_WORDS: Final = (b"<mpd", b"<asx", b"<playlist", b"<smil")
+"""How files begin, or what stands near their beginning, that name others; lower case."""
 
 DECODE_AHEAD: Final = 8  # frames that may wait between the decoding thread and its reader; decoders give them in bursts
 
 CACHE_LINE: Final = 64  # bytes
+FULL_RANGE: Final = 2  # FFmpeg's number for Y' from 0 to 255
 
 Plane = NDArray[np.uint8]
 Window = tuple[slice, slice]  # rows, columns
@@ -79,6 +93,22 @@ class VideoInfo:
     size_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A frame as the file stores it, before it is turned.
+
+    Attributes:
+        planes: Y', Cb, Cr, (H, W) and twice (ceil(H / 2), ceil(W / 2)) uint8.
+        turns: quarter turns counter-clockwise that make it upright.
+        colorspace, color_range: numbers of ITU-T H.273 and of FFmpeg (2: full range); 0 where the file names none.
+    """
+
+    planes: tuple[Plane, ...]
+    turns: int
+    colorspace: int
+    color_range: int
+
+
 class Frame:
     """One upright frame.
 
@@ -86,23 +116,39 @@ class Frame:
         index: position in the file's order of presentation, from 0.
         time: presentation time in seconds from the video's first frame.
         luma: (H, W) uint8, the Y' plane, read only.
+        stored: the frame as it lies in the file.
     """
 
-    __slots__ = ("_chroma", "_source", "_to_rgb", "_turns", "index", "luma", "time")
+    __slots__ = ("_chroma", "_source", "_to_rgb", "index", "luma", "stored", "time")
 
-    def __init__(self, source: VideoFrame, index: int, time: float, to_planes: VideoReformatter | None = None) -> None:
+    def __init__(
+        self,
+        source: VideoFrame,
+        index: int,
+        time: float,
+        to_planes: VideoReformatter | None = None,
+        turns: int | None = None,
+    ) -> None:
+        """Take a decoded frame; `turns` is the rotation, where `source` does not carry it."""
         self.index = index
         self.time = time
-        self._turns = round(source.rotation / 90) % 4
         self._source = source
-        full_range = source.format.name.startswith("yuvj") or int(source.color_range or 0) == 2
+        full_range = source.format.name.startswith("yuvj") or int(source.color_range or 0) == FULL_RANGE
+        if turns is None:
+            turns = round(source.rotation / 90) % 4
         planar = source
         if source.format.name not in ("yuv420p", "yuvj420p"):
             # One thread: starting more for each frame costs more than they save.
             planar = (to_planes or VideoReformatter()).reformat(source, format="yuv420p", threads=1)
-        self.luma, u, v = (self._upright(_plane(planar, i)) for i in range(3))
+        self.stored = Stored(
+            planes_of(planar),
+            turns,
+            int(source.colorspace or 0),
+            FULL_RANGE if full_range else int(source.color_range or 0),
+        )
+        self.luma, u, v = (_upright(plane, turns) for plane in self.stored.planes)
         self._chroma = (u, v)
-        self._to_rgb = _rgb_matrix(int(source.colorspace or 0), full_range, self.height)
+        self._to_rgb = _rgb_matrix(self.stored.colorspace, full_range, self.height)
 
     @property
     def width(self) -> int:
@@ -114,7 +160,7 @@ class Frame:
 
     def rgb(self) -> NDArray[np.uint8]:
         """The whole frame, (H, W, 3) uint8 RGB. Costs a full conversion: for pictures shown to people."""
-        return np.ascontiguousarray(np.rot90(self._source.to_ndarray(format="rgb24"), self._turns))
+        return np.ascontiguousarray(np.rot90(self._source.to_ndarray(format="rgb24"), self.stored.turns))
 
     def rgb_resized(self, width: int, height: int) -> NDArray[np.uint8]:
         """The whole frame scaled down to (height, width, 3) RGB by area averaging, from the planes."""
@@ -173,8 +219,14 @@ class Frame:
     def _rgb_of(self, planes: Sequence[NDArray[Any]]) -> NDArray[np.uint8]:
         return cv2.transform(cv2.merge(planes), self._to_rgb).astype(np.uint8, copy=False)
 
-    def _upright(self, plane: Plane) -> Plane:
-        return np.ascontiguousarray(np.rot90(plane, self._turns)) if self._turns else plane
+
+def _upright(plane: Plane, turns: int) -> Plane:
+    return np.ascontiguousarray(np.rot90(plane, turns)) if turns else plane
+
+
+def planes_of(frame: VideoFrame) -> tuple[Plane, ...]:
+    """Y', Cb and Cr of a frame in 4:2:0, as views of it."""
+    return tuple(_plane(frame, i) for i in range(3))
 
 
 def _plane(frame: VideoFrame, i: int) -> Plane:
@@ -218,46 +270,109 @@ def _rgb_matrix(colorspace: int, full_range: bool, height: int) -> NDArray[np.fl
     return np.hstack([rotate, -rotate @ np.array([[floor], [128.0], [128.0]])])
 
 
-class VideoReader:
+class Reader(ABC):
     """A video opened for reading: a context manager and an iterator over `Frame`, in order of presentation.
 
+    Attributes:
+        frames: decoded so far, those left out for their rate among them.
+        damaged: packets that could not be decoded; they are skipped.
+        guard: which limits the video went past.
+    """
+
+    def __init__(self, name: str, limits: Limits) -> None:
+        self.name = name
+        self.guard = Guard(name, limits)
+        self.damaged = 0
+        self.frames = 0
+        self._begun = False
+        self._ahead: Ahead[Frame] | None = None
+
+    @property
+    @abstractmethod
+    def info(self) -> VideoInfo:
+        """What the header says, and since the first frame what that showed."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End reading, whoever reads."""
+        if self._ahead is not None:
+            self._ahead.stop()
+            self._ahead.join()
+        self._release()
+
+    def __iter__(self) -> Iterator[Frame]:
+        frames = self.decode()
+        self._ahead = Ahead(frames, DECODE_AHEAD, "decode")
+        try:
+            yield from self._ahead
+        except Stopped:  # closed by another thread
+            return
+
+    def decode(self) -> Iterator[Frame]:
+        """The frames, decoded on the thread that asks for them."""
+        if self._begun:
+            raise RuntimeError("a Reader is read once; open the file again to read it again")
+        self._begun = True
+        return self._decode()
+
+    @abstractmethod
+    def _decode(self) -> Iterator[Frame]: ...
+
+    @abstractmethod
+    def _release(self) -> None: ...
+
+
+class VideoReader(Reader):
+    """Decodes in this process.
+
     Frames are decoded on a thread of their own, a bounded number ahead, so memory does not grow with the length;
-    `decode` does without that thread. Decoded frames are counted in `frames`; packets that cannot be decoded are
-    skipped and counted in `damaged`.
+    `decode` does without that thread.
 
     Args:
-        source: path of a file. An address (`https://…`) is opened only with `allow_network`.
+        source: path of a file. An address (`https://…`) is opened only if `access` allows it.
+        access: limits, and whether addresses are opened; that of `isolate` is for `lrnet.isolation.open_video`.
         threads: decoding threads; 0 lets FFmpeg choose.
 
     Raises:
         VideoNotFoundError: there is no such file.
         NotAVideoError: it is empty, of another type, a playlist, or has no video stream.
-        NetworkSourceError: an address without `allow_network`.
+        NetworkSourceError: an address without permission.
+        LimitError: it is larger than a limit; while iterating, if limits refuse.
         DamagedVideoError: while iterating, if not one frame can be decoded.
     """
 
-    def __init__(self, source: str | os.PathLike[str], *, allow_network: bool = False, threads: int = 0) -> None:
-        self._name = os.fspath(source)
-        self._container = _open(self._name, allow_network)
+    def __init__(self, source: str | os.PathLike[str], access: Access | None = None, *, threads: int = 0) -> None:
+        access = access or Access()
+        super().__init__(os.fspath(source), access.limits)
+        self._container = _open(self.name, access)
         try:
             self._stream = self._best_stream()
             self._stream.thread_type = "AUTO"
             self._stream.codec_context.thread_count = threads
+            self._stream.codec_context.options = {"max_pixels": str(round(access.limits.megapixels * 1e6))}
+            self._rotation = 0
+            self._decoding = 0.0
+            self._starved = False
+            told = self.info
+            pixels = max(0, told.width) * max(0, told.height)
+            self.guard.header(told.size_bytes, pixels, told.frame_rate, told.duration, told.frame_count)
         except BaseException:
             self._container.close()
             raise
-        self.damaged = 0
-        self.frames = 0
-        self._begun = False
-        self._ahead: Ahead[Frame] | None = None
-        self._rotation = 0
 
     def _best_stream(self) -> VideoStream:
         """The video stream with the most pixels; a cover picture is none."""
         pictures = Disposition.attached_pic | Disposition.timed_thumbnails
         streams = [s for s in self._container.streams.video if not s.disposition & pictures and s.codec_context]
         if not streams:
-            raise NotAVideoError(f"{self._name} has no video stream.", hint="Give a file that has moving pictures.")
+            raise NotAVideoError(f"{self.name} has no video stream.", hint="Give a file that has moving pictures.")
         return max(streams, key=lambda s: s.width * s.height)
 
     @property
@@ -271,77 +386,82 @@ class VideoReader:
         turned = self._rotation % 180 != 0
         width, height = context.width, context.height
         return VideoInfo(
-            path=self._name,
+            path=self.name,
             container=self._container.format.name,
             codec=context.name,
             pixel_format=context.pix_fmt or "unknown",
             width=height if turned else width,
             height=width if turned else height,
             frame_rate=float(stream.average_rate) if stream.average_rate else None,
-            duration=duration,
+            duration=duration if duration is not None and duration >= 0 else None,
             frame_count=stream.frames or None,
             rotation=self._rotation,
             size_bytes=max(0, self._container.size),
         )
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        if self._ahead is not None:
-            self._ahead.stop()
-            self._ahead.join()
+    def _release(self) -> None:
         self._container.close()
-
-    def __iter__(self) -> Iterator[Frame]:
-        frames = self.decode()
-        self._ahead = Ahead(frames, DECODE_AHEAD, "decode")
-        try:
-            yield from self._ahead
-        except Stopped:  # closed by another thread
-            return
-
-    def decode(self) -> Iterator[Frame]:
-        """The frames, decoded on the thread that asks for them."""
-        if self._begun:
-            raise RuntimeError("a VideoReader is read once; open the file again to read it again")
-        self._begun = True
-        return self._decode()
 
     def _decode(self) -> Iterator[Frame]:
         clock = _Clock(self._stream.average_rate)
         to_planes = VideoReformatter()
         for source in self._pictures():
+            time = clock.time_of(source)
+            if self.guard.ends(self.frames, time, source.width * source.height):
+                break
             if self.frames == 0:
                 self._rotation = round(source.rotation / 90) % 4 * 90
-            frame = Frame(source, self.frames, clock.time_of(source), to_planes)
             self.frames += 1
-            yield frame
+            if not self.guard.leaves_out(time):
+                yield Frame(source, self.frames - 1, time, to_planes)
         if self.frames == 0:
-            raise DamagedVideoError(
-                f"Not one frame of {self._name} can be decoded.",
-                hint="The file is damaged or cut off; obtain it again from its source.",
-            )
+            raise self._nothing()
+
+    def _nothing(self) -> VideoError:
+        if self.guard.passed:
+            return past(self.guard.passed[0], self.name, self.guard.limits)
+        if self._starved:
+            return past("memory_megabytes", self.name, self.guard.limits)
+        return DamagedVideoError(
+            f"Not one frame of {self.name} can be decoded.",
+            hint="The file is damaged or cut off; obtain it again from its source.",
+        )
 
     def _pictures(self) -> Iterator[VideoFrame]:
         packets = self._container.demux(self._stream)
-        while True:
+        while self._in_time():
+            began = perf_counter()
             try:
-                packet = next(packets)
-            except StopIteration:
+                packet = next(packets, None)
+                if packet is None:
+                    return
+                pictures = self._decoded(packet)
+            except IndexError:  # a packet of a stream that the header did not announce
+                packets = self._container.demux(self._stream)
+                continue
+            except (av.error.FFmpegError, OSError) as error:  # the container itself breaks off here
+                self._failed(error)
                 return
-            except (av.error.FFmpegError, OSError):
-                self.damaged += 1  # the container itself breaks off here
-                return
-            try:
-                yield from (f for f in packet.decode() if isinstance(f, VideoFrame))
-            except (av.error.FFmpegError, ValueError):
-                self.damaged += 1
+            finally:
+                self._decoding += perf_counter() - began
+            yield from pictures
+
+    def _decoded(self, packet: Packet[Any]) -> list[VideoFrame]:
+        try:
+            return [f for f in packet.decode() if isinstance(f, VideoFrame)]
+        except (av.error.FFmpegError, ValueError) as error:
+            self._failed(error)
+            return []
+
+    def _failed(self, error: Exception) -> None:
+        self.damaged += 1
+        self._starved |= getattr(error, "errno", None) == errno.ENOMEM
+
+    def _in_time(self) -> bool:
+        if self._decoding <= self.guard.limits.decode_seconds:
+            return True
+        self.guard.note(Excess.DECODE_SECONDS)
+        return False
 
 
 class _Clock:
@@ -364,43 +484,42 @@ class _Clock:
         return time
 
 
-def _open(name: str, allow_network: bool) -> av.container.InputContainer:
-    protocols = "file"
-    address = name
+def _open(name: str, access: Access) -> av.container.InputContainer:
     if "://" in name and not Path(name).exists():
-        if not allow_network:
+        if not access.allow_network:
             raise NetworkSourceError(
                 f"{name} is a network address, and those are not opened.",
                 hint="Save the video to a file first, or allow it with --allow-network.",
             )
-        protocols = "file,crypto,data,http,https,tcp,tls"
-    else:
-        path = Path(name)
-        if not path.exists():
-            raise VideoNotFoundError(f"There is no file {name}.", hint="Check the spelling of the path.")
-        if not path.is_file():
-            raise NotAVideoError(f"{name} is not a file.", hint="Give a video file.")
-        if not os.access(path, os.R_OK):
-            raise NotAVideoError(f"No permission to read {name}.", hint="Ask its owner, or copy it.")
-        if path.stat().st_size == 0:
-            raise NotAVideoError(f"{name} is empty (0 bytes).", hint="Obtain the file again from its source.")
-        address = f"file:{path.absolute()}"
+        return _demuxer(name, name, {"protocol_whitelist": "http,https,tcp,tls"})
+    path = Path(name)
+    if not path.exists():
+        raise VideoNotFoundError(f"There is no file {name}.", hint="Check the spelling of the path.")
+    if not path.is_file():
+        raise NotAVideoError(f"{name} is not a file.", hint="Give a video file.")
+    if not os.access(path, os.R_OK):
+        raise NotAVideoError(f"No permission to read {name}.", hint="Ask its owner, or copy it.")
+    if path.stat().st_size == 0:
+        raise NotAVideoError(f"{name} is empty (0 bytes).", hint="Obtain the file again from its source.")
+    with path.open("rb", buffering=0) as file:
+        head = file.read(1024).lower()
+        file.seek(0)
+        if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(PLAYLIST_HEADS) or any(w in head for w in PLAYLIST_WORDS):
+            raise NotAVideoError(f"{name} is a playlist, which names other files.", hint="Give the video file itself.")
+        # FFmpeg gets the open file and no protocol that opens another one, whatever the file says.
+        return _demuxer(name, "fd:", {"fd": str(file.fileno()), "protocol_whitelist": "fd"})
+
+
+def _demuxer(name: str, address: str, options: dict[str, str]) -> av.container.InputContainer:
+    options["format_whitelist"] = FORMATS
     try:
-        container = av.open(
-            address, options={"protocol_whitelist": protocols}, metadata_errors="replace", timeout=(30.0, 30.0)
-        )
+        return av.open(address, options=options, metadata_errors="replace", timeout=(30.0, 30.0))
     except (av.error.FFmpegError, OSError, ValueError) as error:
+        reason = "it is of no known video format" if isinstance(error, av.error.ArgumentError) else _reason(error)
         raise NotAVideoError(
-            f"{name} is not a video that can be opened ({_reason(error)}).",
+            f"{name} is not a video that can be opened ({reason}).",
             hint="Check that the file is a video and that it is whole.",
         ) from error
-    if PLAYLIST_FORMATS & set(container.format.name.split(",")):
-        container.close()
-        raise NotAVideoError(
-            f"{name} is a playlist ({container.format.name}), which names other files.",
-            hint="Give the video file itself.",
-        )
-    return container
 
 
 def _reason(error: BaseException) -> str:

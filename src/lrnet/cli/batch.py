@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lrnet.errors import InternalError, LrnetError
+from lrnet.limits import Access
 
 if TYPE_CHECKING:
     from lrnet.detector import Detector, VideoResult
@@ -57,20 +58,20 @@ class JudgeJob:
     """
 
     model: str
-    allow_network: bool
+    access: Access
 
     def __call__(self, task: VideoTask) -> Judged:
         from lrnet.report.json_report import to_document
 
         detector = _detector(self.model)
         keep = task.report is not None or task.overlay is not None
-        result = detector.detect(task.video, keep_sequences=keep, allow_network=self.allow_network)
+        result = detector.detect(task.video, keep_sequences=keep, access=self.access)
         explanations = explain(result, detector.bundle) if task.report is not None else ()
         document = to_document(result, detector.bundle, explanations)
         written: list[Path] = []
         error: LrnetError | None = None
         try:
-            write_own(result, explanations, detector.bundle, task, self.allow_network, written.append)
+            write_own(result, explanations, detector.bundle, task, self.access, written.append)
         except LrnetError as fault:
             error = fault
         except Exception as fault:  # the verdict stands, whatever is wrong with its report
@@ -98,7 +99,7 @@ def write_own(
     explanations: tuple[FaceExplanation, ...],
     bundle: ModelBundle,
     task: VideoTask,
-    allow_network: bool,
+    access: Access,
     written: Callable[[Path], object],
     doing: Callable[[str], object] = lambda what: None,
 ) -> None:
@@ -115,11 +116,11 @@ def write_own(
         from lrnet.report.html import write_html
 
         doing("report")
-        write_html(result, bundle, task.report, allow_network=allow_network, explanations=explanations)
+        write_html(result, bundle, task.report, access=access, explanations=explanations)
         written(task.report)
     if task.overlay is not None:
         from lrnet.report.overlay import write_overlay
 
         doing("overlay")
-        write_overlay(result, task.overlay, allow_network=allow_network)
+        write_overlay(result, task.overlay, access=access)
         written(task.overlay)

@@ -14,8 +14,9 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from rich.text import Text
 
 from lrnet.cli.batch import JudgeJob, VideoTask, explain, write_own
-from lrnet.cli.options import AddressOption, EngineOption, WorkersOption
+from lrnet.cli.options import AddressOption, EngineOption, IsolateOption, LimitOption, RefuseOption, WorkersOption
 from lrnet.errors import InternalError, LrnetError, OutputError
+from lrnet.limits import Access, Limits
 
 if TYPE_CHECKING:
     from lrnet.detector import Detector, VideoResult
@@ -41,6 +42,9 @@ def detect(
         str, typer.Option(help="Write the video with landmarks and scores drawn on it (MP4); a folder likewise.")
     ] = "",
     allow_network: Annotated[bool, typer.Option("--allow-network", help="Open addresses too, not only files.")] = False,
+    isolate: IsolateOption = None,
+    limit: LimitOption = None,
+    refuse_past_limits: RefuseOption = False,
     workers: WorkersOption = 0,
     engine: EngineOption = "local",
     address: AddressOption = "",
@@ -52,17 +56,19 @@ def detect(
     from lrnet.network.registry import DEFAULT_MODEL, load_model
     from lrnet.video import find_videos
 
+    limits = Limits().changed(limit or (), refuse_past_limits)
     videos = find_videos(sources)
+    access = Access(allow_network, len(videos) > 1 if isolate is None else isolate, limits)
     outputs = Outputs.plan(videos, json_path, report, overlay)
     name = model or DEFAULT_MODEL
     out = Console(quiet=quiet, stderr=json_path == "-")
-    run = Run(load_model(name), outputs, out, allow_network)
+    run = Run(load_model(name), outputs, out, access)
     at_once = min(workers or cores(), len(videos))
     with _progress(Console(stderr=True, quiet=quiet)) as progress:
         if engine == "local" and not address and at_once == 1:
             run.judge_in_turn(videos, progress)
         else:
-            run.judge_at_once(videos, JudgeJob(name, allow_network), engine_by_name(engine, at_once, address), progress)
+            run.judge_at_once(videos, JudgeJob(name, access), engine_by_name(engine, at_once, address), progress)
     run.finish()
     raise typer.Exit(run.exit_code)
 
@@ -132,7 +138,7 @@ class Run:
     bundle: ModelBundle
     outputs: Outputs
     console: Console
-    allow_network: bool
+    access: Access
     exit_code: int = 0
     documents: dict[int, ReportDocument] = field(default_factory=dict)
     failures: dict[int, FailurePart] = field(default_factory=dict)
@@ -173,7 +179,7 @@ class Run:
                 task.video,
                 progress=lambda step: _tell(progress, bar, step),
                 keep_sequences=task.report is not None or task.overlay is not None,
-                allow_network=self.allow_network,
+                access=self.access,
             )
             explanations = explain(result, self.bundle) if task.report is not None else ()
             self._take(number, result, to_document(result, self.bundle, explanations), explanations)
@@ -182,7 +188,7 @@ class Run:
                 explanations,
                 self.bundle,
                 task,
-                self.allow_network,
+                self.access,
                 self._print_written,
                 lambda what: progress.update(bar, description=f"{name}: {what}", total=None),
             )

@@ -14,8 +14,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.text import Text
 
 from lrnet.cli.datasets import CompressionOption, LayoutOption, SourceArgument, issues_in_words, open_source
-from lrnet.cli.options import AddressOption, EngineOption, WorkersOption
+from lrnet.cli.options import AddressOption, EngineOption, LimitOption, WorkersOption
 from lrnet.errors import DatasetError
+from lrnet.limits import Access, Limits
 
 if TYPE_CHECKING:
     from lrnet.datasets import Dataset, VideoRecord
@@ -34,6 +35,10 @@ def extract_command(
     engine: EngineOption = "local",
     address: AddressOption = "",
     workers: WorkersOption = 0,
+    isolate: Annotated[
+        bool, typer.Option("--isolate/--no-isolate", help="Decode in processes of their own, as `lrnet detect` does.")
+    ] = True,
+    limit: LimitOption = None,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try videos again that stand in the store's ledger of failures.")
     ] = False,
@@ -47,6 +52,7 @@ def extract_command(
     from lrnet.extraction import carry_out, plan_extraction
     from lrnet.landmark_job import LandmarkJob
 
+    access = Access(isolate=isolate, limits=Limits().changed(limit or (), refuse=True))
     dataset = open_source(source, layout, compression)
     preprocessing = _preprocessing(dataset)
     plan = plan_extraction(dataset.records, out, preprocessing, retry_failed=retry_failed)
@@ -58,7 +64,7 @@ def extract_command(
         runner = engine_by_name(engine, workers, address)
         progress = ExtractionProgress(Console(stderr=True, soft_wrap=True, quiet=quiet), len(plan.todo))
         with progress:
-            outcomes = carry_out(plan, out, LandmarkJob(preprocessing), runner, progress.tell)
+            outcomes = carry_out(plan, out, LandmarkJob(preprocessing, access=access), runner, progress.tell)
     _print_end(console, dataset, plan, outcomes, monotonic() - began, out)
     code = _exit_code(dataset, plan, outcomes)
     if code:

@@ -10,7 +10,9 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from lrnet.cli.options import LimitOption, RefuseOption
 from lrnet.errors import MissingDependencyError, ServiceError
+from lrnet.limits import Access, Limits
 
 if TYPE_CHECKING:
     from lrnet.service.settings import Settings
@@ -41,6 +43,9 @@ KeepOption = Annotated[
 LeaseOption = Annotated[
     float, typer.Option("--lease-seconds", min=2, help="How long a worker that has fallen silent keeps its video.")
 ]
+ServiceIsolateOption = Annotated[
+    bool, typer.Option("--isolate/--no-isolate", help="Decode in processes of their own, as `lrnet detect` does.")
+]
 OverlayOption = Annotated[bool, typer.Option("--overlay/--no-overlay", help="Make the annotated video too.")]
 
 
@@ -66,6 +71,9 @@ def serve_command(
     keep_days: KeepOption = 0,
     lease_seconds: LeaseOption = 15,
     overlay: OverlayOption = True,
+    isolate: ServiceIsolateOption = True,
+    limit: LimitOption = None,
+    refuse_past_limits: RefuseOption = False,
 ) -> None:
     """Serve the page and the API, and judge what comes in.
 
@@ -89,6 +97,7 @@ def serve_command(
         keep_days=keep_days,
         lease_seconds=lease_seconds,
         overlay=overlay,
+        access=Access(isolate=isolate, limits=Limits().changed(limit or (), refuse_past_limits)),
         model=model or DEFAULT_MODEL,
     )
     listener = supervisor.listening(host, port)
@@ -111,6 +120,9 @@ def worker_command(
     keep_days: KeepOption = 0,
     lease_seconds: LeaseOption = 15,
     overlay: OverlayOption = True,
+    isolate: ServiceIsolateOption = True,
+    limit: LimitOption = None,
+    refuse_past_limits: RefuseOption = False,
 ) -> None:
     """Judge videos for an `lrnet serve` that runs elsewhere: same --data, --database and --queue as there."""
     _require_extra()
@@ -127,6 +139,7 @@ def worker_command(
         keep_days=keep_days,
         lease_seconds=lease_seconds,
         overlay=overlay,
+        access=Access(isolate=isolate, limits=Limits().changed(limit or (), refuse_past_limits)),
         model=model or DEFAULT_MODEL,
     )
     supervisor.check(settings)

@@ -19,11 +19,13 @@ from numpy.typing import NDArray
 from lrnet.detector import VideoResult
 from lrnet.explain import FaceExplanation
 from lrnet.features import FACIAL_GROUPS
+from lrnet.isolation import open_video
+from lrnet.limits import Access
 from lrnet.report.figures import LINES, by_weight
 from lrnet.report.keyframes import KeyFrame, PictureTaker, jpeg
 from lrnet.report.overlay import Painter
 from lrnet.verdict import FaceVerdict
-from lrnet.video import Frame, VideoReader, VideoWriter
+from lrnet.video import Frame, VideoWriter
 
 LONGEST_SIDE: Final = 640  # pixels of the clip
 CLIP_SECONDS: Final = 60.0  # of the clip; of a longer video it shows the part around the most telling seconds
@@ -86,7 +88,7 @@ def take(
     faces: Sequence[FaceVerdict],
     explanations: Sequence[FaceExplanation] = (),
     *,
-    allow_network: bool = False,
+    access: Access | None = None,
 ) -> Taken:
     """Read the video once more and take what a page about `faces` shows.
 
@@ -108,7 +110,7 @@ def take(
             close = _CloseTaker(result, deciding, folder / "close.mp4")
             stack.enter_context(close.recording)
             takers.append(close)
-        with VideoReader(result.path, allow_network=allow_network) as reader:
+        with open_video(result.path, access) as reader:
             _drive(reader, takers)
         return Taken(
             pictures.found,

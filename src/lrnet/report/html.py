@@ -18,6 +18,7 @@ from lrnet.detector import VideoResult
 from lrnet.errors import VideoError
 from lrnet.explain import Explainer, FaceExplanation
 from lrnet.files import require_writable, write_text
+from lrnet.limits import Access
 from lrnet.network.bundle import ModelBundle
 from lrnet.network.spec import BundleSpec
 from lrnet.report import wording
@@ -60,7 +61,7 @@ def write_html(
     bundle: ModelBundle,
     path: str | os.PathLike[str],
     *,
-    allow_network: bool = False,
+    access: Access | None = None,
     explanations: Sequence[FaceExplanation] | None = None,
 ) -> None:
     """Write a result as one HTML file of less than 3 MB and the video clips in it (8 MB at most).
@@ -73,7 +74,7 @@ def write_html(
         result: what the detector returned.
         bundle: the model it was made with.
         path: of the page.
-        allow_network: let the source of the pictures be an address.
+        access: how the source of the pictures may be opened.
         explanations: of `lrnet.explain.Explainer`; made here if they are not given.
 
     Raises:
@@ -87,7 +88,7 @@ def write_html(
     taken = Taken([], None, {})
     missing = ""
     try:
-        taken = take(result, by_weight(result)[:FACES_IN_DETAIL], explanations, allow_network=allow_network)
+        taken = take(result, by_weight(result)[:FACES_IN_DETAIL], explanations, access=access)
     except VideoError as error:
         missing = readable(error.what)
     write_text(path, render(result, bundle, taken, missing, explanations))

@@ -16,10 +16,12 @@ from lrnet.detector import Progress, VideoResult
 from lrnet.errors import SequenceError
 from lrnet.features import LandmarkSequence
 from lrnet.files import require_writable
+from lrnet.isolation import open_video
+from lrnet.limits import Access
 from lrnet.report.figures import HOLD, LINES, NOT_SCORED, Rgb, clip_at, lanes, score_colour, score_steps
 from lrnet.report.wording import clock, refuse_source, two_decimals
 from lrnet.verdict import ClipScore, FaceVerdict
-from lrnet.video import Frame, VideoReader, VideoWriter
+from lrnet.video import Frame, VideoWriter
 
 LONGEST_SIDE: Final = 1280  # pixels; larger frames are scaled down to it
 SUBPIXELS: Final = 3  # fractional bits of drawn coordinates: eighths of a pixel
@@ -37,7 +39,7 @@ def write_overlay(
     path: str | os.PathLike[str],
     *,
     progress: Callable[[Progress], None] | None = None,
-    allow_network: bool = False,
+    access: Access | None = None,
 ) -> None:
     """Write the video with each face's landmarks, box, number and current clip score, and a timeline at the foot.
 
@@ -49,7 +51,7 @@ def write_overlay(
         result: of `Detector.detect(…, keep_sequences=True)`.
         path: ends in `.mp4`.
         progress: called about once a second of video.
-        allow_network: let the source be an address.
+        access: how the source may be opened.
 
     Raises:
         SequenceError: faces were found, but their landmarks were not kept.
@@ -62,7 +64,7 @@ def write_overlay(
         )
     refuse_source(path, result.path)
     require_writable(path)
-    with VideoReader(result.path, allow_network=allow_network) as reader:
+    with open_video(result.path, access) as reader:
         rate = reader.info.frame_rate or 25.0
         duration = reader.info.duration
         frames = iter(reader)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
 from lrnet.errors import ServiceError
+from lrnet.limits import Access
 from lrnet.network.registry import DEFAULT_MODEL
 
 MIN_TOKEN: Final = 16  # characters
@@ -35,6 +36,7 @@ class Settings:
         overlay: whether the annotated video is made.
         lease_seconds: how long a worker that has fallen silent keeps its video.
         max_attempts: how often a video is tried whose worker dies.
+        access: how videos are opened and what they may ask for; decoded apart if nobody says otherwise.
     """
 
     data: Path
@@ -52,6 +54,7 @@ class Settings:
     overlay: bool = True
     lease_seconds: float = 15.0
     max_attempts: int = 3
+    access: Access = field(default_factory=lambda: Access(isolate=True))
 
     def __post_init__(self) -> None:
         if self.token is not None and len(self.token) < MIN_TOKEN:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from lrnet.errors import InternalError, LrnetError
+from lrnet.limits import Access
 from lrnet.service.folder import OVERLAY, REPORT
 
 if TYPE_CHECKING:
@@ -54,10 +55,11 @@ class JobProcess:
 
     Args:
         model: name or path of the model.
+        access: how videos are opened.
     """
 
-    def __init__(self, model: str) -> None:
-        self._model = model
+    def __init__(self, model: str, access: Access | None = None) -> None:
+        self._model, self._access = model, access or Access(isolate=True)
         self._process: multiprocessing.process.BaseProcess | None = None
         self._pipe: Connection | None = None
 
@@ -71,7 +73,9 @@ class JobProcess:
             self.kill()
             context = multiprocessing.get_context("spawn")
             self._pipe, theirs = context.Pipe()
-            self._process = context.Process(target=_work, args=(theirs, self._model), daemon=True, name="lrnet-judge")
+            self._process = context.Process(
+                target=_work, args=(theirs, self._model, self._access), daemon=True, name="lrnet-judge"
+            )
             self._process.start()
             theirs.close()
         self._pipe.send_bytes(json.dumps(asdict(job)).encode())
@@ -107,13 +111,13 @@ class JobProcess:
         return status
 
 
-def _work(pipe: Connection, model: str) -> None:
+def _work(pipe: Connection, model: str, access: Access) -> None:
     """The process's life: a job in, words of progress and a result out, until the pipe is closed."""
     for number in (signal.SIGINT, signal.SIGTERM):  # a Ctrl-C in the terminal is for the worker to answer
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.nice(NICENESS)
-    judge = Judge(model)
+    judge = Judge(model, access)
     while True:
         try:
             job = Job(**json.loads(pipe.recv_bytes()))
@@ -135,10 +139,11 @@ class Judge:
 
     Args:
         model: name or path of the model; loaded with the first video.
+        access: how videos are opened.
     """
 
-    def __init__(self, model: str) -> None:
-        self._model = model
+    def __init__(self, model: str, access: Access | None = None) -> None:
+        self._model, self._access = model, access or Access(isolate=True)
         self._detector: Detector | None = None
 
     def __call__(self, job: Job, tell: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
@@ -172,13 +177,13 @@ class Judge:
         os.chdir(folder)
         Path(name).symlink_to(job.video)
         try:
-            result = self._detector.detect(name, progress=words, keep_sequences=True)
+            result = self._detector.detect(name, progress=words, keep_sequences=True, access=self._access)
             words.stage("report")
             explanations = Explainer(bundle).explain(result)
-            write_html(result, bundle, REPORT, explanations=explanations)
+            write_html(result, bundle, REPORT, access=self._access, explanations=explanations)
             if job.overlay:
                 words.stage("drawing")
-                write_overlay(result, OVERLAY, progress=words)
+                write_overlay(result, OVERLAY, progress=words, access=self._access)
         finally:
             Path(name).unlink(missing_ok=True)
         document = to_document(result, bundle, explanations)

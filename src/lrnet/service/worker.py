@@ -50,7 +50,7 @@ class Overseer:
         self, settings: Settings, store: Store, folder: Folder, queue: JobQueue, stop: threading.Event
     ) -> None:
         self._settings, self._store, self._folder, self._queue, self._stop = settings, store, folder, queue, stop
-        self.process = JobProcess(settings.model)
+        self.process = JobProcess(settings.model, settings.access)
 
     def judge(self, video: str) -> None:
         """Take a video if it is still to be had, and see it through to a result, a failure, or back into the queue."""

@@ -1,0 +1,75 @@
+"""The corpus of bad inputs, through the command that users run."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+import pytest
+
+from tests.conftest import SUMMARY
+from tools.judge_bad_inputs import Judged, Outcome, judge, table
+from tools.make_bad_inputs import LISTENER, Material, flipped_header, playlists, time_stamps
+
+# Inputs that have brought lrnet down, or had other files opened, and what they must come to.
+REGRESSIONS = {
+    "no-files/circle.mp4": "VideoNotFoundError",  # resolving it raised RuntimeError before any video was judged
+    "several-streams/two-programmes.ts": "no_evidence_of_manipulation",  # a late stream raised IndexError
+    "playlists/concat-local.ffconcat": "NotAVideoError",  # the file inside was opened before the list was refused
+    "playlists/hls-local.m3u8": "NotAVideoError",
+    "huge-claims/true-64-megapixels.mkv": "LimitError",  # was decoded
+}
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Judged:
+    found = judge(tmp_path_factory.mktemp("bad"))
+    lines = table(found.outcomes)
+    request.config.stash.setdefault(SUMMARY, []).extend(
+        [*lines, f"{len(found.outcomes)} bad inputs in {found.seconds:.0f} s, {len(found.faults())} faults"]
+    )
+    return found
+
+
+def test_no_bad_input_crashes_hangs_connects_or_leaves_anything(judged: Judged) -> None:
+    assert len(judged.outcomes) >= 250
+    assert judged.faults() == []
+
+
+def test_nothing_bad_is_called_fake(judged: Judged) -> None:
+    """All of it was made from a video of a real person."""
+    assert [o for o in judged.outcomes if o.verdict == "likely_fake"] == []
+
+
+def test_what_names_other_files_is_never_judged(judged: Judged) -> None:
+    verdicts = {o.name for o in judged.outcomes if o.kind == "playlists" and o.verdict}
+    assert verdicts == {"inside.mp4", "numbered-%03d.png"}  # a video, and a picture under a pattern's name
+
+
+@pytest.mark.parametrize("kind", ["rotated", "pixel-formats", "names", "sound", "few-frames"])
+def test_what_is_only_unusual_is_judged(judged: Judged, kind: str) -> None:
+    assert [o for o in judged.outcomes if o.kind == kind and o.error] == []
+
+
+@pytest.mark.parametrize("name", REGRESSIONS)
+def test_what_went_wrong_once_does_not_again(judged: Judged, name: str) -> None:
+    kind, file = name.split("/")
+    outcome = next(o for o in judged.outcomes if (o.kind, o.name) == (kind, file))
+    assert (outcome.verdict or outcome.error) == REGRESSIONS[name]
+
+
+def test_the_corpus_is_the_same_each_time() -> None:
+    one, other = (Material.make(LISTENER) for _ in range(2))
+    assert one.mp4 == other.mp4
+    assert one.mkv == other.mkv
+    for kind in (flipped_header, time_stamps, playlists):
+        assert list(islice(kind(one), 12)) == list(islice(kind(other), 12))
+
+
+def test_a_fault_is_told() -> None:
+    """The check that the corpus stands on can fail."""
+    assert Judged((Outcome("a", "b", error="InternalError"),), 0, (), 1.0).faults()
+    assert Judged((Outcome("a", "b", error="no answer"),), 0, (), 1.0).faults()
+    assert Judged((Outcome("a", "b", "inconclusive", seconds=99.0),), 0, (), 1.0).faults()
+    assert Judged((), 1, (), 1.0).faults()
+    assert Judged((), 0, ("tmp/x",), 1.0).faults()
+    assert not Judged((Outcome("a", "b", "inconclusive", seconds=1.0),), 0, (), 1.0).faults()
