@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.summary import SUMMARY
 
-SUMMARY = pytest.StashKey[list[str]]()
-"""Lines that a test wants printed at the end of the run."""
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from itertools import islice
 
 import pytest
-
-from tests.conftest import SUMMARY
 from tools.judge_bad_inputs import Judged, Outcome, judge, table
 from tools.make_bad_inputs import LISTENER, Material, flipped_header, playlists, time_stamps
+
+from tests.summary import SUMMARY
 
 # Inputs that have brought lrnet down, or had other files opened, and what they must come to.
 REGRESSIONS = {

@@ -97,6 +97,8 @@ class IsolatedReader(Reader):
             while (message := self._hear()) is not None:
                 if "frame" not in message:
                     self._note(message)
+                    if not message["end"]:
+                        raise ValueError("an end that is none")
                     self._over()
                     return
                 frame = self._frame(message)

@@ -114,7 +114,7 @@ _WORDS = {
     "faces": "shows more than {limit} faces at once",
     "decode_seconds": "takes longer to decode than {limit} seconds",
     "stall_seconds": "kept the decoder on one frame for more than {limit} seconds",
-    "memory_megabytes": "asks for more memory than the decoder may have, {limit} MB",
+    "memory_megabytes": "asks for more memory than the decoder gets (isolated, {limit} MB)",
 }
 
 

@@ -7,7 +7,6 @@ at coordinate (0, 0); x points right, y down.
 
 from __future__ import annotations
 
-import errno
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -455,7 +454,7 @@ class VideoReader(Reader):
 
     def _failed(self, error: Exception) -> None:
         self.damaged += 1
-        self._starved |= getattr(error, "errno", None) == errno.ENOMEM
+        self._starved |= isinstance(error, MemoryError)
 
     def _in_time(self) -> bool:
         if self._decoding <= self.guard.limits.decode_seconds:
@@ -491,7 +490,7 @@ def _open(name: str, access: Access) -> av.container.InputContainer:
                 f"{name} is a network address, and those are not opened.",
                 hint="Save the video to a file first, or allow it with --allow-network.",
             )
-        return _demuxer(name, name, {"protocol_whitelist": "http,https,tcp,tls"})
+        return _demuxer(name, name, access.limits, {"protocol_whitelist": "http,https,tcp,tls"})
     path = Path(name)
     if not path.exists():
         raise VideoNotFoundError(f"There is no file {name}.", hint="Check the spelling of the path.")
@@ -507,14 +506,16 @@ def _open(name: str, access: Access) -> av.container.InputContainer:
         if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(PLAYLIST_HEADS) or any(w in head for w in PLAYLIST_WORDS):
             raise NotAVideoError(f"{name} is a playlist, which names other files.", hint="Give the video file itself.")
         # FFmpeg gets the open file and no protocol that opens another one, whatever the file says.
-        return _demuxer(name, "fd:", {"fd": str(file.fileno()), "protocol_whitelist": "fd"})
+        return _demuxer(name, "fd:", access.limits, {"fd": str(file.fileno()), "protocol_whitelist": "fd"})
 
 
-def _demuxer(name: str, address: str, options: dict[str, str]) -> av.container.InputContainer:
+def _demuxer(name: str, address: str, limits: Limits, options: dict[str, str]) -> av.container.InputContainer:
     options["format_whitelist"] = FORMATS
     try:
         return av.open(address, options=options, metadata_errors="replace", timeout=(30.0, 30.0))
     except (av.error.FFmpegError, OSError, ValueError) as error:
+        if isinstance(error, MemoryError):
+            raise past("memory_megabytes", name, limits) from error
         reason = "it is of no known video format" if isinstance(error, av.error.ArgumentError) else _reason(error)
         raise NotAVideoError(
             f"{name} is not a video that can be opened ({reason}).",
