@@ -85,16 +85,19 @@ def judge(work: Path, arguments: Sequence[str] = ()) -> Judged:
         before = {path for path in work.rglob("*")}
         began = perf_counter()
         command = "from lrnet.cli import main; main()"
-        subprocess.run(
+        path = os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path)
+        done = subprocess.run(
             [sys.executable, "-c", command, "detect", "-q", "--json", str(result), *LIMITS, *arguments, "--"]
             + [os.fspath(path) for path in inputs],
             cwd=work,
-            env={**os.environ, "TMPDIR": str(temporary), "HOME": str(home)},
+            env={**os.environ, "TMPDIR": str(temporary), "HOME": str(home), "PYTHONPATH": path},
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
             timeout=900,
         )
         seconds = perf_counter() - began
+        if not result.exists():
+            raise RuntimeError(done.stderr.decode(errors="replace")[-2000:])
         left = sorted(str(path.relative_to(work)) for path in set(work.rglob("*")) - before - {result})
         connections = _connections(listening)
     return Judged(tuple(_outcomes(inputs, result)), connections, tuple(left), seconds)
@@ -112,7 +115,7 @@ def _connections(listening: socket.socket) -> int:
 
 
 def _outcomes(inputs: Sequence[Path], result: Path) -> list[Outcome]:
-    told = json.loads(result.read_text(encoding="utf-8")) if result.exists() else {"results": [], "failures": []}
+    told = json.loads(result.read_text(encoding="utf-8"))
     verdicts = {part["video"]["path"]: part for part in told["results"]}
     failures = {part["path"]: part for part in told["failures"]}
     found: list[Outcome] = []

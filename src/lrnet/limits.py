@@ -77,9 +77,8 @@ class Limits:
             name, _, number = setting.partition("=")
             name = name.strip().replace("-", "_")
             if name not in self.numbers():
-                raise UsageError(
-                    f"There is no limit {name!r}.", hint=f"Limits are {', '.join(self.numbers())}: --limit duration=600"
-                )
+                known = ", ".join(self.numbers()).replace("_", "-")
+                raise UsageError(f"There is no limit {name!r}.", hint=f"Limits are {known}: --limit duration=600")
             try:
                 value = float(number)
             except ValueError as error:
