@@ -132,6 +132,20 @@ def test_what_is_no_video_is_a_typed_error(tmp_path: Path, kind: str, error: typ
     assert raised.value.exit_code == 3
 
 
+def test_frames_that_the_decoder_patched_are_counted_and_left_out(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mp4", moving(30), options={"g": "10"})
+    data = bytearray(path.read_bytes())
+    start = data.index(b"mdat")
+    for at in range(start + 2000, start + 2200, 3):
+        data[at] ^= 0x55
+    path.write_bytes(data)
+    with VideoReader(path) as reader:
+        given = list(reader)
+    assert reader.damaged > 0
+    assert 0 < len(given) < 30
+    assert len({f.index for f in given}) == len(given)
+
+
 def test_a_video_without_one_good_frame_is_damaged(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.mp4", moving(5))
     data = bytearray(path.read_bytes())

@@ -81,13 +81,13 @@ class Decoder:
         with VideoReader(asked["video"], access, threads=asked["threads"]) as reader:
             os.chdir("/")
             self._tell({"info": asdict(reader.info)})
-            free = deque(range(SLOTS))
+            free, shown = deque(range(SLOTS)), False
             for frame in reader.decode():
                 if not self._free(free):
                     break
                 word = {"frame": self._put(frame, free.popleft()), "damaged": reader.damaged}
-                if frame.index == 0:
-                    word["info"] = asdict(reader.info)
+                if not shown:
+                    word["info"], shown = asdict(reader.info), True
                 self._tell(word)
             return {
                 "frames": reader.frames,

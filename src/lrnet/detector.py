@@ -71,7 +71,7 @@ class VideoResult:
         info: what the header says, rotation applied.
         frames_read: frames decoded. `frames_examined`: those left by the model's frame rate.
         seconds_examined: presentation time of the last frame.
-        damaged_packets: packets that could not be decoded.
+        damaged_packets: packets that could not be decoded, and frames that the decoder had to patch; left out.
         verdict: of the video.
         faces: of each face, by number.
         model, model_version, model_hash: of the bundle; the hash covers its description and its files.

@@ -274,7 +274,7 @@ class Reader(ABC):
 
     Attributes:
         frames: decoded so far, those left out for their rate among them.
-        damaged: packets that could not be decoded; they are skipped.
+        damaged: packets that could not be decoded, and frames that the decoder had to patch; they are skipped.
         guard: which limits the video went past.
     """
 
@@ -404,6 +404,7 @@ class VideoReader(Reader):
     def _decode(self) -> Iterator[Frame]:
         clock = _Clock(self._stream.average_rate)
         to_planes = VideoReformatter()
+        given = False
         for source in self._pictures():
             time = clock.time_of(source)
             if self.guard.ends(self.frames, time, source.width * source.height):
@@ -411,9 +412,12 @@ class VideoReader(Reader):
             if self.frames == 0:
                 self._rotation = round(source.rotation / 90) % 4 * 90
             self.frames += 1
-            if not self.guard.leaves_out(time):
+            if source.is_corrupt:  # patched from its neighbours: not what was filmed
+                self.damaged += 1
+            elif not self.guard.leaves_out(time):
+                given = True
                 yield Frame(source, self.frames - 1, time, to_planes)
-        if self.frames == 0:
+        if not given:
             raise self._nothing()
 
     def _nothing(self) -> VideoError:
@@ -422,7 +426,7 @@ class VideoReader(Reader):
         if self._starved:
             return past("memory_megabytes", self.name, self.guard.limits)
         return DamagedVideoError(
-            f"Not one frame of {self.name} can be decoded.",
+            f"Not one frame of {self.name} can be decoded whole.",
             hint="The file is damaged or cut off; obtain it again from its source.",
         )
 

@@ -41,7 +41,9 @@ class VideoPart(_Part):
     frames_read: int = Field(description="Frames that were decoded.")
     frames_examined: int = Field(description="Frames in which faces were looked for, at the model's frame rate.")
     seconds_examined: Seconds = Field(description="Presentation time of the last frame read, seconds.")
-    damaged_packets: int = Field(description="Packets of the file that could not be decoded.")
+    damaged_packets: int = Field(
+        description="Packets that could not be decoded, and frames that the decoder had to patch: left out."
+    )
 
 
 class ThresholdsPart(_Part):
