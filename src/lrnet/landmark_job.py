@@ -67,6 +67,7 @@ class LandmarkJob:
         treatment: what is done to the video first. The treated copy is gone when the job is done; provenance names the
             video itself. Files of landmarks have none.
         most_frames: how many frames from the start are decoded; None for all.
+        access: how the video is opened. Past a limit it is refused if this says no other: stores hold whole videos.
 
     Raises:
         VideoError: the video cannot be read.
@@ -78,7 +79,7 @@ class LandmarkJob:
     preprocessing: Preprocessing
     treatment: Treatment | None = None
     most_frames: int | None = None
-    access: Access = field(default_factory=lambda: Access(limits=Limits(refuse=True)))  # a store holds whole videos
+    access: Access = field(default_factory=lambda: Access(limits=Limits(refuse=True)))
 
     def __call__(self, record: VideoRecord) -> ExtractedVideo:
         began = perf_counter()
