@@ -65,10 +65,15 @@ def write_audio(path: Path, seconds: float = 1.0) -> Path:
 
 def turn_in_header(path: Path, quarter_turns: int) -> None:
     """Write a rotation into an MP4's track header, as a phone held sideways does: clockwise quarter turns."""
+    one = 0x00010000
+    write_matrix(path, {1: (0, one, -one, 0), 2: (-one, 0, 0, -one), 3: (0, -one, one, 0)}[quarter_turns])
+
+
+def write_matrix(path: Path, matrix: tuple[int, int, int, int]) -> None:
+    """Write a display matrix into an MP4's track header, 16.16 fixed point: x' = ax + cy, y' = bx + dy."""
     data = bytearray(path.read_bytes())
     at = data.index(b"tkhd") + 4 + 40  # version and flags, times, id, layer, volume: the matrix follows
-    one = 0x00010000
-    a, b, c, d = {1: (0, one, -one, 0), 2: (-one, 0, 0, -one), 3: (0, -one, one, 0)}[quarter_turns]
+    a, b, c, d = matrix
     for i, value in enumerate((a, b, 0, c, d, 0)):
         data[at + 4 * i : at + 4 * i + 4] = value.to_bytes(4, "big", signed=True)
     path.write_bytes(data)

@@ -11,7 +11,7 @@ import pytest
 
 from lrnet.errors import DamagedVideoError, LrnetError, NetworkSourceError, NotAVideoError, VideoNotFoundError
 from lrnet.video import Frame, VideoReader, VideoWriter, find_videos, probe, spaced
-from tests.media import gradient, moving, turn_in_header, write_audio, write_video
+from tests.media import gradient, moving, turn_in_header, write_audio, write_matrix, write_video
 
 
 def read(path: Path) -> list[Frame]:
@@ -43,6 +43,34 @@ def test_a_turned_video_comes_upright(tmp_path: Path, turns: int) -> None:
     np.testing.assert_array_equal(frame.rgb(), upright)
     assert frame.luma.shape == upright.shape[:2]
     assert np.abs(frame.rgb_resized(frame.width, frame.height).astype(int) - upright).mean() < 3
+
+
+@pytest.mark.parametrize(
+    ("matrix", "turns"),
+    [
+        ((-1, 0, 0, 1), 0),  # left and right changed, as front cameras do
+        ((1, 0, 0, -1), 2),  # top and bottom changed: that is the same and half a turn
+        ((0, 1, 1, 0), 3),
+        ((0, -1, -1, 0), 1),
+        ((0, 0, 0, 0), 0),
+        ((2, 0, 0, 0), 0),
+    ],
+)
+def test_a_mirrored_video_comes_upright(tmp_path: Path, matrix: tuple[int, int, int, int], turns: int) -> None:
+    """What a player shows, with left and right changed: never on its head."""
+    path = write_video(tmp_path / "a.mp4", [gradient()] * 2)
+    stored = read(path)[0].luma
+    a, b, c, d = matrix
+    write_matrix(path, (0x10000 * a, 0x10000 * b, 0x10000 * c, 0x10000 * d))
+    frame = read(path)[0]
+    np.testing.assert_array_equal(frame.luma, np.rot90(stored, turns))
+    if a * d - b * c:
+        y, x = np.indices(stored.shape)
+        right, down = a * x + c * y, b * x + d * y
+        right, down = right - right.min(), down - down.min()
+        shown = np.empty((down.max() + 1, right.max() + 1), np.uint8)
+        shown[down, right] = stored
+        np.testing.assert_array_equal(frame.luma[:, ::-1], shown)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,9 @@ at coordinate (0, 0); x points right, y down.
 
 from __future__ import annotations
 
+import math
 import os
+import struct
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -134,7 +136,7 @@ class Frame:
         self._source = source
         full_range = source.format.name.startswith("yuvj") or int(source.color_range or 0) == FULL_RANGE
         if turns is None:
-            turns = round(source.rotation / 90) % 4
+            turns = turns_of(source)
         planar = source
         if source.format.name not in ("yuv420p", "yuvj420p"):
             # One thread: starting more for each frame costs more than they save.
@@ -217,6 +219,23 @@ class Frame:
 
     def _rgb_of(self, planes: Sequence[NDArray[Any]]) -> NDArray[np.uint8]:
         return cv2.transform(cv2.merge(planes), self._to_rgb).astype(np.uint8, copy=False)
+
+
+def turns_of(source: VideoFrame) -> int:
+    """Quarter turns counter-clockwise that make a frame upright, as its display matrix says.
+
+    Where the matrix mirrors too, the frame is what is shown with left and right changed: a mirrored face is as good as
+    another, and one that stands on its head is not. A matrix without an inverse turns nothing.
+    """
+    matrix = source.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return 0
+    a, b, _, c, d = struct.unpack_from("=5i", bytes(matrix))
+    area = a * d - b * c
+    if not area:
+        return 0
+    sign = 1 if area > 0 else -1
+    return round(-math.degrees(math.atan2(b, sign * a)) / 90) % 4
 
 
 def _upright(plane: Plane, turns: int) -> Plane:
@@ -410,7 +429,7 @@ class VideoReader(Reader):
             if self.guard.ends(self.frames, time, source.width * source.height):
                 break
             if self.frames == 0:
-                self._rotation = round(source.rotation / 90) % 4 * 90
+                self._rotation = turns_of(source) * 90
             self.frames += 1
             if source.is_corrupt:  # patched from its neighbours: not what was filmed
                 self.damaged += 1
