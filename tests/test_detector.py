@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +13,8 @@ import pytest
 
 import lrnet
 from lrnet.detector import Detector, Progress
-from lrnet.errors import ModelError
+from lrnet.errors import DecoderDiedError, LimitError, ModelError
+from lrnet.limits import Access, Limits
 from lrnet.network.bundle import ModelBundle
 from lrnet.network.registry import load_model
 from lrnet.verdict import Reason
@@ -49,6 +53,46 @@ def test_a_result_says_what_was_examined(detector: Detector, examples: Path) -> 
     for clip in face.clips:
         covered |= (sequence.times >= clip.start - 1e-9) & (sequence.times <= clip.stop + 1e-9)
     assert covered.all()
+
+
+@pytest.mark.parametrize(
+    ("limits", "reason"),
+    [
+        (Limits(duration=2.0), Reason.DURATION_LIMIT),
+        (Limits(frames=40), Reason.FRAME_LIMIT),
+        (Limits(frame_rate=15), Reason.RATE_LIMIT),
+    ],
+)
+def test_a_limit_that_was_passed_is_told(detector: Detector, examples: Path, limits: Limits, reason: Reason) -> None:
+    result = detector.detect(examples / "real.mp4", access=Access(limits=limits))
+    assert {Reason.PARTLY_EXAMINED, reason} <= set(result.verdict.reasons)
+    assert result.frames_examined < 239
+
+
+def test_faces_over_the_limit_are_told(detector: Detector, examples: Path, tmp_path: Path) -> None:
+    with VideoReader(examples / "real.mp4") as reader:
+        pictures = [np.hstack([f.rgb()] * 2) for f in islice(reader, 6)]
+    path = write_video(tmp_path / "two.mp4", pictures)
+    both = detector.detect(path)
+    assert Reason.FACE_LIMIT not in both.verdict.reasons
+    one = detector.detect(path, access=Access(limits=Limits(faces=1)))
+    assert Reason.FACE_LIMIT in one.verdict.reasons
+    assert len(both.faces) == 2
+    assert len(one.faces) == 1
+    with pytest.raises(LimitError, match="more than 1 faces"):
+        detector.detect(path, access=Access(limits=Limits(faces=1, refuse=True)))
+
+
+def test_a_decoder_that_dies_ends_the_video_and_not_the_detector(detector: Detector, examples: Path) -> None:
+    def kill(step: Progress) -> None:
+        for child in Path(f"/proc/{os.getpid()}/task").glob("*/children"):
+            for pid in child.read_text().split():
+                if "decoder_process" in Path(f"/proc/{pid}/cmdline").read_text():
+                    os.kill(int(pid), signal.SIGKILL)
+
+    with pytest.raises(DecoderDiedError, match="SIGKILL"):
+        detector.detect(examples / "real.mp4", access=Access(isolate=True), progress=kill)
+    assert detector.detect(examples / "real.mp4", access=Access(isolate=True)).frames_read == 239
 
 
 class Cancelled(Exception):

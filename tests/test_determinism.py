@@ -13,6 +13,7 @@ from lrnet.cli.batch import JudgeJob, VideoTask
 from lrnet.detector import Detector
 from lrnet.engines import Engine, LocalEngine, SerialEngine
 from lrnet.explain import Explainer
+from lrnet.limits import Access
 from lrnet.network.registry import DEFAULT_MODEL
 from lrnet.reencode import reencode
 from lrnet.report.json_report import to_document
@@ -73,7 +74,7 @@ def test_engines(name: str, clips: list[str], expected: list[str], tmp_path: Pat
     tasks = [VideoTask(clip, tmp_path / f"{i}.html", None) for i, clip in enumerate(clips)]
     engine = engine_named(name)
     try:
-        outcomes = sorted(engine.run(JudgeJob(DEFAULT_MODEL, False), tasks), key=lambda o: o.index)
+        outcomes = sorted(engine.run(JudgeJob(DEFAULT_MODEL, Access(isolate=True)), tasks), key=lambda o: o.index)
     finally:
         if hasattr(engine, "close"):
             engine.close()

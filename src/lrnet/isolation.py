@@ -254,7 +254,7 @@ class DecoderProcess:
             fcntl.fcntl(memory, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
             self._slots = mmap.mmap(memory, SLOTS * size, mmap.MAP_SHARED, mmap.PROT_READ)
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-c", _boot(theirs.fileno(), memory, size)],
+                [sys.executable, "-I", "-B", "-c", _boot(theirs.fileno(), memory, size)],
                 pass_fds=(theirs.fileno(), memory),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

@@ -159,6 +159,21 @@ def test_a_result_never_overwrites_its_video(tmp_path: Path, examples: Path) -> 
     assert copy.read_bytes() == (examples / "real.mp4").read_bytes()
 
 
+@pytest.mark.parametrize("isolate", ["--isolate", "--no-isolate"])
+def test_past_a_limit_a_verdict_says_so_or_the_video_is_refused(tmp_path: Path, examples: Path, isolate: str) -> None:
+    limited = ("detect", examples / "real.mp4", isolate, "--limit", "frames=40", "--json", tmp_path / "r.json")
+    run = lrnet(*limited)
+    assert run.returncode == 0, run.stderr
+    assert "only part of the video was examined" in " ".join(run.stdout.split())
+    document = json.loads((tmp_path / "r.json").read_text())
+    assert "frame_limit_passed" in [reason["code"] for reason in document["verdict"]["reasons"]]
+    assert document["video"]["frames_read"] == 40
+    run = lrnet(*limited, "--refuse-past-limits")
+    assert run.returncode == 11
+    assert "--limit frames=" in run.stderr
+    assert lrnet("detect", examples / "real.mp4", "--limit", "frame=40").returncode == 2
+
+
 def test_one_bad_file_does_not_stop_the_others(tmp_path: Path, examples: Path) -> None:
     (tmp_path / "a.mp4").write_text("no video")
     (tmp_path / "b ü\n.mp4").write_bytes((examples / "real.mp4").read_bytes())

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lrnet.limits import Access, Limits
 from lrnet.service.work import Job, JobProcess, display_name, file_name
 from tests.service.kit import alive, short_clip, wait_for
 
@@ -59,6 +60,16 @@ def last_word(process: JobProcess) -> dict[str, object]:
         assert message is not None
         if message["kind"] != "progress":
             return message
+
+
+def test_limits_of_the_service_are_kept(clip: Path, tmp_path: Path) -> None:
+    process = JobProcess("lrnet-mesh-v2", Access(isolate=True, limits=Limits(megapixels=0.01)))
+    try:
+        process.give(job(clip, tmp_path / "1"))
+        failed = last_word(process)
+    finally:
+        process.kill()
+    assert (failed["kind"], failed["error"]) == ("failure", "LimitError")
 
 
 def test_one_process_judges_several_videos(clip: Path, tmp_path: Path) -> None:
