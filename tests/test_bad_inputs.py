@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from itertools import islice
+from pathlib import Path
 
 import pytest
 from tools.judge_bad_inputs import Judged, Outcome, judge, table
@@ -63,6 +67,15 @@ def test_the_corpus_is_the_same_each_time() -> None:
     assert one.mkv == other.mkv
     for kind in (flipped_header, time_stamps, playlists):
         assert list(islice(kind(one), 12)) == list(islice(kind(other), 12))
+
+
+def test_the_runtime_keeps_no_number_and_reports_nothing(tmp_path: Path) -> None:
+    """ONNX Runtime writes one on import, below the home folder, unless it is told not to."""
+    path = os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path)
+    environment = {k: v for k, v in os.environ.items() if k != "ORT_DISABLE_TELEMETRY" and not k.startswith("XDG_")}
+    environment |= {"HOME": str(tmp_path), "TMPDIR": str(tmp_path), "PYTHONPATH": path}
+    subprocess.run([sys.executable, "-c", "import lrnet, onnxruntime"], env=environment, check=True, timeout=60)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_fault_is_told() -> None:
