@@ -72,10 +72,11 @@ def test_labels_of_dfdc_that_are_no_table(content: bytes, tmp_path: Path) -> Non
         open_dataset(tmp_path)
 
 
-def test_configuration_that_nests_deep(tmp_path: Path) -> None:
-    (tmp_path / "deep.toml").write_text("a = " + "[" * 5000)
+@pytest.mark.parametrize("value", ["[" * 5000, "9" * 5000, "2026-99-99"])
+def test_configurations_that_are_none(value: str, tmp_path: Path) -> None:
+    (tmp_path / "odd.toml").write_text(f"a = {value}")
     with pytest.raises(TrainingError, match="is no TOML"):
-        load_config(tmp_path / "deep.toml")
+        load_config(tmp_path / "odd.toml")
 
 
 def test_archive_that_unpacks_to_far_more_than_its_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

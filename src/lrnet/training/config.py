@@ -282,8 +282,6 @@ def load_config(name_or_path: str | Path, *, seed: int | None = None) -> Trainin
     try:
         values = tomllib.loads(config_text(name_or_path))
         config = TrainingConfig.model_validate(values)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise TrainingError(f"{name_or_path} is no TOML: {error}.", hint="Correct that line.") from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
@@ -291,4 +289,6 @@ def load_config(name_or_path: str | Path, *, seed: int | None = None) -> Trainin
             f"{name_or_path}: {where}: {first['msg']} ({error.error_count()} faults).",
             hint="See docs/training.md for what a configuration may say.",
         ) from error
+    except (ValueError, RecursionError) as error:
+        raise TrainingError(f"{name_or_path} is no TOML: {error}.", hint="Correct that line.") from error
     return config if seed is None else config.model_copy(update={"seed": seed})
