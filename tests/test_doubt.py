@@ -1,0 +1,66 @@
+"""Of rubbish nothing confident is said: a few of the videos that `benchmarks/doubt.py` makes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from benchmarks.doubt import KINDS, Kind, Recording, make, recording
+
+from lrnet.detector import Detector
+from lrnet.reencode import reencode
+from lrnet.verdict import Reason, State
+
+FRAMES = 60
+
+
+@pytest.fixture(scope="module")
+def detector() -> Detector:
+    return Detector()
+
+
+@pytest.fixture(scope="module")
+def genuine(examples: Path, tmp_path_factory: pytest.TempPathFactory) -> Recording:
+    """The example at half its size."""
+    path = tmp_path_factory.mktemp("doubt") / "real.mp4"
+    reencode(examples / "real.mp4", path, crf=20, scale=0.5, most_frames=FRAMES)
+    found = recording(path, "example", 0, FRAMES)
+    assert found is not None
+    assert found.size > 80
+    return found
+
+
+EXPECTED = {
+    "black": (State.NOT_APPLICABLE, Reason.NO_FACE),
+    "white noise": (State.NOT_APPLICABLE, Reason.NO_FACE),
+    "frozen": (State.INCONCLUSIVE, Reason.NO_MOTION),
+    "statue": (State.INCONCLUSIVE, Reason.RIGID),
+    "picture of a face": (State.INCONCLUSIVE, Reason.RIGID),
+    "face of 40 px": (State.INCONCLUSIVE, Reason.SMALL_FACE),
+    "5 frames a second": (State.UNABLE, Reason.LOW_FRAME_RATE),
+}
+
+
+@pytest.mark.parametrize("kind", [k for k in KINDS if k.name in EXPECTED], ids=lambda k: k.name)
+def test_what_cannot_be_judged_is_not(kind: Kind, detector: Detector, genuine: Recording, tmp_path: Path) -> None:
+    state, reason = EXPECTED[kind.name]
+    make(kind, genuine, tmp_path / "made.mp4", seed=1)
+    verdict = detector.detect(tmp_path / "made.mp4").verdict
+    assert verdict.state is state
+    assert reason in verdict.reasons
+
+
+@pytest.mark.parametrize("name", ["cartoon", "encoded at crf 42", "encoded twice, crf 40"])
+def test_what_is_hard_to_judge_is_not_accused(
+    name: str, detector: Detector, genuine: Recording, tmp_path: Path
+) -> None:
+    kind = next(k for k in KINDS if k.name == name)
+    make(kind, genuine, tmp_path / "made.mp4", seed=1)
+    assert detector.detect(tmp_path / "made.mp4").verdict.state is not State.LIKELY_FAKE
+
+
+def test_the_same_is_made_every_time(genuine: Recording, tmp_path: Path) -> None:
+    kind = next(k for k in KINDS if k.name == "statue")
+    make(kind, genuine, tmp_path / "one.mp4", seed=3)
+    make(kind, genuine, tmp_path / "two.mp4", seed=3)
+    assert (tmp_path / "one.mp4").read_bytes() == (tmp_path / "two.mp4").read_bytes()
