@@ -2,8 +2,8 @@
 
     python benchmarks/landmark_attack.py [--store STORE ...] [--each 6] [--seconds 5] [--figure disagreement.png]
 
-Landmark Breaker (Sun et al., WIFS 2020) adds noise to pictures that nobody sees and that landmark detectors trip over. It
-needs the detector's gradients. Here its effect is put on the landmarks themselves, before calibration, in two ways,
+Landmark Breaker (Sun et al., WIFS 2020) adds noise to pictures that nobody sees and that landmark detectors trip over.
+It needs the detector's gradients. Here its effect is put on the landmarks themselves, before calibration, in two ways,
 each at several strengths (standard deviation, % of the face's size):
 
 * each frame: every landmark is off by another amount in every frame;

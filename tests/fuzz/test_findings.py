@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +47,23 @@ def test_manifests_of_names_that_no_file_can_have(name: str, tmp_path: Path) -> 
     (tmp_path / "table.json").write_text(json.dumps([{"path": name, "label": "real"}]))
     dataset = open_dataset(tmp_path / "table.json")
     assert [issue.kind.name for issue in dataset.issues] == ["MISSING"]
+
+
+def test_names_that_cannot_be_printed(tmp_path: Path) -> None:
+    """Neither half of a surrogate pair ends the command with a trace, nor does a name move the terminal's cursor."""
+    rows = [{"path": "\ud800.mp4", "label": "real"}, {"path": "\x1b[2J.mp4", "label": "\x1b[2J"}]
+    (tmp_path / "table.json").write_text(json.dumps(rows))
+    command = [sys.executable, "-m", "lrnet", "datasets", "check", str(tmp_path / "table.json")]
+    done = subprocess.run(command, capture_output=True, timeout=60)
+    assert done.returncode == DatasetError.exit_code
+    assert b"Traceback" not in done.stderr
+    assert b"\x1b[2J" not in done.stdout + done.stderr
+    assert rb"\ud800.mp4" in done.stdout
+    missing = [sys.executable, "-m", "lrnet", "datasets", "check", str(tmp_path / "\x1b[2J\udcff.csv")]
+    done = subprocess.run(missing, capture_output=True, timeout=60)
+    assert done.returncode == DatasetError.exit_code
+    assert b"Traceback" not in done.stderr
+    assert b"\x1b[2J" not in done.stderr
 
 
 def test_manifest_that_nests_deep(tmp_path: Path) -> None:

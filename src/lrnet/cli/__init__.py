@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
@@ -11,6 +12,9 @@ def main() -> None:
     from lrnet.cli.app import app, console_error
     from lrnet.errors import LrnetError, MissingDependencyError
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names of files and people may hold what no encoding can say
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except LrnetError as error:

@@ -74,4 +74,7 @@ def _root(
 
 def console_error(error: LrnetError) -> None:
     """One line: what happened and what to do."""
-    Console(stderr=True, soft_wrap=True).print(Text.assemble(("lrnet: ", "bold red"), " ".join(str(error).split())))
+    from lrnet.report.wording import readable
+
+    said = readable(" ".join(str(error).split()))  # it may quote a name that somebody else chose
+    Console(stderr=True, soft_wrap=True).print(Text.assemble(("lrnet: ", "bold red"), said))

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lrnet.errors import DatasetError
+from lrnet.report.wording import readable
 
 if TYPE_CHECKING:
     from lrnet.datasets import Dataset, Issue
@@ -77,7 +78,7 @@ def check_command(
         console.print(Text(f"{len(issues)} x {kind}:", style="yellow"))
         shown = issues if every else issues[:SHOWN]
         for issue in shown:
-            console.print(Text(f"  {issue.where}" + (f" ({issue.detail})" if issue.detail else "")))
+            console.print(Text("  " + readable(issue.where + (f" ({issue.detail})" if issue.detail else ""))))
         if len(shown) < len(issues):
             console.print(Text(f"  and {len(issues) - len(shown)} more (--all)", style="dim"))
     if dataset.issues:
