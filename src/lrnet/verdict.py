@@ -395,6 +395,11 @@ def held_back(state: State, why: list[Reason], doubts: Iterable[Reason]) -> tupl
     return state, why
 
 
+def is_held_back(state: State, reasons: Iterable[Reason]) -> bool:
+    """Whether a verdict is `inconclusive` for the material's sake: its probability would hold for better material."""
+    return state is State.INCONCLUSIVE and {Reason.BETWEEN_THRESHOLDS, Reason.UNCALIBRATED}.isdisjoint(reasons)
+
+
 _GRAVITY: Final = {State.LIKELY_FAKE: 3, State.INCONCLUSIVE: 2, State.NO_EVIDENCE: 1, State.UNABLE: 0}
 
 

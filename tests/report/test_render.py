@@ -56,6 +56,13 @@ def test_faces_stand_in_a_table() -> None:
     assert re.match(r" +1  0:01\.0-0:10\.2  ○ no evidence +0\.04 +3  +▁+ +▁+", row)
 
 
+def test_a_probability_that_cannot_be_relied_on_is_not_stated_as_one() -> None:
+    text = shown(RESULTS["held back"])
+    assert "Not judged; on material that can be, probability of manipulation 0.95." in flat(text)
+    assert re.search(r"inconclusive +\(0\.95\)", text)
+    assert "(" not in shown(RESULTS["inconclusive"]).split("Why:")[0]
+
+
 def test_uncalibrated_score_is_not_called_a_probability() -> None:
     text = flat(shown(UNCALIBRATED, calibrated=False))
     assert "Score 0.75, no probability." in text

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from lrnet.report.figures import by_weight
 from lrnet.report.wording import WORDING, clock, readable, two_decimals
-from lrnet.verdict import REASON_TEXT, ClipScore, State
+from lrnet.verdict import REASON_TEXT, ClipScore, State, is_held_back
 
 if TYPE_CHECKING:
     from lrnet.detector import VideoResult
@@ -53,6 +53,8 @@ def print_result(
         (f"{_symbol(verdict.state, plain)} {words.headline}", STYLES[verdict.state]), ("  ", ""), _name(result.path)
     )
     value = _value(verdict.probability, verdict.score)
+    if is_held_back(verdict.state, verdict.reasons):
+        value = f"not judged; on material that can be, {value}"
     console.print(headline, highlight=False)
     _print_indented(console, Text(f"{value[0].upper()}{value[1:]}. {words.meaning}"))
     if verdict.reasons:
@@ -82,7 +84,7 @@ def batch_table(console: Console, documents: Sequence[ReportDocument]) -> None:
         state = f"{_symbol(verdict.state, plain)} {WORDING[verdict.state].label}"
         table.add_row(
             Text(state, STYLES[verdict.state]),
-            Text(_short(verdict.probability)),
+            Text(_short(verdict.probability, is_held_back(verdict.state, [r.code for r in verdict.reasons]))),
             Text(str(len(document.faces))),
             _name(document.video.path),
         )
@@ -141,7 +143,7 @@ def _face_table(result: VideoResult, plain: bool, width: int) -> Table:
     end = max([result.seconds_examined, *(face.stop for face in result.faces)])
     views = [f"{clock(face.start)}-{clock(face.stop)}" for face in faces]
     states = [f"{_symbol(face.state, plain)} {WORDING[face.state].label}" for face in faces]
-    taken = 2 + len("face  prob.  clips  ") + max(map(len, views)) + 2 + max(map(len, states)) + 2
+    taken = 2 + len("face  (0.00)  clips  ") + max(map(len, views)) + 2 + max(map(len, states)) + 2
     columns = min(max(width - taken, 8), 40)
     table = _table()
     for header, right in (("face", True), ("in view", False), ("verdict", False), ("prob.", True), ("clips", True)):
@@ -152,7 +154,7 @@ def _face_table(result: VideoResult, plain: bool, width: int) -> Table:
             Text(str(face.face)),
             Text(view),
             Text(state, STYLES[face.state]),
-            Text(_short(face.probability)),
+            Text(_short(face.probability, is_held_back(face.state, face.reasons))),
             Text(str(len(face.clips))),
             Text(sparkline(face.clips, 0.0, end, columns, plain=plain)),
         )
@@ -194,8 +196,11 @@ def _one_line(text: str) -> str:
     return readable(" ".join(text.split()))
 
 
-def _short(probability: float | None) -> str:
-    return "-" if probability is None or not np.isfinite(probability) else two_decimals(probability)
+def _short(probability: float | None, held_back: bool) -> str:
+    """A probability for a table, in brackets if it cannot be relied on."""
+    if probability is None or not np.isfinite(probability):
+        return "-"
+    return f"({two_decimals(probability)})" if held_back else two_decimals(probability)
 
 
 def _value(probability: float | None, score: float | None) -> str:
