@@ -227,7 +227,7 @@ def turns_of(source: VideoFrame) -> int:
     Where the matrix mirrors too, the frame is what is shown with left and right changed: a mirrored face is as good as
     another, and one that stands on its head is not. A matrix without an inverse turns nothing.
     """
-    matrix = source.side_data.get("DISPLAYMATRIX")
+    matrix: Any = source.side_data.get("DISPLAYMATRIX")  # its type is too wide in the stubs
     if matrix is None:
         return 0
     a, b, _, c, d = struct.unpack_from("=5i", bytes(matrix))
