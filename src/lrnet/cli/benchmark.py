@@ -11,10 +11,16 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from lrnet.cli import experiments
+
 if TYPE_CHECKING:
     from lrnet.benchmark.calibration import CalibrationBenchmark
 
-app = typer.Typer(help="Measure on your own videos what the documentation states.", no_args_is_help=True)
+app = typer.Typer(
+    help="Measure on your own videos what the documentation states, and redo the paper's experiments.",
+    no_args_is_help=True,
+)
+experiments.register(app)
 
 
 @app.callback()
@@ -24,7 +30,9 @@ def _benchmark() -> None:
 
 @app.command("calibration")
 def calibration_command(
-    videos: Annotated[list[Path], typer.Argument(help="Videos; the largest face of each counts.", metavar="VIDEO")],
+    videos: Annotated[
+        list[Path] | None, typer.Argument(help="Videos; the largest face of each counts.", metavar="[VIDEO]...")
+    ] = None,
     landmarkers: Annotated[
         str, typer.Option(help="Names with commas, as `lrnet landmarks list` has them.")
     ] = "mesh,face-api",
@@ -36,8 +44,24 @@ def calibration_command(
         Path | None, typer.Option(help="Folder for tables (Markdown, CSV, JSON) and a figure (needs matplotlib).")
     ] = None,
     frames: Annotated[int | None, typer.Option(min=10, help="Frames of each video, from its start.")] = None,
+    data: experiments.DataOption = None,
+    config: experiments.ConfigOption = "default",
+    seeds: experiments.SeedsOption = 1,
+    folds: experiments.FoldsOption = 5,
+    cache: experiments.CacheOption = None,
+    workers: experiments.WorkersOption = 0,
 ) -> None:
-    """Jitter, distance between landmarkers by facial group, lag and time, before and after calibration."""
+    """What calibration does, in two forms. With VIDEO: jitter, distance between landmarkers by facial group, lag and time,
+    before and after. With --data: networks trained with and without it and its Kalman filter (Table 5) and the distances
+    by facial group (Figure 6); needs the extra `train`.
+    """
+    if bool(videos) == bool(data):
+        raise typer.BadParameter("Give either videos, or labelled videos with --data.")
+    if data:
+        asked = experiments.Asked(data, [], out, cache, config, [], "", False, seeds, folds, frames or 260, workers)
+        experiments.run_experiments(["calibration"], asked)
+        return
+    assert videos is not None
     csv_of = _csv_of(videos, openface or [])
     names = list(dict.fromkeys(name.strip() for name in landmarkers.split(",") if name.strip()))
     if not names and not csv_of:

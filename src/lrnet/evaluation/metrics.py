@@ -6,7 +6,7 @@ replacement, so that an interval says how the figure would move with other peopl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -171,20 +171,51 @@ def clustered_interval(metric: Metric, scores: Scores, *, resamples: int = RESAM
     Raises:
         DatasetError: there is no real or no fake one, so that the metric does not exist.
     """
-    if not scores.both_classes:
+    low, value, high = _interval(metric, [(1.0, scores)], resamples, seed)
+    return Estimate(value, min(low, value), max(high, value), len(scores))
+
+
+def contrast_interval(
+    metric: Metric, parts: Sequence[tuple[float, Scores]], *, resamples: int = RESAMPLES, seed: int = 0
+) -> Estimate:
+    """A weighted sum of one metric over several sets of scores, with its 95 % percentile interval.
+
+    A mean over seeds, a difference of two conditions (weights 1 and -1), a difference of differences: all sets are
+    resampled by the same draw of identity groups, so that what the sets share cancels out. `n` is the size of the
+    smallest set.
+
+    Args:
+        parts: weight and scores of each set; the sets may hold different clips of the same people.
+
+    Raises:
+        DatasetError: a set has no real or no fake one, or there is no set.
+    """
+    low, value, high = _interval(metric, parts, resamples, seed)
+    return Estimate(value, min(low, value), max(high, value), min(len(scores) for _, scores in parts))
+
+
+def _interval(
+    metric: Metric, parts: Sequence[tuple[float, Scores]], resamples: int, seed: int
+) -> tuple[float, float, float]:
+    if not parts or not all(scores.both_classes for _, scores in parts):
         raise DatasetError("Real and fake ones are both needed for this figure.", hint="Add the class that is missing.")
-    rows = [np.flatnonzero(scores.group == g) for g in np.unique(scores.group)]
+    groups = np.unique(np.concatenate([scores.group for _, scores in parts]))
+    rows = [[np.flatnonzero(scores.group == g) for g in groups] for _, scores in parts]
     generator = np.random.default_rng(seed)
+    value = sum(weight * metric(scores) for weight, scores in parts)
     drawn: list[float] = []
-    value = metric(scores)
     with config_context(assume_finite=True, skip_parameter_validation=True):  # checked above: this is the inner loop
         for _ in range(resamples):
-            sample = scores.take(np.concatenate([rows[i] for i in generator.integers(len(rows), size=len(rows))]))
-            if sample.both_classes:
-                drawn.append(metric(sample))
+            draw = generator.integers(len(groups), size=len(groups))
+            samples = [
+                (weight, scores.take(np.concatenate([where[i] for i in draw])))
+                for (weight, scores), where in zip(parts, rows, strict=True)
+            ]
+            if all(sample.both_classes for _, sample in samples):
+                drawn.append(sum(weight * metric(sample) for weight, sample in samples))
     tail = 100 * (1 - CONFIDENCE) / 2
     low, high = np.percentile(drawn, [tail, 100 - tail])
-    return Estimate(value, min(float(low), value), max(float(high), value), len(scores))
+    return float(low), float(value), float(high)
 
 
 def share_interval(hits: NDArray[np.bool_], group: NDArray[Any], *, seed: int = 0) -> Estimate:

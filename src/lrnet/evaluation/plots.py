@@ -22,31 +22,31 @@ FAKE_COLOUR = "#c05621"
 
 def draw_roc(curves: dict[str, Scores], folder: Path) -> list[Path]:
     """`roc.png` and `roc.svg`: true against false positive rate, one curve a name."""
-    figure, axes = _square()
+    figure, axes = new_figure()
     for name, scores in curves.items():
         fpr, tpr, _ = roc_curve(scores.label, scores.score)
         axes.plot(fpr, tpr, label=f"{name}, AUC {auc(scores):.3f}, n = {len(scores)}")
     axes.plot([0, 1], [0, 1], color="0.7", linewidth=0.8, linestyle=":")
     axes.set(xlabel="share of real ones called fake", ylabel="share of fakes called fake")
     axes.legend(loc="lower right", fontsize=8)
-    return _save(figure, folder, "roc")
+    return save_figure(figure, folder, "roc")
 
 
 def draw_reliability(probabilities: Scores, folder: Path) -> list[Path]:
     """`reliability.png` and `.svg`: share of fakes by probability, real and fake weighing the same."""
-    figure, axes = _square()
+    figure, axes = new_figure()
     bins = reliability(probabilities)
     axes.plot([0, 1], [0, 1], color="0.7", linewidth=0.8, linestyle=":")
     axes.plot([b.probability for b in bins], [b.fakes for b in bins], marker="o", color=FAKE_COLOUR)
     for b in bins:
         axes.annotate(str(b.n), (b.probability, b.fakes), textcoords="offset points", xytext=(5, -9), fontsize=7)
     axes.set(xlabel="probability (mean of bin; number of videos beside it)", ylabel="share of fakes, classes balanced")
-    return _save(figure, folder, "reliability")
+    return save_figure(figure, folder, "reliability")
 
 
 def draw_scores(scores: Scores, thresholds: dict[str, float], folder: Path) -> list[Path]:
     """`scores.png` and `.svg`: how many real and fake videos have which score, with the thresholds."""
-    figure, axes = _square()
+    figure, axes = new_figure()
     edges = np.linspace(0, 1, 26).tolist()
     for label, colour, name in ((0, REAL_COLOUR, "real"), (1, FAKE_COLOUR, "fake")):
         axes.hist(scores.score[scores.label == label], bins=edges, alpha=0.6, color=colour, label=name)
@@ -55,10 +55,15 @@ def draw_scores(scores: Scores, thresholds: dict[str, float], folder: Path) -> l
         axes.text(value, 0.99, f" {name}", transform=axes.get_xaxis_transform(), fontsize=7, va="top", rotation=90)
     axes.set(xlabel="probability" if thresholds else "score", ylabel="videos")
     axes.legend(loc="upper center", fontsize=8)
-    return _save(figure, folder, "scores")
+    return save_figure(figure, folder, "scores")
 
 
-def _square() -> tuple[Figure, Axes]:
+def new_figure(width: float = 4.8, height: float = 4.2) -> tuple[Figure, Axes]:
+    """An empty figure of this size, inches.
+
+    Raises:
+        MissingDependencyError: matplotlib is not installed.
+    """
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
@@ -66,12 +71,13 @@ def _square() -> tuple[Figure, Axes]:
         raise MissingDependencyError(
             "Drawing needs matplotlib.", hint="Install it with: pip install 'lrnet[train]'"
         ) from error
-    figure = Figure(figsize=(4.8, 4.2), layout="constrained")
+    figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure, figure.add_subplot()
 
 
-def _save(figure: Any, folder: Path, name: str) -> list[Path]:
+def save_figure(figure: Any, folder: Path, name: str) -> list[Path]:
+    """`NAME.png` and `NAME.svg`, without the time at which they were made."""
     found = []
     for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
         path = folder / f"{name}.{kind}"

@@ -45,8 +45,8 @@ def write_evaluation(
         ) from error
     pages = {
         "evaluation.md": as_markdown(evaluation, model, folder, reports),
-        "figures.csv": _csv(_figure_rows(evaluation)),
-        "videos.csv": _csv(_video_row(v) for v in evaluation.videos),
+        "figures.csv": csv_text(_figure_rows(evaluation)),
+        "videos.csv": csv_text(_video_row(v) for v in evaluation.videos),
         "evaluation.json": json.dumps(as_json(evaluation, model), indent=2, allow_nan=False) + "\n",
     }
     for name, text in pages.items():
@@ -230,7 +230,8 @@ def _video_row(video: ScoredVideo) -> dict[str, Any]:
     }
 
 
-def _csv(rows: Iterable[dict[str, Any]]) -> str:
+def csv_text(rows: Iterable[dict[str, Any]]) -> str:
+    """Rows with the same keys as CSV, the keys as its header."""
     listed = list(rows)
     text = io.StringIO()
     if listed:

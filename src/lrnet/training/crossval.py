@@ -150,11 +150,11 @@ class _Job:
 
 def _run_fold(job: _Job, folds: int = 0, tell: Tell | None = None) -> list[HeldOut]:
     if job.file is not None and job.file.is_file():
-        found = _read_fold(job.file, job.mark)
+        found = read_scores(job.file, job.mark)
     else:
         found = _train_fold(job, None if tell is None else lambda p: tell(job.number + 1, folds, p))
         if job.file is not None:
-            _write_fold(job.file, found, job.mark)
+            write_scores(job.file, found, job.mark)
     if tell is not None:
         tell(job.number + 1, folds, None)
     return found
@@ -184,14 +184,20 @@ def _train_fold(job: _Job, tell: Callable[[Progress], None] | None) -> list[Held
 # Scores on disk
 
 
-def _write_fold(file: Path, held: Sequence[HeldOut], mark: str) -> None:
+def write_scores(file: Path, held: Sequence[HeldOut], mark: str) -> None:
+    """Scores as Parquet, whole or not at all; `mark` tells what they are of. Raises OutputError."""
     table = pa.Table.from_pylist([_row(h) for h in held])
     table = table.replace_schema_metadata({"lrnet": json.dumps({"cross-validation": mark})})
     with written_beside(file) as partial:
         pq.write_table(table, partial, compression="zstd")
 
 
-def _read_fold(file: Path, mark: str) -> list[HeldOut]:
+def read_scores(file: Path, mark: str) -> list[HeldOut]:
+    """What `write_scores` wrote.
+
+    Raises:
+        TrainingError: the file is damaged, or of another mark.
+    """
     try:
         table = pq.read_table(file)
         found = parse_json((table.schema.metadata or {})[b"lrnet"])["cross-validation"]

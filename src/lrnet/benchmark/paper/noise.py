@@ -1,0 +1,156 @@
+"""Table 3: the seven perturbations of DeeperForensics at five levels, single, mixed and random."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import product
+from typing import Final
+
+from lrnet.benchmark.paper.draw import draw_lines
+from lrnet.benchmark.paper.result import (
+    Contrast,
+    Finding,
+    Result,
+    Row,
+    Seeds,
+    Unit,
+    contrast,
+    difference,
+    in_words,
+    measured_rows,
+    paper_figure,
+)
+from lrnet.benchmark.paper.runs import everybody
+from lrnet.benchmark.paper.setting import Setting, model_rows
+from lrnet.benchmark.paper.videos import VideoSet
+
+NAME: Final = "noise"
+MEASURED: Final[dict[Unit, tuple[str, ...]]] = {"video": ("AUC", "accuracy"), "clip": ("AUC",)}
+LEVELS: Final = (1, 2, 3, 4, 5)
+FRAMES: Final = 100  # of each video: the grid has 37 conditions
+Grid = dict[tuple[str, int], VideoSet]
+"""By kind and level; level 0 of "clean", and of "mixed" and "random", whose levels are drawn."""
+
+
+def grid(setting: Setting, frames: int, levels: Sequence[int]) -> Grid:
+    """The videos that are tested in every condition."""
+    from lrnet.benchmark.stores import Condition
+    from lrnet.perturbations import Kind
+
+    tested = everybody(setting.split_plans()[0] if setting.has_splits else setting.plans()[0])
+    records = [r for r in setting.data.main if r.group in tested]
+    conditions = {("clean", 0): Condition.clean()}
+    conditions |= {
+        (kind, level): Condition.perturbed(kind, level, 0) for kind, level in product((k.value for k in Kind), levels)
+    }
+    conditions |= {("mixed", 0): Condition.mixed(0), ("random", 0): Condition.random(0)}
+    return {
+        at: setting.data.condition(condition, f"{at[0]} {at[1] or ''}".strip(), records, frames)
+        for at, condition in conditions.items()
+    }
+
+
+def run(setting: Setting, frames: int = FRAMES, levels: Sequence[int] = LEVELS) -> Result:
+    """Networks of clean videos on perturbed ones."""
+    sets = grid(setting, frames, levels)
+    plans = setting.split_plans() if setting.has_splits else setting.plans()
+    train = setting.data.clean()
+    rows: list[Row] = []
+    contrasts: list[Contrast] = []
+    findings: list[Finding] = []
+    every = {" + ".join(c.stream_names): c for c in (setting.ours, setting.papers)}
+    by_network = {
+        name: {at: setting.runs.scored(train, tested, config, plans) for at, tested in sets.items()}
+        for name, config in every.items()
+    }
+    notes: dict[str, str] = {}
+    for at, tested in sets.items():
+        _, scored = model_rows(setting, tested, {}, {})
+        for model, seeds in scored.items():
+            by_network.setdefault(model, {})[at] = seeds
+            notes[model] = _note(setting, model, tested)
+    for network, found in by_network.items():
+        for (kind, level), seeds in found.items():
+            labels = {"network": network, "perturbation": kind, "level": str(level or "")}
+            rows += measured_rows(labels, seeds, MEASURED, note=notes.get(network, ""))
+        for kind, level in (("mixed", 0), ("random", 0)):
+            contrasts.append(difference(f"{network}: {kind} - clean", found[(kind, level)], found[("clean", 0)]))
+        overall = {figure: decline(network, found, levels, figure) for figure in ("accuracy", "AUC")}
+        contrasts += overall.values()
+        for kind in dict.fromkeys(k for k, level in found if level):
+            worst = found[(kind, max(levels))]
+            contrasts.append(difference(f"{network}: {kind} {max(levels)} - clean", worst, found[("clean", 0)]))
+        findings.append(like_the_papers(overall["accuracy"]))
+    first = by_network[next(iter(every))]
+    drawn = {
+        kind: {
+            float(level): row.estimate
+            for level in levels
+            for row in rows
+            if row.labels == {"network": next(iter(every)), "perturbation": kind, "level": str(level)}
+            and (row.unit, row.figure) == ("video", "AUC")
+        }
+        for kind in dict.fromkeys(k for k, level in first if level)
+    }
+    return Result(
+        NAME,
+        "Perturbed videos (the paper's Table 3)",
+        _protocol(setting, sets[("clean", 0)], frames),
+        tuple(rows),
+        tuple(contrasts),
+        tuple(findings),
+        setting.about(train, sets[("clean", 0)], frames=frames, levels=list(levels)),
+        lambda folder: draw_lines(drawn, folder, NAME, ("level", f"AUC of videos ({next(iter(every))})"), bands=False),
+        notes=(
+            "Seven perturbations of DeeperForensics-1.0 at five levels; `mixed` applies several in turn, `random` one of a "
+            "drawn kind and level. They are applied to the video before landmarks are looked for.",
+            _lost(sets),
+            f"The paper's decline: {paper_figure(NAME, 'decline under noise')}.",
+        ),
+    )
+
+
+def decline(network: str, found: Mapping[tuple[str, int], Seeds], levels: Sequence[int], figure: str) -> Contrast:
+    """Mean over all kinds and levels, less clean."""
+    single = [seeds for (_, level), seeds in found.items() if level in levels]
+    sides = [(1 / len(single), seeds) for seeds in single] + [(-1.0, found[("clean", 0)])]
+    return Contrast(
+        f"{network}: mean of all kinds and levels - clean", "video", figure, contrast(sides, "video", figure)
+    )
+
+
+def like_the_papers(found: Contrast) -> Finding:
+    """Whether the accuracy lost is no more than the paper's."""
+    paper = paper_figure(NAME, "decline under noise")
+    trend = f"Accuracy falls little under noise ({paper})."
+    share, e = paper.value / 100, found.estimate
+    inside = "inside" if e.low <= share <= e.high else "outside"
+    because = f"{found.what} {in_words(found)}; the paper's lies {inside} this interval."
+    if e.low >= share:
+        return Finding(trend, "confirmed", because)
+    return Finding(trend, "denied" if e.high < share else "not decidable here", because)
+
+
+def _note(setting: Setting, model: str, tested: VideoSet) -> str:
+    found = model_rows(setting, tested, {}, {"video": ("AUC",)})[0]
+    return next((row.note for row in found if row.labels["network"] == model), "")
+
+
+def _protocol(setting: Setting, tested: VideoSet, frames: int) -> str:
+    if not setting.has_splits:
+        return f"{setting.protocol()} Perturbed are the first {frames} frames of each video."
+    n = len(tested.groups)
+    return (
+        f"Trained on the official training split as it is, tested on the first {frames} frames of the {len(tested.videos)} "
+        f"videos of the {setting.test_split} split ({n} identity groups: intervals are wide, and with so few groups they are "
+        f"rather too narrow than too wide). {setting.seeds} seed(s). A perturbed video whose landmarks cannot be found is "
+        "left out. 95 % intervals from a bootstrap over identity groups, the same draws on both sides of a difference."
+    )
+
+
+def _lost(sets: Grid) -> str:
+    whole = len(sets[("clean", 0)].videos)
+    lost = {tested.name: whole - len(tested.videos) for tested in sets.values() if len(tested.videos) < whole}
+    if not lost:
+        return "In every condition landmarks were found in every video."
+    return "Videos without landmarks: " + ", ".join(f"{name} {n} of {whole}" for name, n in lost.items()) + "."

@@ -1,0 +1,188 @@
+"""What every experiment is given, and what several of them do with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from lrnet.benchmark.paper.data import Data
+from lrnet.benchmark.paper.report import machine, software
+from lrnet.benchmark.paper.result import Row, Seeds, Unit, measured_rows
+from lrnet.benchmark.paper.runs import Plan, Runs, folds_of, score_set, split_of
+from lrnet.benchmark.paper.videos import VideoSet
+from lrnet.datasets.records import Label
+from lrnet.errors import DatasetError
+from lrnet.evaluation.protocol import ScoredVideo
+from lrnet.network.bundle import ModelBundle
+from lrnet.training.config import StreamConfig, TrainingConfig
+
+PAPER_STREAMS: Final = ("positions", "differences")
+CONTAMINATED: Final = "contaminated: the model was trained on people of these videos"
+UNKNOWN_TRAINING: Final = "the model does not list whom it was trained on"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Data, recipe and protocol of a run of experiments.
+
+    Attributes:
+        data: what is trained and tested on.
+        others: further datasets to test on.
+        config: the recipe; its `data` and `decision` play no part.
+        seeds: how often everything is trained, each time with another seed and other folds.
+        folds: of cross-validation.
+        models: finished models to test beside, by name.
+        split: of the videos that finished models are tested on; "" for all.
+        allow_contaminated: test them on people that they were trained on, and mark the rows.
+        command: that was typed, for the record.
+    """
+
+    data: Data
+    runs: Runs
+    config: TrainingConfig
+    others: tuple[Data, ...] = ()
+    seeds: int = 1
+    folds: int = 5
+    models: tuple[ModelBundle, ...] = ()
+    split: str = ""
+    allow_contaminated: bool = False
+    command: str = ""
+    tell: Callable[[str], None] = field(default=lambda line: None)
+
+    def plans(self) -> list[Plan]:
+        """Cross-validation, one plan a seed."""
+        return [folds_of(self.data.main, self.folds, seed) for seed in range(self.seeds)]
+
+    def split_plans(self) -> list[Plan]:
+        """The dataset's own splits: train on `train`, test on `test`, or on `val` where there is no test split."""
+        return [split_of(self.data.main, "train", self.test_split)] * self.seeds
+
+    @property
+    def test_split(self) -> str:
+        return "test" if any(r.split == "test" for r in self.data.main) else "val"
+
+    @property
+    def has_splits(self) -> bool:
+        return {"train", self.test_split} <= {r.split for r in self.data.main}
+
+    def recipe(self, *names: str) -> TrainingConfig:
+        """The configuration with these streams: as it has them, else from scratch with the width of its first one."""
+        known = {stream.name: stream for stream in self.config.streams}
+        units = self.config.streams[0].units
+        streams = tuple(known.get(name) or StreamConfig(name=name, units=units) for name in names)
+        return self.config.model_copy(update={"streams": streams})
+
+    @property
+    def ours(self) -> TrainingConfig:
+        return self.config
+
+    @property
+    def papers(self) -> TrainingConfig:
+        """The paper's streams, g1 and g2, fitted as the configuration fits."""
+        return self.recipe(*PAPER_STREAMS)
+
+    def heavily_compressed(self) -> VideoSet:
+        """The videos in the worst quality that the data hold, or re-encoded to H.264 at CRF 40 if they hold one only."""
+        qualities = self.data.qualities()
+        if len(qualities) > 1:
+            name, records = list(qualities.items())[-1]
+            return self.data.stored_quality(name, records)
+        return self.data.treated("c40")
+
+    def about(self, *sets: VideoSet, **more: Any) -> dict[str, Any]:
+        """What a result depends on, for its record."""
+        return {
+            "data": {described(s): about_set(s) for s in sets},
+            "configuration": self.config.model_dump(mode="json"),
+            "seeds": list(range(self.seeds)),
+            "division": f"{self.folds} folds over identity groups",
+            "most_frames": self.data.most_frames,
+            "models": {m.spec.name: m.content_hash for m in self.models},
+            "versions": software(),
+            "machine": machine(),
+            **({"command": self.command} if self.command else {}),
+            **more,
+        }
+
+    def protocol(self) -> str:
+        """How networks were trained and tested, in sentences."""
+        seeds = "one seed" if self.seeds == 1 else f"the mean over {self.seeds} seeds"
+        return (
+            f"{self.folds}-fold cross-validation over identity groups on {self.data.name}: every video is scored by a "
+            f"network that was trained without its people; {seeds}. Streams are trained alone, from scratch, and joined "
+            f"by their scores. A video's score joins those of its clips; figures of clips count each clip. 95 % "
+            f"intervals from a bootstrap over identity groups, the same draws on both sides of a difference; they do not "
+            f"hold the chance of training. The first {self.data.most_frames or 'all'} frames of each video count."
+        )
+
+
+def described(videos: VideoSet) -> str:
+    """The set's name with its landmarks."""
+    return videos.name if videos.landmarks == "calibrated" else f"{videos.name}, {videos.landmarks}"
+
+
+def about_set(videos: VideoSet) -> dict[str, Any]:
+    """How many of what, and a hash of it."""
+    fakes = sum(v.record.label is Label.FAKE for v in videos.videos)
+    return {
+        "videos": len(videos.videos),
+        "real": len(videos.videos) - fakes,
+        "fake": fakes,
+        "groups": len(videos.groups),
+        "content": videos.content(),
+        "landmarks": videos.landmarks,
+    }
+
+
+def tested_model(setting: Setting, model: ModelBundle, videos: VideoSet) -> tuple[list[ScoredVideo], str]:
+    """A finished model's scores of the chosen split, and what must be said of them.
+
+    Raises:
+        DatasetError: the model was trained on people of these videos, and that is not allowed; or no video is left.
+    """
+    asked = replace(
+        videos, videos=tuple(v for v in videos.videos if not setting.split or v.record.split == setting.split)
+    )
+    if not asked.videos:
+        raise DatasetError(
+            f"No video of {videos.name} is in the split {setting.split!r}.", hint="Leave --split out, or correct it."
+        )
+    return score_set(model, asked), contamination(model, asked, allowed=setting.allow_contaminated)
+
+
+def contamination(model: ModelBundle, videos: VideoSet, *, allowed: bool) -> str:
+    """What to say of a model's row on these videos; "" if it saw none of their people.
+
+    Raises:
+        DatasetError: it was trained on some of them, and that is not allowed.
+    """
+    training = model.spec.training
+    if training is None or not training.groups:
+        return UNKNOWN_TRAINING
+    seen = sum(v.record.group in training.groups for v in videos.videos)
+    if seen and not allowed:
+        raise DatasetError(
+            f"{model.spec.name} was trained on people of {seen} of the {len(videos.videos)} videos of {videos.name}: a "
+            "figure on them would flatter it.",
+            hint="Choose others (--split val), or mark the rows as contaminated with --allow-contaminated.",
+        )
+    told = [f"{CONTAMINATED} ({seen} of {len(videos.videos)})"] if seen else []
+    streams: Any = training.configuration.get("streams", [])
+    starts = sorted({str(s["init_from"]) for s in streams if isinstance(s, dict) and s.get("init_from")})
+    told += [f"starts from {name}, which may know these people" for name in starts]
+    return "; ".join(told)
+
+
+def model_rows(
+    setting: Setting, videos: VideoSet, labels: Mapping[str, str], figures: Mapping[Unit, Sequence[str]]
+) -> tuple[list[Row], dict[str, Seeds]]:
+    """A row set for each finished model on these videos, and its scores by its name."""
+    rows: list[Row] = []
+    scored: dict[str, Seeds] = {}
+    for model in setting.models:
+        found, note = tested_model(setting, model, videos)
+        which = model.spec.name + (f", split {setting.split}" if setting.split else "")
+        scored[which] = [found]
+        rows += measured_rows({"network": which, **labels}, [found], figures, note=note)
+    return rows, scored

@@ -1,0 +1,193 @@
+"""`lrnet benchmark general`, `compression`, `noise` ...: the paper's experiments on one's own data."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from lrnet.benchmark.paper import TITLES
+
+if TYPE_CHECKING:
+    from lrnet.benchmark.paper.result import Result
+    from lrnet.benchmark.paper.setting import Setting
+
+DataOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        help="Dataset in a layout that `lrnet extract` reads, a manifest, or a landmark store; may be repeated.",
+        metavar="PATH",
+    ),
+]
+OthersOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--test", help="Another dataset or store, to test on only (general); may be repeated.", metavar="PATH"
+    ),
+]
+OutOption = Annotated[
+    Path | None, typer.Option(help="Folder for tables (Markdown, CSV, JSON) and figures.", metavar="DIR")
+]
+CacheOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder for landmark stores, networks and scores, with which a run goes on where it stopped; DIR.cache by "
+        "default.",
+        metavar="DIR",
+    ),
+]
+ConfigOption = Annotated[str, typer.Option(help="Recipe: a named configuration, or a .toml file.")]
+ModelOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="A finished model to test beside (general, compression, noise); may be repeated.", metavar="MODEL"
+    ),
+]
+SplitOption = Annotated[str, typer.Option(help="Test finished models on the videos of this split only.")]
+AllowOption = Annotated[
+    bool,
+    typer.Option(
+        "--allow-contaminated",
+        help="Test models on people that they were trained on, and mark the rows as contaminated.",
+    ),
+]
+SeedsOption = Annotated[
+    int, typer.Option(min=1, help="How often everything is trained, with another seed and other folds.")
+]
+FoldsOption = Annotated[int, typer.Option(min=2, help="Of cross-validation over identity groups.")]
+FramesOption = Annotated[int, typer.Option(min=30, help="Frames of each video, from its start.")]
+WorkersOption = Annotated[
+    int, typer.Option(min=0, help="Networks trained, or videos read, at a time; 0 for one a core.")
+]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What was typed."""
+
+    data: Sequence[Path]
+    others: Sequence[Path]
+    out: Path | None
+    cache: Path | None
+    config: str
+    models: Sequence[str]
+    split: str
+    allow_contaminated: bool
+    seeds: int
+    folds: int
+    frames: int
+    workers: int
+
+
+def register(app: typer.Typer) -> None:
+    """Add a command for each experiment, and `all`; `calibration` is added where it has its other form."""
+    for name, title in TITLES.items():
+        if name != "calibration":
+            app.command(name, help=f"{title} Needs the extra `train`.")(_command([name]))
+    app.command("all", help="Every one of the paper's experiments, and a page that leads to them.")(_command([*TITLES]))
+
+
+def _command(names: Sequence[str]) -> Callable[..., None]:
+    def command(
+        data: DataOption = None,
+        out: OutOption = None,
+        others: OthersOption = None,
+        model: ModelOption = None,
+        split: SplitOption = "",
+        allow_contaminated: AllowOption = False,
+        config: ConfigOption = "default",
+        seeds: SeedsOption = 1,
+        folds: FoldsOption = 5,
+        frames: FramesOption = 260,
+        cache: CacheOption = None,
+        workers: WorkersOption = 0,
+    ) -> None:
+        run_experiments(
+            names,
+            Asked(
+                data or [],
+                others or [],
+                out,
+                cache,
+                config,
+                model or [],
+                split,
+                allow_contaminated,
+                seeds,
+                folds,
+                frames,
+                workers,
+            ),
+        )
+
+    return command
+
+
+def run_experiments(names: Sequence[str], asked: Asked) -> None:
+    """Measure, write, and print the tables."""
+    if not asked.data or asked.out is None:
+        raise typer.BadParameter("Give --data and --out.")
+    progress = Console(stderr=True, soft_wrap=True, highlight=False)
+
+    def tell(line: str) -> None:
+        progress.print(Text(line))
+
+    from lrnet.benchmark.paper.everything import carry_out
+    from lrnet.benchmark.paper.report import prepare
+
+    prepare(asked.out, names)
+    setting = _setting(asked, tell)
+    for result in carry_out(setting, asked.out, names, tell):
+        _print(result, brief=len(names) > 1)
+    Console(soft_wrap=True, highlight=False).print(Text(f"written in {asked.out}"))
+
+
+def _setting(asked: Asked, tell: Callable[[str], None]) -> Setting:
+    from lrnet.benchmark.paper.data import Data
+    from lrnet.benchmark.paper.runs import Runs
+    from lrnet.benchmark.paper.setting import Setting
+    from lrnet.network.registry import load_model
+    from lrnet.pipeline import cores
+    from lrnet.training.config import load_config
+
+    assert asked.out is not None
+    cache = asked.cache or asked.out.absolute().with_name(f"{asked.out.name}.cache")
+    workers = asked.workers or cores()
+    how = {"most_frames": asked.frames, "workers": workers, "tell": tell}
+    models = tuple(load_model(name) for name in asked.models)  # before minutes of work
+    config = load_config(asked.config)
+    data = Data.open(asked.data, cache, **how)
+    others = tuple(Data.open([path], cache, **how) for path in asked.others)
+    return Setting(
+        data,
+        Runs(cache, workers=workers, tell=tell),
+        config,
+        others,
+        asked.seeds,
+        asked.folds,
+        models,
+        asked.split,
+        asked.allow_contaminated,
+        shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        tell,
+    )
+
+
+def _print(result: Result, *, brief: bool) -> None:
+    from lrnet.benchmark.paper.report import contrasts_table, rows_table
+
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(Text(result.title, "bold"))
+    if not brief:
+        console.print(Text(rows_table(result.rows)))
+        if result.contrasts:
+            console.print(Text(contrasts_table(result.contrasts)))
+    for finding in result.findings:
+        console.print(Text(str(finding)))
