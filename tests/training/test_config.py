@@ -12,7 +12,7 @@ from lrnet.training.config import config_names, config_text, load_config
 
 
 def test_the_shipped_configurations_can_be_read() -> None:
-    assert config_names() == ("default", "mesh-v2", "paper", "released")
+    assert config_names() == ("default", "experiments", "mesh-v2", "paper", "released")
     for name in config_names():
         assert load_config(name).name == name
 
@@ -54,5 +54,5 @@ def test_what_a_configuration_must_not_say(tmp_path: Path, change: tuple[str, st
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(TrainingError, match="default, mesh-v2, paper, released"):
+    with pytest.raises(TrainingError, match="default, experiments, mesh-v2, paper, released"):
         load_config("defualt")

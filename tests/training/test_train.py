@@ -135,7 +135,7 @@ def test_onnx_and_pytorch_agree_on_a_trained_network(tmp_path: Path) -> None:
     [
         (["train"], 2, "at least one landmark store"),
         (["train", "nowhere", "--out", "x"], 8, "no landmark store"),
-        (["train", "nowhere", "--out", "x", "--config", "defualt"], 8, "default, mesh-v2, paper, released"),
+        (["train", "nowhere", "--out", "x", "--config", "defualt"], 8, "default, experiments, mesh-v2"),
         (["train", "nowhere", "--out", "x", "--against", "y"], 2, "--crossval"),
         (["train", "nowhere", "--out", "no/where/x"], 5, "no folder"),
         (["crossval", "nowhere"], 8, "no landmark store"),

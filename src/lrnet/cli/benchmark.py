@@ -45,15 +45,17 @@ def calibration_command(
     ] = None,
     frames: Annotated[int | None, typer.Option(min=10, help="Frames of each video, from its start.")] = None,
     data: experiments.DataOption = None,
-    config: experiments.ConfigOption = "default",
+    config: experiments.ConfigOption = "experiments",
     seeds: experiments.SeedsOption = 1,
     folds: experiments.FoldsOption = 5,
     cache: experiments.CacheOption = None,
     workers: experiments.WorkersOption = 0,
 ) -> None:
-    """What calibration does, in two forms. With VIDEO: jitter, distance between landmarkers by facial group, lag and time,
-    before and after. With --data: networks trained with and without it and its Kalman filter (Table 5) and the distances
-    by facial group (Figure 6); needs the extra `train`.
+    """What calibration does, in two forms.
+
+    With VIDEO: jitter, distance between landmarkers by facial group, lag and time, before and after. With --data:
+    networks trained with and without it and its Kalman filter (Table 5) and distances by facial group (Figure 6);
+    needs the extra `train`.
     """
     if bool(videos) == bool(data):
         raise typer.BadParameter("Give either videos, or labelled videos with --data.")

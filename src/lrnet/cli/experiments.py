@@ -102,7 +102,7 @@ def _command(names: Sequence[str]) -> Callable[..., None]:
         model: ModelOption = None,
         split: SplitOption = "",
         allow_contaminated: AllowOption = False,
-        config: ConfigOption = "default",
+        config: ConfigOption = "experiments",
         seeds: SeedsOption = 1,
         folds: FoldsOption = 5,
         frames: FramesOption = 260,

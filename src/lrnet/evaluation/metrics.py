@@ -14,11 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn import config_context
 from sklearn.metrics import (
-    accuracy_score,
     average_precision_score,
     balanced_accuracy_score,
     brier_score_loss,
-    roc_auc_score,
     roc_curve,
 )
 
@@ -69,8 +67,15 @@ class Estimate:
 
 
 def auc(scores: Scores) -> float:
-    """Area under the ROC curve."""
-    return float(roc_auc_score(scores.label, scores.score))
+    """Area under the ROC curve: the share of pairs of a real and a fake one in which the fake scores higher, ties half.
+
+    From ranks (Mann-Whitney), as it is taken a thousand times for each interval.
+    """
+    _, where, count = np.unique(scores.score, return_inverse=True, return_counts=True)
+    rank = (np.cumsum(count) - (count - 1) / 2)[where]
+    fake = scores.label == 1
+    n = int(fake.sum())
+    return float((rank[fake].sum() - n * (n + 1) / 2) / (n * (len(scores) - n)))
 
 
 def average_precision(scores: Scores) -> float:
@@ -102,7 +107,7 @@ def accuracy_at(threshold: float = 0.5) -> Metric:
     """Share of right calls, fake at or above the threshold."""
 
     def metric(scores: Scores) -> float:
-        return float(accuracy_score(scores.label, scores.score >= threshold))
+        return float(np.mean((scores.score >= threshold) == (scores.label == 1)))
 
     return metric
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import Final
 
+import numpy as np
+
 from lrnet.benchmark.paper.draw import draw_lines
 from lrnet.benchmark.paper.result import Contrast, Result, Row, Seeds, Unit, difference, is_above, measured_rows
 from lrnet.benchmark.paper.setting import Setting
+from lrnet.benchmark.paper.videos import VideoSet
+from lrnet.errors import DatasetError
 from lrnet.training.config import ClipConfig, TrainingConfig
 
 NAME: Final = "clip-length"
 LENGTHS: Final = (15, 30, 60, 90, 120)
+LONG_ENOUGH: Final = 0.9  # of the videos
 MEASURED: Final[dict[Unit, tuple[str, ...]]] = {"clip": ("accuracy", "AUC"), "video": ("accuracy", "AUC")}
 
 
@@ -20,9 +25,26 @@ def of_length(config: TrainingConfig, frames: int) -> TrainingConfig:
     return config.model_copy(update={"clips": clips})
 
 
+def possible(videos: VideoSet, lengths: tuple[int, ...]) -> tuple[int, ...]:
+    """The lengths that nearly every video has frames for.
+
+    Raises:
+        DatasetError: fewer than two.
+    """
+    frames = np.array([max((len(s) for s in face.sequences), default=0) for face in videos.faces()])
+    found = tuple(n for n in lengths if (frames >= n).mean() >= LONG_ENOUGH)
+    if len(found) < 2:
+        raise DatasetError(
+            f"The videos have {np.median(frames):.0f} frames (median): too few to compare lengths of clips.",
+            hint="Raise --frames, or use longer videos.",
+        )
+    return found
+
+
 def run(setting: Setting, lengths: tuple[int, ...] = LENGTHS) -> Result:
     """Networks of each length, trained on the videos as they are, tested on them and on compressed ones."""
     clean, compressed = setting.data.clean(), setting.heavily_compressed()
+    lengths = possible(clean, lengths)
     plans = setting.plans()
     found: dict[tuple[str, int], Seeds] = {}
     for frames in lengths:

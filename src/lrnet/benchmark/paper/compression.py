@@ -35,7 +35,7 @@ def qualities(setting: Setting) -> list[VideoSet]:
 
 
 def run(setting: Setting) -> Result:
-    """Trained on the best quality and tested on each; trained on the worst H.264 one and tested on it and on the best."""
+    """Trained on the best quality and tested on each; trained on the worst H.264 one, tested on it and on the best."""
     sets = qualities(setting)
     best = sets[0]
     worst = next((s for s in sets if s.name == "c40"), sets[-1])
@@ -83,9 +83,9 @@ def run(setting: Setting) -> Result:
         notes=(
             f"`{best.name}` is the videos as the dataset has them"
             + (
-                f" ({next(iter(setting.data.qualities()), '')}); the others were encoded anew from those, which is not what "
-                "encoding the camera's picture once would give. `c40` is H.264 at CRF 40, `social` a double encode as a "
-                "platform and its viewer's copy make it."
+                f" ({next(iter(setting.data.qualities()), '')}); the others were encoded anew from those, which is not "
+                "what encoding the camera's picture once would give. `c40` is H.264 at CRF 40, `social` a double "
+                "encode as a platform and its viewer's copy make it."
                 if len(setting.data.qualities()) < 2
                 else "."
             ),

@@ -81,7 +81,7 @@ def run(setting: Setting) -> Result:
     return Result(
         NAME,
         "Costs (the paper's Table 4)",
-        "Measured once on the machine named below, which may have been busy with other work; times are what the clock said. "
+        "Measured once on this machine, which may have been busy with other work; times are what the clock said. "
         f"Training is on {len(train.videos)} videos, {train.most_frames} frames each, on one thread of a CPU.",
         tuple(rows),
         (),
@@ -98,7 +98,7 @@ def run(setting: Setting) -> Result:
 
 
 def _row(figure: str, what: str, unit: str, value: float, paper: Any = None, note: str = "") -> Row:
-    return Row({"what": f"{figure}: {what}"}, unit, figure, Estimate(value, value, value, 0), paper, note)
+    return Row({"of": what}, unit, figure, Estimate(value, value, value, 0), paper, note)
 
 
 def _like_the_papers(t: Training, size: int, videos: int) -> Finding:

@@ -61,7 +61,8 @@ class Data:
                 if record.key in records:
                     raise DatasetError(f"{record.key} stands in two of the data given.", hint="Give each once.")
                 records[record.key] = record
-        name = " and ".join(dict.fromkeys(r.source for r in records.values()))
+        sources = list(dict.fromkeys(r.source for r in records.values()))
+        name = " and ".join(sources) if len(sources) < 3 else f"{paths[0].name} ({len(sources)} sources)"
         return cls(name, tuple(records.values()), cache, _stored=stored, **settings)
 
     def qualities(self) -> dict[str, tuple[VideoRecord, ...]]:

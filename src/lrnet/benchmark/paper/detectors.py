@@ -15,6 +15,7 @@ from lrnet.benchmark.paper.result import (
     Result,
     Row,
     Seeds,
+    Table,
     Unit,
     auc_of,
     contrast,
@@ -82,8 +83,7 @@ def run(setting: Setting, landmarkers: Sequence[str] = ()) -> Result:
 
 
 def contrasts_of(found: dict[tuple[Landmarks, str, str], Seeds], names: Sequence[str]) -> list[Contrast]:
-    """With less without calibration: of each pair, of the mean over different and over same landmarkers, and across less
-    within."""
+    """With less without calibration: each pair, mean over different and same landmarkers, across less within."""
     unlike = [(a, b) for a, b in product(names, names) if a != b]
     same = [(a, a) for a in names]
 
@@ -106,7 +106,7 @@ def contrasts_of(found: dict[tuple[Landmarks, str, str], Seeds], names: Sequence
 
 def _confusions(
     found: dict[tuple[Landmarks, str, str], Seeds],
-) -> tuple[str, tuple[str, ...], tuple[tuple[str, ...], ...]]:
+) -> Table:
     rows = []
     for (kind, one, other), seeds in found.items():
         table = scores(seeds[0], "video")

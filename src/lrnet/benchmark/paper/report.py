@@ -61,7 +61,7 @@ def as_markdown(result: Result) -> str:
     """The page: what was done, the table, what differs from what, and what that says of the paper."""
     parts = [f"# {result.title}\n", f"{result.protocol}\n"]
     parts += [f"{note}\n" for note in result.notes]
-    parts += ["## Measured\n", rows_table(result.rows), f"![{result.title}]({result.name}.svg)\n"]
+    parts += ["## Measured\n", rows_table(result.shown or result.rows), f"![{result.title}]({result.name}.svg)\n"]
     for title, header, rows in result.extra:
         parts += [f"## {title}\n", table(header, rows)]
     if result.contrasts:
@@ -76,6 +76,8 @@ def rows_table(rows: Iterable[Row]) -> str:
     """Rows that are of the same thing share a line: a column a figure, the paper's beside it."""
     listed = list(rows)
     names = list(dict.fromkeys(name for row in listed for name in row.labels))
+    if not any(row.unit in PROPORTIONS for row in listed):
+        return _long_table(listed, names)
     columns = list(dict.fromkeys((row.unit, row.figure) for row in listed))
     papers = {(row.unit, row.figure) for row in listed if row.paper is not None}
     lines: dict[tuple[str, ...], dict[tuple[str, str], Row]] = {}
@@ -100,6 +102,16 @@ def rows_table(rows: Iterable[Row]) -> str:
         cells += ["; ".join(dict.fromkeys(row.note for row in found.values() if row.note))] if noted else []
         body.append(cells)
     return table(header, body)
+
+
+def _long_table(rows: list[Row], names: list[str]) -> str:
+    """A line a figure: of figures that each have a unit of their own."""
+    body = [
+        [row.figure, *(row.labels.get(n, "") for n in names), f"{_cell(row)} {row.unit}".strip(),
+         "" if row.paper is None else str(row.paper), row.note]
+        for row in rows
+    ]  # fmt: skip
+    return table(("figure", *names, "here", "the paper's", ""), body)
 
 
 def _cell(row: Row) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import Any, Final, Literal
@@ -26,6 +26,9 @@ Unit = Literal["clip", "video"]
 Verdict = Literal["confirmed", "denied", "not decidable here"]
 Seeds = Sequence[Sequence[ScoredVideo]]
 """The same videos scored by the networks of each seed."""
+
+Table = tuple[str, tuple[str, ...], tuple[tuple[str, ...], ...]]
+"""Title, header, rows."""
 
 RESAMPLES: Final[dict[Unit, int]] = {"video": 1000, "clip": 250}  # clips are many
 
@@ -136,6 +139,7 @@ class Result:
         rows, contrasts, findings: see there.
         about: what it depends on: data with hashes, configuration, seeds, versions, machine.
         notes: what holds for the whole.
+        shown: the rows of the page's table; () for all of them. CSV and JSON have all.
         extra: further tables: title, header and rows.
         draw: draws the figure into a folder and gives its files.
     """
@@ -149,7 +153,8 @@ class Result:
     about: Mapping[str, Any]
     draw: Callable[[Any], Sequence[Any]]
     notes: tuple[str, ...] = ()
-    extra: tuple[tuple[str, tuple[str, ...], tuple[tuple[str, ...], ...]], ...] = field(default=())
+    shown: tuple[Row, ...] = ()
+    extra: tuple[Table, ...] = ()
 
 
 def scores(videos: Sequence[ScoredVideo], unit: Unit) -> Scores:

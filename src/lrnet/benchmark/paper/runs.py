@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
+from time import perf_counter
 from typing import Final
 
 from lrnet.benchmark.paper.videos import VideoSet
@@ -84,7 +85,7 @@ def split_of(records: Sequence[VideoRecord], train: str, test: str) -> Plan:
 
 
 def with_strangers(plan: Plan, groups: Iterable[str]) -> Plan:
-    """The plan with further people to test, dealt to its divisions in turn; people whom it knows stay where they are."""
+    """The plan with further people to test, dealt to its divisions in turn; whom it knows stays where he is."""
     known = frozenset().union(*(d.train | d.test for d in plan))
     strangers = sorted(set(groups) - known)
     return tuple(
@@ -98,7 +99,7 @@ def everybody(plan: Plan) -> frozenset[str]:
 
 
 def seeded(config: TrainingConfig, seed: int) -> TrainingConfig:
-    """The configuration as experiments use it: another seed, any split (plans decide), and nothing that is not scores."""
+    """The configuration as experiments use it: another seed, any split (plans decide), nothing beyond scores."""
     return config.model_copy(
         update={
             "seed": seed,
@@ -118,11 +119,13 @@ class Runs:
 
     Attributes:
         trained: how many networks this object trained; the others were there.
+        seconds: that the training of each network took that was asked for, now or earlier, by its file.
     """
 
     def __init__(self, folder: Path, *, workers: int = 1, tell: Tell = lambda line: None) -> None:
         self.folder = folder
         self.trained = 0
+        self.seconds: dict[str, float] = {}
         self._workers = workers
         self._tell = tell
 
@@ -153,6 +156,12 @@ class Runs:
                 done += 1
                 self._tell(f"{began}: network {done} of {len(jobs)} ({running[finished].what}) trained")
 
+    def _load(self, job: _Job) -> ModelBundle:
+        bundle = ModelBundle.load(job.file)
+        assert bundle.spec.training is not None
+        self.seconds[job.file.name] = bundle.spec.training.seconds
+        return bundle
+
     def scored(
         self, train: VideoSet, test: VideoSet, config: TrainingConfig, plans: Sequence[Plan]
     ) -> Sequence[Sequence[ScoredVideo]]:
@@ -182,7 +191,7 @@ class Runs:
             if not job.file.is_dir():
                 _train(job)
                 self.trained += 1
-            found.append(ModelBundle.load(job.file))
+            found.append(self._load(job))
         return found
 
     def _job(self, train: VideoSet, config: TrainingConfig, stream: StreamConfig, division: Division) -> _Job:
@@ -198,9 +207,9 @@ class Runs:
     ) -> list[ScoredVideo]:
         job = self._job(train, config, stream, division)
         file = self.folder / "scores" / f"{key_of('scores', job.file.name, test.mark(job.config))}.parquet"
+        bundle = self._load(job)
         if file.is_file():
             return [h.video for h in read_scores(file, file.stem)]
-        bundle = ModelBundle.load(job.file)
         scored = score_set(bundle, test)
         if any(v.seen_in_training for v in scored):
             raise AssertionError("a network was about to be tested on people that it was trained on")
@@ -252,10 +261,11 @@ class _Job:
 
 def _train(job: _Job) -> None:
     """Train a network and keep it as a bundle."""
+    began = perf_counter()
     faces = job.train.faces()
     fitted = train_on(faces, job.config)
     how = bundle_preprocessing(preprocessing_of(job.train.videos), job.config)
-    model = TrainedModel(fitted, job.train.videos, tuple(faces), how, 0.0)
+    model = TrainedModel(fitted, job.train.videos, tuple(faces), how, perf_counter() - began)
     spec = bundle_spec(model, job.config, name="network", version="0", licence="unspecified", command="lrnet benchmark")
     ready = in_memory(spec, fitted)
     ModelBundle.save(spec, ready.network, fitted.weights, "", job.file, replace=True)

@@ -83,7 +83,7 @@ class Setting:
         return self.recipe(*PAPER_STREAMS)
 
     def heavily_compressed(self) -> VideoSet:
-        """The videos in the worst quality that the data hold, or re-encoded to H.264 at CRF 40 if they hold one only."""
+        """The videos in the worst quality that the data hold; re-encoded to H.264 at CRF 40 if they hold one only."""
         qualities = self.data.qualities()
         if len(qualities) > 1:
             name, records = list(qualities.items())[-1]
@@ -110,10 +110,10 @@ class Setting:
         seeds = "one seed" if self.seeds == 1 else f"the mean over {self.seeds} seeds"
         return (
             f"{self.folds}-fold cross-validation over identity groups on {self.data.name}: every video is scored by a "
-            f"network that was trained without its people; {seeds}. Streams are trained alone, from scratch, and joined "
+            f"network that was trained without its people; {seeds}. Streams are trained alone and joined "
             f"by their scores. A video's score joins those of its clips; figures of clips count each clip. 95 % "
-            f"intervals from a bootstrap over identity groups, the same draws on both sides of a difference; they do not "
-            f"hold the chance of training. The first {self.data.most_frames or 'all'} frames of each video count."
+            f"intervals from a bootstrap over identity groups, the same draws on both sides of a difference; they do "
+            f"not hold the chance of training. The first {self.data.most_frames or 'all'} frames of each video count."
         )
 
 

@@ -102,12 +102,12 @@ def with_landmarks(sequence: LandmarkSequence, landmarks: Landmarks) -> Landmark
 def merged(sequence: LandmarkSequence, gain: float | np.ndarray) -> LandmarkSequence:
     """Calibration with another weight of the detection, from what the tracker measured.
 
-    The step that optical flow took from the stored landmark is taken from the merged one instead, which lies a fraction of
-    a pixel to a few pixels beside it: flow differs little over that distance (decision 0017).
+    The step that optical flow took from the stored landmark is taken from the merged one instead, which lies a fraction
+    of a pixel to a few pixels beside it: flow differs little over that distance (decision 0017).
 
     Args:
-        gain: of the detection, where the prediction passed its check: 0 leaves the prediction alone; a number, or one for
-            each pair of frames and landmark, (N - 1, 68).
+        gain: of the detection, where the prediction passed its check: 0 leaves the prediction alone; a number, or one
+            for each pair of frames and landmark, (N - 1, 68).
     """
     if len(sequence) < 2:
         return sequence
