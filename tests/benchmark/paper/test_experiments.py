@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,7 +19,7 @@ from sklearn.metrics import accuracy_score, roc_auc_score
 
 from lrnet.benchmark.paper import TITLES, cost
 from lrnet.benchmark.paper.everything import carry_out, experiment
-from lrnet.benchmark.paper.result import Contrast, Result, contrast, is_above, measured, paper_figures
+from lrnet.benchmark.paper.result import RESAMPLES, Contrast, Result, contrast, is_above, measured, paper_figures
 from lrnet.benchmark.paper.runs import Plan, Runs
 from lrnet.benchmark.paper.setting import Setting
 from lrnet.benchmark.paper.videos import VideoSet
@@ -65,6 +65,14 @@ class KnownScores(Runs):
 
     def networks(self, *_: object) -> list[object]:  # type: ignore[override]
         return [SimpleNamespace(spec=SimpleNamespace(network=SimpleNamespace(parameters=1000)))]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _fewer_resamples() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(RESAMPLES, "video", 100)
+        patch.setitem(RESAMPLES, "clip", 50)
+        yield
 
 
 @pytest.fixture(scope="module")

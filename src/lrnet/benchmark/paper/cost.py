@@ -40,7 +40,7 @@ class Training:
         epochs: of all streams together.
         timed: how many of them were run; the rest is extrapolated.
         memory: peak of the process, MB.
-        parameters, bundle: of the network; bytes of its weights and ONNX file.
+        parameters, bundle: of the network; bytes of its ONNX file, which holds the weights.
     """
 
     seconds: float
@@ -74,7 +74,7 @@ def run(setting: Setting) -> Result:
             _row("training time", told, "h", t.seconds / 3600, paper, how),
             _row("peak memory of training", told, "MB", t.memory),
             _row("parameters", told, "million", t.parameters / 1e6, paper and paper_figure(NAME, "parameters")),
-            _row("weights and network on disk", told, "MB", t.bundle / 1e6),
+            _row("network on disk", told, "MB", t.bundle / 1e6),
         ]
         if paper:
             findings.append(_like_the_papers(t, size, len(train.videos)))
@@ -171,7 +171,7 @@ def _train(train: VideoSet, config: TrainingConfig) -> dict[str, Any]:
         how = bundle_preprocessing(preprocessing_of(train.videos), alone)
         model = TrainedModel(fitted, train.videos, tuple(faces), how, 0.0)
         spec = bundle_spec(model, alone, name="network", version="0", licence="unspecified", command="")
-        size += len(in_memory(spec, fitted).network) + sum(w.nbytes for w in fitted.weights.values())
+        size += len(in_memory(spec, fitted).network)
         parameters += fitted.spec.parameters
     return {
         "seconds": seconds,

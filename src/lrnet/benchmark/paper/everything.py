@@ -12,7 +12,7 @@ from typing import Final, Protocol, cast
 from lrnet.benchmark.paper import TITLES
 from lrnet.benchmark.paper.report import machine, prepare, write
 from lrnet.benchmark.paper.result import Result
-from lrnet.benchmark.paper.setting import Setting, about_set
+from lrnet.benchmark.paper.setting import Setting, about_set, check_models
 from lrnet.evaluation.report import table
 from lrnet.files import write_text
 
@@ -40,6 +40,7 @@ def carry_out(setting: Setting, out: Path, names: Sequence[str], tell: Callable[
     """
     prepare(out, names)
     setting.data.require_both_classes()
+    check_models(setting, names)
     results = []
     took: dict[str, tuple[float, int]] = {}
     for name in names:

@@ -161,8 +161,8 @@ def _protocol(setting: Setting, tested: VideoSet, frames: int) -> str:
         f"Trained on the official training split as it is, tested on the first {frames} frames of the "
         f"{len(tested.videos)} videos of the {setting.test_split} split ({n} identity groups: intervals are wide, and "
         f"with so few groups they are rather too narrow than too wide). {setting.seeds} seed(s). A video "
-        "whose landmarks cannot be found once it is perturbed is left out. 95 % intervals from a bootstrap over identity "
-        "groups, the same draws on both sides of a difference."
+        "whose landmarks cannot be found once it is perturbed is left out. 95 % intervals from a bootstrap over "
+        "identity groups, the same draws on both sides of a difference."
     )
 
 

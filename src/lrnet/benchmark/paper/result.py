@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 from typing import Any, Final, Literal
@@ -192,17 +192,27 @@ def measured_rows(
         paper: the paper's figures by name of the figure, shown beside those of videos.
     """
     return [
-        Row(labels, unit, figure, measured(seeds, unit, figure), (paper or {}).get(figure), note)
+        Row(
+            labels,
+            unit,
+            figure,
+            measured(seeds, unit, figure),
+            (paper or {}).get(figure) if unit == "video" else None,
+            note,
+        )
         for unit, names in figures.items()
         for figure in names
     ]
 
 
 def share_called_fake(videos: Sequence[ScoredVideo], threshold: float = 0.5) -> Estimate:
-    """Share of videos scored at or above a threshold; of one class it is what can be said."""
-    known = [(v, v.score) for v in videos if v.score is not None]
-    table = scores_of(known)
-    return share_interval(table.score >= threshold, table.group)
+    """Share of videos scored at or above a threshold; of one class it is what can be said.
+
+    Of one identity group there is no interval over people: it is everything from 0 to 1.
+    """
+    table = scores_of([(v, v.score) for v in videos if v.score is not None])
+    found = share_interval(table.score >= threshold, table.group)
+    return found if len(set(table.group)) > 1 else replace(found, low=0.0, high=1.0)
 
 
 def is_above(trend: str, found: Contrast, name: str = "") -> Finding:

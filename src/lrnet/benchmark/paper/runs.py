@@ -268,4 +268,4 @@ def _train(job: _Job) -> None:
     model = TrainedModel(fitted, job.train.videos, tuple(faces), how, perf_counter() - began)
     spec = bundle_spec(model, job.config, name="network", version="0", licence="unspecified", command="lrnet benchmark")
     ready = in_memory(spec, fitted)
-    ModelBundle.save(spec, ready.network, fitted.weights, "", job.file, replace=True)
+    ModelBundle.save(spec, ready.network, "", job.file, replace=True)

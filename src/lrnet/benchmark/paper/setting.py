@@ -9,9 +9,9 @@ from typing import Any, Final
 from lrnet.benchmark.paper.data import Data
 from lrnet.benchmark.paper.report import machine, software
 from lrnet.benchmark.paper.result import Row, Seeds, Unit, measured_rows
-from lrnet.benchmark.paper.runs import Plan, Runs, folds_of, score_set, split_of
+from lrnet.benchmark.paper.runs import Plan, Runs, everybody, folds_of, score_set, split_of
 from lrnet.benchmark.paper.videos import VideoSet
-from lrnet.datasets.records import Label
+from lrnet.datasets.records import Label, VideoRecord
 from lrnet.errors import DatasetError
 from lrnet.evaluation.protocol import ScoredVideo
 from lrnet.network.bundle import ModelBundle
@@ -135,24 +135,49 @@ def about_set(videos: VideoSet) -> dict[str, Any]:
     }
 
 
-def tested_model(setting: Setting, model: ModelBundle, videos: VideoSet) -> tuple[list[ScoredVideo], str]:
+def score_model(
+    setting: Setting, model: ModelBundle, videos: VideoSet, split: str | None = None
+) -> tuple[list[ScoredVideo], str]:
     """A finished model's scores of the chosen split, and what must be said of them.
+
+    Args:
+        split: another one than the setting's; "" for all videos.
 
     Raises:
         DatasetError: the model was trained on people of these videos, and that is not allowed; or no video is left.
     """
-    asked = replace(
-        videos, videos=tuple(v for v in videos.videos if not setting.split or v.record.split == setting.split)
-    )
+    split = setting.split if split is None else split
+    asked = replace(videos, videos=tuple(v for v in videos.videos if not split or v.record.split == split))
     if not asked.videos:
         raise DatasetError(
-            f"No video of {videos.name} is in the split {setting.split!r}.", hint="Leave --split out, or correct it."
+            f"No video of {videos.name} is in the split {split!r}.", hint="Leave --split out, or correct it."
         )
-    return score_set(model, asked), contamination(model, asked, allowed=setting.allow_contaminated)
+    records = [v.record for v in asked.videos]
+    return score_set(model, asked), contamination(model, records, videos.name, allowed=setting.allow_contaminated)
 
 
-def contamination(model: ModelBundle, videos: VideoSet, *, allowed: bool) -> str:
+def check_models(setting: Setting, names: Sequence[str]) -> None:
+    """Refuse models on people that they know before anything is trained.
+
+    Raises:
+        DatasetError: see `contamination`.
+    """
+    own = [r for r in setting.data.main if not setting.split or r.split == setting.split]
+    asked = [(setting.data.name, own)] if {"general", "compression"} & set(names) else []
+    asked += [(data.name, list(data.main)) for data in setting.others if "general" in names]
+    if "noise" in names:
+        tested = everybody(setting.split_plans()[0] if setting.has_splits else setting.plans()[0])
+        asked.append((setting.data.name, [r for r in own if r.group in tested]))
+    for model in setting.models:
+        for name, records in asked:
+            contamination(model, records, name, allowed=setting.allow_contaminated)
+
+
+def contamination(model: ModelBundle, records: Sequence[VideoRecord], name: str, *, allowed: bool) -> str:
     """What to say of a model's row on these videos; "" if it saw none of their people.
+
+    Args:
+        name: what the videos are called in a message.
 
     Raises:
         DatasetError: it was trained on some of them, and that is not allowed.
@@ -160,14 +185,14 @@ def contamination(model: ModelBundle, videos: VideoSet, *, allowed: bool) -> str
     training = model.spec.training
     if training is None or not training.groups:
         return UNKNOWN_TRAINING
-    seen = sum(v.record.group in training.groups for v in videos.videos)
+    seen = sum(r.group in training.groups for r in records)
     if seen and not allowed:
         raise DatasetError(
-            f"{model.spec.name} was trained on people of {seen} of the {len(videos.videos)} videos of {videos.name}: a "
+            f"{model.spec.name} was trained on people of {seen} of the {len(records)} videos of {name}: a "
             "figure on them would flatter it.",
             hint="Choose others (--split val), or mark the rows as contaminated with --allow-contaminated.",
         )
-    told = [f"{CONTAMINATED} ({seen} of {len(videos.videos)})"] if seen else []
+    told = [f"{CONTAMINATED} ({seen} of {len(records)})"] if seen else []
     streams: Any = training.configuration.get("streams", [])
     starts = sorted({str(s["init_from"]) for s in streams if isinstance(s, dict) and s.get("init_from")})
     told += [f"starts from {name}, which may know these people" for name in starts]
@@ -181,7 +206,7 @@ def model_rows(
     rows: list[Row] = []
     scored: dict[str, Seeds] = {}
     for model in setting.models:
-        found, note = tested_model(setting, model, videos)
+        found, note = score_model(setting, model, videos)
         which = model.spec.name + (f", split {setting.split}" if setting.split else "")
         scored[which] = [found]
         rows += measured_rows({"network": which, **labels}, [found], figures, note=note)
