@@ -68,6 +68,14 @@ WorkersOption = Annotated[
 ]
 
 
+QualitiesOption = Annotated[
+    str, typer.Option(help="What compression makes of videos of one quality: c23, c40, hevc, social; with commas.")
+]
+LandmarkersOption = Annotated[
+    str, typer.Option(help="What detectors compares, with commas: mesh, face-api and, where it is installed, dlib.")
+]
+
+
 @dataclass(frozen=True)
 class Asked:
     """What was typed."""
@@ -84,6 +92,8 @@ class Asked:
     folds: int
     frames: int
     workers: int
+    qualities: str = "c23,c40,hevc,social"
+    landmarkers: str = ""
 
 
 def register(app: typer.Typer) -> None:
@@ -108,6 +118,8 @@ def _command(names: Sequence[str]) -> Callable[..., None]:
         frames: FramesOption = 260,
         cache: CacheOption = None,
         workers: WorkersOption = 0,
+        qualities: QualitiesOption = "c23,c40,hevc,social",
+        landmarkers: LandmarkersOption = "",
     ) -> None:
         run_experiments(
             names,
@@ -124,6 +136,8 @@ def _command(names: Sequence[str]) -> Callable[..., None]:
                 folds,
                 frames,
                 workers,
+                qualities,
+                landmarkers,
             ),
         )
 
@@ -175,9 +189,15 @@ def _setting(asked: Asked, tell: Callable[[str], None]) -> Setting:
         models,
         asked.split,
         asked.allow_contaminated,
+        _names(asked.qualities),
+        _names(asked.landmarkers),
         shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         tell,
     )
+
+
+def _names(listed: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name.strip() for name in listed.split(",") if name.strip()))
 
 
 def _print(result: Result, *, brief: bool) -> None:

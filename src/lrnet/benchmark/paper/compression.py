@@ -22,7 +22,6 @@ from lrnet.benchmark.paper.videos import VideoSet
 
 NAME: Final = "compression"
 MEASURED: Final[dict[Unit, tuple[str, ...]]] = {"video": ("AUC", "accuracy"), "clip": ("AUC",)}
-REENCODINGS: Final = ("c23", "c40", "hevc", "social")
 
 
 def qualities(setting: Setting) -> list[VideoSet]:
@@ -31,7 +30,7 @@ def qualities(setting: Setting) -> list[VideoSet]:
     if len(own) > 1:
         return [setting.data.stored_quality(name or "as it is", records) for name, records in own.items()]
     held = next(iter(own), "")
-    return [setting.data.clean(), *(setting.data.treated(name) for name in REENCODINGS if name != held)]
+    return [setting.data.clean(), *(setting.data.treated(name) for name in setting.qualities if name != held)]
 
 
 def run(setting: Setting) -> Result:

@@ -37,13 +37,13 @@ def default_landmarkers() -> tuple[str, ...]:
     return ("mesh", "face-api", *(("dlib",) if find_spec("dlib") else ()))
 
 
-def run(setting: Setting, landmarkers: Sequence[str] = ()) -> Result:
+def run(setting: Setting) -> Result:
     """All pairs of landmarkers.
 
     Raises:
         DatasetError: only one is given.
     """
-    names = tuple(landmarkers) or default_landmarkers()
+    names = setting.landmarkers or default_landmarkers()
     if len(names) < 2:
         raise DatasetError("Two landmarkers are needed to compare.", hint="Name others with --landmarkers.")
     sets = {name: setting.data.clean(landmarker=name) for name in names}

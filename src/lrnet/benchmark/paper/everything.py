@@ -1,22 +1,23 @@
-"""One experiment or all of them, from their names to files in a folder."""
+"""One experiment or several, from their names to files in a folder, and the page that leads to all that lie there."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from time import perf_counter
-from typing import Final, Protocol, cast
+from typing import Any, Final, Protocol, cast
 
 from lrnet.benchmark.paper import TITLES
-from lrnet.benchmark.paper.report import machine, prepare, write
+from lrnet.benchmark.paper.report import prepare, write
 from lrnet.benchmark.paper.result import Result
-from lrnet.benchmark.paper.setting import Setting, about_set, check_models
+from lrnet.benchmark.paper.setting import Setting, check_models
 from lrnet.evaluation.report import table
 from lrnet.files import write_text
 
-LOG: Final = "all.json"
+INDEX: Final = "index.md"
 
 
 class Experiment(Protocol):
@@ -33,7 +34,7 @@ def experiment(name: str) -> Experiment:
 
 
 def carry_out(setting: Setting, out: Path, names: Sequence[str], tell: Callable[[str], None]) -> list[Result]:
-    """Run experiments and write each as soon as it is done; with several also `index.md`.
+    """Run experiments and write each as soon as it is done, and `index.md` anew.
 
     Raises:
         OutputError: the folder cannot be written. Other errors of lrnet: see the experiments.
@@ -42,56 +43,75 @@ def carry_out(setting: Setting, out: Path, names: Sequence[str], tell: Callable[
     setting.data.require_both_classes()
     check_models(setting, names)
     results = []
-    took: dict[str, tuple[float, int]] = {}
     for name in names:
-        began, before = perf_counter(), setting.runs.trained
         tell(f"{name}: {TITLES[name]}")
+        began, before = perf_counter(), setting.runs.trained
+        setting.runs.seconds.clear()
         result = experiment(name).run(setting)
-        write(result, out)
+        cost = {
+            "minutes": round((perf_counter() - began) / 60, 2),
+            "networks_trained": setting.runs.trained - before,
+            "networks_used": len(setting.runs.seconds),
+            "training_minutes_of_these": round(sum(setting.runs.seconds.values()) / 60, 2),
+        }
+        write(result, out, cost)
+        write_index(out)
         results.append(result)
-        took[name] = (perf_counter() - began, setting.runs.trained - before)
-        tell(f"{name}: {took[name][0] / 60:.1f} minutes, {took[name][1]} networks trained")
-    if len(names) > 1:
-        log = {n: {"seconds": round(s, 1), "networks_trained": k} for n, (s, k) in took.items()}
-        write_text(out / LOG, json.dumps({"experiments": log, "machine": machine()}, indent=1) + "\n")
-        write_text(out / "index.md", index(results, took, setting))
+        tell(f"{name}: {cost['minutes']:.1f} minutes, {cost['networks_trained']} networks trained")
     return results
 
 
-def index(results: Sequence[Result], took: dict[str, tuple[float, int]], setting: Setting) -> str:
-    """The page that leads to the experiments' own: what was found and what cannot be said."""
-    clean = about_set(setting.data.clean())
-    minutes = sum(seconds for seconds, _ in took.values()) / 60
-    trained = sum(count for _, count in took.values())
-    seconds = setting.runs.seconds.values()
-    counts: dict[str, int] = {}
-    for result in results:
-        for finding in result.findings:
-            counts[finding.verdict] = counts.get(finding.verdict, 0) + 1
-    said = ", ".join(f"{n} {verdict}" for verdict, n in sorted(counts.items()))
-    rows = [(f"[{r.title}]({r.name}.md)", f"{took[r.name][0] / 60:.1f}", str(took[r.name][1])) for r in results]
-    trends = [(f.trend, f.verdict, f.because) for r in results for f in r.findings]
-    return f"""# The paper's experiments on {setting.data.name}
+def write_index(out: Path) -> None:
+    """`index.md`, from the results that lie in the folder. Raises OutputError."""
+    found = {}
+    for name in TITLES:
+        file = out / f"{name}.json"
+        if file.is_file():
+            found[name] = json.loads(file.read_text(encoding="utf-8"))
+    write_text(out / INDEX, index(found))
 
-{clean["videos"]} videos ({clean["real"]} real, {clean["fake"]} fake) of {clean["groups"]} identity groups. This run
-took {minutes:.0f} minutes on {machine()["cores"]} cores and trained {trained} networks. {len(seconds)} networks are
-used, those that were there already among them; training them took {sum(seconds) / 60:.0f} minutes, one thread each.
 
-## What can be said at this size, and what cannot
+def index(found: Mapping[str, Mapping[str, Any]]) -> str:
+    """The page that leads to the experiments' own: what was found and what cannot be said.
 
-- Intervals are over people. With {clean["groups"]} identity groups a difference in AUC below some hundredths is lost in
+    Args:
+        found: what `lrnet.benchmark.paper.report.as_dict` gave, by name of the experiment.
+    """
+    findings = [(name, f) for name, result in found.items() for f in result["findings"]]
+    said = ", ".join(f"{n} {verdict}" for verdict, n in sorted(Counter(f["verdict"] for _, f in findings).items()))
+    data = dict(d for result in found.values() for d in result["about"].get("data", {}).items() if d[0] == "clean")
+    missing = [name for name in TITLES if name not in found]
+    parts = [
+        "# The paper's experiments\n",
+        *(
+            f"{d['videos']} videos ({d['real']} real, {d['fake']} fake) of {d['groups']} identity groups.\n"
+            for d in data.values()
+        ),
+        LIMITS,
+        f"## Trends\n\n{len(findings)} questions: {said}.\n",
+        table(("trend", "here", "because"), [(f["trend"], f["verdict"], f["because"]) for _, f in findings]),
+        "## Pages\n",
+        table(
+            ("experiment", "minutes", "networks trained", "networks used", "their training, minutes"),
+            [(f"[{r['title']}]({name}.md)", *(f"{r['cost'][key]:g}" for key in COSTS)) for name, r in found.items()],
+        ),
+        "Minutes and networks trained are those of the last run, which found what earlier ones had kept; the training of "
+        "all networks used is on one thread each, on a machine that may have been busy.\n",
+    ]
+    if missing:
+        parts.append(f"Not measured here: {', '.join(f'`{name}`' for name in missing)}.\n")
+    return "\n".join(parts)
+
+
+COSTS: Final = ("minutes", "networks_trained", "networks_used", "training_minutes_of_these")
+
+LIMITS: Final = """## What can be said at this size, and what cannot
+
+- Intervals are over people. With some tens of identity groups a difference in AUC below some hundredths is lost in
   them; "not decidable here" means that, and not that there is no difference.
 - They do not hold the chance of training, which moves an AUC by hundredths on so few videos.
 - The paper trains on many more people. Absolute figures here are those of small training sets and are not comparable
   with the paper's; differences between rows are what is worth reading.
 - Many questions are asked: of twenty intervals at 95 %, one misses by chance.
 - Everything is one dataset's faces, methods and encoder, except where a page says otherwise.
-
-## Trends
-
-{len(trends)} questions: {said}.
-
-{table(("trend", "here", "because"), trends)}
-## Pages
-
-{table(("experiment", "minutes", "networks trained in this run"), rows)}"""
+"""

@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -44,12 +44,16 @@ def prepare(folder: Path, names: Iterable[str]) -> None:
             require_writable(folder / f"{name}.{suffix}")
 
 
-def write(result: Result, folder: Path) -> list[Path]:
-    """Write `NAME.md`, `.csv`, `.json`, `.png` and `.svg`, each whole or not at all. Raises OutputError."""
+def write(result: Result, folder: Path, cost: Mapping[str, float]) -> list[Path]:
+    """Write `NAME.md`, `.csv`, `.json`, `.png` and `.svg`, each whole or not at all. Raises OutputError.
+
+    Args:
+        cost: what the run took, for the record.
+    """
     pictures = list(result.draw(folder))
     texts = {
         "csv": csv_text(_csv_rows(result)),
-        "json": json.dumps(as_dict(result), indent=1, allow_nan=False) + "\n",
+        "json": json.dumps(as_dict(result, cost), indent=1, allow_nan=False) + "\n",
         "md": as_markdown(result),
     }
     for suffix, text in texts.items():
@@ -132,11 +136,13 @@ def contrasts_table(contrasts: Iterable[Contrast]) -> str:
     return table(("difference", "unit", "figure", "value", "95 % interval"), rows)
 
 
-def as_dict(result: Result) -> dict[str, Any]:
+def as_dict(result: Result, cost: Mapping[str, float]) -> dict[str, Any]:
     """The result for programs."""
     return {
         "format": FORMAT,
         "experiment": result.name,
+        "title": result.title,
+        "cost": dict(cost),
         "protocol": result.protocol,
         "notes": list(result.notes),
         "rows": [{**asdict(row), "labels": dict(row.labels)} for row in result.rows],

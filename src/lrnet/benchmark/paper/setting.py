@@ -18,6 +18,7 @@ from lrnet.network.bundle import ModelBundle
 from lrnet.training.config import StreamConfig, TrainingConfig
 
 PAPER_STREAMS: Final = ("positions", "differences")
+REENCODINGS: Final = ("c23", "c40", "hevc", "social")
 CONTAMINATED: Final = "contaminated: the model was trained on people of these videos"
 UNKNOWN_TRAINING: Final = "the model does not list whom it was trained on"
 
@@ -34,6 +35,8 @@ class Setting:
         folds: of cross-validation.
         models: finished models to test beside, by name.
         split: of the videos that finished models are tested on; "" for all.
+        qualities: that are made of videos of one quality, for `compression`.
+        landmarkers: that are compared in `detectors`; () for those that are there.
         allow_contaminated: test them on people that they were trained on, and mark the rows.
         command: that was typed, for the record.
     """
@@ -47,6 +50,8 @@ class Setting:
     models: tuple[ModelBundle, ...] = ()
     split: str = ""
     allow_contaminated: bool = False
+    qualities: tuple[str, ...] = REENCODINGS
+    landmarkers: tuple[str, ...] = ()
     command: str = ""
     tell: Callable[[str], None] = field(default=lambda line: None)
 
