@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import fill
 from typing import Final
 
 import numpy as np
@@ -13,6 +14,8 @@ from lrnet.benchmark.paper.result import Row
 from lrnet.evaluation.metrics import Estimate
 from lrnet.evaluation.plots import FAKE_COLOUR, REAL_COLOUR, new_figure, save_figure
 
+WRAPPED: Final = 44  # characters of a row's name
+UNDRAWN: Final = frozenset({"parameters"})  # labels that only the table has
 PAPER_COLOUR: Final = "#2f855a"
 OTHER_COLOURS: Final = (
     REAL_COLOUR,
@@ -28,8 +31,10 @@ OTHER_COLOURS: Final = (
 
 
 def draw_rows(rows: Sequence[Row], folder: Path, name: str, axis: str) -> list[Path]:
-    """Each row a point with its interval, the names beside it; the paper's figure as a diamond."""
-    figure, axes = new_figure(7.2, 1.1 + 0.27 * len(rows))
+    """Each row a point with its interval, grey if it has a note; the paper's figure as a diamond."""
+    names = [fill(", ".join(v for k, v in row.labels.items() if v and k not in UNDRAWN), WRAPPED) for row in rows]
+    lines = sum(max(1, name.count("\n") + 1) for name in names)
+    figure, axes = new_figure(7.2, 1.2 + 0.12 * len(rows) + 0.16 * lines)
     places = np.arange(len(rows))[::-1]
     for place, row in zip(places, rows, strict=True):
         e = row.estimate
@@ -38,13 +43,12 @@ def draw_rows(rows: Sequence[Row], folder: Path, name: str, axis: str) -> list[P
         axes.plot([e.value], [place], "o", color=colour, markersize=4.5)
         if row.paper is not None:
             axes.plot([row.paper.value], [place], "D", color=PAPER_COLOUR, markersize=4.5, label="the paper's")
-    names = [", ".join(v for v in row.labels.values() if v) for row in rows]
     axes.set_yticks(places, names, fontsize=8)
     axes.set_xlabel(axis)
     axes.grid(axis="x", color="0.92")
     handles, labels = axes.get_legend_handles_labels()
     if handles:
-        axes.legend(handles[:1], labels[:1], fontsize=8, loc="lower left")
+        figure.legend(handles[:1], labels[:1], fontsize=8, loc="outside upper right")
     return save_figure(figure, folder, name)
 
 
@@ -70,23 +74,6 @@ def draw_lines(
     axes.set_xticks(everywhere)
     axes.set(xlabel=axes_names[0], ylabel=axes_names[1])
     axes.grid(axis="y", color="0.92")
-    axes.legend(fontsize=8)
-    return save_figure(figure, folder, name)
-
-
-def draw_bars(
-    groups: Mapping[str, Mapping[str, float]], folder: Path, name: str, axes_names: tuple[str, str]
-) -> list[Path]:
-    """For each name (x) the bars of each group beside each other."""
-    figure, axes = new_figure(7.2, 3.6)
-    names = list(next(iter(groups.values())))
-    places = np.arange(len(names), dtype=float)
-    width = 0.8 / len(groups)
-    for i, (label, bars) in enumerate(groups.items()):
-        axes.bar(places + (i - (len(groups) - 1) / 2) * width, [bars[n] for n in names], width, label=label,
-                 color=OTHER_COLOURS[i % len(OTHER_COLOURS)])  # fmt: skip
-    axes.set_xticks(places, [n.replace(" ", "\n") for n in names], fontsize=8)
-    axes.set(xlabel=axes_names[0], ylabel=axes_names[1])
     axes.legend(fontsize=8)
     return save_figure(figure, folder, name)
 

@@ -95,7 +95,7 @@ def index(found: Mapping[str, Mapping[str, Any]]) -> str:
             ("experiment", "minutes", "networks trained", "networks used", "their training, minutes"),
             [(f"[{r['title']}]({name}.md)", *(f"{r['cost'][key]:g}" for key in COSTS)) for name, r in found.items()],
         ),
-        "Minutes and networks trained are those of the last run, which found what earlier ones had kept; the training of "
+        "Minutes and networks trained are those of the last run, which found what earlier ones had kept; training of "
         "all networks used is on one thread each, on a machine that may have been busy.\n",
     ]
     if missing:
