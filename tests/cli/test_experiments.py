@@ -98,6 +98,7 @@ def test_a_model_that_knows_these_people_is_refused(place: Path) -> None:
         (["streams", "--data", "{}/store", "--out", "{}/tiny.toml"], 5, "cannot be made"),
         (["general", "--data", "{}/store", "--out", "{}/x", "--model", "nobody"], 6, "nobody"),
         (["compression", "--data", "{}/store", "--out", "{}/x"], 8, "not at their paths"),
+        (["noise", "--data", "{}/store", "--out", "{}/x", "--levels", "3,6"], 2, "levels are 1 to 5"),
         (["calibration"], 2, "either videos, or labelled videos"),
         (["calibration", "a.mp4", "--data", "{}/store"], 2, "either videos, or labelled videos"),
     ],

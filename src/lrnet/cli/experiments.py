@@ -75,6 +75,8 @@ LandmarkersOption = Annotated[
     str, typer.Option(help="What detectors compares, with commas: mesh, face-api and, where it is installed, dlib.")
 ]
 
+LevelsOption = Annotated[str, typer.Option(help="Of perturbations in noise, 1 to 5, with commas.")]
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -94,6 +96,7 @@ class Asked:
     workers: int
     qualities: str = "c23,c40,hevc,social"
     landmarkers: str = ""
+    levels: str = "1,2,3,4,5"
 
 
 def register(app: typer.Typer) -> None:
@@ -120,6 +123,7 @@ def _command(names: Sequence[str]) -> Callable[..., None]:
         workers: WorkersOption = 0,
         qualities: QualitiesOption = "c23,c40,hevc,social",
         landmarkers: LandmarkersOption = "",
+        levels: LevelsOption = "1,2,3,4,5",
     ) -> None:
         run_experiments(
             names,
@@ -138,6 +142,7 @@ def _command(names: Sequence[str]) -> Callable[..., None]:
                 workers,
                 qualities,
                 landmarkers,
+                levels,
             ),
         )
 
@@ -172,6 +177,9 @@ def _setting(asked: Asked, tell: Callable[[str], None]) -> Setting:
     from lrnet.training.config import load_config
 
     assert asked.out is not None
+    levels = tuple(int(level) if level in set("12345") else 0 for level in _names(asked.levels))
+    if not levels or 0 in levels:
+        raise typer.BadParameter("levels are 1 to 5, with commas", param_hint="--levels")
     cache = asked.cache or asked.out.absolute().with_name(f"{asked.out.name}.cache")
     workers = asked.workers or cores()
     how = {"most_frames": asked.frames, "workers": workers, "tell": tell}
@@ -191,6 +199,7 @@ def _setting(asked: Asked, tell: Callable[[str], None]) -> Setting:
         asked.allow_contaminated,
         _names(asked.qualities),
         _names(asked.landmarkers),
+        levels,
         shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         tell,
     )

@@ -167,7 +167,7 @@ def test_too_short_for_any_comparison(known: Setting) -> None:
 def test_noise_over_the_grid(known: Setting, tmp_path: Path) -> None:
     from lrnet.benchmark.paper import noise
 
-    result = noise.run(known, levels=(1, 5))
+    result = noise.run(replace(known, levels=(1, 5)))
     kinds = {row.labels["perturbation"] for row in result.rows}
     assert len(kinds) == 7 + 3
     assert "val split (10 identity groups" in result.protocol

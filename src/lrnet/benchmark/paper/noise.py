@@ -27,7 +27,6 @@ from lrnet.benchmark.paper.videos import VideoSet
 
 NAME: Final = "noise"
 MEASURED: Final[dict[Unit, tuple[str, ...]]] = {"video": ("AUC", "accuracy"), "clip": ("AUC",)}
-LEVELS: Final = (1, 2, 3, 4, 5)
 FRAMES: Final = 100  # of each video: the grid has 37 conditions
 Grid = dict[tuple[str, int], VideoSet]
 """By kind and level; level 0 of "clean", and of "mixed" and "random", whose levels are drawn."""
@@ -51,8 +50,9 @@ def grid(setting: Setting, frames: int, levels: Sequence[int]) -> Grid:
     }
 
 
-def run(setting: Setting, frames: int = FRAMES, levels: Sequence[int] = LEVELS) -> Result:
+def run(setting: Setting, frames: int = FRAMES) -> Result:
     """Networks of clean videos on perturbed ones."""
+    levels = setting.levels
     sets = grid(setting, frames, levels)
     plans = setting.split_plans() if setting.has_splits else setting.plans()
     train = setting.data.clean()
@@ -103,8 +103,9 @@ def run(setting: Setting, frames: int = FRAMES, levels: Sequence[int] = LEVELS) 
         setting.about(train, sets[("clean", 0)], frames=frames, levels=list(levels)),
         lambda folder: draw_lines(drawn, folder, NAME, ("level", f"AUC of videos ({next(iter(every))})"), bands=False),
         notes=(
-            "Seven perturbations of DeeperForensics-1.0 at five levels; `mixed` applies several in turn, `random` one "
-            "of a drawn kind and level. They are applied to the video before landmarks are looked for.",
+            f"Seven perturbations of DeeperForensics-1.0 at levels {', '.join(map(str, levels))} of 5; `mixed` applies "
+            "several in turn, `random` one of a drawn kind and level. They are applied to the video before landmarks are "
+            "looked for.",
             _lost(sets),
             f"The paper's decline: {paper_figure(NAME, 'decline under noise')}.",
         ),

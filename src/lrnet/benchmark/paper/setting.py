@@ -19,6 +19,7 @@ from lrnet.training.config import StreamConfig, TrainingConfig
 
 PAPER_STREAMS: Final = ("positions", "differences")
 REENCODINGS: Final = ("c23", "c40", "hevc", "social")
+LEVELS: Final = (1, 2, 3, 4, 5)
 CONTAMINATED: Final = "contaminated: the model was trained on people of these videos"
 UNKNOWN_TRAINING: Final = "the model does not list whom it was trained on"
 
@@ -36,6 +37,7 @@ class Setting:
         models: finished models to test beside, by name.
         split: of the videos that finished models are tested on; "" for all.
         qualities: that are made of videos of one quality, for `compression`.
+        levels: of perturbations, 1 to 5.
         landmarkers: that are compared in `detectors`; () for those that are there.
         allow_contaminated: test them on people that they were trained on, and mark the rows.
         command: that was typed, for the record.
@@ -52,6 +54,7 @@ class Setting:
     allow_contaminated: bool = False
     qualities: tuple[str, ...] = REENCODINGS
     landmarkers: tuple[str, ...] = ()
+    levels: tuple[int, ...] = LEVELS
     command: str = ""
     tell: Callable[[str], None] = field(default=lambda line: None)
 
