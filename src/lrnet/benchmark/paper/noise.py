@@ -104,8 +104,8 @@ def run(setting: Setting, frames: int = FRAMES) -> Result:
         lambda folder: draw_lines(drawn, folder, NAME, ("level", f"AUC of videos ({next(iter(every))})"), bands=False),
         notes=(
             f"Seven perturbations of DeeperForensics-1.0 at levels {', '.join(map(str, levels))} of 5; `mixed` applies "
-            "several in turn, `random` one of a drawn kind and level. They are applied to the video before landmarks are "
-            "looked for.",
+            "several in turn, `random` one of a drawn kind and level. They are applied to the video before landmarks "
+            "are looked for.",
             _lost(sets),
             f"The paper's decline: {paper_figure(NAME, 'decline under noise')}.",
         ),

@@ -260,7 +260,9 @@ class _Job:
 
 
 def _train(job: _Job) -> None:
-    """Train a network and keep it as a bundle."""
+    """Train a network and keep it as a bundle; another process may have done so since it was asked for."""
+    if job.file.is_dir():
+        return
     began = perf_counter()
     faces = job.train.faces()
     fitted = train_on(faces, job.config)
