@@ -150,6 +150,14 @@ def test_what_keeps_its_shape_is_not_judged(
     assert (verdict.state is State.INCONCLUSIVE) is rigid
 
 
+def test_on_tiny_faces_noise_does_not_pass_for_deformation() -> None:
+    """A statue's figures, measured: the same with a larger face are those of faces that the model was trained on."""
+    measured = {"deformation": 0.00752, "tremor": 0.00378, "tracked": 0.9}
+    quality = meter().quality()
+    assert replace(quality, face_size=50.0, **measured).rigid
+    assert not replace(quality, face_size=60.0, **measured).rigid
+
+
 def test_disagreement_of_detector_and_flow_keeps_from_accusing_and_from_nothing_else() -> None:
     for innovation, state in ((0.012, State.LIKELY_FAKE), (0.013, State.INCONCLUSIVE)):
         verdict = judge_face(0, [clip(0.99)], meter(innovation=innovation), SPEC)

@@ -98,6 +98,7 @@ MIN_MOTION: Final = 1.8e-4  # normalised crop units a frame; a cartoon in the ba
 DEFORMATION_LAG: Final = 10  # frames, 0.4 s at 25 Hz
 MIN_DEFORMATION: Final = 0.0075  # normalised crop units over the lag; pictures 0.003 to 0.0075, ordinary faces 0.01
 WELL_TRACKED: Final = 0.96  # share of landmarks: pictures and statues mostly have it, fakes of faces hardly ever
+NOISY_FACE_SIZE: Final = 56.0  # pixels; smaller than any trained on (58): noise alone passes for deformation
 RIGID_RATIO: Final = 2.6  # deformation over the lag by that from frame to frame; pictures 1.3 to 2, faces 3 to 4
 TREMOR_RATIO: Final = 1.7  # below this there is nothing but noise, however much of it
 
@@ -201,7 +202,7 @@ class InputQuality:
     @property
     def rigid(self) -> bool:
         """Whether the face, however it moves, keeps its shape but for the landmarks' noise; False if not measured."""
-        hardly = self.deformation < MIN_DEFORMATION or self.tracked > WELL_TRACKED
+        hardly = self.deformation < MIN_DEFORMATION or self.tracked > WELL_TRACKED or self.face_size < NOISY_FACE_SIZE
         return self.deformation < (RIGID_RATIO if hardly else TREMOR_RATIO) * self.tremor
 
 
