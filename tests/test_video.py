@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import numpy as np
 import pytest
 
 from lrnet.errors import DamagedVideoError, LrnetError, NetworkSourceError, NotAVideoError, VideoNotFoundError
+from lrnet.isolation import open_video
+from lrnet.limits import Access
 from lrnet.video import Frame, VideoReader, VideoWriter, find_videos, probe, spaced
 from tests.media import gradient, moving, turn_in_header, write_audio, write_matrix, write_video
 
@@ -30,6 +33,21 @@ def test_times_of_a_variable_frame_rate_are_kept(tmp_path: Path) -> None:
     times = [0.0, 0.04, 0.12, 0.16, 0.4, 1.0]
     frames = read(write_video(tmp_path / "a.mp4", moving(6), times=times))
     np.testing.assert_allclose([f.time for f in frames], times, atol=2e-3)
+
+
+@pytest.mark.parametrize("isolate", [False, True])
+def test_frames_that_were_read_are_freed(tmp_path: Path, isolate: bool) -> None:
+    """At once, and not when the collector of circles comes by: a frame has megabytes."""
+    path = write_video(tmp_path / "a.mp4", moving(40))
+    turn_in_header(path, 1)
+    gc.collect()
+    gc.disable()
+    try:
+        with open_video(path, Access(isolate=isolate)) as reader:
+            assert sum(1 for _ in reader.decode()) == 40
+        assert sum(isinstance(thing, av.VideoFrame) for thing in gc.get_objects()) <= 4
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("turns", [1, 2, 3])

@@ -424,18 +424,22 @@ class VideoReader(Reader):
         clock = _Clock(self._stream.average_rate)
         to_planes = VideoReformatter()
         given = False
+        # Looked up once for each angle: whoever asks a frame for its matrix ties it into a circle, which keeps it.
+        turns: dict[int, int] = {}
         for source in self._pictures():
             time = clock.time_of(source)
             if self.guard.ends(self.frames, time, source.width * source.height):
                 break
+            if source.rotation not in turns:
+                turns[source.rotation] = turns_of(source)
             if self.frames == 0:
-                self._rotation = turns_of(source) * 90
+                self._rotation = turns[source.rotation] * 90
             self.frames += 1
             if source.is_corrupt:  # patched from its neighbours: not what was filmed
                 self.damaged += 1
             elif not self.guard.leaves_out(time):
                 given = True
-                yield Frame(source, self.frames - 1, time, to_planes)
+                yield Frame(source, self.frames - 1, time, to_planes, turns[source.rotation])
         if not given:
             raise self._nothing()
 
