@@ -22,6 +22,12 @@ from lrnet.benchmark.paper.videos import VideoSet
 
 NAME: Final = "compression"
 MEASURED: Final[dict[Unit, tuple[str, ...]]] = {"video": ("AUC", "accuracy"), "clip": ("AUC",)}
+TOLD: Final = {
+    "c23": "`c23` is H.264 at CRF 23",
+    "c40": "`c40` is H.264 at CRF 40",
+    "hevc": "`hevc` is HEVC",
+    "social": "`social` is encoded twice, as a platform and a viewer who passes its copy on do",
+}
 
 
 def qualities(setting: Setting) -> list[VideoSet]:
@@ -69,6 +75,9 @@ def run(setting: Setting) -> Result:
         contrasts += [
             difference(f"{name}: {s.name} - {best.name}", of_quality[s.name], of_quality[best.name]) for s in sets[1:]
         ]
+        if worst is not best:
+            told = difference("", of_quality[worst.name], of_quality[best.name])
+            findings.append(like_the_papers(f"{name}:", told))
     shown = [row for row in rows if (row.unit, row.figure) == ("video", "AUC")]
     return Result(
         NAME,
@@ -83,8 +92,9 @@ def run(setting: Setting) -> Result:
             f"`{best.name}` is the videos as the dataset has them"
             + (
                 f" ({next(iter(setting.data.qualities()), '')}); the others were encoded anew from those, which is not "
-                "what encoding the camera's picture once would give. `c40` is H.264 at CRF 40, `social` a double "
-                "encode as a platform and its viewer's copy make it."
+                "what encoding the camera's picture once would give: "
+                + ", ".join(TOLD.get(tested.name, tested.name) for tested in sets[1:])
+                + "."
                 if len(setting.data.qualities()) < 2
                 else "."
             ),
