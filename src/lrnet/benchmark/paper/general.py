@@ -55,7 +55,8 @@ def run(setting: Setting) -> Result:
         for name, other in others.items():
             if len({v.record.label for v in other.videos}) == 2:
                 scored, note = score_model(setting, model, other, split="")
-                rows += measured_rows({**labels, "tested on": name}, [scored], MEASURED, note=note)
+                told = {**labels, "network": model.spec.name, "tested on": name}
+                rows += measured_rows(told, [scored], MEASURED, note=note)
     train = len(clean.videos) * (setting.folds - 1) // setting.folds
     findings = [_beside_paper(name, seeds, paper["AUC"], train) for name, seeds in within.items()]
     shown = [row for row in rows if (row.unit, row.figure) == ("video", "AUC")]
