@@ -152,7 +152,7 @@ def test_a_real_browser_finds_the_search_and_asks_nobody_else(site: Path) -> Non
             page.on("request", lambda request: asked.append(request.url))
             page.goto(f"{home}method.html")
             page.fill("input.md-search__input", "forward-backward")
-            page.wait_for_selector(".md-search-result__item", timeout=20_000)
+            page.wait_for_selector(".md-search-result__item", timeout=90_000)
             page.goto(f"{home}commands/detect.html")
             browser.close()
     finally:
