@@ -171,5 +171,5 @@ def _lost(sets: Grid) -> str:
     whole = len(sets[("clean", 0)].videos)
     lost = {tested.name: whole - len(tested.videos) for tested in sets.values() if len(tested.videos) < whole}
     if not lost:
-        return "In every condition landmarks were found in every video."
+        return "Landmarks were found in every video; where n is smaller, they were too broken up for a clip."
     return "Videos without landmarks: " + ", ".join(f"{name} {n} of {whole}" for name, n in lost.items()) + "."
