@@ -12,11 +12,13 @@ from tests.summary import SUMMARY
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    lines = config.stash.get(SUMMARY, [])
-    if lines:
-        terminalreporter.section("what became of bad inputs")
-        terminalreporter.write_line("\n".join(lines))
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What tests left to be told; it comes with their reports, from other processes too."""
+    for report in (*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")):
+        for name, lines in report.user_properties:
+            if name == SUMMARY:
+                terminalreporter.section(SUMMARY)
+                terminalreporter.write_line("\n".join(lines))
 
 
 @pytest.fixture(scope="session")

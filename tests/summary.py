@@ -1,8 +1,6 @@
 """What tests want printed at the end of a run."""
 
-from __future__ import annotations
+from typing import Final
 
-import pytest
-
-SUMMARY = pytest.StashKey[list[str]]()
-"""Lines; kept in the configuration's stash."""
+SUMMARY: Final = "what became of bad inputs"
+"""Name of the property of a test's report that holds the lines, and their heading."""
