@@ -52,6 +52,16 @@ def require_writable(path: str | os.PathLike[str]) -> None:
         raise OutputError(f"No permission to write {target}.", hint="Choose a folder that you may write to.")
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, where they are not there; OutputError if that is not possible."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"The folder {folder} cannot be made: {error.strerror}.", hint="Choose another place."
+        ) from error
+
+
 def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Write `text` as UTF-8 at `path`, whole or not at all. Raises OutputError."""
     with written_beside(path) as partial:

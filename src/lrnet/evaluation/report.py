@@ -13,12 +13,11 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from lrnet.datasets.records import Label
-from lrnet.errors import OutputError
 from lrnet.evaluation.evaluation import Evaluation, Part
 from lrnet.evaluation.metrics import Estimate
 from lrnet.evaluation.plots import draw_reliability, draw_roc, draw_scores
 from lrnet.evaluation.protocol import ScoredVideo, clip_scores, video_probabilities, video_scores
-from lrnet.files import write_text
+from lrnet.files import make_folder, write_text
 from lrnet.network.spec import BundleSpec
 from lrnet.verdict import State
 
@@ -37,12 +36,7 @@ def write_evaluation(
     Raises:
         OutputError: the folder cannot be made or written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"The folder {folder} cannot be made: {error.strerror}.", hint="Choose another place."
-        ) from error
+    make_folder(folder)
     pages = {
         "evaluation.md": as_markdown(evaluation, model, folder, reports),
         "figures.csv": csv_text(_figure_rows(evaluation)),

@@ -14,9 +14,8 @@ from typing import Any, Final
 
 from lrnet.benchmark.calibration_report import require_matplotlib
 from lrnet.benchmark.paper.result import Contrast, Result, Row
-from lrnet.errors import OutputError
 from lrnet.evaluation.report import csv_text, table
-from lrnet.files import require_writable, write_text
+from lrnet.files import make_folder, require_writable, write_text
 from lrnet.version import __version__
 
 FORMAT: Final = 1
@@ -33,12 +32,7 @@ def prepare(folder: Path, names: Iterable[str]) -> None:
         OutputError: the folder cannot be made or written.
     """
     require_matplotlib()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"The folder {folder} cannot be made: {error.strerror}.", hint="Choose another place."
-        ) from error
+    make_folder(folder)
     for name in names:
         for suffix in SUFFIXES:
             require_writable(folder / f"{name}.{suffix}")
