@@ -174,6 +174,23 @@ def test_a_name_is_text_and_nothing_else(page: Page, service: Running) -> None:
     service.client.delete(f"/v1/videos/{answer.json()['id']}")
 
 
+def test_a_second_question_is_not_answered_by_the_first(page: Page, service: Running) -> None:
+    """Esc and at once Enter again: the browser tells of the first dialog's closing when the second is open."""
+    names = [f"clip-{i}.mp4" for i in range(8)]
+    for name in names:
+        service.client.post("/v1/videos", params={"name": name}, content=b"x")
+    page.goto(service.url)
+    for name in names:
+        row(page, name).get_by_role("button").focus()
+        page.keyboard.press("Enter")
+        dialog = page.get_by_role("dialog", name=f"Delete {name}?")
+        expect(dialog).to_be_visible()
+        page.keyboard.press("Escape")
+        page.keyboard.press("Enter")
+        dialog.get_by_role("button", name="Delete", exact=True).click()
+        expect(row(page, name)).to_have_count(0)
+
+
 def test_a_page_that_is_gone_or_never_was_says_so(page: Page, service: Running) -> None:
     page.expected_complaints = ("404",)  # type: ignore[attr-defined]
     page.goto(f"{service.url}/#/videos/{'0' * 32}")

@@ -29,18 +29,34 @@ export function announce(text) {
   document.getElementById("announcer").textContent = text;
 }
 
-/** Ask before a video is deleted. */
+/**
+ * Ask before a video is deleted. Each question is a dialog of its own: a browser tells of a closing only with its next
+ * frame, when the same element may be asking again already.
+ */
 export function confirmDelete(video) {
-  const dialog = document.getElementById("confirm");
   const running = video.state === "running" || video.state === "queued";
-  document.getElementById("confirm-title").textContent = `Delete ${video.name}?`;
-  document.getElementById("confirm-text").textContent = running
+  const text = running
     ? "Its examination ends, and the video is deleted from the service."
     : "The video, its report and its annotated copy are deleted from the service. This cannot be undone.";
-  dialog.returnValue = "no";
+  const question = `Delete ${video.name}?`;
+  const dialog = h(
+    "dialog",
+    { "aria-label": question },
+    h(
+      "form",
+      { method: "dialog" },
+      h("h2", {}, question),
+      h("p", {}, text),
+      h("p", { class: "actions" }, h("button", { value: "no", class: "quiet", autofocus: true }, "Keep it"), h("button", { value: "yes", class: "danger" }, "Delete")),
+    ),
+  );
+  document.body.append(dialog);
   dialog.showModal();
   return new Promise((resolve) => {
-    dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true });
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      resolve(dialog.returnValue === "yes");
+    });
   });
 }
 

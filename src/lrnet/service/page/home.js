@@ -33,7 +33,7 @@ export function home(main) {
 class Home {
   constructor(main) {
     this.rows = new Map();
-    this.shown = 0;
+    this.deleted = new Set(); // an answer or event that was on its way may still name them
     this.banner = h("p", { class: "banner", role: "status", hidden: true });
     this.uploads = h("ul", { class: "videos", "aria-label": "Uploads" });
     this.list = h("ul", { class: "videos", "aria-label": "Videos" });
@@ -84,7 +84,9 @@ class Home {
     try {
       const page = await api.history({ text: this.text.value.trim(), verdict: this.verdict.value, limit });
       if (asked !== this.asked) return; // a later search has been asked for
-      const known = new Map(page.items.map((video) => [video.id, this.rows.get(video.id)?.update(video) ?? new Row(video, this)]));
+      const items = page.items.filter((video) => !this.deleted.has(video.id));
+      page.total -= page.items.length - items.length;
+      const known = new Map(items.map((video) => [video.id, this.rows.get(video.id)?.update(video) ?? new Row(video, this)]));
       const newer = this.filtered ? [] : [...this.rows].filter(([id]) => arrived.has(id) && !known.has(id));
       const kept = new Map([...newer, ...known]);
       page.total += newer.length;
@@ -100,7 +102,7 @@ class Home {
   async loadMore() {
     try {
       const page = await api.history({ text: this.text.value.trim(), verdict: this.verdict.value, limit: PAGE, before: this.before });
-      const fresh = page.items.filter((video) => !this.rows.has(video.id)).map((video) => new Row(video, this));
+      const fresh = page.items.filter((video) => !this.rows.has(video.id) && !this.deleted.has(video.id)).map((video) => new Row(video, this));
       for (const row of fresh) this.rows.set(row.video.id, row);
       this.list.append(...fresh.map((row) => row.element));
       fresh[0]?.link.focus();
@@ -125,6 +127,7 @@ class Home {
 
   /** A video has changed, on the service's word. */
   changed(video) {
+    if (this.deleted.has(video.id)) return;
     const row = this.rows.get(video.id);
     const before = row?.video.state;
     if (row) row.update(video);
@@ -143,6 +146,7 @@ class Home {
   }
 
   gone(id) {
+    this.deleted.add(id);
     const row = this.rows.get(id);
     if (!row) return;
     const next = row.element.nextElementSibling ?? row.element.previousElementSibling;
