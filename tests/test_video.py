@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import gc
+import resource
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import av
 import numpy as np
 import pytest
 
-from lrnet.errors import DamagedVideoError, LrnetError, NetworkSourceError, NotAVideoError, VideoNotFoundError
+from lrnet.errors import (
+    DamagedVideoError,
+    LrnetError,
+    NetworkSourceError,
+    NotAVideoError,
+    OutputError,
+    VideoNotFoundError,
+)
 from lrnet.isolation import open_video
 from lrnet.limits import Access
 from lrnet.video import Frame, VideoReader, VideoWriter, find_videos, probe, spaced
@@ -252,6 +263,76 @@ def test_the_writer_keeps_times_and_leaves_nothing_half_done(tmp_path: Path) -> 
     broken.write(gradient(), 0.0)
     broken.__exit__(RuntimeError, RuntimeError(), None)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["o.mp4"]
+
+
+@contextmanager
+def little_room(bytes_each: int) -> Iterator[None]:
+    """Files cannot grow past a size, as on a full disk: the system says "File too large" instead of ending us."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_each, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("count", [3, 200])  # fails in the last flush; fails in the middle
+def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path, count: int) -> None:
+    rng = np.random.default_rng(0)
+    noise = [rng.integers(0, 255, (384, 640, 3)).astype(np.uint8) for _ in range(3)]
+    (tmp_path / "o.mp4").write_bytes(b"what was there before")
+
+    def write() -> None:
+        with VideoWriter(tmp_path / "o.mp4", 640, 384, 25, crf=10) as writer:
+            for i in range(count):
+                writer.write(noise[i % 3], i / 25)
+
+    with little_room(300_000), pytest.raises(OutputError, match=r"o\.mp4 cannot be written"):
+        write()
+    assert [p.name for p in tmp_path.iterdir()] == ["o.mp4"]
+    assert (tmp_path / "o.mp4").read_bytes() == b"what was there before"
+
+
+@pytest.mark.parametrize(("width", "height", "codec"), [(1, 96, "libx264"), (160, 0, "libx264"), (4, 4, "libx265")])
+def test_a_picture_that_is_too_small_to_encode_is_told(
+    tmp_path: Path, width: int, height: int, codec: Literal["libx264", "libx265"]
+) -> None:
+    def write() -> None:
+        with VideoWriter(tmp_path / "o.mp4", width, height, 25, codec=codec) as writer:
+            writer.write(np.zeros((height, width, 3), np.uint8), 0.0)
+
+    with pytest.raises(OutputError, match="too small"):
+        write()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("height", "colorspace"), [(96, 6), (720, 1)])
+def test_written_rgb_says_how_its_colours_are_to_be_understood(tmp_path: Path, height: int, colorspace: int) -> None:
+    """Against the matrices of ITU-R BT.601 and BT.709 worked out here, in the planes that are in the file."""
+    colours = np.array([[200, 40, 90], [30, 180, 60], [20, 60, 220], [128, 128, 128]])
+    rgb = np.repeat(colours, 40, axis=0)[None].repeat(height, 0).astype(np.uint8)
+    with VideoWriter(tmp_path / "o.mp4", 160, height, 25, crf=1) as writer:
+        for i in range(3):
+            writer.write(rgb, i / 25)
+    with av.open(str(tmp_path / "o.mp4")) as container:
+        context = container.streams.video[0].codec_context
+        assert (context.colorspace, context.color_range) == (colorspace, 1)
+    frame = read(tmp_path / "o.mp4")[0]
+    red, blue = {6: (0.299, 0.114), 1: (0.2126, 0.0722)}[colorspace]
+    luma = colours @ [red, 1 - red - blue, blue]
+    expected = 16 + 219 / 255 * luma, 128 + 112 / 255 * (colours[:, 2] - luma) / (1 - blue)
+    np.testing.assert_allclose(frame.stored.planes[0][height // 2, 20::40], expected[0], atol=1.5)
+    np.testing.assert_allclose(frame.stored.planes[1][height // 4, 10::20], expected[1], atol=1.5)
+    for shown in (frame.rgb(), frame.rgb_resized(160, height)):
+        assert np.abs(shown[height // 2, 20::40].astype(int) - colours).max() <= 4
+
+
+@pytest.mark.parametrize("height", [96, 720])
+def test_both_ways_to_rgb_agree_where_a_file_names_no_colours(tmp_path: Path, height: int) -> None:
+    frame = read(write_video(tmp_path / "a.mp4", [gradient(160, height)] * 2, options={"crf": "5"}))[0]
+    assert frame.stored.colorspace == 2
+    difference = np.abs(frame.rgb().astype(int) - frame.rgb_resized(160, height))
+    assert np.quantile(difference, 0.99) <= 3
 
 
 def tagged(path: Path, colorspace: int, color_range: int, height: int = 96) -> Path:

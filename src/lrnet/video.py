@@ -12,6 +12,7 @@ import os
 import struct
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -28,11 +29,18 @@ import numpy as np
 from av.packet import Packet
 from av.stream import Disposition
 from av.video.frame import VideoFrame
-from av.video.reformatter import VideoReformatter
+from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from lrnet.errors import DamagedVideoError, NetworkSourceError, NotAVideoError, VideoError, VideoNotFoundError
+from lrnet.errors import (
+    DamagedVideoError,
+    NetworkSourceError,
+    NotAVideoError,
+    OutputError,
+    VideoError,
+    VideoNotFoundError,
+)
 from lrnet.files import written_beside
 from lrnet.limits import Access, Excess, Guard, Limits, past
 from lrnet.pipeline import Ahead, Stopped
@@ -63,6 +71,9 @@ DECODE_AHEAD: Final = 8  # frames that may wait between the decoding thread and 
 
 CACHE_LINE: Final = 64  # bytes
 FULL_RANGE: Final = 2  # FFmpeg's number for Y' from 0 to 255
+BT709: Final = 1  # colour spaces by the numbers of ITU-T H.273
+UNNAMED: Final = (0, 2)
+HD_ROWS: Final = 720  # from which on a frame that names no colour space is taken for BT.709
 
 Plane = NDArray[np.uint8]
 Window = tuple[slice, slice]  # rows, columns
@@ -161,7 +172,11 @@ class Frame:
 
     def rgb(self) -> NDArray[np.uint8]:
         """The whole frame, (H, W, 3) uint8 RGB. Costs a full conversion: for pictures shown to people."""
-        return np.ascontiguousarray(np.rot90(self._source.to_ndarray(format="rgb24"), self.stored.turns))
+        source = self._source
+        # FFmpeg takes BT.601 where a file names nothing; see `_rgb_matrix`.
+        hd = self.stored.colorspace in UNNAMED and self.height >= HD_ROWS and not source.format.is_rgb
+        whole = source.to_ndarray(format="rgb24", src_colorspace=Colorspace.ITU709 if hd else None)
+        return np.ascontiguousarray(np.rot90(whole, self.stored.turns))
 
     def rgb_resized(self, width: int, height: int) -> NDArray[np.uint8]:
         """The whole frame scaled down to (height, width, 3) RGB by area averaging, from the planes."""
@@ -274,7 +289,7 @@ def _rgb_matrix(colorspace: int, full_range: bool, height: int) -> NDArray[np.fl
     Colour space numbers are those of ITU-T H.273 (1: BT.709); where a file names none, players take BT.709 for
     high-definition frames and BT.601 for others, and so does this.
     """
-    bt709 = colorspace == 1 or (colorspace in (0, 2) and height >= 720)
+    bt709 = colorspace == BT709 or (colorspace in UNNAMED and height >= HD_ROWS)
     kr, kb = (0.2126, 0.0722) if bt709 else (0.299, 0.114)
     luma, chroma, floor = (1.0, 1.0, 0.0) if full_range else (255 / 219, 255 / 224, 16.0)
     kg = 1 - kr - kb
@@ -604,7 +619,8 @@ class VideoWriter:
 
     Args:
         path: where to; ends in `.mp4`.
-        width, height: of the frames given, pixels; an odd side loses its last row or column (4:2:0 has none).
+        width, height: of the frames given, pixels, two or more; an odd side loses its last row or column (4:2:0 has
+            none).
         rate: nominal frame rate, Hz, for players; each frame carries its own time all the same.
         crf: the encoder's constant rate factor; higher is smaller and coarser.
         options: further options of the encoder, by FFmpeg's names.
@@ -623,27 +639,42 @@ class VideoWriter:
         options: Mapping[str, str] = MappingProxyType({}),
         codec: Literal["libx264", "libx265"] = "libx264",
     ) -> None:
+        self._name = os.fspath(path)
+        self._width, self._height = width - width % 2, height - height % 2
+        if not (self._width and self._height):
+            raise OutputError(
+                f"{self._name} cannot be written: a picture of {width} x {height} pixels is too small to encode.",
+                hint="Give one of 2 x 2 pixels or more.",
+            )
         self._beside = written_beside(path)
         self._partial = self._beside.__enter__()
-        self._width, self._height = width - width % 2, height - height % 2
         try:
-            self._container = av.open(str(self._partial), "w", format="mp4", options={"movflags": "+faststart"})
-            stream = self._container.add_stream(codec, rate=Fraction(rate).limit_denominator(1001))
-            stream.width, stream.height, stream.pix_fmt = self._width, self._height, "yuv420p"
-            if codec == "libx265":
-                stream.codec_context.codec_tag = "hvc1"  # Apple's players open no other
-            stream.options = {"crf": str(crf), "preset": "veryfast", **options}
-            stream.codec_context.time_base = self.TIME_BASE
-            stream.time_base = self.TIME_BASE
-            self._stream = stream
+            with self._told():
+                self._container = av.open(str(self._partial), "w", format="mp4", options={"movflags": "+faststart"})
+                stream = self._container.add_stream(codec, rate=Fraction(rate).limit_denominator(1001))
+                stream.width, stream.height, stream.pix_fmt = self._width, self._height, "yuv420p"
+                if codec == "libx265":
+                    stream.codec_context.codec_tag = "hvc1"  # Apple's players open no other
+                stream.options = {"crf": str(crf), "preset": "veryfast", **options}
+                stream.codec_context.time_base = self.TIME_BASE
+                stream.time_base = self.TIME_BASE
+                self._stream = stream
         except BaseException as error:
             self._beside.__exit__(type(error), error, error.__traceback__)
             raise
 
     def write(self, rgb: NDArray[np.uint8], time: float) -> None:
-        """Add a frame, (height, width, 3) RGB, shown from `time` seconds on."""
+        """Add a frame, (height, width, 3) RGB, shown from `time` seconds on.
+
+        It is written in limited range by the matrix that players expect of its size (BT.709 from `HD_ROWS` on, else
+        BT.601), and the file says so.
+        """
         frame = VideoFrame.from_ndarray(np.ascontiguousarray(rgb[: self._height, : self._width]), format="rgb24")
-        self._encode(frame, time)
+        matrix = Colorspace.ITU709 if self._height >= HD_ROWS else Colorspace.ITU601
+        limited = ColorRange.MPEG
+        self.write_picture(
+            frame.reformat(format="yuv420p", dst_colorspace=matrix, dst_color_range=limited, threads=1), time
+        )
 
     def write_picture(self, picture: VideoFrame, time: float) -> None:
         """Add a frame that is Y'CbCr 4:2:0 already, of the size that is written. It goes to the encoder as it is, and
@@ -651,12 +682,10 @@ class VideoWriter:
         context = self._stream.codec_context
         if not context.is_open:
             context.colorspace, context.color_range = picture.colorspace, picture.color_range
-        self._encode(picture, time)
-
-    def _encode(self, frame: VideoFrame, time: float) -> None:
-        frame.time_base = self.TIME_BASE
-        frame.pts = round(time / self.TIME_BASE)
-        self._container.mux(self._stream.encode(frame))
+        picture.time_base = self.TIME_BASE
+        picture.pts = round(time / self.TIME_BASE)
+        with self._told():
+            self._container.mux(self._stream.encode(picture))
 
     def __enter__(self) -> Self:
         return self
@@ -665,8 +694,27 @@ class VideoWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            if error is None:
-                self._container.mux(self._stream.encode(None))
-        finally:
-            self._container.close()
-            self._beside.__exit__(kind, error, trace)
+            self._finish(whole=error is None)
+        except BaseException as failed:
+            self._beside.__exit__(type(failed), failed, failed.__traceback__)
+            raise
+        self._beside.__exit__(kind, error, trace)
+
+    def _finish(self, whole: bool) -> None:
+        with self._told():
+            try:
+                if whole:
+                    self._container.mux(self._stream.encode(None))
+            finally:
+                self._container.close()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """What FFmpeg says of the encoder or of the place that is written to, as a typed error."""
+        try:
+            yield
+        except av.error.FFmpegError as error:
+            raise OutputError(
+                f"{self._name} cannot be written ({_reason(error)}).",
+                hint="Check that there is room, and that the picture is not too small or too large to encode.",
+            ) from error
