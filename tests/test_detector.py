@@ -7,6 +7,7 @@ import signal
 import threading
 from itertools import islice
 from pathlib import Path
+from time import monotonic
 
 import numpy as np
 import pytest
@@ -85,10 +86,8 @@ def test_faces_over_the_limit_are_told(detector: Detector, examples: Path, tmp_p
 
 def test_a_decoder_that_dies_ends_the_video_and_not_the_detector(detector: Detector, examples: Path) -> None:
     def kill(step: Progress) -> None:
-        for child in Path(f"/proc/{os.getpid()}/task").glob("*/children"):
-            for pid in child.read_text().split():
-                if "decoder_process" in Path(f"/proc/{pid}/cmdline").read_text():
-                    os.kill(int(pid), signal.SIGKILL)
+        for pid in decoders():
+            os.kill(pid, signal.SIGKILL)
 
     with pytest.raises(DecoderDiedError, match="SIGKILL"):
         detector.detect(examples / "real.mp4", access=Access(isolate=True), progress=kill)
@@ -111,6 +110,36 @@ def test_what_progress_raises_ends_the_work_and_its_threads(detector: Detector, 
         detector.detect(examples / "real.mp4", progress=cancel)
     assert set(threading.enumerate()) == before
     assert detector.detect(examples / "real.mp4").frames_read == 239
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_progress_is_told_and_can_cancel_while_the_decoder_hangs(examples: Path, threads: int) -> None:
+    """A hanging decoder has a minute (`stall_seconds`); whoever wants to cancel need not wait for that."""
+    told: list[float] = []
+
+    def cancel_later(step: Progress) -> None:
+        told.append(monotonic())
+        if len(told) == 1:
+            for pid in decoders():
+                os.kill(pid, signal.SIGSTOP)
+        elif told[-1] - told[0] > 2:
+            raise Cancelled
+
+    before = set(threading.enumerate())
+    with pytest.raises(Cancelled):
+        Detector(threads=threads).detect(examples / "real.mp4", access=Access(isolate=True), progress=cancel_later)
+    assert monotonic() - told[0] < 10
+    assert decoders() == []
+    assert set(threading.enumerate()) == before
+
+
+def decoders() -> list[int]:
+    """Processes that decode for this one."""
+    children = [
+        child for task in Path(f"/proc/{os.getpid()}/task").glob("*/children") for child in task.read_text().split()
+    ]
+    return [int(pid) for pid in children if "decoder_process" in Path(f"/proc/{pid}/cmdline").read_text()]
 
 
 def test_a_doubled_frame_rate_means_the_same(detector: Detector, examples: Path, tmp_path: Path) -> None:

@@ -7,12 +7,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections import deque
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from lrnet import isolation
 from lrnet.errors import (
     DamagedVideoError,
     DecoderDiedError,
@@ -104,8 +106,7 @@ def test_a_decoder_that_hangs_is_an_error_where_limits_refuse(video: Path) -> No
 def test_memory_is_bounded(tmp_path: Path, megabytes: int) -> None:
     """What a decoder makes of it is its own: some say so, some call it damage, some crash. None of them is our end."""
     path = write_video(tmp_path / "large.mp4", moving(3, 3840, 2160), options={"preset": "ultrafast"})
-    while DecoderProcess._idle:  # one that has read before holds memory already
-        DecoderProcess._idle.pop().kill()
+    _end_idle_processes()  # one that has read before holds memory already
     little = Access(isolate=True, limits=Limits(memory_megabytes=megabytes))
     with pytest.raises(VideoError) as caught, open_video(path, little, threads=1) as reader:
         list(reader)
@@ -131,11 +132,10 @@ def test_the_system_bounds_what_the_decoder_may_do(video: Path) -> None:
 def test_a_bounded_decoder_opens_neither_files_nor_sockets() -> None:
     script = """
 import os, socket
-from multiprocessing.connection import Pipe
 import numpy as np
 from lrnet.decoder_process import Decoder
 from lrnet.limits import Access
-ours, theirs = Pipe()
+ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 Decoder(theirs, np.zeros((4, 10), np.uint8))._bound(Access(), 1)
 allowed = [os.open("/dev/null", os.O_RDONLY) for _ in range(2)]
 for attempt in (lambda: os.open("/etc/passwd", os.O_RDONLY), lambda: os.open("/dev/shm/x", os.O_WRONLY | os.O_CREAT),
@@ -215,6 +215,21 @@ def _frame(**changes: Any) -> dict[str, Any]:
     return {"frame": {**sent, **changes}}
 
 
+INFO = {
+    "path": "/etc/passwd",
+    "container": "mov",
+    "codec": "h264",
+    "pixel_format": "yuv420p",
+    "width": 160,
+    "height": 96,
+    "frame_rate": 25.0,
+    "duration": 2.4,
+    "frame_count": 60,
+    "rotation": 0,
+    "size_bytes": 1000,
+}
+
+
 @pytest.mark.parametrize(
     "word",
     [
@@ -230,6 +245,7 @@ def _frame(**changes: Any) -> dict[str, Any]:
         _frame(time=float("nan")),
         _frame(index=-1),
         _frame(turns=2**40),
+        _frame(time=10**400),
     ],
     ids=str,
 )
@@ -241,6 +257,80 @@ def test_a_decoder_that_was_taken_over_is_not_believed(
         monkeypatch.setattr(reader._process, "hear", lambda seconds: word)
         with pytest.raises(DecoderDiedError, match="no answer"):
             list(reader.decode())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"duration": "long"},
+        {"duration": float("nan")},
+        {"frame_rate": 10**400},
+        {"width": 2.5},
+        {"codec": "h264" * 1000},
+        {"container": 5},
+        {"size_bytes": -1},
+        {"frame_count": "many"},
+    ],
+    ids=str,
+)
+def test_a_header_that_is_none_is_not_believed(
+    video: Path, wrong: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_video(video, APART) as reader:
+        assert isinstance(reader, IsolatedReader)
+        monkeypatch.setattr(reader._process, "hear", lambda seconds: {**_frame(), "info": {**INFO, **wrong}})
+        with pytest.raises(DecoderDiedError, match="no answer"):
+            next(reader.decode())
+
+
+# What a decoder that was taken over could do with its end of the connection.
+PRELUDE = """
+import json, os, socket, time
+connection = socket.socket(fileno={pipe})
+def tell(word): connection.send(json.dumps(word).encode())
+tell({{"started": True}})
+tell({{"info": {info}}})
+frame = {frame}
+"""
+TAKEN_OVER = {
+    "says half a word and falls silent": "os.write({pipe}, b'\\x00\\x00\\x10\\x00half'); time.sleep(60)",
+    "nests": "connection.send(b'[' * 100_000); time.sleep(60)",
+    "never listens": "\nwhile True: tell(frame)",
+}
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("script", TAKEN_OVER.values(), ids=TAKEN_OVER)
+def test_a_decoder_that_was_taken_over_cannot_hold_us(
+    video: Path, script: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def boot(pipe: int, memory: int, size: int) -> str:
+        return (PRELUDE + script).format(pipe=pipe, info=INFO, frame=_frame())
+
+    _end_idle_processes()
+    monkeypatch.setattr(isolation, "_boot", boot)
+    with open_video(video, Access(isolate=True, limits=Limits(stall_seconds=5))) as reader:
+        assert reader.info.path == str(video)
+        with pytest.raises(DecoderDiedError):
+            deque(reader.decode(), maxlen=0)
+
+
+@pytest.mark.timeout(30)
+def test_reading_ends_at_once_though_the_decoder_hangs(video: Path) -> None:
+    """With a stall limit of a minute: whoever closes does not wait for it."""
+    with open_video(video, APART) as reader:
+        frames = iter(reader)
+        next(frames)
+        pid = _pid(reader)
+        os.kill(pid, signal.SIGSTOP)
+        began = time.monotonic()
+    assert time.monotonic() - began < 5
+    assert not _alive(pid)
+
+
+def _end_idle_processes() -> None:
+    while DecoderProcess._idle:
+        DecoderProcess._idle.pop().kill()
 
 
 def _pid(reader: Any) -> int:

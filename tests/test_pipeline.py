@@ -87,6 +87,47 @@ def test_leaving_early_ends_every_thread_whatever_it_waits_for(read: int) -> Non
     assert closed == [True]
 
 
+@pytest.mark.timeout(20)
+def test_what_holds_a_stage_is_cut_off() -> None:
+    cut = threading.Event()
+
+    def held() -> Iterator[int]:
+        yield 0
+        cut.wait()
+
+    with Pipeline(2) as pipeline:
+        assert next(pipeline.stage("held", held(), abort=cut.set)) == 0
+    assert cut.is_set()
+    assert lrnet_threads() == []
+
+
+@pytest.mark.timeout(20)
+def test_a_stage_that_ends_by_itself_is_not_cut_off() -> None:
+    cut = threading.Event()
+    with Pipeline(2) as pipeline:
+        assert next(pipeline.stage("endless", iter(lambda: 0, 1), abort=cut.set)) == 0
+    assert not cut.is_set()
+
+
+@pytest.mark.timeout(20)
+def test_who_waits_long_is_told_so_on_its_own_thread() -> None:
+    told: list[int] = []
+    go_on = threading.Event()
+
+    def slow() -> Iterator[int]:
+        go_on.wait()
+        yield 7
+
+    def waiting() -> None:
+        told.append(threading.get_ident())
+        if len(told) == 2:
+            go_on.set()
+
+    with Pipeline(2, waiting) as pipeline:
+        assert list(pipeline.stage("second", map(int, pipeline.stage("first", slow())))) == [7]
+    assert told == [threading.get_ident()] * 2
+
+
 def test_work_that_falls_apart_comes_back_in_order() -> None:
     with Pipeline(4) as pipeline:
         assert pipeline.each(lambda n: (time.sleep(0.01 * (5 - n)), n)[1], list(range(5))) == list(range(5))

@@ -8,11 +8,12 @@ import mmap
 import os
 import resource
 import signal
+import socket
 import threading
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
-from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Final
@@ -22,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrnet.errors import InternalError, LrnetError
-from lrnet.isolation import SLOTS
+from lrnet.isolation import MAX_MESSAGE, SLOTS
 from lrnet.limits import Access, Limits
 from lrnet.pipeline import cores
 from lrnet.video import Frame, VideoReader
@@ -41,13 +42,13 @@ def main(pipe: int, memory: int, size: int) -> None:
     signal.signal(signal.SIGXCPU, signal.SIG_DFL)
     with mmap.mmap(memory, SLOTS * size) as slots:
         os.close(memory)
-        Decoder(Connection(pipe), np.frombuffer(slots, np.uint8).reshape(SLOTS, size)).serve()
+        Decoder(socket.socket(fileno=pipe), np.frombuffer(slots, np.uint8).reshape(SLOTS, size)).serve()
 
 
 class Decoder:
     """The process's life."""
 
-    def __init__(self, pipe: Connection, slots: NDArray[np.uint8]) -> None:
+    def __init__(self, pipe: socket.socket, slots: NDArray[np.uint8]) -> None:
         self._pipe, self._slots = pipe, slots
         self._messages: SimpleQueue[dict[str, Any]] = SimpleQueue()
         self._memory = _private_bytes()
@@ -140,16 +141,15 @@ class Decoder:
 
     def _tell(self, message: Mapping[str, Any]) -> None:
         try:
-            self._pipe.send_bytes(json.dumps(message).encode())
+            self._pipe.send(json.dumps(message).encode())
         except OSError:
             os._exit(0)
 
     def _listen(self) -> None:
-        try:
-            while True:
-                self._messages.put(json.loads(self._pipe.recv_bytes()))
-        except (EOFError, OSError):
-            os._exit(0)  # the asking process closed the pipe or died: a video in hand is for nobody
+        with suppress(OSError):
+            while word := self._pipe.recv(MAX_MESSAGE):
+                self._messages.put(json.loads(word))
+        os._exit(0)  # the asking process closed the pipe or died: a video in hand is for nobody
 
 
 def _bound(what: int, value: float) -> None:

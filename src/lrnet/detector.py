@@ -277,9 +277,9 @@ class Detector:
 
         Args:
             path: of the file.
-            progress: called on this thread about once a second of video, and of waiting, when clips have been scored,
-                and once when all frames have been examined. What it raises ends the work and comes out of here, when
-                nothing of this video is running any more: the way to cancel.
+            progress: called on this thread about once a second of video, and of waiting once the video is open, when
+                clips have been scored, and once when all frames have been examined. What it raises ends the work and
+                comes out of here, when nothing of this video is running any more: the way to cancel.
             keep_sequences: keep the landmarks of all faces in the result (about 2 kB a frame and face).
             access: how it may be opened and what it may ask for; the default limits, in this process, if not given.
 
@@ -295,9 +295,11 @@ class Detector:
         access = access or Access()
         tracks = self._tracks or TrackSettings(max_faces=access.limits.faces)
         reading = open_video(path, access, threads=self._threads)
-        with reading as reader, Pipeline(self._threads) as pipeline:
-            count = _Counter(reader, progress)
-            decoded = pipeline.stage("decoding", reader.decode(), DECODE_AHEAD)
+        count = _Counter(reading, progress)
+        with reading as reader, Pipeline(self._threads, count.waiting) as pipeline:
+            if self._threads == 1:  # then it is this thread that decodes
+                reader.waiting = count.waiting
+            decoded = pipeline.stage("decoding", reader.decode(), DECODE_AHEAD, reader.abort)
             frames = spaced(decoded, preprocessing.frame_rate)
             for step in examine(frames, self._finder, preprocessing, tracks, pipeline):
                 if step.crowded:
@@ -416,6 +418,11 @@ class _Counter:
         if self._scored or step.time - self._told[0] >= TELL_EVERY or now - self._told[1] >= TELL_EVERY:
             self._told = (step.time, now)
             self._say("examining")
+
+    def waiting(self) -> None:
+        """Nothing new for a second."""
+        self._told = (self.time, perf_counter())
+        self._say("examining")
 
     def finish(self) -> None:
         self._say("examined")

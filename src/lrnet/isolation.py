@@ -17,13 +17,15 @@ import json
 import math
 import mmap
 import os
+import select
 import signal
+import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from multiprocessing.connection import Connection, Pipe
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 from typing import Any, Final
@@ -32,15 +34,21 @@ import numpy as np
 from av.video.frame import VideoFrame
 
 from lrnet import errors
-from lrnet.errors import DecoderDiedError, LimitError, VideoError
+from lrnet.errors import DecoderDiedError, VideoError
+from lrnet.files import parse_json
 from lrnet.limits import Access, Excess, Limits, past
+from lrnet.pipeline import PATIENCE
 from lrnet.video import Frame, Reader, VideoInfo, VideoReader, planes_of
 
 SLOTS: Final = 4  # frames that may lie in the shared memory at a time
 START_SECONDS: Final = 120.0  # for a process to come up, on a busy machine
 STOP_SECONDS: Final = 1.0  # for a decoder to leave a video that nobody wants to read on
 MAX_MESSAGE: Final = 1024 * 1024  # bytes
+LONGEST_WORD: Final = 200  # letters in what a header calls its container, its codec, its pixel format
 VIDEOS_EACH: Final = 100  # that one process reads: what libraries leak does not add up
+
+_NONSENSE: Final = (KeyError, TypeError, ValueError, OverflowError)
+"""What comes of a message that is none."""
 
 _TOLD: Final = {
     name: kind
@@ -80,11 +88,11 @@ class IsolatedReader(Reader):
             first = self._hear()
             if first is None:  # no word in time
                 raise past("stall_seconds", self.name, access.limits)
-            self._info = VideoInfo(**first["info"])
+            self._info = self._header(first["info"])
             self.guard.header(self._info.size_bytes, self._info.width * self._info.height, None, None, None)
         except BaseException as error:
             self._kill()
-            if isinstance(error, (KeyError, TypeError)):
+            if isinstance(error, _NONSENSE):
                 raise self._nonsense() from error
             raise
 
@@ -106,7 +114,7 @@ class IsolatedReader(Reader):
                     self._kill()
                     return
                 yield frame
-        except (KeyError, TypeError, ValueError) as error:
+        except _NONSENSE as error:
             self._kill()
             raise self._nonsense() from error
 
@@ -133,7 +141,20 @@ class IsolatedReader(Reader):
         for excess in message.get("passed", ()):
             self.guard.note(Excess(excess))
         if "info" in message:
-            self._info = VideoInfo(**message["info"])
+            self._info = self._header(message["info"])
+
+    def _header(self, told: Mapping[str, Any]) -> VideoInfo:
+        """What the decoder says of the file; it ends in reports. Raises TypeError or ValueError for nonsense."""
+        info = VideoInfo(**told)
+        if not all(isinstance(word, str) and len(word) <= LONGEST_WORD for word in _words(info)):
+            raise ValueError("a word that is none")
+        if not all(isinstance(n, int) and n >= 0 for n in (info.size_bytes, info.frame_count or 0)):
+            raise ValueError("a number that is none")
+        if not all(math.isfinite(n or 0) for n in (info.frame_rate, info.duration)):
+            raise ValueError("a time that is none")
+        for side in (info.width, info.height, info.rotation):
+            _whole(side, 0)
+        return replace(info, path=self.name)
 
     def _hear(self) -> dict[str, Any] | None:
         """The next message; None if time is over and what came before counts. Raises VideoError."""
@@ -142,7 +163,7 @@ class IsolatedReader(Reader):
         limits, began = self.guard.limits, monotonic()
         left = limits.decode_seconds - self._waited
         try:
-            message = self._process.hear(max(0.0, min(limits.stall_seconds, left)))
+            message = self._listen(self._process, began + min(limits.stall_seconds, left))
         except EOFError:
             self._died()
             return None
@@ -156,6 +177,15 @@ class IsolatedReader(Reader):
             kind = _TOLD.get(str(message["error"]), DecoderDiedError)
             raise kind(str(message.get("what", "")), hint=str(message.get("hint", "")))
         return message
+
+    def _listen(self, process: DecoderProcess, until: float) -> dict[str, Any] | None:
+        """The next message, None if there is none by then. Raises EOFError if the process is gone."""
+        while True:
+            left = max(0.0, until - monotonic())
+            message = process.hear(min(PATIENCE, left))
+            if message is not None or left <= PATIENCE:
+                return message
+            self.waiting()
 
     def _too_long(self, limit: str) -> None:
         if not self.frames:
@@ -176,11 +206,16 @@ class IsolatedReader(Reader):
             hint="The file may be damaged or made to do that; leave it out, or obtain it again from its source.",
         )
 
-    def _nonsense(self) -> LimitError | DecoderDiedError:
+    def _nonsense(self) -> DecoderDiedError:
         return DecoderDiedError(
             f"The process that decoded {self.name} answered with what is no answer and was ended.",
             hint="The file may be made to take over the decoder; treat it with care.",
         )
+
+    def abort(self) -> None:
+        process = self._process
+        if process is not None:
+            process.end()
 
     def _release(self) -> None:
         process = self._process
@@ -209,6 +244,10 @@ def _request(name: str, access: Access, threads: int) -> dict[str, Any]:
         "allow_network": access.allow_network,
         "limits": {**access.limits.numbers(), "refuse": access.limits.refuse},
     }
+
+
+def _words(info: VideoInfo) -> tuple[str, str, str]:
+    return info.container, info.codec, info.pixel_format
 
 
 def _whole(value: Any, low: int) -> int:
@@ -247,7 +286,8 @@ class DecoderProcess:
         self._owner = os.getpid()
         self._videos = 0
         memory = os.memfd_create("lrnet-frames", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        ours, theirs = Pipe()
+        # Each message comes whole or not at all: half of one would be waited for.
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             os.ftruncate(memory, SLOTS * size)
             # Else a process that was taken over could cut the memory off under our feet.
@@ -266,7 +306,7 @@ class DecoderProcess:
         finally:
             theirs.close()
             os.close(memory)
-        self._pipe: Connection = ours
+        self._pipe = ours
         try:
             started = self.hear(START_SECONDS)
         except EOFError:
@@ -302,16 +342,24 @@ class DecoderProcess:
         return self._process.pid
 
     def ask(self, message: Mapping[str, Any]) -> None:
-        """Send a message; a process that is gone is found out when its answer is waited for."""
+        """Send a message; a process that is gone is found out when its answer is waited for.
+
+        Raises ValueError if it has not read what was sent before.
+        """
         with suppress(OSError):
-            self._pipe.send_bytes(json.dumps(message).encode())
+            try:
+                self._pipe.send(json.dumps(message).encode(), socket.MSG_DONTWAIT)
+            except BlockingIOError as error:
+                raise ValueError("a process that does not listen") from error
 
     def hear(self, seconds: float) -> dict[str, Any] | None:
         """The next message, None if none comes in time. Raises EOFError if the process is gone."""
         try:
-            if not self._pipe.poll(seconds):
+            readable = select.poll()
+            readable.register(self._pipe, select.POLLIN)
+            if not readable.poll(1000 * seconds):
                 return None
-            message = json.loads(self._pipe.recv_bytes(MAX_MESSAGE))
+            message = parse_json(self._pipe.recv(MAX_MESSAGE))  # nothing, which is no JSON, if the process is gone
         except (OSError, ValueError) as error:
             raise EOFError from error
         if not isinstance(message, dict):
@@ -330,15 +378,19 @@ class DecoderProcess:
 
     def leave(self) -> bool:
         """Have the video left that is being decoded; False if the process does not in a moment."""
-        self.ask({"leave": True})
         ends = monotonic() + STOP_SECONDS
         try:
+            self.ask({"leave": True})
             while (message := self.hear(max(0.0, ends - monotonic()))) is not None:
                 if "end" in message or "error" in message:
                     return True
-        except EOFError:
+        except (EOFError, ValueError):
             pass
         return False
+
+    def end(self) -> None:
+        """End the process; who waits for its word is told that it is gone."""
+        self._process.kill()
 
     def kill(self) -> int:
         """End the process at once. Returns its exit status if it was already dead: negative is the signal's number."""

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from time import perf_counter, thread_time
 from types import TracebackType
-from typing import Any, Final, Generic, Self, TypeVar
+from typing import Any, Final, Generic, NoReturn, Self, TypeVar
 
 import cv2
 
@@ -23,6 +23,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 AHEAD: Final = 4  # items that may wait between two stages
+PATIENCE: Final = 1.0  # seconds that a stage has to end by itself; and between two words to who waits for one
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,10 @@ class Stopwatch:
         return result
 
 
+def nothing() -> None:
+    """What is done where nothing is to be done."""
+
+
 class Stopped(Exception):
     """The stage that items came from was told to stop."""
 
@@ -68,11 +73,21 @@ class Ahead(Generic[T]):
         items: only touched by the new thread.
         size: how many items may wait.
         name: of the stage; the thread is called `lrnet-` and this.
+        abort: makes `items` give up what it waits for; called by `join`, from another thread, if it does not by itself.
+        waiting: called by `next` about once a second while it waits; what it raises comes out there.
     """
 
-    def __init__(self, items: Iterable[T], size: int = AHEAD, name: str = "stage") -> None:
+    def __init__(
+        self,
+        items: Iterable[T],
+        size: int = AHEAD,
+        name: str = "stage",
+        abort: Callable[[], None] = nothing,
+        waiting: Callable[[], None] = nothing,
+    ) -> None:
         self._name = name
         self._size = size
+        self._abort, self._tell = abort, waiting
         self._waiting: deque[T] = deque()
         self._changed = threading.Condition()
         self._stopped = self._ended = False
@@ -85,21 +100,30 @@ class Ahead(Generic[T]):
         return self
 
     def __next__(self) -> T:
+        while not self._ready():
+            self._tell()
         with self._changed:
-            while not self._waiting:
-                if self._stopped:
-                    raise Stopped
-                if self._error is not None:
-                    error, self._error = self._error, None
-                    raise error
-                if self._ended:
-                    raise StopIteration
-                began = perf_counter()
-                self._changed.wait()
-                _waits.seconds += perf_counter() - began
+            if not self._waiting:
+                self._end()
             if len(self._waiting) == self._size:
                 self._changed.notify_all()
             return self._waiting.popleft()
+
+    def _ready(self) -> bool:
+        """Whether there is an item or an end; waits for it, but not for long."""
+        began = perf_counter()
+        with self._changed:
+            there = self._changed.wait_for(lambda: self._waiting or self._stopped or self._ended, PATIENCE)
+        _waits.seconds += perf_counter() - began
+        return bool(there)
+
+    def _end(self) -> NoReturn:
+        if self._stopped:
+            raise Stopped
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
+        raise StopIteration
 
     @property
     def time(self) -> StageTime:
@@ -112,7 +136,10 @@ class Ahead(Generic[T]):
             self._changed.notify_all()
 
     def join(self) -> None:
-        self._thread.join()
+        self._thread.join(PATIENCE)
+        if self._thread.is_alive():
+            self._abort()
+            self._thread.join()
 
     def _work(self, items: Iterable[T]) -> None:
         began = perf_counter()
@@ -202,6 +229,7 @@ class Pipeline:
 
     Args:
         threads: how many threads may work side by side; 1 keeps everything on the thread that reads.
+        waiting: called about once a second on the thread that made the pipeline, while it waits for another one.
 
     Example:
         ```python
@@ -212,10 +240,11 @@ class Pipeline:
         ```
     """
 
-    def __init__(self, threads: int = 1) -> None:
+    def __init__(self, threads: int = 1, waiting: Callable[[], None] = nothing) -> None:
         if threads < 1:
             raise ValueError("a pipeline needs a thread")
         self.threads = threads
+        self._waiting, self._owner = waiting, threading.get_ident()
         self._stages: list[Ahead[Any] | _Inline[Any]] = []
         self._pool: ThreadPoolExecutor | None = None
 
@@ -231,11 +260,13 @@ class Pipeline:
         finally:
             _one_opencv_thread.leave()
 
-    def stage(self, name: str, items: Iterable[T], ahead: int = AHEAD) -> Iterator[T]:
-        """`items`, worked out beside whoever reads them: at most `ahead` of them wait."""
+    def stage(
+        self, name: str, items: Iterable[T], ahead: int = AHEAD, abort: Callable[[], None] = nothing
+    ) -> Iterator[T]:
+        """`items`, worked out beside whoever reads them: at most `ahead` of them wait. `abort` as in `Ahead`."""
         stage: Ahead[T] | _Inline[T]
         if self.threads > 1:
-            stage = Ahead(items, ahead, name)
+            stage = Ahead(items, ahead, name, abort, self._tell)
         else:
             before = self._stages[-1] if self._stages else None
             stage = _Inline(items, name, before if isinstance(before, _Inline) else None)
@@ -265,6 +296,10 @@ class Pipeline:
             stage.join()
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
+
+    def _tell(self) -> None:
+        if threading.get_ident() == self._owner:
+            self._waiting()
 
     def times(self) -> list[StageTime]:
         """What each stage took; whole once the items have been read to their end."""

@@ -11,7 +11,7 @@ import math
 import os
 import struct
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -43,7 +43,7 @@ from lrnet.errors import (
 )
 from lrnet.files import written_beside
 from lrnet.limits import Access, Excess, Guard, Limits, past
-from lrnet.pipeline import Ahead, Stopped
+from lrnet.pipeline import Ahead, Stopped, nothing
 
 # FFmpeg's own messages are told as typed errors instead. No callback into Python may be left in place: a decoding
 # thread that logs waits for the interpreter's lock, which whoever frees the decoder may be holding.
@@ -310,6 +310,7 @@ class Reader(ABC):
         frames: decoded so far, those left out for their rate among them.
         damaged: packets that could not be decoded, and frames that the decoder had to patch; they are skipped.
         guard: which limits the video went past.
+        waiting: called about once a second by the thread that decodes, while that waits for another process.
     """
 
     def __init__(self, name: str, limits: Limits) -> None:
@@ -317,6 +318,7 @@ class Reader(ABC):
         self.guard = Guard(name, limits)
         self.damaged = 0
         self.frames = 0
+        self.waiting: Callable[[], None] = nothing
         self._begun = False
         self._ahead: Ahead[Frame] | None = None
 
@@ -340,9 +342,13 @@ class Reader(ABC):
             self._ahead.join()
         self._release()
 
+    @abstractmethod
+    def abort(self) -> None:
+        """Cut off what holds the thread that decodes, from another one, where that can be done."""
+
     def __iter__(self) -> Iterator[Frame]:
         frames = self.decode()
-        self._ahead = Ahead(frames, DECODE_AHEAD, "decode")
+        self._ahead = Ahead(frames, DECODE_AHEAD, "decode", self.abort)
         try:
             yield from self._ahead
         except Stopped:  # closed by another thread
@@ -431,6 +437,9 @@ class VideoReader(Reader):
             rotation=self._rotation,
             size_bytes=max(0, self._container.size),
         )
+
+    def abort(self) -> None:
+        """Nothing can: FFmpeg finishes the packet that it is at."""
 
     def _release(self) -> None:
         self._container.close()
