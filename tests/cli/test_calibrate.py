@@ -13,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 from tests.media import write_video
 
+from lrnet.calibrated import calibrate
 from lrnet.landmarks.files import LandmarkTable, read_landmarks, write_landmarks
 
 LRNET = Path(sys.executable).parent / "lrnet"
@@ -97,6 +98,14 @@ def test_options_reach_the_calibrator(folder: Path, tmp_path: Path) -> None:
     for name, points in results.items():
         assert not np.array_equal(points, plain), name
         assert np.abs(points - plain).max() < 3, name
+
+
+def test_without_options_it_is_the_library_s_function(folder: Path, tmp_path: Path) -> None:
+    """The command repeats defaults so that its help can show them without importing what takes time."""
+    run = lrnet(folder / "face.mp4", folder / "one.csv", "-o", tmp_path / "a.npy")
+    assert run.returncode == 0, run.stderr
+    expected = calibrate(folder / "face.mp4", folder / "one.csv")
+    np.testing.assert_array_equal(read_landmarks(tmp_path / "a.npy").points, expected.points)
 
 
 def test_one_face_of_two(folder: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from math import isnan
 from pathlib import Path
@@ -51,7 +52,7 @@ def calibrate_command(
     ] = Flow.OPENCV,
     window: Annotated[
         int, typer.Option(min=3, max=101, help="Side of the tracked patch, pixels of the 400-pixel crop.")
-    ] = 15,
+    ] = 16,
     max_error: Annotated[
         float,
         typer.Option(min=0.0, help="Forward-backward error above which a prediction is dropped, pixels of the crop."),
@@ -73,7 +74,7 @@ def calibrate_command(
     from lrnet.landmarks.files import require_known_suffix, write_landmarks
 
     for source in (video, landmarks):
-        if out.resolve() == source.resolve():
+        if os.path.realpath(out) == os.path.realpath(source):  # Path.resolve() raises on links that go in a circle
             raise OutputError(f"{out} is an input.", hint="Write the result to another file.")
     require_known_suffix(out)
     require_writable(out)
