@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lrnet.errors import NotAVideoError, OutputError, TreatmentError
+from lrnet.errors import NotAVideoError, OutputError, TreatmentError, VideoNotFoundError
 from lrnet.perturbations import LEVELS, MIXED, PARAMETERS, RANDOM, Kind, Step, draw_steps, perturb, perturb_frame
 from lrnet.video import VideoReader, probe
 from tests.media import moving, turn_in_header, write_video
@@ -225,6 +225,9 @@ def test_wrong_uses_are_told(examples: Path, tmp_path: Path) -> None:
         perturb(source, source, "blur", 1, most_frames=1)
     with pytest.raises(TreatmentError, match="single frame"):
         perturb_frame(np.zeros((8, 8, 3), np.uint8), Step(Kind.VIDEO, 1), rng())
+    for one, other in ((source, tmp_path / ("a" * 300)), ("a" * 300, tmp_path / "o.mp4")):
+        with pytest.raises((OutputError, VideoNotFoundError)):
+            perturb(one, other, "blur", 1)
     with pytest.raises(OutputError, match="no folder"):
         perturb(source, tmp_path / "gone" / "o.mp4", "blur", 1)
     (tmp_path / "bad.mp4").write_bytes(b"no video")

@@ -164,6 +164,10 @@ def faulty(kind: str, folder: Path) -> str:
         path.mkdir()
     elif kind == "address":
         return "https://example.invalid/a.mp4"
+    elif kind == "name too long":
+        return str(folder / ("a" * 300))
+    elif kind == "circle":
+        path.symlink_to(path)
     return str(path)
 
 
@@ -177,6 +181,8 @@ def faulty(kind: str, folder: Path) -> str:
         ("playlist", NotAVideoError),
         ("index cut off", NotAVideoError),
         ("folder", NotAVideoError),
+        ("name too long", VideoNotFoundError),
+        ("circle", VideoNotFoundError),
         ("address", NetworkSourceError),
     ],
 )
@@ -247,6 +253,7 @@ def test_folders_are_searched_and_files_taken_as_they_are(tmp_path: Path) -> Non
     inside = [str(tmp_path / "b.MP4"), str(tmp_path / "sub/a.mkv")]
     assert find_videos([tmp_path]) == inside
     assert find_videos([tmp_path / "notes.txt", tmp_path]) == [str(tmp_path / "notes.txt"), *inside]
+    assert find_videos(["a" * 300, tmp_path]) == ["a" * 300, *inside]
     (tmp_path / "empty").mkdir()
     with pytest.raises(VideoNotFoundError):
         find_videos([tmp_path / "empty"])

@@ -14,6 +14,7 @@ from lrnet.calibration.calibrator import CalibrationSettings
 from lrnet.calibration.optical_flow import flow_by_name
 from lrnet.errors import ModelError
 from lrnet.features import Clip, ClipSettings, CropSettings, LandmarkSequence, cut_clips, embed_clips
+from lrnet.files import is_file
 from lrnet.isolation import open_video
 from lrnet.landmarks import Landmarker, landmarker
 from lrnet.limits import Access, Excess
@@ -320,7 +321,7 @@ class Detector:
         spec = self.bundle.spec
         return VideoResult(
             path=os.fspath(path),
-            sha256=file_sha256(path) if Path(path).is_file() else None,
+            sha256=file_sha256(path) if is_file(path) else None,
             info=info,
             frames_read=count.frames_read,
             frames_examined=count.frames_examined,

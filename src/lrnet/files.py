@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import stat
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
 from lrnet.errors import OutputError
 
 LARGEST_JSON: Final = 256 * 2**20  # bytes; half a million videos in a manifest
+STEM: Final = 50  # letters of a name that stay in that of its temporary file: 255 bytes are what systems allow
 
 
 @contextmanager
@@ -24,17 +27,16 @@ def written_beside(path: str | os.PathLike[str]) -> Iterator[Path]:
     target = Path(path)
     require_writable(target)
     # The extension stays last: container formats are chosen by it.
-    partial = target.with_name(f".{target.stem}.{os.getpid()}.part{target.suffix}")
+    known = f"{zlib.crc32(os.fsencode(target.name)):08x}.{os.getpid()}"
+    partial = target.with_name(f".{target.stem[:STEM]}.{known}.part{target.suffix}")
     try:
         yield partial
         partial.replace(target)
     except OSError as error:
-        raise OutputError(
-            f"Cannot write {target}: {error.strerror or error}.",
-            hint="Choose a folder that exists and that you may write to.",
-        ) from error
+        raise _cannot_write(target, error) from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()
 
 
 def require_writable(path: str | os.PathLike[str]) -> None:
@@ -44,12 +46,25 @@ def require_writable(path: str | os.PathLike[str]) -> None:
         OutputError: it cannot.
     """
     target = Path(path)
-    if target.is_dir():
+    if is_folder(target):
         raise OutputError(f"{target} is a folder.", hint="Give the name of a file to write.")
-    if not target.parent.is_dir():
+    if not is_folder(target.parent):
         raise OutputError(f"There is no folder {target.parent}.", hint="Create it, or choose another place.")
-    if not os.access(target.parent, os.W_OK) or (target.exists() and not os.access(target, os.W_OK)):
+    if not os.access(target.parent, os.W_OK) or (is_there(target) and not os.access(target, os.W_OK)):
         raise OutputError(f"No permission to write {target}.", hint="Choose a folder that you may write to.")
+    try:
+        target.lstat()
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError) as error:  # a name that is too long, a zero byte
+        raise _cannot_write(target, error) from error
+
+
+def _cannot_write(target: Path, error: OSError | ValueError) -> OutputError:
+    return OutputError(
+        f"Cannot write {target}: {getattr(error, 'strerror', None) or error}.",
+        hint="Choose a folder that exists and that you may write to, and a name that your system allows.",
+    )
 
 
 def make_folder(folder: Path) -> None:
@@ -90,9 +105,27 @@ def read_json(path: Path) -> Any:
     return parse_json(content.decode("utf-8-sig"))
 
 
-def is_file(path: Path) -> bool:
-    """Whether there is a file at a path that somebody wrote down: False as well for what can be no path."""
+# Of a path that somebody wrote down. Unlike Path's own methods these are False for what can be no path: a name of a
+# thousand letters, a zero byte.
+
+
+def is_file(path: str | os.PathLike[str]) -> bool:
+    """Whether there is a file at a path."""
+    return _kind(path, stat.S_ISREG)
+
+
+def is_folder(path: str | os.PathLike[str]) -> bool:
+    """Whether there is a folder at a path."""
+    return _kind(path, stat.S_ISDIR)
+
+
+def is_there(path: str | os.PathLike[str]) -> bool:
+    """Whether there is anything at a path."""
+    return _kind(path, lambda mode: True)
+
+
+def _kind(path: str | os.PathLike[str], holds: Callable[[int], bool]) -> bool:
     try:
-        return path.is_file()
-    except (OSError, ValueError):  # a name of a thousand letters, a zero byte
+        return holds(Path(path).stat().st_mode)
+    except (OSError, ValueError):
         return False

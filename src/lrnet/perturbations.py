@@ -25,6 +25,7 @@ from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from lrnet.errors import TreatmentError
+from lrnet.files import is_there
 from lrnet.video import Frame, VideoReader, VideoWriter
 
 Rgb = NDArray[np.uint8]
@@ -231,7 +232,7 @@ def perturb(
 
 def require_other_file(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
     """Raise TreatmentError if both are one file: an original is never written over."""
-    if Path(target).exists() and Path(source).exists() and Path(target).samefile(source):
+    if is_there(target) and is_there(source) and Path(target).samefile(source):
         raise TreatmentError(f"{target} is the video itself.", hint="Give another name for what is written.")
 
 

@@ -41,7 +41,7 @@ from lrnet.errors import (
     VideoError,
     VideoNotFoundError,
 )
-from lrnet.files import written_beside
+from lrnet.files import is_file, is_folder, is_there, written_beside
 from lrnet.limits import Access, Excess, Guard, Limits, past
 from lrnet.pipeline import Ahead, Stopped, nothing
 
@@ -535,29 +535,38 @@ class _Clock:
 
 
 def _open(name: str, access: Access) -> av.container.InputContainer:
-    if "://" in name and not Path(name).exists():
+    if "://" in name and not is_there(name):
         if not access.allow_network:
             raise NetworkSourceError(
                 f"{name} is a network address, and those are not opened.",
                 hint="Save the video to a file first, or allow it with --allow-network.",
             )
         return _demuxer(name, name, access.limits, {"protocol_whitelist": "http,https,tcp,tls"})
-    path = Path(name)
-    if not path.exists():
+    if not is_there(name):
         raise VideoNotFoundError(f"There is no file {name}.", hint="Check the spelling of the path.")
-    if not path.is_file():
+    if not is_file(name):
         raise NotAVideoError(f"{name} is not a file.", hint="Give a video file.")
-    if not os.access(path, os.R_OK):
+    if not os.access(name, os.R_OK):
         raise NotAVideoError(f"No permission to read {name}.", hint="Ask its owner, or copy it.")
-    if path.stat().st_size == 0:
-        raise NotAVideoError(f"{name} is empty (0 bytes).", hint="Obtain the file again from its source.")
-    with path.open("rb", buffering=0) as file:
+    try:
+        return _demux_file(name, access.limits)
+    except OSError as error:
+        raise NotAVideoError(
+            f"{name} cannot be read ({_reason(error)}).", hint="Copy it to another disk, or obtain it again."
+        ) from error
+
+
+def _demux_file(name: str, limits: Limits) -> av.container.InputContainer:
+    """Raises OSError if the file cannot be read, NotAVideoError if it is no video."""
+    with Path(name).open("rb", buffering=0) as file:
+        if os.fstat(file.fileno()).st_size == 0:
+            raise NotAVideoError(f"{name} is empty (0 bytes).", hint="Obtain the file again from its source.")
         head = file.read(1024).lower()
         file.seek(0)
         if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(PLAYLIST_HEADS) or any(w in head for w in PLAYLIST_WORDS):
             raise NotAVideoError(f"{name} is a playlist, which names other files.", hint="Give the video file itself.")
         # FFmpeg gets the open file and no protocol that opens another one, whatever the file says.
-        return _demuxer(name, "fd:", access.limits, {"fd": str(file.fileno()), "protocol_whitelist": "fd"})
+        return _demuxer(name, "fd:", limits, {"fd": str(file.fileno()), "protocol_whitelist": "fd"})
 
 
 def _demuxer(name: str, address: str, limits: Limits, options: dict[str, str]) -> av.container.InputContainer:
@@ -610,7 +619,7 @@ def find_videos(sources: Iterable[str | os.PathLike[str]]) -> list[str]:
     found: list[str] = []
     for source in sources:
         path = Path(source)
-        if not path.is_dir():
+        if not is_folder(path):
             found.append(os.fspath(source))
             continue
         inside = sorted(str(p) for p in path.rglob("*") if p.suffix.lower() in VIDEO_SUFFIXES and p.is_file())

@@ -16,6 +16,7 @@ from rich.text import Text
 from lrnet.cli.batch import JudgeJob, VideoTask, explain, write_own
 from lrnet.cli.options import AddressOption, EngineOption, IsolateOption, LimitOption, RefuseOption, WorkersOption
 from lrnet.errors import InternalError, LrnetError, OutputError
+from lrnet.files import is_folder
 from lrnet.limits import Access, Limits
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def _places(videos: list[str], wanted: str, suffix: str) -> list[Path | None]:
     if not wanted:
         return [None] * len(videos)
     target = Path(wanted)
-    if not target.is_dir():
+    if not is_folder(target):
         if len(videos) > 1:
             raise OutputError(
                 f"{len(videos)} videos need a folder for their results, and {target} is none.",
