@@ -236,6 +236,12 @@ def test_jitter_by_hand() -> None:
     assert np.isnan(jitter(points[:2]))
 
 
+def test_no_limit_of_detection_cuts_a_video_that_is_calibrated(tmp_path: Path) -> None:
+    times = [0.0, 8_000.0, 16_000.0]
+    path = write_video(tmp_path / "long.mkv", [np.dstack([TEXTURE] * 3)] * 3, times=times)
+    np.testing.assert_allclose(lrnet.calibrate(path, constant(3)).times, times, atol=1e-3)
+
+
 # Wrong uses
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import av
@@ -9,6 +10,8 @@ import numpy as np
 import pytest
 
 from lrnet.errors import NotAVideoError, TreatmentError
+from lrnet.limits import WHOLE
+from lrnet.perturbations import perturb
 from lrnet.reencode import REENCODINGS, reencode, reencode_as
 from lrnet.video import VideoReader, probe
 from tests.media import moving, turn_in_header, write_video
@@ -106,6 +109,17 @@ def test_a_turned_video_is_written_upright(tmp_path: Path) -> None:
     before, after = luma(source), luma(tmp_path / "o.mp4")
     assert after[0][1].shape == (160, 96)
     assert psnr(before, after) > 38
+
+
+@pytest.mark.parametrize("write", [lambda s, t: reencode(s, t, crf=30), lambda s, t: perturb(s, t, "contrast", 1)])
+@pytest.mark.parametrize("times", [[400.0 * i for i in range(40)], [i / 1000 for i in range(10)]], ids=["hours", "1000 fps"])
+def test_no_limit_of_detection_cuts_a_video_that_is_written(
+    tmp_path: Path, write: Callable[[Path, Path], object], times: list[float]
+) -> None:
+    source = write_video(tmp_path / "s.mkv", moving(len(times)), times=times)
+    write(source, tmp_path / "o.mp4")
+    with VideoReader(tmp_path / "o.mp4", WHOLE) as reader:
+        assert [frame.time for frame in reader] == pytest.approx(times, abs=1e-3)
 
 
 def test_an_unknown_re_encoding_is_told(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from lrnet.calibration.calibrator import CalibrationSettings
 from lrnet.errors import SequenceError, VideoError
 from lrnet.features import NUM_LANDMARKS, CropSettings, LandmarkSequence, face_box
 from lrnet.landmarks.files import LandmarkTable, read_landmarks
+from lrnet.limits import WHOLE
 from lrnet.sequences import SequenceBuilder
 from lrnet.tracks import CutDetector
 from lrnet.video import Frame, VideoReader
@@ -391,7 +392,7 @@ def _mean_of_known(points: Array) -> Array:
 def _pictures(source: Source, frame_rate: float) -> Iterator[Iterator[tuple[Image, float]]]:
     """Images with their times in seconds."""
     if isinstance(source, str | os.PathLike):
-        with VideoReader(source) as reader:
+        with VideoReader(source, WHOLE) as reader:
             yield ((frame.luma, frame.time) for frame in reader)
     else:
         yield (_picture(frame, index, frame_rate) for index, frame in enumerate(source))

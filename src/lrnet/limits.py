@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from math import isfinite
+from typing import Final
 
 from lrnet.errors import LimitError, UsageError
 
@@ -103,6 +104,11 @@ class Access:
     isolate: bool = False
     limits: Limits = field(default_factory=Limits)
 
+
+WHOLE: Final = Access(
+    limits=Limits(file_megabytes=1e9, frame_rate=1e6, duration=1e9, frames=10**12, decode_seconds=1e9, refuse=True)
+)
+"""For a video that is written anew or calibrated: all of it is read, however long, or there is an error."""
 
 _WORDS = {
     "file_megabytes": "is larger than {limit} MB",

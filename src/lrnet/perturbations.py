@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from lrnet.errors import TreatmentError
 from lrnet.files import is_there
+from lrnet.limits import WHOLE
 from lrnet.video import Frame, VideoReader, VideoWriter
 
 Rgb = NDArray[np.uint8]
@@ -259,7 +260,7 @@ def _write(
     for step in steps:
         if step.kind is Kind.VIDEO and step.level:
             crf, options = int(step.parameter), AS_PUBLISHED
-    with VideoReader(source, threads=1) as reader, ExitStack() as stack:
+    with VideoReader(source, WHOLE, threads=1) as reader, ExitStack() as stack:
         writer: VideoWriter | None = None
         for frame in islice(reader.decode(), most_frames):
             if writer is None:

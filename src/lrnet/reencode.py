@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Final, Literal
 
 from lrnet.errors import TreatmentError
+from lrnet.limits import WHOLE
 from lrnet.video import VideoReader, VideoWriter, probe
 
 SMALLEST = 16  # pixels a side: what H.264 encoders take
@@ -89,7 +90,7 @@ def reencode(
     """
     chosen = {"preset": preset, **_one_thread(codec), **(options or {})}
     count = 0
-    with VideoReader(source, threads=1) as reader:
+    with VideoReader(source, WHOLE, threads=1) as reader:
         frames = islice(reader.decode(), most_frames)
         first = next(frames)
         width, height = (_even(side * scale) for side in (first.width, first.height))

@@ -42,7 +42,7 @@ from lrnet.errors import (
     VideoNotFoundError,
 )
 from lrnet.files import is_file, is_folder, is_there, written_beside
-from lrnet.limits import Access, Excess, Guard, Limits, past
+from lrnet.limits import WHOLE, Access, Excess, Guard, Limits, past
 from lrnet.pipeline import Ahead, Stopped, nothing
 
 # FFmpeg's own messages are told as typed errors instead. No callback into Python may be left in place: a decoding
@@ -590,7 +590,7 @@ def _reason(error: BaseException) -> str:
 
 def probe(source: str | os.PathLike[str]) -> VideoInfo:
     """What the header says, without decoding. Raises as `VideoReader` does on opening."""
-    with VideoReader(source) as reader:
+    with VideoReader(source, WHOLE) as reader:
         return reader.info
 
 
