@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pytest
 
-from lrnet.errors import NotAVideoError, TreatmentError
+from lrnet.errors import NotAVideoError, TreatmentError, VideoError
 from lrnet.limits import WHOLE
 from lrnet.perturbations import perturb
 from lrnet.reencode import REENCODINGS, reencode, reencode_as
@@ -112,7 +112,9 @@ def test_a_turned_video_is_written_upright(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("write", [lambda s, t: reencode(s, t, crf=30), lambda s, t: perturb(s, t, "contrast", 1)])
-@pytest.mark.parametrize("times", [[400.0 * i for i in range(40)], [i / 1000 for i in range(10)]], ids=["hours", "1000 fps"])
+@pytest.mark.parametrize(
+    "times", [[400.0 * i for i in range(40)], [i / 1000 for i in range(10)]], ids=["hours", "1000 fps"]
+)
 def test_no_limit_of_detection_cuts_a_video_that_is_written(
     tmp_path: Path, write: Callable[[Path, Path], object], times: list[float]
 ) -> None:
@@ -120,6 +122,20 @@ def test_no_limit_of_detection_cuts_a_video_that_is_written(
     write(source, tmp_path / "o.mp4")
     with VideoReader(tmp_path / "o.mp4", WHOLE) as reader:
         assert [frame.time for frame in reader] == pytest.approx(times, abs=1e-3)
+
+
+@pytest.mark.parametrize("name", REENCODINGS)
+@pytest.mark.parametrize("kind", ["one pixel", "no size in the header"])
+def test_pictures_without_a_size_are_told(name: str, kind: str, tmp_path: Path) -> None:
+    source = write_video(tmp_path / "s.mov", moving(2, 1, 1), codec="png", pixel_format="rgb24")
+    if kind != "one pixel":
+        source = tmp_path / "s.gif"
+        source.write_bytes(
+            b"GIF89a\xff\xff\xff\xff\x80\0\0\0\0\0\xff\xff\xff,\0\0\0\0\xff\xff\xff\xff\0\x02\x02D\x01\0;"
+        )
+    with pytest.raises(VideoError):
+        reencode_as(name, source, tmp_path / "o.mp4")
+    assert [p.name for p in tmp_path.iterdir() if not p.name.startswith("s.")] == []
 
 
 def test_an_unknown_re_encoding_is_told(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 from lrnet.errors import TreatmentError
 from lrnet.limits import WHOLE
-from lrnet.video import VideoReader, VideoWriter, probe
+from lrnet.video import VideoReader, VideoWriter
 
 SMALLEST = 16  # pixels a side: what H.264 encoders take
 
@@ -63,6 +63,7 @@ def reencode(
     *,
     crf: int,
     scale: float = 1.0,
+    shorter_side: int | None = None,
     most_frames: int | None = None,
     preset: str = "veryfast",
     codec: Literal["libx264", "libx265"] = "libx264",
@@ -76,6 +77,7 @@ def reencode(
     Args:
         crf: constant rate factor; of x264 18 is fine, 23 its default (c23 of FaceForensics++), 40 coarse (c40).
         scale: of width and height; areas are averaged below 1.
+        shorter_side: of the frame, pixels, at most: `scale` is made smaller if need be.
         most_frames: how many from the start; None for all.
         preset: of the encoder: what it spends on each frame.
         codec: FFmpeg's name of the encoder.
@@ -93,6 +95,8 @@ def reencode(
     with VideoReader(source, WHOLE, threads=1) as reader:
         frames = islice(reader.decode(), most_frames)
         first = next(frames)
+        if shorter_side is not None:
+            scale = min(scale, shorter_side / min(first.width, first.height))
         width, height = (_even(side * scale) for side in (first.width, first.height))
         rate = reader.info.frame_rate or 25.0
         with VideoWriter(target, width, height, rate, crf, chosen, codec) as writer:
@@ -142,14 +146,11 @@ def _encode(
     target: str | os.PathLike[str],
     most_frames: int | None,
 ) -> None:
-    info = probe(source)
-    shorter = min(info.width, info.height)
-    scale = min(1.0, encoding.shorter_side / shorter) if encoding.shorter_side else 1.0
     reencode(
         source,
         target,
         crf=encoding.crf,
-        scale=scale,
+        shorter_side=encoding.shorter_side,
         most_frames=most_frames,
         preset=encoding.preset,
         codec=encoding.codec,

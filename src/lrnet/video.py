@@ -215,8 +215,15 @@ class Frame:
 
         Args:
             rgb: (H, W, 3) uint8 to be shown in place of the frame's own pixels, in the colours of `rgb_resized`.
+
+        Raises:
+            VideoError: a side has one pixel only.
         """
         height, width = self.height - self.height % 2, self.width - self.width % 2
+        if not (height and width):
+            raise VideoError(
+                f"A frame of {self.width} x {self.height} pixels is too small to be encoded.", hint="Leave it out."
+            )
         half = (width // 2, height // 2)
         planes: Sequence[NDArray[Any]]
         if rgb is None:
