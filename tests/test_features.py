@@ -181,7 +181,7 @@ def test_batches_hold_the_rows_of_their_clips() -> None:
         embed_clips(s, clips, ("smell",))
 
 
-@pytest.mark.parametrize("shape", [(10, 67, 2), (10, 135), (10,), (2, 3, 68, 2)])
+@pytest.mark.parametrize("shape", [(10, 67, 2), (10, 135), (10,), (2, 3, 68, 2), (10, 2, 68), (10, 136, 1)])
 def test_other_shapes_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(SequenceError):
         LandmarkSequence.from_values(np.zeros(shape, np.float32))

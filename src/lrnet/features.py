@@ -260,7 +260,7 @@ class LandmarkSequence:
             SequenceError: the shape is another.
         """
         points = np.asarray(values, np.float32)
-        if points.ndim not in (2, 3) or points[0:1].size not in (0, 2 * NUM_LANDMARKS):
+        if points.shape[1:] not in ((NUM_LANDMARKS, 2), (2 * NUM_LANDMARKS,)):
             raise SequenceError(
                 f"Landmarks of shape {points.shape} cannot be read.", hint="Give (N, 68, 2) or (N, 136)."
             )
