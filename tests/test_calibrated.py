@@ -267,6 +267,13 @@ def test_alignment_by_time_takes_the_frame_s_own_landmarks(video: Path) -> None:
     assert sparse.valid.tolist() == [True, False] * 5
 
 
+def test_a_row_is_of_one_frame_only_where_there_are_many_more_frames() -> None:
+    """120 frames a second, landmarks of 25 (120 / 25 is no whole number): each row goes to the frame nearest to it."""
+    stamps = np.arange(6) / 25
+    result = lrnet.calibrate(still(25), table(constant(6), stamps), align="time", frame_rate=120)
+    assert np.flatnonzero(result.valid).tolist() == [0, 5, 10, 14, 19, 24]
+
+
 @pytest.mark.parametrize(
     ("landmarks", "options", "what"),
     [

@@ -317,10 +317,16 @@ def _row_finder(rows: LandmarkTable, align: Align) -> Callable[[int, float], int
         raise SequenceError(f"{rows.source}: {what}, so landmarks cannot be aligned by time.", hint="Align by index.")
     reach = SAME_TIME * (float(np.median(np.diff(stamps))) if len(stamps) > 1 else 1 / 25)
 
+    before = -float("inf")
+
     def nearest(index: int, time: float) -> int | None:
+        nonlocal before
         after = int(np.searchsorted(stamps, time))
         row = min((r for r in (after - 1, after) if 0 <= r < len(stamps)), key=lambda r: abs(stamps[r] - time))
-        return row if abs(stamps[row] - time) <= reach else None
+        apart, half = time - stamps[row], (time - before) / 2
+        before = time
+        # Of the frames that a row is near to, where there are many, the nearest one takes it.
+        return row if abs(apart) <= reach and -half <= apart < half else None
 
     return nearest
 
