@@ -89,6 +89,25 @@ def test_several_faces_and_the_limit_on_them() -> None:
     assert sorted(limited[-1].seen) == [0, 1]
 
 
+def test_a_face_over_the_limit_is_told_also_if_it_comes_later() -> None:
+    one: list[Place] = [(50.0, 50.0, 40.0)]
+    two: list[Place] = [*one, (150.0, 50.0, 30.0)]
+    seen = track(Script([one] * 30 + [two] * 40), TrackSettings(max_faces=1))
+    assert [list(f.seen) for f in seen] == [[0]] * 70
+    crowded = [i for i, f in enumerate(seen) if f.crowded]
+    assert crowded
+    assert 30 <= crowded[0] <= 55
+
+
+def test_looking_for_faces_over_the_limit_changes_nothing_else() -> None:
+    """When a place is free again, the next face is looked for as soon as it was before anybody counted."""
+    first: list[Place] = [(50.0, 50.0, 40.0)]
+    second: list[Place] = [(150.0, 50.0, 30.0)]
+    script = Script([[*first, *second]] * 60 + [second] * 20)
+    seen = track(script, TrackSettings(max_faces=1, patience=0.0))
+    assert next(i for i, f in enumerate(seen) if 1 in f.seen) == 60
+
+
 def test_a_new_face_is_found_within_a_second() -> None:
     one: list[Place] = [(50.0, 50.0, 40.0)]
     two: list[Place] = [*one, (150.0, 50.0, 40.0)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -51,7 +51,8 @@ class FrameFaces:
         missing: numbers of faces that are lost for now: a gap in their track.
         ended: numbers whose track ended before this frame and will not come again.
         cut: whether a new shot starts here.
-        crowded: whether a face was found and not followed, because `max_faces` others are.
+        crowded: whether a face was found and not followed, because `max_faces` others are; looked for as often as new
+            faces are.
     """
 
     frame: Frame
@@ -84,7 +85,7 @@ class FaceTracker:
         self._settings = settings or TrackSettings()
         self._tracks: dict[int, _Track] = {}
         self._next = 0
-        self._searched_at = -float("inf")
+        self._searched_at = self._counted_at = -float("inf")
         self._cuts = CutDetector()
 
     def update(self, frame: Frame) -> FrameFaces:
@@ -97,7 +98,7 @@ class FaceTracker:
         followed = [track for track in self._tracks.values() if not track.lost]
         self._side_by_side.each(partial(self._follow, frame=frame), followed)
         ended += self._drop_twins()
-        crowded = self._search_due(frame.time, cut) and self._search(frame)
+        crowded = self._search(frame) if self._search_due(frame.time, cut) else self._more_than_followed(frame)
         for number in [n for n, t in self._tracks.items() if frame.time - t.seen_at > self._settings.patience]:
             ended.append(number)
             del self._tracks[number]
@@ -145,13 +146,25 @@ class FaceTracker:
         wait = self._settings.search_every if followed else self._settings.search_empty
         return time - self._searched_at >= wait - 1e-6
 
+    def _more_than_followed(self, frame: Frame) -> bool:
+        """Whether there are more faces, while as many are followed as may be. When new ones are searched for does not
+        depend on it."""
+        known = self._known()
+        if len(known) < self._settings.max_faces or frame.time - self._counted_at < self._settings.search_every - 1e-6:
+            return False
+        self._counted_at = frame.time
+        return any(_is_new(found, known) for found in self._landmarker.search(frame, known))
+
+    def _known(self) -> list[FaceObservation]:
+        return [t.observation for t in self._tracks.values() if not t.lost]
+
     def _search(self, frame: Frame) -> bool:
         """Whether there were more faces than may be followed."""
         crowded = False
-        self._searched_at = frame.time
-        known = [t.observation for t in self._tracks.values() if not t.lost]
+        self._searched_at = self._counted_at = frame.time
+        known = self._known()
         for found in self._landmarker.search(frame, known):
-            if found.confidence < MIN_CONFIDENCE or any(overlap(found.box, k.box) > SAME_FACE for k in known):
+            if not _is_new(found, known):
                 continue
             back = self._lost_at(found)
             if back is not None:
@@ -171,6 +184,10 @@ class FaceTracker:
         if best is None or overlap(best.observation.box, found.box) < SAME_FACE:
             return None
         return best
+
+
+def _is_new(found: FaceObservation, known: Sequence[FaceObservation]) -> bool:
+    return found.confidence >= MIN_CONFIDENCE and all(overlap(found.box, k.box) <= SAME_FACE for k in known)
 
 
 def _is_another(last: FaceObservation, found: FaceObservation) -> bool:
