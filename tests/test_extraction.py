@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lrnet import store
 from lrnet.datasets import Label, open_dataset
 from lrnet.datasets.dataset import Dataset
+from lrnet.datasets.records import VideoRecord
 from lrnet.engines import LocalEngine
 from lrnet.errors import DatasetError
 from lrnet.extraction import extract, plan_extraction, released_store_preprocessing, store_preprocessing
+from lrnet.landmark_job import LandmarkJob
+from lrnet.limits import Access, Limits
 from lrnet.store.ledger import failures
 from lrnet.video import VideoReader
 from tests.datasets import trees
@@ -91,6 +95,15 @@ def test_other_preprocessing_is_refused_with_what_differs(folder: Path, extracte
         extract(open_dataset(folder).records, extracted, other)
     with pytest.raises(DatasetError, match="other preprocessing"):
         plan_extraction([], extracted, other)
+
+
+def test_no_more_faces_are_followed_than_the_limit_allows(folder: Path, tmp_path: Path) -> None:
+    with VideoReader(folder / "real" / "a.mp4") as reader:
+        write_video(tmp_path / "two.mp4", [np.hstack([frame.rgb()] * 2) for frame in reader])
+    record = VideoRecord(tmp_path / "two.mp4", "two.mp4", Label.REAL, "", "", "", "")
+    for faces in (1, 2):
+        job = LandmarkJob(store_preprocessing(), access=Access(limits=Limits(faces=faces)))
+        assert len(job(record).sequences) == faces
 
 
 def test_a_label_that_changed_is_written_without_extraction(folder: Path, extracted: Path, tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from lrnet.landmarks import Landmarker, landmarker
 from lrnet.landmarks.files import read_landmarks
 from lrnet.limits import Access, Limits
 from lrnet.network.spec import Preprocessing
+from lrnet.tracks import TrackSettings
 from lrnet.treatments import Treatment
 from lrnet.version import __version__
 from lrnet.video import spaced
@@ -67,7 +68,8 @@ class LandmarkJob:
         treatment: what is done to the video first. The treated copy is gone when the job is done; provenance names the
             video itself. Files of landmarks have none.
         most_frames: how many frames from the start are decoded; None for all.
-        access: how the video is opened. Past a limit it is refused if this says no other: stores hold whole videos.
+        access: how the video is opened. Past a limit it is refused if this says no other: stores hold whole videos. Of
+            more faces than its limit the largest are followed; none is refused for them.
 
     Raises:
         VideoError: the video cannot be read.
@@ -111,7 +113,8 @@ class LandmarkJob:
     def _follow(self, path: Path) -> tuple[tuple[LandmarkSequence, ...], int, int]:
         with open_video(path, self.access, threads=1) as reader:
             frames = spaced(islice(reader, self.most_frames), self.preprocessing.frame_rate)
-            found = landmark_sequences(frames, _finder(self.preprocessing.landmarker), self.preprocessing)
+            tracks = TrackSettings(max_faces=self.access.limits.faces)
+            found = landmark_sequences(frames, _finder(self.preprocessing.landmarker), self.preprocessing, tracks)
             sequences = tuple(s for s in found if s.valid.any())
         looked_at = min(reader.frames, self.most_frames or reader.frames)  # some more wait, decoded ahead
         return sequences, looked_at, reader.damaged
