@@ -124,6 +124,25 @@ def test_codecs_and_pixel_formats_show_the_same_picture(
     assert np.abs(whole.astype(int) - gradient()).mean() < 4
 
 
+@pytest.mark.parametrize("tag", ["DURATION", "REMARK"])
+def test_matroska_s_sound_may_last_longer_than_its_picture(tmp_path: Path, tag: str) -> None:
+    """Each stream has its duration in a tag; where there is none, the container's is all there is."""
+    with av.open(str(tmp_path / "a.mkv"), "w") as container:
+        picture = container.add_stream("libx264", rate=25)
+        picture.width, picture.height, picture.pix_fmt = 160, 96, "yuv420p"
+        sound = container.add_stream("pcm_s16le", rate=8000, layout="mono")
+        for rgb in moving(40):
+            container.mux(picture.encode(av.VideoFrame.from_ndarray(rgb, format="rgb24")))
+        container.mux(picture.encode(None))
+        silence = av.AudioFrame.from_ndarray(np.zeros((1, 20 * 8000), np.int16), format="s16", layout="mono")
+        silence.sample_rate = 8000
+        container.mux(sound.encode(silence))
+        container.mux(sound.encode(None))
+    path = tmp_path / "a.mkv"
+    path.write_bytes(path.read_bytes().replace(b"DURATION", tag.ljust(8).encode()))
+    assert probe(path).duration == pytest.approx(1.6 if tag == "DURATION" else 20, abs=0.01)
+
+
 def test_odd_sizes_are_whole(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.mkv", [gradient(161, 97)] * 2, codec="ffv1", pixel_format="yuv420p")
     frame = read(path)[0]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import struct
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -75,6 +76,9 @@ BT709: Final = 1  # colour spaces by the numbers of ITU-T H.273
 UNNAMED: Final = (0, 2)
 HD_ROWS: Final = 720  # from which on a frame that names no colour space is taken for BT.709
 
+_DURATION_TAG: Final = re.compile(r"(\d{1,6}):(\d\d):(\d\d(?:\.\d{1,9})?)")
+"""What Matroska and WebM say of one stream; the container's own duration is that of the longest."""
+
 Plane = NDArray[np.uint8]
 Window = tuple[slice, slice]  # rows, columns
 
@@ -87,7 +91,7 @@ class VideoInfo:
         path: where it was read from.
         width, height: of the upright frame, pixels.
         frame_rate: average, frames a second; None if the header does not say.
-        duration: seconds; None if the header does not say.
+        duration: seconds, of the video stream if the header knows it, else of the longest; None if it does not say.
         frame_count: frames that the header declares; None if it does not.
         rotation: degrees counter-clockwise by which stored frames are turned to be upright; known once a frame is read.
     """
@@ -425,8 +429,11 @@ class VideoReader(Reader):
     def info(self) -> VideoInfo:
         stream, context = self._stream, self._stream.codec_context
         duration = None
+        tag = _DURATION_TAG.fullmatch(stream.metadata.get("DURATION", ""))
         if stream.duration is not None and stream.time_base is not None:
             duration = float(stream.duration * stream.time_base)
+        elif tag is not None:
+            duration = 3600 * int(tag[1]) + 60 * int(tag[2]) + float(tag[3])
         elif self._container.duration is not None:
             duration = self._container.duration / av.time_base
         turned = self._rotation % 180 != 0
