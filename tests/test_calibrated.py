@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -320,6 +321,8 @@ def test_landmarks_anywhere_of_any_size_end_in_a_result_or_a_typed_error(
 
 def test_the_function_stays_callable_beside_its_module() -> None:
     assert callable(lrnet.calibrate)
+    importlib.import_module("lrnet.calibrated")
+    importlib.import_module("lrnet.calibration")
     assert callable(lrnet.calibrate)
     assert lrnet.CalibratedLandmarks is CalibratedLandmarks
 

@@ -501,6 +501,19 @@ def test_missing_extra_names_the_command(name: str, monkeypatch: pytest.MonkeyPa
     assert f"pip install 'lrnet[{name}]'" in caught.value.hint
 
 
+@pytest.mark.parametrize("error", [ImportError, OSError])
+def test_an_extra_that_does_not_load_is_told(error: type[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wheel for another processor, a library that is missing: it is there, and importing it fails."""
+
+    def fail(name: str) -> None:
+        raise error("libcudart.so.12: cannot open shared object file")
+
+    monkeypatch.setattr(optional, "installed", lambda _: True)
+    monkeypatch.setattr(optional.importlib, "import_module", fail)
+    with pytest.raises(MissingDependencyError, match=r"dlib is installed, but .*libcudart"):
+        optional.require("dlib", "dlib")
+
+
 def test_list_command_fits_a_terminal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     result = CliRunner().invoke(app, ["landmarks", "list"], env={"COLUMNS": "80", "NO_COLOR": "1"})

@@ -35,7 +35,7 @@ def require(module: str, extra: str) -> Any:
         )
     try:
         return importlib.import_module(module)
-    except ImportError as error:
+    except (ImportError, OSError) as error:  # OSError: a library that it needs is not there
         raise MissingDependencyError(
             f"The package {top} is installed, but cannot be imported ({error}).",
             hint=f"Install it again: {install_command(extra)}",
