@@ -31,7 +31,6 @@ from lrnet.landmarks.face_mesh import (
     FaceMesh,
     RegionOfInterest,
     crop,
-    points_to_crop,
     points_to_frame,
     roi_from_detection,
     roi_from_landmarks,
@@ -230,7 +229,6 @@ def test_crop_to_frame_follows_the_closed_form(roi: RegionOfInterest) -> None:
     expected = np.stack([rotated.real + roi.center_x, rotated.imag + roi.center_y], axis=-1)
     found = points_to_frame(points, roi)
     np.testing.assert_allclose(found, expected, atol=1e-3)
-    np.testing.assert_allclose(points_to_crop(found, roi), points, atol=1e-3)
 
 
 def test_crop_of_whole_pixels_copies_them() -> None:

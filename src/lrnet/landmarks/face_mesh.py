@@ -164,12 +164,6 @@ def points_to_frame(points: FloatArray, roi: RegionOfInterest) -> FloatArray:
     return (points.astype(np.float64) @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)
 
 
-def points_to_crop(points: FloatArray, roi: RegionOfInterest) -> FloatArray:
-    """Move points (..., 2) from pixels of the frame to pixels of the crop, undoing `points_to_frame`."""
-    matrix = roi.crop_to_frame()
-    return ((points - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T).astype(np.float32)
-
-
 def to_68(points: FloatArray) -> FloatArray:
     """Reduce mesh points (..., 478, 2) to the 68 of the iBUG 300-W scheme, (..., 68, 2), same units."""
     return (points[..., _FIRST_OF_68, :] + points[..., _LAST_OF_68, :]) / np.float32(2)
