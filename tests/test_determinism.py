@@ -13,6 +13,7 @@ from lrnet.cli.batch import JudgeJob, VideoTask
 from lrnet.detector import Detector
 from lrnet.engines import Engine, LocalEngine, SerialEngine
 from lrnet.explain import Explainer
+from lrnet.isolation import open_video
 from lrnet.limits import Access
 from lrnet.network.registry import DEFAULT_MODEL
 from lrnet.reencode import reencode
@@ -57,6 +58,23 @@ def test_runs_and_threads(threads: int, clips: list[str], expected: list[str]) -
     for clip, said in [*zip(clips, expected, strict=True)] * 2:
         result = detector.detect(clip, keep_sequences=True)
         assert without_time(to_document(result, detector.bundle, Explainer(detector.bundle).explain(result))) == said
+
+
+def test_damaged_videos_on_one_thread(clips: list[str], tmp_path: Path) -> None:
+    """What a decoder makes of damage hangs on its threads; on one thread it is the same each time, here and apart."""
+    data = bytearray(Path(clips[0]).read_bytes())
+    start = data.index(b"mdat")
+    for at in range(start + 4000, len(data) - 4000, 4999):
+        data[at] ^= 0x55
+    (tmp_path / "damaged.mp4").write_bytes(data)
+    found = []
+    for isolate in (False, True, False, True):
+        with open_video(tmp_path / "damaged.mp4", Access(isolate=isolate), threads=1) as reader:
+            planes = [(f.index, f.time, *(hash(p.tobytes()) for p in f.stored.planes)) for f in reader.decode()]
+        found.append((planes, reader.damaged))
+    assert found[0][1] > 0
+    assert len(found[0][0]) > 0
+    assert all(other == found[0] for other in found)
 
 
 def engine_named(name: str) -> Engine:
