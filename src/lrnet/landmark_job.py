@@ -21,6 +21,7 @@ import cv2
 from lrnet.datasets.records import VideoRecord
 from lrnet.detector import file_sha256, landmark_sequences
 from lrnet.errors import MissingDependencyError, NoFaceError, SequenceError, VideoError, VideoNotFoundError
+from lrnet.extras import install_command
 from lrnet.features import LandmarkSequence
 from lrnet.isolation import open_video
 from lrnet.landmarks import Landmarker, landmarker
@@ -160,7 +161,7 @@ def local_file(record: VideoRecord) -> Iterator[Path]:
         from fsspec.core import url_to_fs
     except ImportError as error:
         raise MissingDependencyError(
-            f"{record.url} needs fsspec, which is not installed.", hint="Install it: pip install 'lrnet[cluster]'."
+            f"{record.url} needs fsspec, which is not installed.", hint=f"Install it: {install_command('cluster')}"
         ) from error
     with TemporaryDirectory(prefix="lrnet-") as folder:
         copy = Path(folder) / record.path.name

@@ -226,11 +226,16 @@ def test_a_missing_extra_is_a_line_and_a_code(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from lrnet.cli import main
+    from lrnet.extras import install_command
 
-    monkeypatch.setitem(sys.modules, "lrnet.store", None)  # as if what it imports were not there
+    for name in [name for name in sys.modules if name.split(".")[:2] == ["lrnet", "store"]]:
+        monkeypatch.delitem(sys.modules, name)
     monkeypatch.delattr("lrnet.store", raising=False)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)  # as if it were not there
     monkeypatch.setattr(sys, "argv", ["lrnet", "evaluate", str(tmp_path)])
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 7
-    assert "pip install 'lrnet[train]'" in " ".join(capsys.readouterr().err.split())
+    said = " ".join(capsys.readouterr().err.split())
+    assert "needs the package pyarrow" in said
+    assert install_command("train") in said

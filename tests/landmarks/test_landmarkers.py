@@ -22,6 +22,7 @@ from typer.testing import CliRunner
 
 from lrnet.cli.app import app
 from lrnet.errors import LrnetError, MissingDependencyError, ModelError, SequenceError
+from lrnet.extras import install_command
 from lrnet.features import FACIAL_GROUPS
 from lrnet.landmarks import Landmarker, landmarker, landmarker_names, landmarker_status, optional, registry
 from lrnet.landmarks.blazeface import FaceDetector
@@ -495,10 +496,10 @@ def test_missing_extra_names_the_command(name: str, monkeypatch: pytest.MonkeyPa
     for module in (optional, registry):
         monkeypatch.setattr(module, "installed", lambda _: False)
     assert not status_of(name).ready
-    assert status_of(name).detail == f"pip install 'lrnet[{name}]'"
+    assert status_of(name).detail == install_command(name)
     with pytest.raises(MissingDependencyError) as caught:
         landmarker(name)
-    assert f"pip install 'lrnet[{name}]'" in caught.value.hint
+    assert install_command(name) in caught.value.hint
 
 
 @pytest.mark.parametrize("error", [ImportError, OSError])

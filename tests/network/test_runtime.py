@@ -10,6 +10,7 @@ import pytest
 from network_kit import TWO_STREAMS, make_bundle, random_streams, random_weights
 
 from lrnet.errors import ModelError, SequenceError
+from lrnet.extras import install_command
 from lrnet.network import NetworkRuntime, NetworkSpec, StreamSpec
 
 
@@ -266,4 +267,4 @@ def test_a_missing_extra_is_named(module, missing):
         "except MissingDependencyError as error:\n    print(error)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "pip install 'lrnet[train]'" in done.stdout
+    assert install_command("train") in done.stdout

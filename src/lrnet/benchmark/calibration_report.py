@@ -19,6 +19,7 @@ import numpy as np
 from lrnet.benchmark.calibration import CalibrationBenchmark, DistanceRow
 from lrnet.benchmark.measures import DISTANCES
 from lrnet.errors import MissingDependencyError, OutputError
+from lrnet.extras import install_command
 from lrnet.features import FACIAL_GROUPS
 from lrnet.files import require_writable, written_beside
 from lrnet.version import __version__
@@ -214,7 +215,7 @@ def require_matplotlib() -> None:
     except ImportError as error:
         raise MissingDependencyError(
             "The figure needs matplotlib, which is not installed.",
-            hint="Install it: pip install 'lrnet[benchmark]'; or leave --out off, and the table is printed.",
+            hint=f"Leave --out off, and the table is printed; or install it: {install_command('benchmark')}",
         ) from error
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from lrnet.benchmark.speed import SpeedBenchmark
 from lrnet.errors import MissingDependencyError, OutputError
+from lrnet.extras import install_command
 from lrnet.files import require_writable, written_beside
 
 FILES: Final = ("speed.json", "speed.png", "speed.svg")
@@ -69,7 +70,7 @@ def prepare(folder: Path) -> None:
     except ImportError as error:
         raise MissingDependencyError(
             "The figure needs matplotlib, and it is not installed.",
-            hint="Install the extra: pip install 'lrnet[benchmark]'; or leave out --out.",
+            hint=f"Leave out --out, or install it: {install_command('benchmark')}",
         ) from error
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from lrnet.cli.options import LimitOption, RefuseOption
 from lrnet.errors import MissingDependencyError, ServiceError
+from lrnet.extras import install_command
 from lrnet.limits import Access, Limits
 
 if TYPE_CHECKING:
@@ -157,7 +158,7 @@ def _require_extra() -> None:
     except ModuleNotFoundError as error:
         raise MissingDependencyError(
             f"The service needs the package {error.name}, which is not installed.",
-            hint="Install what it needs: pip install 'lrnet[service]'.",
+            hint=f"Install what it needs: {install_command('service')}",
         ) from error
 
 

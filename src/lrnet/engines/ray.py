@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from lrnet.engines.base import ATTEMPTS, Item, Outcome, Result, attempt, cores, lost
 from lrnet.errors import EngineError, LrnetError, MissingDependencyError
+from lrnet.extras import install_command
 
 _OBJECT_STORE: Final = 512 * 1024 * 1024  # bytes; a result is of the order of a megabyte
 
@@ -110,7 +111,7 @@ def _import_ray() -> Any:
         import ray
     except ImportError as error:
         raise MissingDependencyError(
-            "The engine ray needs Ray, which is not installed.", hint="Install it: pip install 'lrnet[cluster]'."
+            "The engine ray needs Ray, which is not installed.", hint=f"Install it: {install_command('cluster')}"
         ) from error
     return ray
 

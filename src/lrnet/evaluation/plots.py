@@ -10,6 +10,7 @@ from sklearn.metrics import roc_curve
 
 from lrnet.errors import MissingDependencyError
 from lrnet.evaluation.metrics import Scores, auc, reliability
+from lrnet.extras import install_command
 from lrnet.files import written_beside
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def new_figure(width: float = 4.8, height: float = 4.2) -> tuple[Figure, Axes]:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise MissingDependencyError(
-            "Drawing needs matplotlib.", hint="Install it with: pip install 'lrnet[train]'"
+            "Drawing needs matplotlib.", hint=f"Install it: {install_command('train')}"
         ) from error
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)

@@ -9,16 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from lrnet.errors import MissingDependencyError
+from lrnet.extras import install_command
 
 
 def installed(module: str) -> bool:
     """Whether a top-level module can be imported; it is not."""
     return importlib.util.find_spec(module) is not None
-
-
-def install_command(extra: str) -> str:
-    """What to type to have an extra of this package."""
-    return f"pip install 'lrnet[{extra}]'"
 
 
 def require(module: str, extra: str) -> Any:

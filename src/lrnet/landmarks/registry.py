@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from lrnet.errors import ModelError
+from lrnet.extras import install_command
 from lrnet.landmarks.landmarker import Landmarker
-from lrnet.landmarks.optional import install_command, installed, torch_checkpoints
+from lrnet.landmarks.optional import installed, torch_checkpoints
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrnet.errors import MissingDependencyError
+from lrnet.extras import install_command
 from lrnet.network.spec import CLASSES, FAKE, LANDMARKS, POINT_INPUTS, NetworkSpec, StreamSpec
 from lrnet.network.weights import Weights, check_weights
 
@@ -21,7 +22,7 @@ try:
     from torch import Tensor, nn
 except ImportError as error:
     raise MissingDependencyError(
-        "Training a network needs PyTorch.", hint="Install it with: pip install 'lrnet[train]'"
+        "Training a network needs PyTorch.", hint=f"Install it: {install_command('train')}"
     ) from error
 
 

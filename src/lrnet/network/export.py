@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrnet.errors import MissingDependencyError
+from lrnet.extras import install_command
 from lrnet.network.graph import FUSED_OUTPUT, IR_VERSION, OPSET, stream_output
 from lrnet.network.layout import layout
 from lrnet.network.spec import NetworkSpec
@@ -70,6 +71,6 @@ def _import_onnx() -> Any:
         import onnx
     except ImportError as error:
         raise MissingDependencyError(
-            "Writing a network needs the package onnx.", hint="Install it with: pip install 'lrnet[train]'"
+            "Writing a network needs the package onnx.", hint=f"Install it: {install_command('train')}"
         ) from error
     return onnx

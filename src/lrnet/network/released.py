@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrnet.errors import MissingDependencyError, ModelError
+from lrnet.extras import install_command
 from lrnet.network.bundle import LARGEST_NETWORK, ModelBundle, read_bounded
 from lrnet.network.export import to_onnx
 from lrnet.network.spec import RELEASED_NETWORK, AggregationSpec, BundleSpec, CalibrationSpec, Preprocessing
@@ -109,7 +110,7 @@ def _read_arrays(file: Path) -> Mapping[str, NDArray[np.float32]]:
         import torch
     except ImportError as error:
         raise MissingDependencyError(
-            "Reading .pth files needs PyTorch.", hint="Install it with: pip install 'lrnet[train]'"
+            "Reading .pth files needs PyTorch.", hint=f"Install it: {install_command('train')}"
         ) from error
     content = read_bounded(file, LARGEST_NETWORK)
     try:

@@ -16,6 +16,7 @@ from huey.registry import Message
 from huey.serializer import Serializer
 
 from lrnet.errors import MissingDependencyError, ServiceError
+from lrnet.extras import install_command
 
 NAME: Final = "lrnet"
 TASK: Final = "judge"
@@ -87,7 +88,7 @@ def _huey(url: str, folder: Path) -> Huey:
     except ImportError as error:
         raise MissingDependencyError(
             "A queue in Redis needs the package redis, which is not installed.",
-            hint="Install it: pip install 'lrnet[service,redis]'.",
+            hint=f"Install it: {install_command('service', 'redis')}",
         ) from error
     except ValueError as error:
         raise ServiceError(

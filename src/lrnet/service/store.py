@@ -45,6 +45,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from lrnet.errors import MissingDependencyError, ServiceError
+from lrnet.extras import install_command
 
 SCHEMA_VERSION: Final = 1
 BUSY_SECONDS: Final = 15  # SQLite lets one writer in at a time; how long another waits for its turn
@@ -480,7 +481,7 @@ def _engine(url: str) -> Engine:
     except ModuleNotFoundError as error:
         raise MissingDependencyError(
             f"The database's driver, the package {error.name}, is not installed.",
-            hint="For PostgreSQL: pip install 'lrnet[service,postgres]'.",
+            hint=f"For PostgreSQL: {install_command('service', 'postgres')}",
         ) from error
     if sqlite:
         event.listen(engine, "connect", _tune_sqlite)
