@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -135,11 +136,23 @@ def test_no_serious_accessibility_fault_and_nothing_wider_than_the_screen(page: 
     assert [line for line in said if not line.startswith("log:")] == []
 
 
-def test_printed_pages_hold_what_is_folded_away(page: Any, tmp_path: Path) -> None:
-    page.pdf(path=tmp_path / "report.pdf", format="A4")
-    assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF")
+def test_printed_pages_hold_what_is_folded_away(page: Any) -> None:
+    printed = page.pdf(format="A4")
+    # One face: what somebody takes along is a few sheets, and the model's long table of results stays folded.
+    assert 2 < len(re.findall(rb"/Type\s*/Page\b", printed)) < 6
     page.emulate_media(media="print")
     assert page.evaluate("getComputedStyle(document.getElementById('clip')).display") == "none"
     assert page.evaluate("getComputedStyle(document.querySelector('.still')).display") == "block"
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert page.evaluate("document.querySelectorAll('details.print:not([open])').length") == 0
+    assert not page.locator(".results").is_visible()
+
+
+@pytest.mark.parametrize("page", LOOKS[2:], indirect=True, ids=["light", "dark"])
+def test_a_phone_shows_comparisons_and_results_without_a_cut(page: Any) -> None:
+    page.eval_on_selector_all("details", "all => all.forEach(e => { e.open = true; })")
+    wide = "all => all.filter(e => e.scrollWidth > e.clientWidth).length"
+    assert page.locator(".wide:has(.results), .wide:has(.compare)").count() > 2
+    assert page.eval_on_selector_all(".wide:has(.results), .wide:has(.compare)", wide) == 0
+    for help in page.locator(".compare th .note").all():  # not squeezed into the column that it has on paper
+        assert help.bounding_box()["width"] > 250
