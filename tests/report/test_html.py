@@ -186,6 +186,17 @@ def test_verdict_that_is_held_back_says_so() -> None:
     assert "held back" not in words(page_of(RESULTS["likely fake"]))
 
 
+def test_a_face_that_is_held_back_shows_no_plain_probability() -> None:
+    assert "inconclusive, held back; the probability would be 0.95" in words(page_of(RESULTS["held back"]))
+    assert "inconclusive, probability 0.50" in words(page_of(RESULTS["inconclusive"]))
+    held, plain = RESULTS["held back"].faces[0], RESULTS["inconclusive"].faces[0]
+    for face, shown in ((held, "(0.95)"), (plain, "0.50")):
+        others = [replace(FAKE_FACE, face=n) for n in range(12)]  # those that are shown in detail
+        page = words(page_of(a_result([*others, replace(face, face=12, score=0.1)])))
+        assert f"inconclusive {shown} " in page
+        assert ("In brackets: held back" in page) == (face is held)
+
+
 def test_uncalibrated_score_is_not_called_a_probability() -> None:
     page = page_of(UNCALIBRATED, calibrated=False)
     assert "the score is not a probability" in words(page)

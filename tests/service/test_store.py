@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import DDL, create_engine
 
 from lrnet.errors import ServiceError
 from lrnet.service.settings import Settings
-from lrnet.service.store import Finding, JobState, Store
+from lrnet.service.store import Finding, JobState, Store, opened
+from lrnet.verdict import Reason
 from tests.service.kit import postgres
 
-FOUND = Finding("likely_fake", 0.97, 0.9, 1, "model 1", '{"all": "of it"}')
+FOUND = Finding("likely_fake", 0.97, False, 0.9, 1, "model 1", '{"all": "of it"}')
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
@@ -93,7 +96,7 @@ def test_a_worker_that_lost_its_lease_changes_nothing(store: Store) -> None:
     assert [row.id for row in store.expired()] == [video]
     assert store.release(video, slow, counted=True)
     fast = claim(store, video)
-    other = Finding("inconclusive", 0.5, 0.5, 1, "model 1", "{}")
+    other = Finding("inconclusive", 0.5, False, 0.5, 1, "model 1", "{}")
     assert not store.finish(video, slow, other)
     assert not store.fail(video, slow, {"error": "x"})
     assert not store.renew(video, slow, 60, None)
@@ -178,6 +181,33 @@ def test_workers_are_counted_while_they_speak(store: Store) -> None:
     time.sleep(0.05)
     assert store.slots(0.01) == 0
     store.leave("w2")
+
+
+def test_a_database_of_layout_1_is_brought_up_to_date(store: Store, address: str) -> None:
+    """Layout 1 did not say which verdicts were held back; the documents do."""
+    kinds = {
+        "held back": ("inconclusive", Reason.SMALL_FACE),
+        "between": ("inconclusive", Reason.BETWEEN_THRESHOLDS),
+        "clear": ("likely_fake", Reason.ABOVE_THRESHOLD),
+    }
+    found: dict[str, str] = {}
+    for name, (verdict, reason) in kinds.items():
+        document = json.dumps({"verdict": {"state": verdict, "reasons": [{"code": reason, "text": "…"}]}})
+        found[name] = add(store, name)
+        assert store.finish(found[name], claim(store, found[name]), Finding(verdict, 0.9, False, 0.9, 1, "m", document))
+    waiting = add(store, "waiting")
+    engine = create_engine(address)
+    with engine.begin() as connection:
+        connection.execute(DDL("ALTER TABLE videos DROP COLUMN held_back"))
+        connection.execute(DDL("UPDATE about SET value = '1' WHERE name = 'schema'"))
+    engine.dispose()
+    for _ in range(2):  # the second time there is nothing to do
+        with opened(address) as new:
+            rows = {name: new.get(video) for name, video in found.items()}
+            assert {name: bool(row.held_back) for name, row in rows.items() if row} == {
+                "held back": True, "between": False, "clear": False,
+            }  # fmt: skip
+            assert state(new, waiting) == JobState.QUEUED
 
 
 def test_a_database_of_another_layout_is_refused(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ class Site:
         assert answer.status_code == 201, answer.text
         return str(answer.json()["id"])
 
-    def judge(self, video: str, verdict: str = "likely_fake") -> None:
+    def judge(self, video: str, verdict: str = "likely_fake", held_back: bool = False) -> None:
         row = self.store.claim(video, 60)
         assert row is not None
         assert row.lease is not None
@@ -49,7 +49,9 @@ class Site:
         folder.mkdir(parents=True)
         (folder / "report.html").write_text("<!doctype html><title>Report</title><script>alert(1)</script>")
         (folder / "overlay.mp4").write_bytes(bytes(range(256)) * 8)
-        assert self.store.finish(video, row.lease, Finding(verdict, 0.97, 0.9, 1, "m 1", json.dumps({"of": video})))
+        assert self.store.finish(
+            video, row.lease, Finding(verdict, 0.97, held_back, 0.9, 1, "m 1", json.dumps({"of": video}))
+        )
 
 
 @pytest.fixture
@@ -173,6 +175,14 @@ def test_a_judged_video_has_its_results(site: Site) -> None:
     assert (part.status_code, part.content) == (206, bytes(range(10, 20)))
     assert part.headers["content-range"] == "bytes 10-19/2048"
     assert site.client.get(overlay, headers={"range": "bytes=9999-"}).status_code == 416
+
+
+def test_a_verdict_that_is_held_back_says_so(site: Site) -> None:
+    plain, held = site.hand_in(b"1"), site.hand_in(b"2")
+    site.judge(plain, "inconclusive")
+    site.judge(held, "inconclusive", held_back=True)
+    told = [video["verdict"] for video in site.client.get("/v1/videos").json()["items"]]
+    assert [(verdict["probability"], verdict["held_back"]) for verdict in told] == [(0.97, True), (0.97, False)]
 
 
 def test_a_report_is_taken_out_of_this_origin(site: Site) -> None:

@@ -20,8 +20,8 @@ from lrnet.service.work import Job
 from lrnet.service.worker import Keeper, Overseer, remove
 
 FINDING = {
-    "kind": "finding", "verdict": "inconclusive", "probability": 0.5, "score": 0.5, "faces": 1, "model": "m 1",
-    "document": "{}",
+    "kind": "finding", "verdict": "inconclusive", "probability": 0.5, "held_back": False, "score": 0.5, "faces": 1,
+    "model": "m 1", "document": "{}",
 }  # fmt: skip
 
 

@@ -44,6 +44,7 @@ from lrnet.verdict import (
     FaceVerdict,
     InputQuality,
     Reason,
+    is_held_back,
 )
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
@@ -528,7 +529,12 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"clock": clock, "number": two_decimals, "percent": _rate, "readable": readable}
+    environment.filters["held_back"] = environment.tests["held_back"] = _held_back
     return environment
+
+
+def _held_back(face: FaceVerdict) -> bool:
+    return is_held_back(face.state, face.reasons)
 
 
 def _rate(value: float | None) -> str:

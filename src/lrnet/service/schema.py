@@ -50,6 +50,9 @@ class Verdict(_Part):
     meaning: str = Field(description="What the state says and what it does not.")
     symbol: str = Field(description="One character that tells the states apart without colour.")
     probability: float | None = Field(description="Calibrated probability of fake, 0 to 1; null if there is none.")
+    held_back: bool = Field(
+        description="Whether it is inconclusive for the material's sake: on such material the probability says nothing."
+    )
     score: float | None = Field(description="Aggregated raw score, 0 to 1, no probability.")
     faces: int = Field(description="Faces that were followed.")
     model: str = Field(description="Name and version of the model that judged.")
@@ -175,6 +178,7 @@ def _verdict(row: VideoRow) -> Verdict | None:
         meaning=words.meaning,
         symbol=words.symbol,
         probability=finite(row.probability),
+        held_back=bool(row.held_back),
         score=finite(row.score),
         faces=row.faces or 0,
         model=row.model or "",

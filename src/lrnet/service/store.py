@@ -20,7 +20,9 @@ from enum import StrEnum
 from typing import Any, Final
 
 from sqlalchemy import (
+    DDL,
     BigInteger,
+    Boolean,
     Column,
     ColumnElement,
     Connection,
@@ -46,8 +48,9 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from lrnet.errors import MissingDependencyError, ServiceError
 from lrnet.extras import install_command
+from lrnet.verdict import Reason, State, is_held_back
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 BUSY_SECONDS: Final = 15  # SQLite lets one writer in at a time; how long another waits for its turn
 
 
@@ -85,6 +88,7 @@ videos: Final = Table(
     Column("progress", Text),
     Column("verdict", String(40), index=True),
     Column("probability", Float(53)),
+    Column("held_back", Boolean),
     Column("score", Float(53)),
     Column("faces", Integer),
     Column("model", Text),
@@ -131,6 +135,7 @@ class VideoRow:
     progress: dict[str, Any] | None
     verdict: str | None
     probability: float | None
+    held_back: bool | None
     score: float | None
     faces: int | None
     model: str | None
@@ -143,10 +148,15 @@ _SHOWN: Final = [videos.c[name] for name in VideoRow.__dataclass_fields__]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a worker found: the columns that lists show, and the JSON document that has everything."""
+    """What a worker found: the columns that lists show, and the JSON document that has everything.
+
+    Attributes:
+        held_back: see `lrnet.verdict.is_held_back`.
+    """
 
     verdict: str
     probability: float | None
+    held_back: bool
     score: float | None
     faces: int
     model: str
@@ -349,6 +359,7 @@ class Store:
                 .values(
                     verdict=finding.verdict,
                     probability=finding.probability,
+                    held_back=finding.held_back,
                     score=finding.score,
                     faces=finding.faces,
                     model=finding.model,
@@ -501,11 +512,24 @@ def _create(connection: Connection) -> None:
     version = connection.execute(select(about.c.value).where(about.c.name == "schema")).scalar_one_or_none()
     if version is None:
         connection.execute(insert(about).values(name="schema", value=str(SCHEMA_VERSION)))
+    elif version == "1":
+        _add_held_back(connection)
     elif version != str(SCHEMA_VERSION):
         raise ServiceError(
             f"The database has layout {version}, and this version of lrnet knows layout {SCHEMA_VERSION}.",
             hint="Use the version of lrnet that made it, or give another database.",
         )
+
+
+def _add_held_back(connection: Connection) -> None:
+    """Layout 1 to 2: the column, filled from the documents of verdicts that can be held back."""
+    connection.execute(DDL("ALTER TABLE videos ADD COLUMN held_back BOOLEAN"))
+    doubtful = select(videos.c.number, videos.c.document).where(videos.c.verdict == State.INCONCLUSIVE)
+    for number, document in connection.execute(doubtful).all():
+        codes = {reason["code"] for reason in json.loads(document)["verdict"]["reasons"]}
+        held = is_held_back(State.INCONCLUSIVE, [reason for reason in Reason if reason in codes])
+        connection.execute(update(videos).where(videos.c.number == number).values(held_back=held))
+    connection.execute(update(about).where(about.c.name == "schema").values(value="2"))
 
 
 def _reason(error: BaseException) -> str:

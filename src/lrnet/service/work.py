@@ -163,6 +163,7 @@ class Judge:
         from lrnet.report.html import write_html
         from lrnet.report.json_report import to_document
         from lrnet.report.overlay import write_overlay
+        from lrnet.verdict import is_held_back
 
         if self._detector is None:
             tell({"kind": "progress", "stage": "loading"})
@@ -190,6 +191,7 @@ class Judge:
         return {
             "verdict": str(document.verdict.state),
             "probability": document.verdict.probability,
+            "held_back": is_held_back(result.verdict.state, result.verdict.reasons),
             "score": document.verdict.score,
             "faces": len(document.faces),
             "model": f"{document.model.name} {document.model.version}",

@@ -62,7 +62,7 @@ class Detail {
           "p",
           {},
           h("span", { class: verdict.state }, h("span", { "aria-hidden": "true" }, `${verdict.symbol} `), verdict.headline),
-          h("span", { class: "meta" }, verdict.probability === null ? "" : ` · probability ${decimals(verdict.probability)}`),
+          h("span", { class: "meta" }, verdict.probability === null ? "" : ` · ${verdict.held_back ? "held back; the probability would be" : "probability"} ${decimals(verdict.probability)}`),
         )
       : h("p", { class: "meta" }, `${when(video.created)} · ${size(video.size)}`);
     return h("div", { class: "head" }, h("div", {}, h("h1", {}, h("bdi", {}, video.name)), line), this.actions());

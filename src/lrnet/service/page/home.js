@@ -232,8 +232,8 @@ class Row {
     this.symbol.className = `symbol ${kind}`;
     this.symbol.textContent = symbol;
     this.status.replaceChildren(h("span", { class: kind }, text), h("span", { class: "when" }, ` · ${rest}`));
-    const probability = video.verdict?.probability ?? null;
-    this.value.replaceChildren(...(probability === null ? [] : [h("b", {}, decimals(probability)), h("span", {}, "probability")]));
+    const { probability = null, held_back: held } = video.verdict ?? {};
+    this.value.replaceChildren(...(probability === null ? [] : [h("b", {}, held ? `(${decimals(probability)})` : decimals(probability)), h("span", {}, held ? "held back" : "probability")]));
     this.bar.hidden = video.state !== "running";
     const done = share(video.progress);
     if (done === null) this.bar.removeAttribute("value");
