@@ -34,7 +34,11 @@ def detect(
     sources: Annotated[list[str], typer.Argument(help="Video files, or folders that hold videos.", metavar="VIDEO...")],
     model: Annotated[str, typer.Option(help="Name of a model (see `lrnet models list`) or path of a bundle.")] = "",
     json_path: Annotated[
-        str, typer.Option("--json", help="Write the results as JSON to this file; - for standard output.")
+        str,
+        typer.Option(
+            "--json",
+            help="Write the results as JSON to this file; - for standard output. With --report it explains scores too.",
+        ),
     ] = "",
     report: Annotated[
         str, typer.Option(help="Write an HTML report to this file; a folder, if several videos are judged.")
