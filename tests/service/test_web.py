@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import json
+import os
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +16,8 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from lrnet.service.folder import Folder
+from lrnet.service import events
+from lrnet.service.folder import Folder, Incoming
 from lrnet.service.guard import COOKIE, new_session, session_holds
 from lrnet.service.settings import Settings
 from lrnet.service.store import Finding, Store
@@ -109,6 +112,19 @@ def test_uploads_that_are_refused(site: Site, content: bytes, headers: dict[str,
     assert (answer.status_code, answer.json()["error"]) == (status, error)
     assert list(site.folder.incoming.iterdir()) == []
     assert site.store.states() == {}
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_disk_that_fills_up_during_an_upload_is_told(
+    site: Site, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: Incoming, data: bytes) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Incoming, "write", full)
+    answer = site.client.post("/v1/videos", content=b"a video", headers=OCTETS)
+    assert (answer.status_code, answer.json()["error"]) == (507, "disk_full")
+    assert list(site.folder.incoming.iterdir()) == []
 
 
 def test_an_upload_of_unknown_length_is_bounded_too(site: Site) -> None:
@@ -286,6 +302,39 @@ def test_every_answer_is_guarded(site: Site) -> None:
         assert "access-control-allow-origin" not in headers
 
 
+@pytest.mark.parametrize("origin", ["http://[", "null", "http://evil.example", "nonsense"])
+def test_an_origin_that_is_not_ours_is_refused_whatever_it_says(site: Site, origin: str) -> None:
+    answer = site.client.post("/v1/videos", content=b"x", headers={**OCTETS, "origin": origin})
+    assert (answer.status_code, answer.json()["error"]) == (403, "cross_origin")
+
+
+def test_the_stream_of_all_watches_before_it_answers(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client reads the list when the stream opens: what is finished between the two must be in one of them."""
+    video = site.hand_in()
+    monkeypatch.setattr(events, "LOOK_SECONDS", 0.01)
+    told: list[dict[str, Any]] = []
+    over = asyncio.Event()
+
+    async def send(message: Any) -> None:
+        told.append(message)
+        if message["type"] == "http.response.start":
+            site.judge(video)  # a moment after the list was read
+        if b'"state":"done"' in message.get("body", b""):
+            over.set()
+
+    async def receive() -> dict[str, Any]:
+        await over.wait()
+        return {"type": "http.disconnect"}
+
+    scope = {
+        "type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"}, "http_version": "1.1", "method": "GET",
+        "scheme": "http", "path": "/v1/events", "raw_path": b"/v1/events", "query_string": b"", "root_path": "",
+        "headers": [(b"host", b"127.0.0.1:8000")], "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 8000),
+    }  # fmt: skip
+    asyncio.run(asyncio.wait_for(site.app(scope, receive, send), 10))
+    assert told[0]["type"] == "http.response.start"
+
+
 def test_the_page_names_nothing_from_elsewhere(site: Site) -> None:
     page = site.client.get("/").text
     assert "https://" not in page
@@ -354,6 +403,11 @@ def test_signing_in_gives_a_session_that_ends(locked: Site) -> None:
     assert "HttpOnly" in cookie
     assert "SameSite=strict" in cookie
     assert TOKEN not in cookie
+    assert "Secure" not in cookie  # asked over plain HTTP, a browser would not send it again
+    proxied = client.post("/signin", content=f"token={TOKEN}", headers={**form, "x-forwarded-proto": "https"})
+    assert "Secure" in proxied.headers["set-cookie"]
+    client.cookies.clear()
+    client.post("/signin", content=f"token={TOKEN}", headers=form)
     assert client.get("/v1/videos").status_code == 200  # the client kept the cookie
     assert client.get("/").status_code == 200
     foreign = client.post("/signout", headers={"origin": "http://elsewhere.example"})

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from lrnet.service import schema
 from lrnet.service.folder import ORPHAN_SECONDS, Folder
 from lrnet.service.queue import JobQueue
 from lrnet.service.settings import Settings
@@ -136,6 +137,44 @@ def test_a_dead_process_is_tried_again_and_then_given_up(room: Room) -> None:
     assert row.failure is not None
     assert "SIGKILL" in row.failure["message"]
     assert room.results(video.id) == []
+
+
+def test_a_last_word_that_makes_no_sense_is_not_believed(room: Room) -> None:
+    """It comes from a process that has read a hostile file: it must not break the list of all videos."""
+    for nonsense in ({"verdict": "hacked"}, {"probability": "high"}, {"document": None}):
+        video = room.add().id
+        for _ in range(room.settings.max_attempts):
+            room.judge(video, {**FINDING, **nonsense})
+        row = room.now(video)
+        assert row.state == JobState.FAILED
+        assert row.failure is not None
+        assert row.failure["error"] == "WorkerDiedError"
+
+
+def test_a_word_of_progress_that_makes_no_sense_is_not_told(room: Room) -> None:
+    video = room.add().id
+    row = room.store.claim(video, 60)
+    assert row is not None
+    assert row.lease is not None
+    assert room.store.renew(video, row.lease, 60, {"stage": "hacked", "frames": "many"})
+    assert schema.video(room.now(video)).progress is None
+
+
+@pytest.mark.parametrize("ending", ["failure", "death", "silence"])
+def test_a_video_that_fails_leaves_nothing_of_earlier_attempts(room: Room, ending: str) -> None:
+    """A worker that was killed outright leaves what it wrote; the attempts after it have other folders."""
+    video = room.add().id
+    room.folder.result(video, "of a worker that was killed").mkdir(parents=True)
+    if ending == "failure":
+        room.judge(video, {"kind": "failure", "error": "VideoError", "message": "No video.", "hint": "Send one."})
+    for _ in range(room.settings.max_attempts):
+        if ending == "death":
+            room.judge(video, EOFError)
+        elif ending == "silence":
+            assert room.store.claim(video, -1) is not None
+            room.keeper().recover()
+    assert room.now(video).state == JobState.FAILED
+    assert room.results(video) == []
 
 
 def test_a_video_that_takes_too_long_fails_at_once(room: Room) -> None:

@@ -51,15 +51,22 @@ async def one_video(store: Store, video: str, ending: Callable[[], bool]) -> Asy
 
 
 async def all_videos(store: Store, ending: Callable[[], bool]) -> AsyncIterator[bytes]:
-    """`video` for every video that changes, `deleted` for every unfinished one that is deleted. Does not end."""
+    """`video` for every video that changes, `deleted` for every unfinished one that is deleted. Does not end.
+
+    Begins with a comment, once it watches: what a client reads after that can no longer change unnoticed.
+    """
     known: dict[str, int] = {}
     silence = 0.0
     seen = await run_sync(store.newest)
+    watching = False
     async for _ in _looks(ending):
         newest = await run_sync(store.newest)
         # What comes and is finished between two looks is never seen unfinished.
         rows, gone = await run_sync(store.changed, dict(known), MAX_WATCHED, seen)
         seen = newest
+        if not watching:
+            watching = True
+            yield b": watching\n\n"
         for row in rows:
             yield of_event("video", _without_clips(row))
             known[row.id] = row.revision

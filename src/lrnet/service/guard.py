@@ -131,7 +131,12 @@ def _from_elsewhere(headers: Headers) -> bool:
     if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         return True
     origin = headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc.casefold() != headers.get("host", "").casefold()
+    if origin is None:
+        return False
+    try:
+        return urlsplit(origin).netloc.casefold() != headers.get("host", "").casefold()
+    except ValueError:  # no address at all
+        return True
 
 
 def _is_open(path: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lrnet.report.wording import WORDING, finite
 from lrnet.service.store import JobState, VideoRow
@@ -159,7 +159,11 @@ def progress(row: VideoRow) -> Progress | None:
     """How far a running video is."""
     if row.state != JobState.RUNNING or row.progress is None:
         return None
-    return Progress.model_validate({key: value for key, value in row.progress.items() if key in Progress.model_fields})
+    try:
+        known = {key: value for key, value in row.progress.items() if key in Progress.model_fields}
+        return Progress.model_validate(known)
+    except ValidationError:  # the word of a process that reads strangers' files
+        return None
 
 
 def page(found: StorePage) -> VideoPage:

@@ -20,7 +20,6 @@ from enum import StrEnum
 from typing import Any, Final
 
 from sqlalchemy import (
-    DDL,
     BigInteger,
     Boolean,
     Column,
@@ -43,6 +42,7 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy import text as sql
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
@@ -523,7 +523,7 @@ def _create(connection: Connection) -> None:
 
 def _add_held_back(connection: Connection) -> None:
     """Layout 1 to 2: the column, filled from the documents of verdicts that can be held back."""
-    connection.execute(DDL("ALTER TABLE videos ADD COLUMN held_back BOOLEAN"))
+    connection.execute(sql("ALTER TABLE videos ADD COLUMN held_back BOOLEAN"))
     doubtful = select(videos.c.number, videos.c.document).where(videos.c.verdict == State.INCONCLUSIVE)
     for number, document in connection.execute(doubtful).all():
         codes = {reason["code"] for reason in json.loads(document)["verdict"]["reasons"]}

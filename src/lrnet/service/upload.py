@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import AsyncIterator
 from typing import Final
 
@@ -40,14 +41,14 @@ def check_size(declared: int | None, settings: Settings, folder: Folder) -> None
     if declared is not None and declared > settings.max_upload:
         raise _too_large(settings)
     if folder.free() < SPARE + (declared or 0):
-        raise RefusedError(507, "disk_full", "There is no room for the video.", "Delete videos, or ask the operator.")
+        raise _no_room()
 
 
 async def receive(body: AsyncIterator[bytes], settings: Settings, folder: Folder) -> Incoming:
     """Write a body to the disk. The caller places or discards it.
 
     Raises:
-        RefusedError: it is empty, too large or too slow.
+        RefusedError: it is empty, too large or too slow, or the disk is full.
     """
     incoming = await run_sync(folder.receive)
     try:
@@ -61,8 +62,10 @@ async def receive(body: AsyncIterator[bytes], settings: Settings, folder: Folder
         raise RefusedError(
             408, "too_slow", "The upload took too long, or stood still.", "Send it again over a faster connection."
         ) from error
-    except BaseException:
+    except BaseException as error:
         incoming.discard()
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):  # filled up meanwhile
+            raise _no_room() from error
         raise
     return incoming
 
@@ -82,6 +85,10 @@ async def _write(body: AsyncIterator[bytes], incoming: Incoming, settings: Setti
             pieces.clear()
         if chunk is None:
             return
+
+
+def _no_room() -> RefusedError:
+    return RefusedError(507, "disk_full", "There is no room for the video.", "Delete videos, or ask the operator.")
 
 
 def _too_large(settings: Settings) -> RefusedError:

@@ -222,7 +222,7 @@ def _add_results(app: FastAPI, service: Service) -> None:
     async def video_events(video_id: VideoId) -> Response:
         """Server-sent events of one video: `state`, `decode`, `faces`, `clips`, `deleted`. Ends when it is judged."""
         await run_sync(_row, store, video_id)
-        return _stream(events.one_video(store, video_id, service.ending))
+        return await _stream(events.one_video(store, video_id, service.ending))
 
     @app.get(
         "/v1/events",
@@ -232,7 +232,7 @@ def _add_results(app: FastAPI, service: Service) -> None:
     )
     async def all_events() -> Response:
         """Server-sent events of all videos that change: `video`, `deleted`. Does not end."""
-        return _stream(events.all_videos(store, service.ending))
+        return await _stream(events.all_videos(store, service.ending))
 
     @app.get(
         "/v1/videos/{video_id}/result",
@@ -241,7 +241,7 @@ def _add_results(app: FastAPI, service: Service) -> None:
         responses=_problems(*_ALWAYS, 404, 409),
     )
     def result(video_id: VideoId) -> Response:
-        """Everything that is said of a video, as `lrnet detect --json` writes it."""
+        """Everything that is said of a video, as `lrnet detect --json --report` writes it."""
         _judged(store, video_id)
         return Response(store.document(video_id), media_type="application/json")
 
@@ -292,8 +292,16 @@ _EVENT_STREAM: Final[dict[str, Any]] = {
 }
 
 
-def _stream(source: AsyncIterator[bytes]) -> StreamingResponse:
-    return StreamingResponse(source, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+async def _stream(source: AsyncIterator[bytes]) -> StreamingResponse:
+    """A stream that has begun: its first word is there before the head of the answer is sent."""
+    first = await anext(source, b"")
+
+    async def whole() -> AsyncIterator[bytes]:
+        yield first
+        async for word in source:
+            yield word
+
+    return StreamingResponse(whole(), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
 
 def _row(store: Store, video_id: str) -> VideoRow:
@@ -420,7 +428,8 @@ def _add_session(app: FastAPI, token: str, piece: Callable[[str, Request], Respo
         if not same(given, token):
             return RedirectResponse("/signin#wrong", 303)
         answer = RedirectResponse("/", 303)
-        secure = request.url.scheme == "https"
+        # The word of a proxy that speaks TLS; who lies here spoils a cookie of their own.
+        secure = "https" in (request.url.scheme, request.headers.get("x-forwarded-proto"))
         answer.set_cookie(
             COOKIE, new_session(token), max_age=SESSION_SECONDS, httponly=True, samesite="strict", secure=secure
         )

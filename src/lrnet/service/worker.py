@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from pydantic import TypeAdapter
 from sqlalchemy.exc import SQLAlchemyError
 
 from lrnet.service.folder import Folder
@@ -32,6 +33,7 @@ from lrnet.service.queue import JobQueue
 from lrnet.service.settings import Settings
 from lrnet.service.store import Finding, JobState, Store, VideoRow
 from lrnet.service.work import Job, JobProcess, clear
+from lrnet.verdict import State
 
 log = logging.getLogger("lrnet.service.worker")
 
@@ -73,7 +75,8 @@ class Overseer:
         finally:
             if not kept:
                 clear(results)
-        if kept and self._store.get(video) is None:  # deleted in the very moment
+        now = self._store.get(video)
+        if now is None or now.state == JobState.FAILED:  # deleted meanwhile, or given up: no attempt counts
             self._folder.remove_results(video)
 
     def _listen(self, row: VideoRow, lease: str, results: Path, watch: Watch) -> dict[str, Any] | None:
@@ -115,14 +118,24 @@ class Overseer:
         """Whether a result was stored, so that its folder is to be kept."""
         kind = last.pop("kind")
         if kind == "failure":
-            self._store.fail(row.id, lease, {key: str(last[key]) for key in ("error", "message", "hint")})
-            log.info("video %s: cannot be judged: %s", row.id, last["error"])
+            failure = {key: str(last.get(key, "")) for key in ("error", "message", "hint")}
+            self._store.fail(row.id, lease, failure)
+            log.info("video %s: cannot be judged: %s", row.id, failure["error"])
             return False
-        stored = self._store.finish(row.id, lease, Finding(**last))
+        try:
+            finding = _FINDING.validate_python(last)
+            State(finding.verdict)
+        except ValueError as error:
+            log.warning("video %s: its process found what makes no sense", row.id)
+            raise _DiedError(self.process.kill(), row.attempts >= self._settings.max_attempts) from error
+        stored = self._store.finish(row.id, lease, finding)
         if stored:
             self._folder.remove_results(row.id, keep=lease)
-            log.info("video %s: %s", row.id, last["verdict"])
+            log.info("video %s: %s", row.id, finding.verdict)
         return stored
+
+
+_FINDING: Final = TypeAdapter(Finding)
 
 
 @dataclass(slots=True)
@@ -225,7 +238,8 @@ class Keeper:
         for row in self._store.expired():
             lease = row.lease or ""
             if row.attempts >= self._settings.max_attempts:
-                self._store.fail(row.id, lease, given_up(row.attempts, "fell silent"))
+                if self._store.fail(row.id, lease, given_up(row.attempts, "fell silent")):
+                    self._folder.remove_results(row.id)
                 log.warning("video %s: given up after %d attempts", row.id, row.attempts)
             elif self._store.release(row.id, lease, counted=True):
                 log.warning("video %s: its worker fell silent, queued again", row.id)
