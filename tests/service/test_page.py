@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
 from tests.service.kit import TOKEN, Running, running, short_clip, wait_for
 
@@ -196,6 +197,150 @@ def test_a_page_that_is_gone_or_never_was_says_so(page: Page, service: Running) 
     page.goto(f"{service.url}/#/videos/{'0' * 32}")
     expect(page.get_by_text("There is no such video.")).to_be_visible()
     accessible(page)
+
+
+def a_video(number: int, **changes: Any) -> dict[str, Any]:
+    """A video as the service tells of it."""
+    video = f"{number:032x}"
+    links = {name: f"/v1/videos/{video}/{name}" for name in ("events", "result", "report", "overlay")}
+    return {
+        "id": video, "name": f"clip-{number}.mp4", "sha256": "ab" * 32, "size": 7, "state": "queued", "revision": 1,
+        "created": "2026-01-02T03:04:05Z", "started": None, "finished": None, "attempts": 0, "progress": None,
+        "verdict": None, "failure": None, "links": {"self": f"/v1/videos/{video}", **links}, **changes,
+    }  # fmt: skip
+
+
+FAILED = {"state": "failed", "failure": {"error": "VideoError", "message": "It is no video.", "hint": "Send one."}}
+
+
+def a_page(*videos: dict[str, Any], total: int | None = None, before: int | None = None) -> str:
+    return json.dumps({"items": videos, "total": len(videos) if total is None else total, "before": before})
+
+
+def stream(video: dict[str, Any], again: int = 300) -> dict[str, Any]:
+    """An answer that tells a video's state and breaks off; the browser asks again after so many milliseconds."""
+    body = f"retry: {again}\nevent: state\ndata: {json.dumps(video)}\n\n"
+    return {"content_type": "text/event-stream", "body": body}
+
+
+def test_more_of_an_earlier_search_does_not_get_into_a_later_one(page: Page, service: Running) -> None:
+    held: list[Route] = []
+
+    def answer(route: Route) -> None:
+        if "before=" in route.request.url:
+            held.append(route)
+        elif "q=late" in route.request.url:
+            route.fulfill(body=a_page(a_video(3)), content_type="application/json")
+        else:
+            route.fulfill(body=a_page(a_video(1), total=2, before=1), content_type="application/json")
+
+    page.route("**/v1/videos?*", answer)
+    page.goto(service.url)
+    page.get_by_role("button", name="Show more").click()
+    page.get_by_role("searchbox").fill("late")
+    expect(row(page, "clip-3.mp4")).to_be_visible()
+    assert len(held) == 1
+    with page.expect_response("**/v1/videos?*before=*"):
+        held[0].fulfill(body=a_page(a_video(2), total=2), content_type="application/json")
+    page.wait_for_timeout(200)
+    expect(page.get_by_role("list", name="Videos").get_by_role("listitem")).to_have_count(1)
+    expect(page.get_by_role("button", name="Show more")).to_be_hidden()
+
+
+def test_a_list_that_could_not_be_read_is_not_called_empty_and_is_read_again(page: Page, service: Running) -> None:
+    page.expected_complaints = ("503",)  # type: ignore[attr-defined]
+    away = {"status": 503, "content_type": "application/json", "body": json.dumps({"message": "No database."})}
+    page.route("**/v1/videos?*", lambda route: route.fulfill(**away))
+    page.goto(service.url)
+    expect(page.get_by_text("No database.")).to_be_visible()
+    expect(page.get_by_text("No videos yet.")).to_be_hidden()
+    page.unroute("**/v1/videos?*")
+    page.route("**/v1/videos?*", lambda route: route.fulfill(body=a_page(a_video(1)), content_type="application/json"))
+    expect(row(page, "clip-1.mp4")).to_be_visible()
+    expect(page.get_by_text("No database.")).to_be_hidden()
+
+
+def test_an_answer_that_comes_after_its_view_was_left_changes_nothing(page: Page, service: Running) -> None:
+    page.expected_complaints = ("404",)  # type: ignore[attr-defined]
+    held: list[Route] = []
+    gone = f"{service.url}/v1/videos/{'0' * 32}"
+    page.route(gone, lambda route: held.append(route))
+    page.goto(service.url)
+    page.evaluate(f"location.hash = '#/videos/{'0' * 32}'")
+    wait_for_in(page, lambda: bool(held))
+    page.get_by_role("link", name="lrnet").click()
+    with page.expect_response(gone):
+        held[0].fulfill(status=404, content_type="application/json", body=json.dumps({"message": "gone"}))
+    page.wait_for_timeout(200)
+    expect(page.get_by_role("heading", name="Drop videos here")).to_be_visible()
+    expect(page.get_by_text("There is no such video.")).to_be_hidden()
+
+
+def wait_for_in(page: Page, ready: Any) -> None:
+    """Wait without keeping the page from working."""
+    for _ in range(200):
+        if ready():
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError("it never came")
+
+
+def test_a_video_that_is_deleted_while_the_stream_is_broken_is_told_of(page: Page, service: Running) -> None:
+    page.expected_complaints = ("404",)  # type: ignore[attr-defined]
+    video = a_video(1)
+    answers = [stream(video)]
+    missing = {"status": 404, "content_type": "application/json", "body": json.dumps({"message": "gone"})}
+    page.route("**/v1/videos/*/events", lambda route: route.fulfill(**(answers.pop() if answers else missing)))
+    page.goto(f"{service.url}/#/videos/{video['id']}")
+    expect(page.get_by_role("heading", name="Waiting for a worker")).to_be_visible()
+    expect(page.get_by_text("There is no such video.")).to_be_visible()
+
+
+def test_the_focus_stays_when_a_video_changes_its_state(page: Page, service: Running) -> None:
+    video = a_video(1)
+    held: list[Route] = []
+    answers = [stream(video)]
+    page.route("**/v1/videos/*/events", lambda route: route.fulfill(**answers.pop()) if answers else held.append(route))
+    page.goto(f"{service.url}/#/videos/{video['id']}")
+    button = page.get_by_role("button", name="Delete")
+    button.focus()
+    wait_for_in(page, lambda: bool(held))
+    held[0].fulfill(**stream(a_video(1, revision=2, **FAILED)))
+    expect(page.get_by_role("heading", name="Not examined")).to_be_visible()
+    expect(button).to_be_focused()
+
+
+def test_going_back_takes_the_question_along(page: Page, service: Running) -> None:
+    video = a_video(1, **FAILED)
+    page.route("**/v1/videos/*/events", lambda route: route.fulfill(**stream(video)))
+    page.goto(service.url)
+    page.evaluate(f"location.hash = '#/videos/{video['id']}'")
+    page.get_by_role("button", name="Delete").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_role("heading", name="Drop videos here")).to_be_visible()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_one_upload_of_several_is_not_shown_and_a_stopped_one_leaves_the_focus_near(
+    page: Page, service: Running, tmp_path: Path
+) -> None:
+    held: list[Route] = []
+    page.route("**/v1/videos?name=*", lambda route: held.append(route))
+    page.goto(service.url)
+    choose = page.get_by_label("Choose videos")
+    for name in ("first.mp4", "second.mp4"):
+        (tmp_path / name).write_bytes(b"x")
+        choose.set_input_files(tmp_path / name)
+    wait_for_in(page, lambda: len(held) == 2)
+    held[0].fulfill(status=201, content_type="application/json", body=json.dumps(a_video(1)))
+    uploads = page.get_by_role("list", name="Uploads").get_by_role("listitem")
+    expect(uploads).to_have_count(1)
+    expect(page.get_by_role("heading", name="Drop videos here")).to_be_visible()
+    page.get_by_role("button", name="Stop the upload of second.mp4").focus()
+    page.keyboard.press("Enter")
+    expect(uploads).to_have_count(0)
+    expect(choose).to_be_focused()
 
 
 def test_the_page_outlives_a_service_that_is_killed(browser: Browser, examples: Path, tmp_path: Path) -> None:

@@ -67,9 +67,9 @@ export function upload(file, tell) {
 
 /**
  * Listen to a stream of events. The browser connects again by itself, but not after an answer that is no stream (a
- * service that is just starting): then it is tried again here.
+ * service that is just starting, a video that is gone): then `refused` is told, and it is tried again here.
  */
-export function listen(path, listeners, opened = () => {}) {
+export function listen(path, listeners, { opened = () => {}, refused = () => {} } = {}) {
   let source = null;
   let timer = 0;
   const connect = () => {
@@ -79,7 +79,9 @@ export function listen(path, listeners, opened = () => {}) {
     }
     source.addEventListener("open", opened);
     source.addEventListener("error", () => {
-      if (source.readyState === EventSource.CLOSED) timer = setTimeout(connect, 3000);
+      if (source.readyState !== EventSource.CLOSED) return;
+      timer = setTimeout(connect, 3000);
+      refused();
     });
   };
   connect();

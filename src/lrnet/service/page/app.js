@@ -16,6 +16,7 @@ function route() {
   const first = shown === null;
   shown = wanted;
   leave();
+  for (const question of document.querySelectorAll("dialog")) question.close(); // it asked about what was shown
   main.replaceChildren();
   document.body.classList.toggle("wide", wanted !== "");
   leave = wanted ? detail(main, id, view ?? "report") : home(main);

@@ -8,6 +8,11 @@ import { decimals, found, share, size, stage, when } from "./words.js";
 export function detail(main, id, view) {
   document.title = "lrnet";
   const shown = new Detail(main, view);
+  // A stream cannot say why there is none: no such video, a session that has ended, a service that is away.
+  const refused = () => api.video(id).catch((error) => {
+    if (error.status === 404) stop();
+    shown.missing(error);
+  });
   const stop = api.listen(`/v1/videos/${id}/events`, {
     state: (video) => {
       shown.become(video);
@@ -20,13 +25,11 @@ export function detail(main, id, view) {
       stop();
       shown.missing();
     },
-  });
-  // A stream cannot say that there is no such video: the browser would only ask again.
-  api.video(id).catch((error) => {
+  }, { refused });
+  return () => {
+    shown.left = true;
     stop();
-    shown.missing(error.status === 404 ? undefined : error);
-  });
-  return stop;
+  };
 }
 
 class Detail {
@@ -35,6 +38,7 @@ class Detail {
     this.view = view;
     this.now = null;
     this.scored = [];
+    this.left = false; // for another view: what is on its way has come too late
   }
 
   become(video) {
@@ -43,7 +47,9 @@ class Detail {
     this.now = null;
     this.scored = [];
     document.title = `${video.verdict ? `${video.verdict.headline}: ` : ""}${video.name} – lrnet`;
+    const focused = this.main.contains(document.activeElement) && document.activeElement !== this.main;
     this.main.replaceChildren(back(), this.head(), ...this.body());
+    if (focused) this.focusDelete();
     if (before && before !== video.state) announce(this.word());
   }
 
@@ -166,22 +172,32 @@ class Detail {
     return h("dl", { class: "facts" }, fact("SHA-256", video.sha256, "hash"), fact("Handed in", when(video.created)), fact("Size", size(video.size)));
   }
 
+  focusDelete() {
+    this.main.querySelector("button.danger")?.focus({ preventScroll: true });
+  }
+
   async remove() {
-    if (!(await confirmDelete(this.video))) return;
+    if (!(await confirmDelete(this.video))) {
+      if (!this.left) this.focusDelete(); // the button that asked may have been drawn anew meanwhile
+      return;
+    }
     try {
       await api.remove(this.video.id);
     } catch (error) {
       if (error.status !== 404) {
-        this.main.prepend(h("p", { class: "banner", role: "alert" }, `${error.message} ${error.hint}`));
+        if (!this.left) this.main.prepend(h("p", { class: "banner", role: "alert" }, `${error.message} ${error.hint}`));
         return;
       }
     }
     announce(`${this.video.name} is deleted`);
-    location.hash = "#/";
+    if (!this.left) location.hash = "#/";
   }
 
+  /** Say why nothing is shown; what is shown already stays while the service is away. */
   missing(error) {
-    const text = error ? `${error.message} ${error.hint}` : "There is no such video. It may have been deleted.";
+    const gone = !error || error.status === 404;
+    if (this.left || (this.video && !gone)) return;
+    const text = gone ? "There is no such video. It may have been deleted." : `${error.message} ${error.hint}`;
     this.main.replaceChildren(back(), h("p", { class: "empty" }, text));
   }
 }

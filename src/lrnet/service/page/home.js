@@ -18,7 +18,10 @@ export function home(main) {
   document.title = "lrnet";
   const view = new Home(main);
   redraw = () => view.showUploads();
-  const stop = api.listen("/v1/events", { video: (video) => view.changed(video), deleted: ({ id }) => view.gone(id) }, () => view.load());
+  const stop = api.listen("/v1/events", { video: (video) => view.changed(video), deleted: ({ id }) => view.gone(id) }, {
+    opened: () => view.load(),
+    refused: () => view.watchWorkers(),
+  });
   const timer = setInterval(() => view.watchWorkers(), 10000);
   view.watchWorkers();
   view.showUploads();
@@ -66,6 +69,8 @@ class Home {
   }
 
   leave() {
+    clearTimeout(this.typing);
+    this.asked = null; // answers that are on their way have come too late
     this.dropping.abort();
   }
 
@@ -93,22 +98,27 @@ class Home {
       this.rows = kept;
       arrange(this.list, [...kept.values()].map((row) => row.element));
       this.turn(page);
+      this.loaded = true;
       if (this.filtered) announce(`${page.total} found`);
     } catch (error) {
+      if (asked !== this.asked) return;
+      this.loaded = false;
       this.complain(error);
     }
   }
 
   async loadMore() {
+    const asked = this.asked;
     try {
       const page = await api.history({ text: this.text.value.trim(), verdict: this.verdict.value, limit: PAGE, before: this.before });
+      if (asked !== this.asked) return; // the list is another one now
       const fresh = page.items.filter((video) => !this.rows.has(video.id) && !this.deleted.has(video.id)).map((video) => new Row(video, this));
       for (const row of fresh) this.rows.set(row.video.id, row);
       this.list.append(...fresh.map((row) => row.element));
       fresh[0]?.link.focus();
       this.turn(page);
     } catch (error) {
-      this.complain(error);
+      if (asked === this.asked) this.complain(error);
     }
   }
 
@@ -122,7 +132,7 @@ class Home {
   countUp() {
     this.count.textContent = this.total ? String(this.total) : "";
     this.empty.textContent = this.filtered ? "Nothing found." : "No videos yet. Those that you drop above appear here with their verdicts.";
-    this.empty.hidden = this.rows.size > 0 || uploads.length > 0;
+    this.empty.hidden = this.total === undefined || this.rows.size > 0 || uploads.length > 0;
   }
 
   /** A video has changed, on the service's word. */
@@ -182,6 +192,7 @@ class Home {
     try {
       const { slots } = await api.about();
       this.say(slots ? "" : "No worker is running. Videos are taken in and wait until one is started.");
+      if (this.loaded === false) this.load();
     } catch (error) {
       this.complain(error);
     }
@@ -329,7 +340,8 @@ class Upload {
     try {
       const video = await done;
       this.end();
-      if (video && this.show && !location.hash.startsWith("#/videos/")) location.hash = `#/videos/${video.id}`;
+      const busy = uploads.length > 0 || document.querySelector("dialog") || location.hash.startsWith("#/videos/");
+      if (video && this.show && !busy) location.hash = `#/videos/${video.id}`;
     } catch (error) {
       this.fail(error);
     }
@@ -356,6 +368,8 @@ class Upload {
   end() {
     const at = uploads.indexOf(this);
     if (at >= 0) uploads.splice(at, 1);
+    const focused = this.element.contains(document.activeElement);
     redraw();
+    if (focused) (uploads[Math.min(at, uploads.length - 1)]?.stop ?? document.getElementById("file"))?.focus();
   }
 }
