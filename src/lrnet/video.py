@@ -628,10 +628,12 @@ def find_videos(sources: Iterable[str | os.PathLike[str]]) -> list[str]:
     """Files as given, and the videos of folders (by their ending, subfolders included, sorted).
 
     Raises:
-        VideoNotFoundError: a folder holds no video.
+        VideoNotFoundError: a folder holds no video, or a name is empty.
     """
     found: list[str] = []
     for source in sources:
+        if not os.fspath(source):  # pathlib takes it for the current folder
+            raise VideoNotFoundError("The name of a video is empty.", hint="Check the variable that it comes from.")
         path = Path(source)
         if not is_folder(path):
             found.append(os.fspath(source))

@@ -222,6 +222,43 @@ def test_a_fault_of_ours_does_not_stop_a_batch_either(
     assert len(document["results"]) == 1
 
 
+@pytest.mark.parametrize("command", [["--help"], ["landmarks", "list"]], ids=["typer", "rich"])
+def test_a_reader_that_goes_away_is_no_fault(command: list[str]) -> None:
+    """As in `lrnet landmarks list | head -1`: 141 is what a shell makes of SIGPIPE, and 1 would be a fault of ours."""
+    run = subprocess.Popen([sys.executable, "-m", "lrnet", *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert run.stdout is not None
+    assert run.stderr is not None
+    run.stdout.close()
+    said = run.stderr.read()
+    assert (run.wait(60), said) == (141, b"")
+
+
+def test_two_results_cannot_have_one_name(tmp_path: Path, examples: Path) -> None:
+    from typer.testing import CliRunner
+
+    from lrnet.cli.app import app
+    from lrnet.errors import OutputError
+
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "folder")
+    one, other = str(tmp_path / "folder" / "x.mp4"), str(tmp_path / "link" / "x.mp4")
+    for options in (["--json", one, "--report", other], ["--report", one, "--overlay", other]):
+        run = CliRunner().invoke(app, ["detect", str(examples / "real.mp4"), *options])
+        assert isinstance(run.exception, OutputError)
+        assert "two results" in str(run.exception)
+    assert list((tmp_path / "folder").iterdir()) == []
+
+
+def test_an_empty_name_is_not_the_current_folder() -> None:
+    """As from a variable of the shell that is not set."""
+    from typer.testing import CliRunner
+
+    from lrnet.cli.app import app
+
+    run = CliRunner().invoke(app, ["detect", ""])
+    assert "name of a video is empty" in str(run.exception)
+
+
 def test_a_missing_extra_is_a_line_and_a_code(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,10 +5,18 @@ from __future__ import annotations
 import io
 import os
 import sys
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+READER_GONE: Final = 141  # what a shell makes of SIGPIPE: whoever read our output went away, as `head` does
 
 
 def main() -> None:
     """Run the command that was typed and end with its exit code; no stack trace reaches the user."""
+    from rich.console import Console
+
     from lrnet.cli.app import app, console_error
     from lrnet.errors import LrnetError, MissingDependencyError
     from lrnet.extras import install_command
@@ -16,8 +24,14 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # names of files and people may hold what no encoding can say
             stream.reconfigure(errors="backslashreplace")
+    Console.on_broken_pipe = _reader_gone  # type: ignore[method-assign]
+    stdout = sys.stdout
     try:
         app()
+    except SystemExit:
+        if sys.stdout is not stdout:  # typer puts another in its place when its reader went away, and ends with 1
+            sys.exit(READER_GONE)
+        raise
     except LrnetError as error:
         console_error(error)
         sys.exit(error.exit_code)
@@ -30,9 +44,12 @@ def main() -> None:
         sys.exit(missing.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
-    except BrokenPipeError:  # the reader of our output went away; keep the interpreter from complaining at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+
+
+def _reader_gone(console: Console) -> None:
+    # Keeps the interpreter from complaining at exit, as rich does; which ends with 1, the code of a fault of ours.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(READER_GONE)
 
 
 def _extra_of(module: str | None) -> tuple[str, ...]:

@@ -97,12 +97,17 @@ class Outputs:
 
         reports = _places(videos, report, ".html")
         overlays = _places(videos, overlay, ".mp4")
+        taken: set[str] = set()
         sources = {os.path.realpath(v) for v in videos}  # Path.resolve() raises on links that go in a circle
         for path in [*reports, *overlays, *([Path(json_path)] if json_path not in ("", "-") else [])]:
             if path is None:
                 continue
-            if os.path.realpath(path) in sources:
+            real = os.path.realpath(path)
+            if real in sources:
                 raise OutputError(f"{path} is the video itself.", hint="Write the result to another file.")
+            if real in taken:
+                raise OutputError(f"{path} is named for two results.", hint="Give each a file of its own.")
+            taken.add(real)
             require_writable(path)
         return cls(json_path, reports, overlays)
 

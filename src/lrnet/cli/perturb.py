@@ -32,7 +32,7 @@ def perturb_command(
     application and a site do to an upload.
     """
     from lrnet.errors import TreatmentError
-    from lrnet.perturbations import perturb
+    from lrnet.perturbations import NAMES, perturb
     from lrnet.reencode import REENCODINGS
     from lrnet.treatments import Reencoding
 
@@ -43,6 +43,9 @@ def perturb_command(
             raise TreatmentError(f"{kind} has no levels.", hint="Leave --level out.")
         Reencoding(kind).write(video, out, most_frames=frames)
         done = kind
+    elif kind not in NAMES:
+        known = ", ".join([*NAMES, *REENCODINGS])
+        raise TreatmentError(f"There is no kind {kind!r}.", hint=f"Known are {known}.")
     else:
         done = ", then ".join(
             f"{s.kind.value} at level {s.level}" for s in perturb(video, out, kind, level, seed, frames)
