@@ -24,7 +24,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # names of files and people may hold what no encoding can say
             stream.reconfigure(errors="backslashreplace")
-    Console.on_broken_pipe = _reader_gone  # type: ignore[method-assign]
+    Console.on_broken_pipe = _reader_gone  # type: ignore[assignment, method-assign]
     stdout = sys.stdout
     try:
         app()
