@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -109,6 +110,32 @@ def test_training_stops_early_and_keeps_the_best_epoch(faces) -> None:  # type: 
     assert len(told) == best + 4 < 60
     short = config.model_copy(update={"fit": config.fit.model_copy(update={"epochs": best})})
     assert same(fitted, fit(TrainingClips(faces[:16], short), short))  # constant rate: the epoch's own weights
+
+
+def test_a_stream_that_stopped_early_is_not_trained_on_by_a_resumed_run(faces, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    config = quick(
+        streams=[{"name": "differences", "units": 4}, {"name": "acceleration", "units": 4}],
+        fit={"epochs": 60, "batch": 8, "learning_rate": 0.05, "schedule": "constant", "together": False},
+        validation={"share": 0.3, "patience": 2},
+    )
+    aside = clip_table(faces[16:], config.stream_names, config.clips.settings())
+
+    def told(run: list[tuple[str, int]], stop: bool, progress: Progress) -> None:
+        run.append((progress.stream, progress.epoch))
+        if stop and progress.stream == "acceleration":
+            raise Stopped
+
+    def go(run: list[tuple[str, int]], folder: Path, **how: bool) -> Fitted:
+        tell = partial(told, run, how.pop("stop", False))
+        return fit(TrainingClips(faces[:16], config), config, validation=aside, folder=folder, tell=tell, **how)
+
+    whole, first, rest = [], [], []  # type: ignore[var-annotated]
+    through = go(whole, tmp_path / "through")
+    with pytest.raises(Stopped):
+        go(first, tmp_path / "run", stop=True)
+    resumed = go(rest, tmp_path / "run", resume=True)
+    assert [*first, *rest] == whole
+    assert same(through, resumed)
 
 
 def test_one_class_alone_is_refused(faces) -> None:  # type: ignore[no-untyped-def]

@@ -31,7 +31,6 @@ from lrnet.training.config import PARAMETER_BUDGET, TrainingConfig
 from lrnet.training.initialise import adopted, stream_of
 
 CHECKPOINT: Final = "last.ckpt"
-BEST: Final = "best.ckpt"
 WARM_UP: Final = 0.1  # share of the run in which a "cosine" learning rate rises
 COORDINATES: Final = 136  # columns of a stream that are landmarks' coordinates; further ones describe the track
 _ODD: Final = frozenset({"differences"})  # change their sign when time does
@@ -436,6 +435,8 @@ class _Keeper(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._began = monotonic()
         self._from = trainer.current_epoch
+        if self._best_weights and self._out_of_patience(trainer.current_epoch):
+            trainer.should_stop = True  # it had stopped early before the run was: a checkpoint does not hold that
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, _Module)
@@ -461,8 +462,11 @@ class _Keeper(pl.Callback):
         if loss < self._best:
             self._best, self._best_epoch = loss, epoch
             self._best_weights = {n: v.detach().clone() for n, v in module.network.state_dict().items()}
-        elif epoch - self._best_epoch >= self._config.validation.patience:
+        elif self._out_of_patience(epoch):
             trainer.should_stop = True
+
+    def _out_of_patience(self, epoch: int) -> bool:
+        return epoch - self._best_epoch >= self._config.validation.patience
 
     def _log(self, trainer: pl.Trainer, loss: float, validation: float | None) -> None:
         if trainer.logger is None:
