@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from lrnet import store
-from lrnet.datasets import Label, open_dataset
+from lrnet.datasets import Label, open_dataset, write_manifest
 from lrnet.datasets.dataset import Dataset
 from lrnet.datasets.records import VideoRecord
-from lrnet.engines import LocalEngine
+from lrnet.engines import LocalEngine, SerialEngine
 from lrnet.errors import DatasetError
-from lrnet.extraction import extract, plan_extraction, released_store_preprocessing, store_preprocessing
+from lrnet.extraction import (
+    carry_out,
+    extract,
+    plan_extraction,
+    preprocessing_for,
+    released_store_preprocessing,
+    store_preprocessing,
+)
 from lrnet.landmark_job import LandmarkJob
 from lrnet.limits import Access, Limits
 from lrnet.store.ledger import failures
@@ -130,6 +138,58 @@ def test_a_video_that_changed_is_done_again(folder: Path, tmp_path: Path) -> Non
     video.write_bytes((folder / "fake" / "swap" / "b.mp4").read_bytes())
     (outcome,) = extract(open_dataset(tmp_path, "class-folders").records, out, store_preprocessing())
     assert outcome.error is None
+
+
+def test_a_video_that_changed_and_fails_leaves_nothing_of_what_it_was(folder: Path, tmp_path: Path) -> None:
+    video = tmp_path / "real" / "v.mp4"
+    video.parent.mkdir()
+    video.write_bytes((folder / "real" / "a.mp4").read_bytes())
+    records, out = open_dataset(tmp_path, "class-folders").records, tmp_path / "store"
+    extract(records, out, store_preprocessing())
+    video.write_bytes(video.read_bytes()[:3000])
+    (outcome,) = extract(records, out, store_preprocessing())
+    assert outcome.error is not None
+    assert not list(out.glob("*.parquet"))
+    assert extract(records, out, store_preprocessing()) == []  # it stands in the ledger: not tried again
+
+
+def test_a_store_that_another_run_filled_meanwhile_is_not_mixed(folder: Path, tmp_path: Path) -> None:
+    records = [r for r in open_dataset(folder).records if r.key == "real/a.mp4"]
+    others = [r for r in open_dataset(folder).records if r.key == "fake/swap/b.mp4"]
+    other = store_preprocessing().model_copy(update={"crop_size": 200})
+    plan = plan_extraction(others, tmp_path, other)
+    extract(records, tmp_path, store_preprocessing())
+    with pytest.raises(DatasetError, match="other preprocessing"):
+        carry_out(plan, tmp_path, LandmarkJob(other), SerialEngine())
+    assert len(store.open(tmp_path)) == 1
+
+
+def test_an_error_of_a_listener_is_its_own(folder: Path, tmp_path: Path) -> None:
+    def broken(outcome: object) -> None:
+        raise BrokenPipeError("nobody reads")
+
+    with pytest.raises(BrokenPipeError):
+        extract(open_dataset(folder).records, tmp_path, store_preprocessing(), tell=broken)
+
+
+def test_a_note_that_a_killed_run_left_half_written_is_none(folder: Path, tmp_path: Path) -> None:
+    records = [r for r in open_dataset(folder).records if r.key == "fake/empty.mp4"]
+    extract(records, tmp_path, store_preprocessing())
+    partial = tmp_path / "failures" / ".empty.77.part.json"
+    partial.write_text('{"key":')
+    assert [f.key for f in failures(tmp_path)] == ["fake/empty.mp4"]
+
+
+def test_a_table_of_landmark_files_is_not_said_to_be_of_the_built_in_landmarks(tmp_path: Path) -> None:
+    released = open_dataset(trees.released_landmarks(tmp_path / "released"))
+    write_manifest(tmp_path / "list.csv", released)
+    records = open_dataset(tmp_path / "list.csv").records
+    assert preprocessing_for(records) == released_store_preprocessing()
+    assert preprocessing_for([replace(records[0], path=tmp_path / "a.mp4")]) == store_preprocessing()
+    with pytest.raises(DatasetError, match="landmark files and videos"):
+        preprocessing_for([records[0], replace(records[1], path=tmp_path / "a.mp4")])
+    (outcome,) = extract(records[:1], tmp_path / "store", store_preprocessing())
+    assert "lie in a file" in str(outcome.error)
 
 
 def test_an_address_is_fetched_for_the_time_of_its_job(folder: Path, extracted: Path, tmp_path: Path) -> None:

@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import TextIO
 
 from lrnet.datasets.records import VideoRecord
 from lrnet.engines import Engine, LocalEngine, Outcome, SerialEngine
 from lrnet.errors import DatasetError, EngineError, OutputError
-from lrnet.landmark_job import ExtractedVideo, LandmarkJob
+from lrnet.landmark_job import ExtractedVideo, LandmarkJob, holds_landmarks
 from lrnet.landmarks import landmarker
 from lrnet.network.released import released_preprocessing
 from lrnet.network.spec import Preprocessing
@@ -91,8 +92,7 @@ def plan_extraction(
             plan.todo.append(record)
     # A store of other videos only must not be mixed with either.
     if not (plan.there or plan.changed or plan.relabelled):
-        for file in islice((p for p in folder.glob("*.parquet") if not p.name.startswith(".")), 1):
-            _require_same(StoredVideo.of(file), made_with, folder)
+        _require_unmixed(folder, made_with)
     return plan
 
 
@@ -145,6 +145,7 @@ def carry_out(
     made_with = job.preprocessing.model_dump(mode="json")
     outcomes = []
     with _sole_writer(folder):
+        _require_unmixed(folder, made_with)  # again: another run may have filled it since the plan was made
         for stored, record in plan.relabelled:
             relabel(stored, record)
         for raw in engine.run(job, plan.todo):
@@ -164,20 +165,24 @@ def _sole_writer(folder: Path) -> Iterator[None]:
     Raises:
         OutputError: the folder cannot be written. DatasetError: another process extracts into it.
     """
+    with _opened_lock(folder) as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise DatasetError(
+                f"Another extraction is writing the store {folder}.", hint="Wait for it, or use another folder."
+            ) from error
+        except OSError:
+            pass  # a file system without locks, as some mounts are
+        for part in [*folder.glob(".*.part.parquet"), *folder.glob("failures/.*.part.json")]:
+            part.unlink(missing_ok=True)
+        yield
+
+
+def _opened_lock(folder: Path) -> TextIO:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with (folder / ".lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise DatasetError(
-                    f"Another extraction is writing the store {folder}.", hint="Wait for it, or use another folder."
-                ) from error
-            except OSError:
-                pass  # a file system without locks, as some mounts are
-            for part in [*folder.glob(".*.part.parquet"), *folder.glob("failures/.*.part.json")]:
-                part.unlink(missing_ok=True)
-            yield
+        return (folder / ".lock").open("w")
     except OSError as error:
         raise OutputError(
             f"The store {folder} cannot be written ({error.strerror or error}).",
@@ -208,12 +213,30 @@ def released_store_preprocessing() -> Preprocessing:
     return released_preprocessing(clip_length=60).model_copy(update={"clip_stride": 30, "min_clip_length": 30})
 
 
+def preprocessing_for(records: Sequence[VideoRecord]) -> Preprocessing:
+    """How a store of these records is made: of videos, or of landmark files as the authors of LRNet released them.
+
+    Raises:
+        DatasetError: there are both.
+    """
+    files = [record for record in records if holds_landmarks(record.path)]
+    if not files:
+        return store_preprocessing()
+    if len(files) < len(records):
+        raise DatasetError(
+            f"There are landmark files and videos, {files[0].key} and {len(files) - 1} more among the former.",
+            hint="Make a store of each: landmarks made in two ways must not be mixed.",
+        )
+    return released_store_preprocessing()
+
+
 def _keep(
     raw: Outcome[VideoRecord, ExtractedVideo], folder: Path, made_with: dict[str, object]
 ) -> Outcome[VideoRecord, Extracted]:
     record, found = raw.item, raw.result
     if found is None:
         assert raw.error is not None
+        store_file(folder, record).unlink(missing_ok=True)  # of a video that has changed since: no longer its landmarks
         record_failure(folder, record, raw.error)
         return Outcome(raw.index, record, None, raw.error)
     theirs = found.provenance.versions["lrnet"]
@@ -225,6 +248,12 @@ def _keep(
     write(folder, record, found.sequences, made_with, found.provenance)
     forget_failure(folder, record)
     return Outcome(raw.index, record, Extracted(found.provenance.frames, len(found.sequences), found.seconds), None)
+
+
+def _require_unmixed(folder: Path, made_with: dict[str, object]) -> None:
+    """Check the first file of a store, if there is any."""
+    for file in islice((p for p in folder.glob("*.parquet") if not p.name.startswith(".")), 1):
+        _require_same(StoredVideo.of(file), made_with, folder)
 
 
 def _require_same(stored: StoredVideo, made_with: dict[str, object], folder: Path) -> None:

@@ -27,6 +27,7 @@ from lrnet.isolation import open_video
 from lrnet.landmarks import Landmarker, landmarker
 from lrnet.landmarks.files import read_landmarks
 from lrnet.limits import Access, Limits
+from lrnet.network.released import RELEASED_LANDMARKER
 from lrnet.network.spec import Preprocessing
 from lrnet.tracks import TrackSettings
 from lrnet.treatments import Treatment
@@ -89,8 +90,8 @@ class LandmarkJob:
         # One video a core: threads inside one only take time from the others.
         cv2.setNumThreads(1)
         with local_file(record) as path:
-            if path.suffix.lower() == ".txt":
-                sequences, frames, damaged = _read_released(path)
+            if holds_landmarks(path):
+                sequences, frames, damaged = _read_released(path, self.preprocessing)
             else:
                 with self._treated(path, record.key) as video:
                     sequences, frames, damaged = self._follow(video)
@@ -140,7 +141,17 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _read_released(path: Path) -> tuple[tuple[LandmarkSequence, ...], int, int]:
+def holds_landmarks(path: Path) -> bool:
+    """Whether a dataset's file is one of landmarks (the released text format), and no video."""
+    return path.suffix.lower() == ".txt"
+
+
+def _read_released(path: Path, preprocessing: Preprocessing) -> tuple[tuple[LandmarkSequence, ...], int, int]:
+    if preprocessing.landmarker != RELEASED_LANDMARKER:
+        raise SequenceError(
+            f"The landmarks of {path.name} lie in a file, and the store is of {preprocessing.landmarker} landmarks.",
+            hint="Make a store of its own of landmark files.",
+        )
     table = read_landmarks(path)
     if table.units != "normalised":
         raise SequenceError(

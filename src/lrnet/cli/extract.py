@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from lrnet.datasets import Dataset, VideoRecord
     from lrnet.engines import Outcome
     from lrnet.extraction import Extracted, Plan
-    from lrnet.network.spec import Preprocessing
 
 LINE_EVERY = 10.0  # seconds between two lines of progress where there is no terminal
 
@@ -49,12 +48,12 @@ def extract_command(
     Needs the extra `cluster` (or `train`).
     """
     from lrnet.engines import engine_by_name
-    from lrnet.extraction import carry_out, plan_extraction
+    from lrnet.extraction import carry_out, plan_extraction, preprocessing_for
     from lrnet.landmark_job import LandmarkJob
 
     access = Access(isolate=isolate, limits=Limits().changed(limit or (), refuse=True))
     dataset = open_source(source, layout, compression)
-    preprocessing = _preprocessing(dataset)
+    preprocessing = preprocessing_for(dataset.records)
     plan = plan_extraction(dataset.records, out, preprocessing, retry_failed=retry_failed)
     console = Console(soft_wrap=True)
     _print_plan(console, dataset, plan)
@@ -69,13 +68,6 @@ def extract_command(
     code = _exit_code(dataset, plan, outcomes)
     if code:
         raise typer.Exit(code)
-
-
-def _preprocessing(dataset: Dataset) -> Preprocessing:
-    from lrnet.datasets import released_landmarks
-    from lrnet.extraction import released_store_preprocessing, store_preprocessing
-
-    return released_store_preprocessing() if dataset.layout == released_landmarks.LAYOUT else store_preprocessing()
 
 
 def _print_plan(console: Console, dataset: Dataset, plan: Plan) -> None:

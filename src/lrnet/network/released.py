@@ -26,6 +26,7 @@ _OUR_NAMES = {
     "dense.3.weight": "head.output.weight",
     "dense.3.bias": "head.output.bias",
 }
+RELEASED_LANDMARKER = "openface"
 _HINT = "Pass the files g1.pth and g2.pth of the reference implementation's release."
 
 
@@ -85,7 +86,7 @@ def import_released(
 def released_preprocessing(clip_length: int) -> Preprocessing:
     """How the released landmarks were made: OpenFace's, rounded to whole pixels of the crop, calibrated."""
     return Preprocessing(
-        landmarker="openface",
+        landmarker=RELEASED_LANDMARKER,
         landmarker_version="any",
         round_to_pixels=True,
         calibration=CalibrationSpec(window=15, min_eigenvalue=1e-4),  # the released code's, and OpenCV's default

@@ -77,12 +77,12 @@ def failure_of(store: Path, record: VideoRecord) -> Failure | None:
 
 
 def failures(store: Path) -> list[Failure]:
-    """Everything that is noted, by file name.
+    """Everything that is noted, by file name. What a run that was killed left half-written is nothing.
 
     Raises:
         DatasetError: a file of the ledger is damaged.
     """
-    return [_load(path) for path in sorted((store / FOLDER).glob("*.json"))]
+    return [_load(path) for path in sorted((store / FOLDER).glob("*.json")) if not path.name.startswith(".")]
 
 
 def size_of(record: VideoRecord) -> int:
