@@ -178,7 +178,7 @@ def main() -> None:
         import torch
 
         torch.set_num_threads(1)
-    benchmark = Benchmark(load_model(args.model), store.read(args.store), args.split, not args.no_gradients)
+    benchmark = Benchmark(load_model(args.model), store.open(args.store), args.split, not args.no_gradients)
     videos, groups = [], []
     for fake in benchmark.fakes:
         if clips := benchmark.video(fake):

@@ -72,7 +72,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--workers", type=int, default=2)
     args = parser.parse_args()
-    videos = [v for name in ("ffpp", "more") for v in store.read(args.stores / name)]
+    videos = [v for name in ("ffpp", "more") for v in store.open(args.stores / name)]
     done: list[Degraded] = []
     for outcome in LocalEngine(args.workers).run(write, planned(videos, args.out)):
         if outcome.result is None:

@@ -78,7 +78,7 @@ def test_one_experiment_and_again(place: Path) -> None:
 def test_a_model_that_knows_these_people_is_refused(place: Path) -> None:
     from lrnet.training.config import load_config
 
-    videos = VideoSet("clean", tuple(store.read(place / "store")))
+    videos = VideoSet("clean", tuple(store.open(place / "store")))
     plan = folds_of([v.record for v in videos.videos], 2, 0)
     [model] = Runs(place / "cache").networks(videos, load_config(place / "tiny.toml"), plan[0])
     refused = lrnet("general", "--data", place / "store", "--model", model.path, "--out", place / "refused")

@@ -33,6 +33,12 @@ def test_people_make_groups(tmp_path: Path) -> None:
     assert b.identities == ("anna", "ben")
 
 
+def test_groups_that_share_people_are_joined(tmp_path: Path) -> None:
+    """Else cross-validation over groups would train on ben and test on him."""
+    text = "path,label,group,identities\na.mp4,real,first,anna;ben\nb.mp4,fake,second,ben\n"
+    assert {r.group for r in read_manifest(manifest(tmp_path, text))} == {"first"}
+
+
 def test_json_says_the_same_as_csv(tmp_path: Path) -> None:
     rows = [
         {"path": "a.mp4", "label": "real", "split": "train", "identities": ["anna"]},

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lrnet.datasets import Label, VideoRecord, find_copies, require_disjoint_groups
 from lrnet.datasets.dataset import IssueKind
-from lrnet.datasets.records import find_leaks, identity_groups, of_split
+from lrnet.datasets.records import find_leaks, identity_groups, joined_groups, of_split
 from lrnet.errors import DatasetError
 
 
@@ -30,6 +30,20 @@ def test_a_person_in_two_groups_leaks_too() -> None:
     assert leak.who == "ben"
     with pytest.raises(DatasetError, match="ben"):
         of_split(records, "test")
+
+
+def test_groups_that_share_a_person_become_one_and_others_keep_their_names() -> None:
+    records = [
+        record("1", "", "pair-1-2", "1", "2"),
+        record("2", "", "pair-1-2", "2"),
+        record("3", "", "m", "actor", "2"),
+        record("4", "", "z", "nobody"),
+        record("5", "", "a", "ann"),
+        record("6", "", "c", "ann"),
+        record("7", "", "c", "ben"),
+    ]
+    assert [r.group for r in joined_groups(records)] == ["m", "m", "m", "z", "a", "a", "a"]
+    assert [r.key for r in joined_groups(records)] == [r.key for r in records]
 
 
 def test_videos_without_a_split_leak_nothing() -> None:

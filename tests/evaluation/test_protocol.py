@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from lrnet import store
-from lrnet.datasets import VideoRecord, read_faceforensics
+from lrnet.datasets import Label, VideoRecord, read_faceforensics
 from lrnet.detector import Detector
 from lrnet.evaluation.metrics import auc
-from lrnet.evaluation.protocol import evaluate, video_scores
+from lrnet.evaluation.protocol import evaluate, known_people, shows_one_of, video_scores
 from lrnet.extraction import extract, store_preprocessing
 from lrnet.network.registry import load_model
 
@@ -35,7 +35,7 @@ def validation(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_default_model_tells_fakes_of_people_it_never_saw(validation: Path) -> None:
     bundle = load_model()
-    videos = store.read(validation)
+    videos = store.open(validation)
     assert bundle.spec.training is not None
     assert not {v.record.group for v in videos} & set(bundle.spec.training.groups)
     scored = evaluate(bundle, videos)
@@ -43,9 +43,26 @@ def test_the_default_model_tells_fakes_of_people_it_never_saw(validation: Path) 
     assert auc(video_scores(scored)) >= 0.8
 
 
+def test_people_whom_a_model_knows_are_found_in_other_datasets_groups() -> None:
+    """The shipped bundle lists pairs of FaceForensics++; DeeperForensics-1.0 has them in groups of its actors."""
+    training = load_model().spec.training
+    assert training is not None
+    a, b = training.groups[0].removeprefix("ffpp-").split("-")
+
+    def video(group: str, *people: str) -> VideoRecord:
+        return VideoRecord(Path("v"), "v", Label.REAL, "", "DeeperForensics-1.0", "", group, identities=people)
+
+    known = known_people(training)
+    assert shows_one_of(known, video("deeper-M101", "deeper-M101", f"ffpp-{a}"))
+    assert shows_one_of(known, video("deeper-M101", "deeper-M101", f"ffpp-{b}"))
+    assert not shows_one_of(known, video("deeper-M101", "deeper-M101", "ffpp-no one"))
+    listed = training.model_copy(update={"groups": ("deeper-M101",), "people": ("deeper-M101", "ffpp-000")})
+    assert shows_one_of(known_people(listed), video("ffpp-000-003", "ffpp-000"))
+
+
 def test_an_extraction_that_is_run_again_does_nothing(validation: Path) -> None:
     before = written(validation)
-    records = [v.record for v in store.read(validation)]
+    records = [v.record for v in store.open(validation)]
     assert extract(records, validation, store_preprocessing()) == []
     assert written(validation) == before
 
@@ -58,7 +75,7 @@ def written(folder: Path) -> dict[Path, int]:
 def test_detection_scores_as_evaluation_does(validation: Path) -> None:
     """The way from the file and the way through the store are one."""
     bundle = load_model()
-    video = store.read(validation)[0]
+    video = store.open(validation)[0]
     (stored,) = evaluate_one(bundle, video)
     face = max(Detector(bundle).detect(video.record.path).faces, key=lambda f: f.quality.frames)
     assert face.score == pytest.approx(stored, abs=1e-6)

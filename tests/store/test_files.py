@@ -41,7 +41,7 @@ def sequence(n: int, face: int = 0) -> LandmarkSequence:
 def test_round_trip(tmp_path: Path) -> None:
     written = [sequence(10), sequence(7, face=1), sequence(1, face=2)]
     store.write(tmp_path, record(), written, {"crop": 400})
-    (video,) = store.read(tmp_path)
+    (video,) = store.open(tmp_path)
     assert video.record == record()
     assert video.preprocessing == {"crop": 400}
     for before, after in zip(written, video.sequences(), strict=True):
@@ -53,7 +53,7 @@ def test_round_trip(tmp_path: Path) -> None:
 
 def test_a_video_without_a_face_is_remembered(tmp_path: Path) -> None:
     store.write(tmp_path, record(), [], {})
-    assert store.read(tmp_path)[0].sequences() == []
+    assert store.open(tmp_path)[0].sequences() == []
 
 
 def test_names_do_not_collide_and_stay_inside(tmp_path: Path) -> None:
@@ -65,11 +65,11 @@ def test_names_do_not_collide_and_stay_inside(tmp_path: Path) -> None:
 
 def test_faults_of_a_store_are_typed(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="no landmark store"):
-        store.read(tmp_path / "none")
+        store.open(tmp_path / "none")
     path = store.write(tmp_path, record(), [sequence(5)], {"crop": 400})
     store.write(tmp_path, record("other.mp4"), [sequence(5)], {"crop": 200})
     with pytest.raises(DatasetError, match="different preprocessing"):
-        store.read(tmp_path)
+        store.open(tmp_path)
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(DatasetError, match="damaged"):
-        store.read(tmp_path)
+        store.open(tmp_path)

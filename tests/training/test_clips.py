@@ -20,7 +20,7 @@ CLIPS = ClipSettings(20, 10, 20)
 def test_a_table_holds_every_clip_of_the_longest_seen_face(tmp_path: Path) -> None:
     other = replace(walk(5, 0.5, 30), face=1)
     store.write(tmp_path, record("a", Label.FAKE), [walk(1, 0.5, 60), other], PREPROCESSING)
-    table = clip_table(main_faces(store.read(tmp_path)), ("differences", "acceleration"), CLIPS)
+    table = clip_table(main_faces(store.open(tmp_path)), ("differences", "acceleration"), CLIPS)
     assert len(table) == 5
     assert {n: v.shape[1:] for n, v in table.streams.items()} == {"differences": (19, 136), "acceleration": (18, 143)}
     assert (table.label == 1).all()

@@ -48,7 +48,7 @@ def write_store(
             [walk(1000 * len(source) + i, smoothness)],
             PREPROCESSING,
         )
-    return store.read(folder)
+    return list(store.open(folder))
 
 
 def quick(**changes: object) -> TrainingConfig:

@@ -43,7 +43,7 @@ def evaluate_command(
     from lrnet.network.registry import DEFAULT_MODEL, load_model
 
     bundle = load_model(model or DEFAULT_MODEL)
-    videos = [v for path in stores for v in store.read(path) if not split or v.record.split == split]
+    videos = [v for path in stores for v in store.open(path) if not split or v.record.split == split]
     if not videos:
         raise DatasetError(
             f"No video of the stores is in the split {split!r}.", hint="Leave --split out, or correct it."

@@ -10,7 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from lrnet.datasets.records import Label, VideoRecord, find_leaks, identity_groups, of_split
+from lrnet.datasets.records import Label, VideoRecord, find_leaks, identity_groups, joined_groups, of_split
 from lrnet.errors import DatasetError
 from lrnet.video import VIDEO_SUFFIXES
 
@@ -153,7 +153,7 @@ class Collector:
         groups = identity_groups([records[i].identities or (records[i].key,) for i in open_ones])
         for i, group in zip(open_ones, groups, strict=True):
             records[i] = replace(records[i], group=group)
-        records.sort(key=lambda r: r.key)
+        records = sorted(joined_groups(records), key=lambda r: r.key)
         for leak in find_leaks(records):
             text = f"{leak.first.key} is {leak.first.split}, {leak.second.key} is {leak.second.split}"
             self.issue(IssueKind.LEAK, leak.who, text)

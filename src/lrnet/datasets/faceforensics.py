@@ -26,6 +26,7 @@ COMPRESSIONS: Final = ("raw", "c23", "c40")
 DFD: Final = "DeepFakeDetection"
 _ORIGINALS: Final = ("youtube", "actors")
 _NUMBERS: Final = re.compile(r"(\d{3})(?:_(\d{3}))?")
+_PAIR: Final = re.compile(r"ffpp-(\d{3})-(\d{3})")
 _ACTORS: Final = re.compile(r"(\d{2})(?:_(\d{2}))?__\w+")
 
 Lists = dict[str, tuple[str, str]]  # number: its split and its partner
@@ -126,6 +127,12 @@ def _read_actors(found: Collector, videos: Path, version: str, *, fake: bool) ->
 def pair_group(number: str, partner: str) -> str:
     """The identity group of an official pair."""
     return f"ffpp-{min(number, partner)}-{max(number, partner)}"
+
+
+def members(group: str) -> tuple[str, ...]:
+    """The two identities of an official pair's group; () of any other group."""
+    pair = _PAIR.fullmatch(group)
+    return tuple(f"ffpp-{number}" for number in pair.groups()) if pair else ()
 
 
 def _official_lists(root: Path) -> Lists:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
@@ -45,6 +45,11 @@ class VideoRecord:
     compression: str = ""
     identities: tuple[str, ...] = ()
     url: str = ""
+
+
+def people_of(record: VideoRecord) -> frozenset[str]:
+    """Whom a video shows, under every name known: its group, and its identities, which other datasets use too."""
+    return frozenset((record.group, *record.identities))
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +121,20 @@ def _leaking(leaks: Sequence[Leak]) -> DatasetError:
         f"{text[0].upper()}{text[1:]}{more}.",
         hint="A figure measured on people that were trained on says nothing: correct the splits.",
     )
+
+
+def joined_groups(records: Sequence[VideoRecord]) -> list[VideoRecord]:
+    """The same videos, with one group for those of several that share a person.
+
+    A group that shares nobody with another keeps its name; joined ones have the first of their names in sorted order.
+    """
+    parts = identity_groups([(r.group, *r.identities) for r in records])
+    names: dict[str, str] = {}
+    for record, part in zip(records, parts, strict=True):
+        names[part] = min(names.get(part, record.group), record.group)
+    return [
+        r if r.group == names[part] else replace(r, group=names[part]) for r, part in zip(records, parts, strict=True)
+    ]
 
 
 def identity_groups(identities: Sequence[tuple[str, ...]]) -> list[str]:

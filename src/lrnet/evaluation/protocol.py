@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final
@@ -10,11 +10,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lrnet.datasets.records import Label, VideoRecord
+from lrnet.datasets.faceforensics import members
+from lrnet.datasets.records import Label, VideoRecord, people_of
 from lrnet.evaluation.metrics import Scores
 from lrnet.features import ClipSettings, LandmarkSequence, cut_clips, embed_clips, main_face
 from lrnet.network.bundle import ModelBundle
 from lrnet.network.runtime import NetworkRuntime
+from lrnet.network.spec import TrainingRecord
 from lrnet.store import StoredVideo
 from lrnet.verdict import CLEAR, HOLD_BACK, ClipScore, FaceVerdict, QualityMeter, Reason, State, aggregate, judge_face
 
@@ -28,7 +30,7 @@ class ScoredVideo:
     Attributes:
         record: the dataset's word on it.
         verdict: the model's; None if no face was found.
-        seen_in_training: whether its identity group is among those that the model was trained on.
+        seen_in_training: whether it shows somebody whom the model was trained on.
     """
 
     record: VideoRecord
@@ -103,9 +105,20 @@ def score_face(
         face = sequence.face
         meter.add(sequence)
         clips += _scored_clips(runtime, sequence, settings)
-    seen = spec.training is not None and record.group in spec.training.groups
+    seen = spec.training is not None and shows_one_of(known_people(spec.training), record)
     verdict = None if face is None else judge_face(face, clips, meter, spec)
     return ScoredVideo(record, verdict, seen)
+
+
+def known_people(training: TrainingRecord) -> frozenset[str]:
+    """Everybody whom a model was trained on, under every name known: of its groups, and of the people in them."""
+    pairs = (who for group in training.groups for who in members(group))  # of bundles that list groups only
+    return frozenset((*training.groups, *training.people, *pairs))
+
+
+def shows_one_of(people: Collection[str], record: VideoRecord) -> bool:
+    """Whether a video shows one of these people; not only its group counts, as other datasets group them otherwise."""
+    return not people_of(record).isdisjoint(people)
 
 
 def _scored_clips(runtime: NetworkRuntime, sequence: LandmarkSequence, how: ClipSettings) -> list[ClipScore]:

@@ -375,6 +375,7 @@ class TrainingRecord(Schema):
     Attributes:
         data: the training data in words.
         groups: the identity groups that were trained on.
+        people: the people in them, as far as datasets tell them apart: others may show them in other groups.
         seed, epochs: of the run.
         seconds: wall time.
         command: what to type to train it again.
@@ -384,6 +385,7 @@ class TrainingRecord(Schema):
 
     data: str
     groups: tuple[str, ...] = ()
+    people: tuple[str, ...] = ()
     seed: int
     epochs: Count
     seconds: Annotated[float, Field(ge=0)]

@@ -12,7 +12,7 @@ Example:
 
 from lrnet.landmark_job import Provenance
 from lrnet.store.files import COLUMNS, SCHEMA, StoredVideo, store_file, write
-from lrnet.store.landmark_store import LandmarkStore, open, read
+from lrnet.store.landmark_store import LandmarkStore, open
 
 __all__ = [
     "COLUMNS",
@@ -21,7 +21,6 @@ __all__ = [
     "Provenance",
     "StoredVideo",
     "open",
-    "read",
     "store_file",
     "write",
 ]

@@ -93,8 +93,3 @@ def open(store: str | os.PathLike[str]) -> LandmarkStore:
                 hint="Extract into an empty folder.",
             )
     return LandmarkStore(folder, videos, first.preprocessing)
-
-
-def read(store: str | os.PathLike[str]) -> list[StoredVideo]:
-    """Every video of a store as a list (see `open`)."""
-    return list(open(store))

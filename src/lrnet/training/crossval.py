@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lrnet.datasets.records import Label, VideoRecord
+from lrnet.datasets.records import Label, VideoRecord, people_of
 from lrnet.errors import TrainingError
 from lrnet.evaluation.protocol import ScoredVideo, score_face
 from lrnet.files import parse_json, written_beside
@@ -22,7 +22,7 @@ from lrnet.network.runtime import NetworkRuntime
 from lrnet.store import StoredVideo
 from lrnet.training.clips import main_faces
 from lrnet.training.config import Decision, TrainingConfig
-from lrnet.training.data import fingerprint, preprocessing_of, selected, set_aside
+from lrnet.training.data import everybody, fingerprint, preprocessing_of, selected, set_aside
 from lrnet.training.fit import Progress
 from lrnet.training.train import TrainedModel, bundle_preprocessing, bundle_spec, in_memory, train_on
 from lrnet.verdict import ClipScore, FaceVerdict, InputQuality, Reason, State
@@ -163,8 +163,8 @@ def _run_fold(job: _Job, folds: int = 0, tell: Tell | None = None) -> list[HeldO
 def _train_fold(job: _Job, tell: Callable[[Progress], None] | None) -> list[HeldOut]:
     config = job.config
     out = [v for v, fold in zip(job.videos, job.plan, strict=True) if fold.number == job.number]
-    people = {v.record.group for v in out}
-    inside = [v for v in job.videos if v.record.group not in people]
+    people = everybody(out)
+    inside = [v for v in job.videos if people.isdisjoint(people_of(v.record))]
     kept, aside = set_aside(inside, config.validation, config.data, inside, config.seed)
     faces = main_faces(kept, calibrated=config.calibrated)
     fitted = train_on(faces, config, main_faces(aside, calibrated=config.calibrated), tell=tell)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from lrnet import store
-from lrnet.datasets.records import Label, VideoRecord
+from lrnet.datasets.records import Label, VideoRecord, joined_groups, people_of
 from lrnet.errors import DatasetError, TrainingError
 from lrnet.network.spec import Preprocessing
 from lrnet.store import StoredVideo
@@ -18,13 +19,13 @@ from lrnet.training.config import DataConfig, TrainingConfig, Validation
 
 
 def read_stores(folders: Sequence[Path]) -> list[StoredVideo]:
-    """The videos of several stores, as one.
+    """The videos of several stores, as one; groups of different stores that share a person become one.
 
     Raises:
         DatasetError: a store is missing or damaged, a video stands in two of them, or their landmarks were made
             differently.
     """
-    videos = [video for folder in folders for video in store.read(folder)]
+    videos = [video for folder in folders for video in store.open(folder)]
     seen: dict[str, StoredVideo] = {}
     for video in videos:
         first = seen.setdefault(video.record.key, video)
@@ -34,7 +35,13 @@ def read_stores(folders: Sequence[Path]) -> list[StoredVideo]:
                 hint="Give each store once.",
             )
     preprocessing_of(videos)
-    return videos
+    return regrouped(videos)
+
+
+def regrouped(videos: Sequence[StoredVideo]) -> list[StoredVideo]:
+    """The videos with the groups that `lrnet.datasets.records.joined_groups` gives their records."""
+    records = joined_groups([v.record for v in videos])
+    return [replace(v, record=record) for v, record in zip(videos, records, strict=True)]
 
 
 def preprocessing_of(videos: Sequence[StoredVideo]) -> Preprocessing:
@@ -120,14 +127,19 @@ def require_no_leak(one: Sequence[StoredVideo], other: Sequence[StoredVideo], fi
     """Refuse two sets of videos that show the same people.
 
     Raises:
-        TrainingError: an identity group stands in both.
+        TrainingError: an identity group, or a person of several groups, stands in both.
     """
-    both = {v.record.group for v in one} & {v.record.group for v in other}
+    both = everybody(one) & everybody(other)
     if both:
         raise TrainingError(
-            f"{len(both)} identity groups stand both in {first} and in {second}, {sorted(both)[0]} among them.",
+            f"{len(both)} identity groups stand both in {first} and in {second}, {min(both)} among them.",
             hint="Correct the splits: one person must not be in both.",
         )
+
+
+def everybody(videos: Iterable[StoredVideo]) -> frozenset[str]:
+    """Whom these videos show (see `lrnet.datasets.records.people_of`)."""
+    return frozenset().union(*(people_of(v.record) for v in videos))
 
 
 def fingerprint(videos: Sequence[StoredVideo], config: TrainingConfig) -> str:

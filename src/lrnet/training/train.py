@@ -130,6 +130,7 @@ def bundle_spec(
         training=TrainingRecord(
             data=_in_words(model.trained_on),
             groups=tuple(sorted({v.record.group for v in model.trained_on})),
+            people=tuple(sorted({who for v in model.trained_on for who in v.record.identities})),
             seed=config.seed,
             epochs=max(model.fitted.epochs.values()),
             seconds=round(model.seconds, 1),

@@ -19,12 +19,13 @@ from lrnet.benchmark.paper.setting import contamination
 from lrnet.benchmark.paper.videos import VideoSet
 from lrnet.errors import DatasetError, TrainingError
 from lrnet.network.bundle import ModelBundle
+from lrnet.store import StoredVideo
 
 
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory: pytest.TempPathFactory) -> VideoSet:
     folder = write(tmp_path_factory.mktemp("runs") / "store", 12)
-    return VideoSet("clean", tuple(store.read(folder)))
+    return VideoSet("clean", tuple(store.open(folder)))
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +45,34 @@ def test_every_video_is_scored_once_by_a_network_without_its_people(stored: Vide
             assert bundle.spec.training is not None
             assert set(bundle.spec.training.groups) == division.train
             assert not division.train & division.test
+
+
+def test_another_dataset_that_shows_the_same_people_is_not_tested_by_networks_that_know_them(
+    stored: VideoSet,
+    tmp_path: Path,
+) -> None:
+    """As DeeperForensics-1.0 does beside FaceForensics++: the same people, in groups of its actors."""
+
+    def showing(video: StoredVideo, group: str, *people: str) -> StoredVideo:
+        return replace(video, record=replace(video.record, group=group, identities=people))
+
+    own = replace(stored, videos=tuple(showing(v, v.record.group, v.record.group + "-p") for v in stored.videos))
+    shown = [(f"g{n % 6}-p",) for n in range(11)] + [("g0-p", "g1-p")]
+    other = replace(
+        stored,
+        name="other",
+        videos=tuple(showing(v, "actor", *people) for v, people in zip(stored.videos, shown, strict=True)),
+    )
+    plans = [folds_of([v.record for v in own.videos], 2, 0)]
+    beside = other.beside(own)
+    assert [v.record.group for v in beside.videos] == [f"g{n % 6}" for n in range(11)]  # the last one shows two groups
+    more = [with_strangers(plan, beside.groups) for plan in plans]
+    runs = Runs(tmp_path)
+    (scored,) = runs.scored(own, beside, recipe(), more)
+    assert len(scored) == 11
+    assert not any(v.seen_in_training for v in scored)
+    with pytest.raises(AssertionError):  # as it was given, it would have been tested on people of the training
+        runs.scored(own, other, recipe(), [with_strangers(plan, other.groups) for plan in plans])
 
 
 def test_what_is_done_is_read(stored: VideoSet, done, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]

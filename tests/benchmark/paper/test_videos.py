@@ -92,8 +92,8 @@ def test_first_frames_are_counted_over_sequences(sequence: LandmarkSequence) -> 
 
 
 def test_content_tells_labels_apart_and_not_landmarks(tmp_path: Path) -> None:
-    videos = VideoSet("a", tuple(store.read(write(tmp_path / "a", 4))))
-    same = VideoSet("b", tuple(store.read(write(tmp_path / "b", 4, seed=1))), "detected")
+    videos = VideoSet("a", tuple(store.open(write(tmp_path / "a", 4))))
+    same = VideoSet("b", tuple(store.open(write(tmp_path / "b", 4, seed=1))), "detected")
     assert videos.content() == same.content()
     assert videos.of_groups(["g0"]).content() != videos.content()
     assert videos.of_groups(["g0"]).groups == {"g0"}

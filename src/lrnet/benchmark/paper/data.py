@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from lrnet import store
 from lrnet.benchmark.paper.videos import VideoSet
 from lrnet.datasets import open_dataset
-from lrnet.datasets.records import Label, VideoRecord
+from lrnet.datasets.records import Label, VideoRecord, joined_groups
 from lrnet.errors import DatasetError
 from lrnet.evaluation.protocol import COMPRESSIONS, compression_of
 from lrnet.store import StoredVideo
@@ -43,7 +43,7 @@ class Data:
 
     @classmethod
     def open(cls, paths: Sequence[Path], cache: Path, **settings: Any) -> Data:
-        """Datasets and landmark stores, taken together.
+        """Datasets and landmark stores, taken together; groups that share a person become one.
 
         Raises:
             DatasetError: there is nothing to read at a path, or a video stands in two of them.
@@ -52,7 +52,7 @@ class Data:
         stored: dict[str, StoredVideo] = {}
         for path in paths:
             if is_store(path):
-                found = {v.record.key: v for v in store.read(path)}
+                found = {v.record.key: v for v in store.open(path)}
                 stored |= found
                 some = [v.record for v in found.values()]
             else:
@@ -61,6 +61,8 @@ class Data:
                 if record.key in records:
                     raise DatasetError(f"{record.key} stands in two of the data given.", hint="Give each once.")
                 records[record.key] = record
+        records = {r.key: r for r in joined_groups(list(records.values()))}
+        stored = {key: replace(video, record=records[key]) for key, video in stored.items()}
         sources = list(dict.fromkeys(r.source for r in records.values()))
         name = " and ".join(sources) if len(sources) < 3 else f"{paths[0].name} ({len(sources)} sources)"
         return cls(name, tuple(records.values()), cache, _stored=stored, **settings)
@@ -76,11 +78,7 @@ class Data:
 
     @property
     def main(self) -> tuple[VideoRecord, ...]:
-        """The videos in the best quality that has both classes; all of them if none has.
-
-        Raises:
-            DatasetError: of a copy in another quality the best is not known.
-        """
+        """The videos in the best quality that has both classes; all of them if none has."""
         qualities = self.qualities()
         return next(iter(qualities.values())) if qualities else self.records
 

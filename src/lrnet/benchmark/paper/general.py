@@ -33,11 +33,17 @@ MEASURED: Final[dict[Unit, tuple[str, ...]]] = {"video": tuple(FIGURES), "clip":
 def run(setting: Setting) -> Result:
     """Cross-validation within the dataset, its official splits, and every other dataset; finished models beside."""
     clean = setting.data.clean()
-    others = {data.name: replace(data.clean(), name=data.name) for data in setting.others}
+    whole = {data.name: replace(data.clean(), name=data.name) for data in setting.others}
+    others = {name: videos.beside(clean) for name, videos in whole.items()}
     paper = {"AUC": paper_figure(NAME, "FaceForensics++")}
     rows: list[Row] = []
     within: dict[str, Seeds] = {}
-    notes: list[str] = []
+    notes = [
+        f"Left out of {name}: {gone} videos that show people of several groups of {setting.data.name}, of which one is "
+        "always trained on."
+        for name, videos in whole.items()
+        if (gone := len(videos.videos) - len(others[name].videos))
+    ]
     for config in (setting.ours, setting.papers):
         found, some_notes = _of_recipe(setting, config, clean, others, paper)
         rows += found

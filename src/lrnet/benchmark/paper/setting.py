@@ -13,7 +13,7 @@ from lrnet.benchmark.paper.runs import Plan, Runs, everybody, folds_of, score_se
 from lrnet.benchmark.paper.videos import VideoSet
 from lrnet.datasets.records import Label, VideoRecord
 from lrnet.errors import DatasetError
-from lrnet.evaluation.protocol import ScoredVideo
+from lrnet.evaluation.protocol import ScoredVideo, known_people, shows_one_of
 from lrnet.network.bundle import ModelBundle
 from lrnet.training.config import StreamConfig, TrainingConfig
 
@@ -193,7 +193,8 @@ def contamination(model: ModelBundle, records: Sequence[VideoRecord], name: str,
     training = model.spec.training
     if training is None or not training.groups:
         return UNKNOWN_TRAINING
-    seen = sum(r.group in training.groups for r in records)
+    known = known_people(training)
+    seen = sum(shows_one_of(known, r) for r in records)
     if seen and not allowed:
         raise DatasetError(
             f"{model.spec.name} was trained on people of {seen} of the {len(records)} videos of {name}: a "

@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 import numpy as np
 
+from lrnet.datasets.records import people_of
 from lrnet.features import LandmarkSequence, main_face
 from lrnet.store import StoredVideo
 from lrnet.training.augment import thinned
@@ -53,6 +54,19 @@ class VideoSet:
         """Only the videos of these identity groups."""
         wanted = frozenset(groups)
         return replace(self, videos=tuple(v for v in self.videos if v.record.group in wanted))
+
+    def beside(self, own: VideoSet) -> VideoSet:
+        """This set with another one's groups for the people of it that it shows, so that no plan trains on them.
+
+        A video that shows people of two of the other set's groups is left out: one of them is always trained on.
+        """
+        group_of = {who: v.record.group for v in own.videos for who in people_of(v.record)}
+        kept = []
+        for video in self.videos:
+            there = {group_of[who] for who in people_of(video.record) if who in group_of}
+            if len(there) < 2:
+                kept.append(replace(video, record=replace(video.record, group=(*there, video.record.group)[0])))
+        return replace(self, videos=tuple(kept))
 
     def mark(self, config: TrainingConfig) -> str:
         """What tells this set and what is made of it by a configuration from others."""
