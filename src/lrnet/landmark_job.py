@@ -5,7 +5,6 @@ It needs what detection needs and no more: the machines of a cluster do without 
 
 from __future__ import annotations
 
-import importlib.metadata
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,7 +30,7 @@ from lrnet.network.released import RELEASED_LANDMARKER
 from lrnet.network.spec import Preprocessing
 from lrnet.tracks import TrackSettings
 from lrnet.treatments import Treatment
-from lrnet.version import __version__
+from lrnet.version import __version__, library_versions
 from lrnet.video import spaced
 
 
@@ -131,14 +130,8 @@ def _finder(name: str) -> Landmarker:
 @lru_cache(maxsize=1)
 def versions() -> dict[str, str]:
     """Of lrnet, Python, and what decodes, detects and follows."""
-    names = ("av", "numpy", "onnxruntime", "opencv-python-headless")
-    found = {"lrnet": __version__, "python": ".".join(map(str, sys.version_info[:2]))}
-    for name in names:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:  # another build of the same library
-            found[name] = "unknown"
-    return found
+    own = {"lrnet": __version__, "python": ".".join(map(str, sys.version_info[:2]))}
+    return own | library_versions(("av", "numpy", "onnxruntime", "opencv-python-headless"))
 
 
 def holds_landmarks(path: Path) -> bool:

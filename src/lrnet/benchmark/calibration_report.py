@@ -10,7 +10,6 @@ import os
 import platform
 from collections.abc import Iterator, Sequence
 from importlib import import_module
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,7 +21,7 @@ from lrnet.errors import MissingDependencyError, OutputError
 from lrnet.extras import install_command
 from lrnet.features import FACIAL_GROUPS
 from lrnet.files import require_writable, written_beside
-from lrnet.version import __version__
+from lrnet.version import __version__, library_versions
 
 FILES: Final = tuple(f"calibration.{suffix}" for suffix in ("md", "csv", "json", "png", "svg"))
 TITLES: Final = {
@@ -132,7 +131,7 @@ def as_json(result: CalibrationBenchmark) -> str:
     """Figures, and what they were taken with; what is unknown is null."""
     content = {
         "versions": {"lrnet": __version__, "python": platform.python_version()}
-        | {name: version(name) for name in ("numpy", "opencv-python-headless", "onnxruntime", "av")},
+        | library_versions(("numpy", "opencv-python-headless", "onnxruntime", "av")),
         "machine": machine(),
         "unit": "% of the inter-ocular distance; lag in frames",
         "landmarkers": [

@@ -12,14 +12,13 @@ import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from time import perf_counter, process_time
 from typing import Final
 
 from lrnet.detector import Detector
 from lrnet.pipeline import cores
-from lrnet.version import __version__
+from lrnet.version import __version__, library_versions
 from lrnet.video import VideoReader
 
 LIBRARIES: Final = ("av", "opencv-python-headless", "onnxruntime", "numpy")
@@ -172,7 +171,7 @@ def benchmark_speed(
             found.append(process.submit(measure_video, video, model, runs, threads).result())
     first = statistics.median(seconds_to_first_frame(videos[0], model) for _ in range(runs))
     software = {"lrnet": __version__, "python": platform.python_version()}
-    software |= {name: version(name) for name in LIBRARIES}
+    software |= library_versions(LIBRARIES)
     return SpeedBenchmark(_processor(), cores(), threads, model, software, first, tuple(found))
 
 

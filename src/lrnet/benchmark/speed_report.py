@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
+from lrnet.benchmark.calibration_report import require_matplotlib
 from lrnet.benchmark.speed import SpeedBenchmark
-from lrnet.errors import MissingDependencyError, OutputError
-from lrnet.extras import install_command
-from lrnet.files import require_writable, written_beside
+from lrnet.files import make_folder, require_writable, written_beside
 
 FILES: Final = ("speed.json", "speed.png", "speed.svg")
 
@@ -65,17 +63,8 @@ def prepare(folder: Path) -> None:
         MissingDependencyError: matplotlib is not installed.
         OutputError: the folder or a file in it cannot be written.
     """
-    try:
-        import_module("matplotlib")
-    except ImportError as error:
-        raise MissingDependencyError(
-            "The figure needs matplotlib, and it is not installed.",
-            hint=f"Leave out --out, or install it: {install_command('benchmark')}",
-        ) from error
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{folder} cannot be made ({error.strerror}).", hint="Give another folder.") from error
+    require_matplotlib()
+    make_folder(folder)
     for name in FILES:
         require_writable(folder / name)
 

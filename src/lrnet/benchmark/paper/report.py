@@ -8,7 +8,6 @@ import platform
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +15,7 @@ from lrnet.benchmark.calibration_report import require_matplotlib
 from lrnet.benchmark.paper.result import Contrast, Result, Row
 from lrnet.evaluation.report import csv_text, table
 from lrnet.files import make_folder, require_writable, write_text
-from lrnet.version import __version__
+from lrnet.version import __version__, library_versions
 
 FORMAT: Final = 1
 SUFFIXES: Final = ("md", "csv", "json", "png", "svg")
@@ -162,13 +161,8 @@ def _csv_rows(result: Result) -> Iterator[dict[str, Any]]:
 
 def software() -> dict[str, str]:
     """Versions of what results depend on."""
-    found = {"lrnet": __version__, "python": ".".join(map(str, sys.version_info[:3]))}
-    for name in LIBRARIES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "not installed"
-    return found
+    own = {"lrnet": __version__, "python": ".".join(map(str, sys.version_info[:3]))}
+    return own | library_versions(LIBRARIES, "not installed")
 
 
 def machine() -> dict[str, Any]:
