@@ -7,17 +7,21 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from training_kit import quick, write_store
 
+from lrnet import store
 from lrnet.errors import DatasetError, TrainingError
 from lrnet.network.bundle import ModelBundle
 from lrnet.network.runtime import NetworkRuntime
+from lrnet.store import StoredVideo
+from lrnet.training.clips import clip_table, main_faces
 from lrnet.training.config import DataConfig, Validation
-from lrnet.training.data import read_stores, selected, set_aside
+from lrnet.training.data import fingerprint, read_stores, selected, set_aside
 
 pytest.importorskip("torch")
 
@@ -117,7 +121,6 @@ def test_a_killed_run_goes_on_to_the_bundle_of_one_that_was_not(tmp_path: Path) 
 
 
 def test_onnx_and_pytorch_agree_on_a_trained_network(tmp_path: Path) -> None:
-    from lrnet.training.clips import clip_table, main_faces
     from lrnet.training.fit import predict
     from lrnet.training.train import bundle_spec, in_memory
 
@@ -130,6 +133,93 @@ def test_onnx_and_pytorch_agree_on_a_trained_network(tmp_path: Path) -> None:
     np.testing.assert_allclose(ours, predict(model.fitted.spec, model.fitted.weights, table), atol=1e-5)
 
 
+def test_a_model_of_uncalibrated_landmarks_is_measured_on_them(tmp_path: Path) -> None:
+    """As detection feeds it, which asks the bundle."""
+    from lrnet.evaluation.protocol import evaluate
+    from lrnet.training.train import bundle_spec, in_memory
+
+    videos = [noisy(v, tmp_path / "noisy") for v in write_store(tmp_path / "store", 8)]
+    config = quick(calibrated=False, fit={"epochs": 1, "batch": 16})
+    model = train(videos, config)
+    spec = bundle_spec(model, config, name="x", version="1", licence="none", command="")
+    assert not spec.preprocessing.calibration.enabled
+    bundle = in_memory(spec, model.fitted)
+    runtime = NetworkRuntime(bundle)
+    table = clip_table(main_faces(videos, calibrated=False), config.stream_names, config.clips.settings())
+    expected = runtime.score(table.streams).probability
+    scored = evaluate(bundle, videos)
+    np.testing.assert_allclose([c.score for v in scored for c in v.clips], expected, atol=1e-6)
+
+
+def noisy(video: StoredVideo, folder: Path) -> StoredVideo:
+    """The video with detections that jitter, of landmarks that calibration kept as they are."""
+    (sequence,) = video.sequences()
+    jitter = np.random.default_rng(0).normal(0, 0.05, sequence.values.shape).astype(np.float32)
+    changed = replace(sequence, detected=sequence.values + jitter)
+    return StoredVideo.of(store.write(folder, video.record, [changed], video.preprocessing))
+
+
+def test_a_bundle_is_made_though_another_build_of_a_library_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OpenCV comes under several names; training must not end in an error after its last epoch."""
+    from importlib import metadata
+
+    from lrnet.training.train import bundle_spec
+
+    config = quick(fit={"epochs": 1, "batch": 16})
+    model = train(write_store(tmp_path, 8), config)
+
+    def without_opencv(name: str) -> str:
+        if name == "opencv-python-headless":
+            raise metadata.PackageNotFoundError(name)
+        return "1"
+
+    monkeypatch.setattr(metadata, "version", without_opencv)
+    spec = bundle_spec(model, config, name="x", version="1", licence="none", command="")
+    assert spec.training is not None
+    assert spec.training.versions["opencv-python-headless"] == "unknown"
+
+
+def test_a_run_is_known_by_all_that_the_dataset_says_of_its_videos(tmp_path: Path) -> None:
+    """Methods and sources weigh clips: a name of the same length must not pass as the same run."""
+    videos = write_store(tmp_path, 4)
+    for change in ({"method": "face"}, {"source": "two"}, {"compression": "c40"}, {"identities": ("ann",)}):
+        other = [replace(videos[0], record=replace(videos[0].record, **change)), *videos[1:]]
+        assert fingerprint(other, quick()) != fingerprint(videos, quick())
+    remade = [replace(videos[0], preprocessing={**videos[0].preprocessing, "crop_size": 200}), *videos[1:]]
+    assert fingerprint(remade, quick()) != fingerprint(videos, quick())
+    assert fingerprint(videos[::-1], quick()) == fingerprint(videos, quick())
+
+
+def test_a_split_to_measure_on_has_to_be_there_and_not_to_have_stopped_training(tmp_path: Path) -> None:
+    write_store(tmp_path / "store", 8)
+    write_store(tmp_path / "more", 4, split="val", source="other")
+    config = tmp_path / "tiny.toml"
+    config.write_text(CONFIG.format(epochs=1) + '[validation]\nsplit = "val"\n')
+    command = ["train", tmp_path / "store", tmp_path / "more", "--config", config, "--out", tmp_path / "model"]
+    gone = lrnet(*command, "--test-split", "tset")
+    assert gone.returncode == 8
+    assert "no split 'tset'" in gone.stderr
+    stopped_by = lrnet(*command, "--test-split", "val")
+    assert stopped_by.returncode == 2
+    assert "stop" in stopped_by.stderr
+    assert not (tmp_path / "model").exists()
+
+
+def test_evaluation_refuses_a_split_that_leaks_and_a_video_given_twice(tmp_path: Path) -> None:
+    write_store(tmp_path / "a", 8)
+    for video in write_store(tmp_path / "more", 4, split="test", source="other"):
+        known = replace(video.record, key=f"again/{video.record.key}", group="one-0")
+        store.write(tmp_path / "c", known, video.sequences(), video.preprocessing)
+    leaking = lrnet("evaluate", tmp_path / "a", tmp_path / "c", "--split", "test")
+    assert leaking.returncode == 8
+    assert "stands in" in leaking.stderr
+    twice = lrnet("evaluate", tmp_path / "a", tmp_path / "a")
+    assert twice.returncode == 8
+    assert "each store once" in twice.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
@@ -139,6 +229,7 @@ def test_onnx_and_pytorch_agree_on_a_trained_network(tmp_path: Path) -> None:
         (["train", "nowhere", "--out", "x", "--against", "y"], 2, "--crossval"),
         (["train", "nowhere", "--out", "no/where/x"], 5, "no folder"),
         (["crossval", "nowhere"], 8, "no landmark store"),
+        (["train", "nowhere", "--out", "x y"], 6, "'x y' cannot be a model's name"),
         (["evaluate", "nowhere"], 8, "no landmark store"),
         (["evaluate", "nowhere", "--reports", "."], 2, "--out"),
     ],

@@ -12,7 +12,7 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from lrnet.evaluation import Evaluation
-    from lrnet.network.spec import BundleSpec
+    from lrnet.network.spec import BundleSpec, Preprocessing
 
 
 def evaluate_command(
@@ -36,23 +36,35 @@ def evaluate_command(
     if reports is not None and not reports.is_dir():
         raise typer.BadParameter(f"there is no folder {reports}", param_hint="--reports")
 
-    from lrnet import store
-    from lrnet.errors import DatasetError
     from lrnet.evaluation import evaluate, measure
     from lrnet.evaluation.report import write_evaluation
+    from lrnet.files import make_folder
     from lrnet.network.registry import DEFAULT_MODEL, load_model
+    from lrnet.training.data import preprocessing_of, read_stores, split_of
 
     bundle = load_model(model or DEFAULT_MODEL)
-    videos = [v for path in stores for v in store.open(path) if not split or v.record.split == split]
-    if not videos:
-        raise DatasetError(
-            f"No video of the stores is in the split {split!r}.", hint="Leave --split out, or correct it."
-        )
+    videos = read_stores(stores)
+    if split:
+        videos = split_of(videos, split)
+    if out is not None:
+        make_folder(out)  # before minutes of work
+    _warn_of_other_landmarks(bundle.spec, preprocessing_of(videos))
     evaluation = measure(evaluate(bundle, videos, calibrated=not uncalibrated))
     _print(evaluation, bundle.spec)
     if out is not None:
         written = write_evaluation(evaluation, bundle.spec, out, reports=reports)
         Console(soft_wrap=True, highlight=False).print(Text(f"written: {', '.join(p.name for p in written)} in {out}"))
+
+
+def _warn_of_other_landmarks(model: BundleSpec, stored: Preprocessing) -> None:
+    """Say so where the stores' landmarks are not made as the model has them: detection would never feed it these."""
+    ours = model.preprocessing
+    said = [f"{ours.landmarker} {ours.landmarker_version}", f"{stored.landmarker} {stored.landmarker_version}"]
+    if ours.landmarker_version == "any" and ours.landmarker == stored.landmarker:
+        return
+    if said[0] != said[1]:
+        told = f"The model was made for landmarks of {said[0]}; the stores hold those of {said[1]}."
+        Console(stderr=True, soft_wrap=True, highlight=False).print(Text(told, "yellow"))
 
 
 def _print(evaluation: Evaluation, model: BundleSpec) -> None:

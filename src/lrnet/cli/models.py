@@ -101,6 +101,7 @@ def import_command(
     replace: Annotated[bool, typer.Option("--replace", help="Replace a model of that name.")] = False,
 ) -> None:
     """Make a bundle of the weights that the reference implementation released (needs the extra `train`)."""
+    from lrnet.files import make_folder
     from lrnet.network.download import released_preprocessing
     from lrnet.network.registry import user_models_folder
     from lrnet.network.released import import_released
@@ -109,7 +110,7 @@ def import_command(
         raise typer.BadParameter(f"{landmarks!r} is neither mesh nor openface", param_hint="--landmarks")
     preprocessing = released_preprocessing() if landmarks == "mesh" else None
     directory = out or user_models_folder() / name
-    directory.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(directory.parent)
     bundle = import_released(
         positions, differences, name, directory=directory, preprocessing=preprocessing, replace=replace
     )

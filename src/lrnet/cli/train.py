@@ -74,19 +74,21 @@ def train_command(
     settings = settings_of(config, seed, split)
     if test_split and test_split in settings.data.splits:
         raise typer.BadParameter(f"{test_split!r} is trained on", param_hint="--test-split")
-    _check_out(out, replace=replace)
+    if test_split and test_split == settings.validation.split:
+        raise typer.BadParameter(f"training stops by {test_split!r}", param_hint="--test-split")
+    _check_out(out, name or out.name, replace=replace)
 
     from lrnet.network.bundle import ModelBundle
     from lrnet.network.export import to_onnx
     from lrnet.network.registry import load_model
-    from lrnet.training.data import read_stores, require_no_leak, selected
+    from lrnet.training.data import read_stores, require_no_leak, selected, split_of
     from lrnet.training.fit import over_budget
     from lrnet.training.train import bundle_spec, genuine_motion, train
 
     others = [load_model(other) for other in against or []]  # before minutes of work
     videos = read_stores(stores)
     chosen = selected(videos, settings.data)
-    tested = [v for v in videos if v.record.split == test_split] if test_split else []
+    tested = split_of(videos, test_split) if test_split else []
     require_no_leak(chosen, tested, "what is trained on", f"the split {test_split}")
     with Bar() as bar:
         held = None
@@ -185,11 +187,12 @@ def settings_of(config: str, seed: int | None, split: str) -> TrainingConfig:
     return settings
 
 
-def _check_out(out: Path, *, replace: bool) -> None:
+def _check_out(out: Path, name: str, *, replace: bool) -> None:
     """Before minutes of work: can the bundle be written at all?"""
     from lrnet.files import require_writable
-    from lrnet.network.bundle import refuse_to_overwrite
+    from lrnet.network.bundle import refuse_to_overwrite, require_name
 
+    require_name(name)
     refuse_to_overwrite(out, replace=replace)
     require_writable(out / "bundle.json" if out.is_dir() else out)
 

@@ -75,7 +75,7 @@ def evaluate(bundle: ModelBundle, videos: Sequence[StoredVideo], *, calibrated: 
     """Score every video's longest-seen face as detection would.
 
     Args:
-        calibrated: False feeds landmarks as they were detected.
+        calibrated: False feeds landmarks as they were detected, as a bundle without calibration is always fed.
     """
     runtime = NetworkRuntime(bundle)
     return [score_video(bundle, runtime, video, calibrated=calibrated) for video in videos]
@@ -86,7 +86,7 @@ def score_video(
 ) -> ScoredVideo:
     """One stored video as detection would score its longest-seen face."""
     sequences = main_face(video.sequences())
-    if not calibrated:
+    if not (calibrated and bundle.spec.preprocessing.calibration.enabled):
         sequences = [s.uncalibrated() for s in sequences]
     return score_face(bundle, runtime, video.record, sequences)
 

@@ -16,11 +16,11 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from lrnet.errors import ModelError, OutputError
 from lrnet.network.reference import REFERENCE_FILE, MotionReference
-from lrnet.network.spec import SCHEMA_VERSION, BundleSpec, NetworkSpec
+from lrnet.network.spec import SCHEMA_VERSION, BundleSpec, NetworkSpec, PlainName
 from lrnet.network.weights import Weights, read_weights
 
 SPEC_FILE = "bundle.json"
@@ -136,6 +136,20 @@ class ModelBundle:
         finally:
             shutil.rmtree(beside, ignore_errors=True)
         return cls.load(target)
+
+
+def require_name(name: str) -> None:
+    """Raise ModelError if a model cannot be called so."""
+    try:
+        _NAME.validate_python(name)
+    except ValidationError as error:
+        raise ModelError(
+            f"{name!r} cannot be a model's name.",
+            hint='Letters, digits, ".", "_" and "-" may be in it, 64 at most; give one with --name.',
+        ) from error
+
+
+_NAME: TypeAdapter[str] = TypeAdapter(PlainName)
 
 
 class _SchemaVersion(BaseModel):

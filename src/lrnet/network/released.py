@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lrnet.errors import MissingDependencyError, ModelError
 from lrnet.extras import install_command
-from lrnet.network.bundle import LARGEST_NETWORK, ModelBundle, read_bounded
+from lrnet.network.bundle import LARGEST_NETWORK, ModelBundle, read_bounded, require_name
 from lrnet.network.export import to_onnx
 from lrnet.network.spec import RELEASED_NETWORK, AggregationSpec, BundleSpec, CalibrationSpec, Preprocessing
 from lrnet.network.weights import check_weights
@@ -61,10 +61,12 @@ def import_released(
         replace: whether a bundle in `directory` gives way.
 
     Raises:
-        ModelError: a file cannot be read, or does not hold the released network's weights and nothing else.
+        ModelError: nothing can be called `name`; a file cannot be read, or does not hold the released network's
+            weights and nothing else.
         MissingDependencyError: PyTorch or onnx is not installed.
         OutputError: the bundle cannot be written.
     """
+    require_name(name)
     weights = {
         **_read_stream(Path(g1_path), "positions"),
         **_read_stream(Path(g2_path), "differences"),

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from lrnet.datasets.records import Label, VideoRecord, people_of
 from lrnet.errors import TrainingError
 from lrnet.evaluation.protocol import ScoredVideo, score_face
-from lrnet.files import parse_json, written_beside
+from lrnet.files import make_folder, parse_json, written_beside
 from lrnet.network.runtime import NetworkRuntime
 from lrnet.store import StoredVideo
 from lrnet.training.clips import main_faces
@@ -113,6 +113,7 @@ def cross_validate(
 
     Raises:
         TrainingError: the folder holds another cross-validation, or there are too few groups for the folds.
+        OutputError: the folder cannot be made or written.
     """
     chosen = selected(videos, config.data)
     plan = plan_folds([v.record for v in chosen], folds, config.seed)
@@ -122,7 +123,7 @@ def cross_validate(
     mark = fingerprint(chosen, config) + f"-{folds}"
     jobs = [_Job(tuple(chosen), tuple(plan), number, config, folder, mark) for number in range(folds)]
     if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
     if workers <= 1:
         return [held for job in jobs for held in _run_fold(job, folds, tell)]
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
 
 from lrnet import store
-from lrnet.datasets.records import Label, VideoRecord, joined_groups, people_of
+from lrnet.datasets.records import Label, VideoRecord, joined_groups, of_split, people_of
 from lrnet.errors import DatasetError, TrainingError
 from lrnet.network.spec import Preprocessing
 from lrnet.store import StoredVideo
@@ -123,6 +123,16 @@ def set_aside(
     return kept, aside
 
 
+def split_of(videos: Sequence[StoredVideo], name: str) -> list[StoredVideo]:
+    """The videos of one split.
+
+    Raises:
+        DatasetError: there is no such split, or it shares a person with another one.
+    """
+    inside = {r.key for r in of_split([v.record for v in videos], name)}
+    return [v for v in videos if v.record.key in inside]
+
+
 def require_no_leak(one: Sequence[StoredVideo], other: Sequence[StoredVideo], first: str, second: str) -> None:
     """Refuse two sets of videos that show the same people.
 
@@ -145,11 +155,19 @@ def everybody(videos: Iterable[StoredVideo]) -> frozenset[str]:
 def fingerprint(videos: Sequence[StoredVideo], config: TrainingConfig) -> str:
     """What tells one run from another: the configuration, and the landmarks it is given.
 
-    Stores are written once and renamed into place: a file's size and name stand for its content.
+    Stores are written once and renamed into place: what a file says of itself and its size stand for its content.
     """
-    about = [(v.record.key, v.record.label, v.record.group, v.record.split, v.file.stat().st_size) for v in videos]
-    text = config.model_dump_json() + json.dumps(sorted(about))
+    about = sorted(json.dumps(_identified(v), sort_keys=True, default=str) for v in videos)
+    made_with = sorted({json.dumps(v.preprocessing, sort_keys=True) for v in videos})
+    text = config.model_dump_json() + json.dumps([about, made_with])
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _identified(video: StoredVideo) -> dict[str, object]:
+    """What the dataset says of a video, apart from where it lies, with the video's hash and the landmarks' size."""
+    about: dict[str, object] = {f.name: getattr(video.record, f.name) for f in fields(video.record) if f.name != "path"}
+    source = video.provenance.sha256 if video.provenance else ""
+    return {**about, "sha256": source, "size": video.file.stat().st_size}
 
 
 def _drawn_groups(records: Sequence[VideoRecord], share: float, seed: int) -> set[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import shutil
 from collections.abc import Callable, Sequence
@@ -14,7 +13,7 @@ from typing import Final
 
 from lrnet.datasets.records import Label
 from lrnet.errors import DatasetError, TrainingError
-from lrnet.files import read_json, write_text
+from lrnet.files import make_folder, read_json, write_text
 from lrnet.motion import motion_reference
 from lrnet.network.bundle import ModelBundle
 from lrnet.network.export import to_onnx
@@ -31,6 +30,7 @@ from lrnet.training.config import TrainingConfig
 from lrnet.training.data import fingerprint, preprocessing_of, selected, set_aside
 from lrnet.training.domain import training_domain
 from lrnet.training.fit import Fitted, Progress, fit
+from lrnet.version import library_versions
 
 RUN_FILE: Final = "run.json"
 PACKAGES: Final = ("torch", "lightning", "numpy", "opencv-python-headless")
@@ -135,7 +135,7 @@ def bundle_spec(
             epochs=max(model.fitted.epochs.values()),
             seconds=round(model.seconds, 1),
             command=command,
-            versions={package: importlib.metadata.version(package) for package in PACKAGES},
+            versions=library_versions(PACKAGES),
             configuration=config.model_dump(mode="json"),
         ),
     )
@@ -184,7 +184,7 @@ def _open_run(folder: Path, mark: str, config: TrainingConfig, *, resume: bool) 
             )
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise TrainingError(f"{folder} is not empty and holds no run.", hint="Name another folder with --run.")
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         write_text(about, json.dumps({"run": mark, "configuration": config.model_dump(mode="json")}, indent=2) + "\n")
         return
     try:
