@@ -62,6 +62,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+MODEL = "lrnet-mesh-v2"
+
+
 def test_one_experiment_and_again(place: Path) -> None:
     how = ["streams", "--data", place / "store", "--config", place / "tiny.toml", "--folds", 2, "--workers", 1]
     first = lrnet(*map(str, how), "--out", place / "out")
@@ -97,7 +100,11 @@ def test_a_model_that_knows_these_people_is_refused(place: Path) -> None:
         (["streams", "--data", "{}/store", "--out", "{}/x", "--folds", "9"], 8, "too few for 9 folds"),
         (["streams", "--data", "{}/store", "--out", "{}/tiny.toml"], 5, "cannot be made"),
         (["general", "--data", "{}/store", "--out", "{}/x", "--model", "nobody"], 6, "nobody"),
+        (["general", "--data", "{}/store", "--out", "{}/x", "--split", "val"], 2, "give --model"),
+        (["general", "--data", "{}/store", "--out", "{}/x", "--model", MODEL, "--split", "tset"], 8, "split 'tset'"),
         (["compression", "--data", "{}/store", "--out", "{}/x"], 8, "not at their paths"),
+        (["compression", "--data", "{}/store", "--out", "{}/x", "--qualities", "c24"], 2, "no re-encoding 'c24'"),
+        (["detectors", "--data", "{}/store", "--out", "{}/x", "--landmarkers", "mesh,msh"], 6, "'msh'"),
         (["noise", "--data", "{}/store", "--out", "{}/x", "--levels", "3,6"], 2, "levels are 1 to 5"),
         (["calibration"], 2, "either videos, or labelled videos"),
         (["calibration", "a.mp4", "--data", "{}/store"], 2, "either videos, or labelled videos"),

@@ -172,18 +172,27 @@ def _setting(asked: Asked, tell: Callable[[str], None]) -> Setting:
     from lrnet.benchmark.paper.data import Data
     from lrnet.benchmark.paper.runs import Runs
     from lrnet.benchmark.paper.setting import Setting
+    from lrnet.landmarks import landmarker
     from lrnet.network.registry import load_model
     from lrnet.pipeline import cores
     from lrnet.training.config import load_config
+    from lrnet.treatments import Reencoding
 
     assert asked.out is not None
     levels = tuple(int(level) if level in set("12345") else 0 for level in _names(asked.levels))
     if not levels or 0 in levels:
         raise typer.BadParameter("levels are 1 to 5, with commas", param_hint="--levels")
+    if (asked.split or asked.allow_contaminated) and not asked.models:
+        raise typer.BadParameter("it is of finished models: give --model", param_hint="--split, --allow-contaminated")
+    qualities, landmarkers = _names(asked.qualities), _names(asked.landmarkers)
+    for quality in qualities:  # before minutes of work, as is all below
+        Reencoding(quality)
+    for name in landmarkers:
+        landmarker(name)
     cache = asked.cache or asked.out.absolute().with_name(f"{asked.out.name}.cache")
     workers = asked.workers or cores()
     how = {"most_frames": asked.frames, "workers": workers, "tell": tell}
-    models = tuple(load_model(name) for name in asked.models)  # before minutes of work
+    models = tuple(load_model(name) for name in asked.models)
     config = load_config(asked.config)
     data = Data.open(asked.data, cache, **how)
     others = tuple(Data.open([path], cache, **how) for path in asked.others)
@@ -197,8 +206,8 @@ def _setting(asked: Asked, tell: Callable[[str], None]) -> Setting:
         models,
         asked.split,
         asked.allow_contaminated,
-        _names(asked.qualities),
-        _names(asked.landmarkers),
+        qualities,
+        landmarkers,
         levels,
         shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         tell,

@@ -18,7 +18,7 @@ from paper_kit import setting
 from sklearn.metrics import accuracy_score, roc_auc_score
 
 from lrnet.benchmark.paper import TITLES, cost
-from lrnet.benchmark.paper.everything import carry_out, experiment
+from lrnet.benchmark.paper.everything import carry_out, experiment, index
 from lrnet.benchmark.paper.result import RESAMPLES, Contrast, Result, contrast, is_above, measured, paper_figures
 from lrnet.benchmark.paper.runs import Plan, Runs
 from lrnet.benchmark.paper.setting import Setting
@@ -152,6 +152,17 @@ def test_streams_has_every_stream_and_both(results: tuple[Path, dict[str, Result
     assert len(named) == len(STREAMS) + 3
 
 
+def test_the_index_tells_the_videos_of_cross_validation_and_not_of_one_split(
+    results: tuple[Path, dict[str, Result]],
+) -> None:
+    out, _ = results
+    streams = json.loads((out / "streams.json").read_text())
+    assert index({"streams": streams}).splitlines()[2].startswith("60 videos (30 real, 30 fake) of 30 identity groups")
+    cost = json.loads((out / "streams.json").read_text())
+    cost["about"]["data"]["clean"]["videos"] = 40  # as results of earlier versions have it: the split train
+    assert index({"streams": streams, "cost": cost}).splitlines()[2].startswith("60 videos")
+
+
 def test_clip_length_leaves_out_what_the_videos_are_too_short_for(results: tuple[Path, dict[str, Result]]) -> None:
     _, found = results
     assert {row.labels["frames"] for row in found["clip-length"].rows} == {"15", "30", "60"}
@@ -171,6 +182,10 @@ def test_noise_over_the_grid(known: Setting, tmp_path: Path) -> None:
     kinds = {row.labels["perturbation"] for row in result.rows}
     assert len(kinds) == 7 + 3
     assert "val split (10 identity groups" in result.protocol
+    assert result.about["division"] == "the official splits"
+    videos = {name: about["videos"] for name, about in result.about["data"].items()}
+    tested = next(row.estimate.n for row in result.rows if (row.unit, row.figure) == ("video", "AUC"))
+    assert videos == {"split train": len(known.data.main) - tested, "split val": tested}
     overall = next(c for c in result.contrasts if c.what.endswith("mean of all kinds and levels - clean"))
     assert overall.estimate.value == pytest.approx(0)  # these scores do not know of noise
     assert [f.verdict for f in result.findings] == ["confirmed", "confirmed"]
@@ -193,7 +208,7 @@ def test_costs_are_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     second = cost.run(some)
     assert [r.estimate for r in first.rows] == [r.estimate for r in second.rows]
     figures = {(r.figure, r.labels["of"].split(":")[0]): r for r in first.rows}
-    assert figures[("parameters", "paper")].estimate.value == pytest.approx(0.180292)  # the released network's count
+    assert figures[("parameters", "paper")].estimate.value == pytest.approx(0.180292)  # the paper's 0.18 M
     assert figures[("training time", "paper")].note == "extrapolated from 2 of 1150 epochs"
     assert figures[("training time", "quick")].note == ""
     assert figures[("training time", "quick")].estimate.value > 0

@@ -22,6 +22,7 @@ from lrnet.evaluation.metrics import Estimate
 from lrnet.extraction import store_preprocessing
 from lrnet.files import write_text
 from lrnet.landmark_job import LandmarkJob
+from lrnet.store.ledger import size_of
 from lrnet.training.config import TrainingConfig, load_config
 from lrnet.training.data import preprocessing_of
 from lrnet.training.train import TrainedModel, bundle_preprocessing, bundle_spec, in_memory, train_on
@@ -36,7 +37,7 @@ class Training:
     """What a training run took, in a process of its own.
 
     Attributes:
-        seconds, cpu: to the end of all epochs, of reading landmarks and fitting.
+        seconds: to the end of all epochs, of reading landmarks and fitting. cpu: of those that were run.
         epochs: of all streams together.
         timed: how many of them were run; the rest is extrapolated.
         memory: peak of the process, MB.
@@ -86,7 +87,9 @@ def run(setting: Setting) -> Result:
         tuple(rows),
         (),
         tuple(findings),
-        setting.about(train),
+        setting.about(
+            replace(train, name="split train") if setting.has_splits else train, division="nothing is tested"
+        ),
         lambda folder: draw_rows(
             [r for r in rows if r.figure == "training time"], folder, NAME, "hours of training (all epochs)"
         ),
@@ -118,7 +121,7 @@ def _preprocessing_rows(setting: Setting, records: Sequence[VideoRecord]) -> lis
     found = _kept(
         setting,
         "preprocessing",
-        ([(r.key, r.path.stat().st_size) for r in records], most),
+        ([(r.key, size_of(r)) for r in records], most),
         lambda: _in_own_process(_timed_extraction, tuple(records), most),
     )
     what = f"{len(records)} videos of {setting.data.name}, one thread for each stage"

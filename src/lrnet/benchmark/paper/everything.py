@@ -79,13 +79,13 @@ def index(found: Mapping[str, Mapping[str, Any]]) -> str:
     """
     findings = [(name, f) for name, result in found.items() for f in result["findings"]]
     said = ", ".join(f"{n} {verdict}" for verdict, n in sorted(Counter(f["verdict"] for _, f in findings).items()))
-    data = dict(d for result in found.values() for d in result["about"].get("data", {}).items() if d[0] == "clean")
+    data = [about for result in found.values() for name, about in result["about"]["data"].items() if name == "clean"]
     missing = [name for name in TITLES if name not in found]
     parts = [
         "# The paper's experiments\n",
         *(
             f"{d['videos']} videos ({d['real']} real, {d['fake']} fake) of {d['groups']} identity groups.\n"
-            for d in data.values()
+            for d in data[:1]
         ),
         LIMITS,
         f"## Trends\n\n{len(findings)} questions: {said}.\n",

@@ -20,7 +20,7 @@ from lrnet.benchmark.paper.result import (
     share_called_fake,
 )
 from lrnet.benchmark.paper.runs import everybody, with_strangers
-from lrnet.benchmark.paper.setting import Setting, score_model
+from lrnet.benchmark.paper.setting import Setting, called, score_model
 from lrnet.benchmark.paper.videos import VideoSet
 from lrnet.datasets.records import Label
 from lrnet.evaluation.metrics import Estimate
@@ -50,11 +50,10 @@ def run(setting: Setting) -> Result:
         notes += [n for n in some_notes if n not in notes]
         within[" + ".join(config.stream_names)] = setting.runs.scored(clean, clean, config, setting.plans())
     for model in setting.models:
-        which = model.spec.name + (f", split {setting.split}" if setting.split else "")
         scored, note = score_model(setting, model, clean)
         labels = {
-            "network": which,
-            "tested on": clean_name(setting),
+            "network": called(setting, model),
+            "tested on": setting.data.name,
             "parameters": f"{model.spec.network.parameters:,}",
         }
         rows += measured_rows(labels, [scored], MEASURED, note=note)
@@ -82,11 +81,6 @@ def run(setting: Setting) -> Result:
             *notes,
         ),
     )
-
-
-def clean_name(setting: Setting) -> str:
-    """What the dataset itself is called in the table."""
-    return setting.data.name
 
 
 def _of_recipe(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import product
-from typing import Final
+from typing import Any, Final
 
 from lrnet.benchmark.paper.draw import draw_lines
 from lrnet.benchmark.paper.result import (
@@ -22,7 +23,7 @@ from lrnet.benchmark.paper.result import (
     paper_figure,
 )
 from lrnet.benchmark.paper.runs import everybody
-from lrnet.benchmark.paper.setting import Setting, model_rows
+from lrnet.benchmark.paper.setting import Setting, called, score_model
 from lrnet.benchmark.paper.videos import VideoSet
 
 NAME: Final = "noise"
@@ -66,10 +67,10 @@ def run(setting: Setting, frames: int = FRAMES) -> Result:
     }
     notes: dict[str, str] = {}
     for at, tested in sets.items():
-        _, scored = model_rows(setting, tested, {}, {})
-        for model, seeds in scored.items():
-            by_network.setdefault(model, {})[at] = seeds
-            notes[model] = _note(setting, model, tested)
+        for model in setting.models:
+            videos, note = score_model(setting, model, tested)
+            by_network.setdefault(called(setting, model), {})[at] = [videos]
+            notes[called(setting, model)] = note
     for network, found in by_network.items():
         for (kind, level), seeds in found.items():
             labels = {"network": network, "perturbation": kind, "level": str(level or "")}
@@ -100,7 +101,7 @@ def run(setting: Setting, frames: int = FRAMES) -> Result:
         tuple(rows),
         tuple(contrasts),
         tuple(findings),
-        setting.about(train, sets[("clean", 0)], frames=frames, levels=list(levels)),
+        _about(setting, train, sets[("clean", 0)], frames=frames, levels=list(levels)),
         lambda folder: draw_lines(drawn, folder, NAME, ("level", f"AUC of videos ({next(iter(every))})"), bands=False),
         notes=(
             f"Seven perturbations of DeeperForensics-1.0 at levels {', '.join(map(str, levels))} of 5; `mixed` applies "
@@ -149,9 +150,12 @@ def like_the_papers(found: Contrast) -> Finding:
     return Finding(trend, "denied" if e.high < share else "not decidable here", because)
 
 
-def _note(setting: Setting, model: str, tested: VideoSet) -> str:
-    found = model_rows(setting, tested, {}, {"video": ("AUC",)})[0]
-    return next((row.note for row in found if row.labels["network"] == model), "")
+def _about(setting: Setting, train: VideoSet, tested: VideoSet, **more: Any) -> dict[str, Any]:
+    if not setting.has_splits:
+        return setting.about(train, replace(tested, name=f"{tested.name}, perturbed"), **more)
+    inside = tuple(v for v in train.videos if v.record.split == "train")
+    sides = (replace(train, name="split train", videos=inside), replace(tested, name=f"split {setting.test_split}"))
+    return setting.about(*sides, division="the official splits", **more)
 
 
 def _protocol(setting: Setting, tested: VideoSet, frames: int) -> str:

@@ -99,7 +99,12 @@ class Setting:
         return self.data.treated("c40")
 
     def about(self, *sets: VideoSet, **more: Any) -> dict[str, Any]:
-        """What a result depends on, for its record."""
+        """What a result depends on, for its record.
+
+        Args:
+            sets: of names that differ.
+            more: further entries, or others in place of these.
+        """
         return {
             "data": {described(s): about_set(s) for s in sets},
             "configuration": self.config.model_dump(mode="json"),
@@ -157,20 +162,24 @@ def score_model(
     split = setting.split if split is None else split
     asked = replace(videos, videos=tuple(v for v in videos.videos if not split or v.record.split == split))
     if not asked.videos:
-        raise DatasetError(
-            f"No video of {videos.name} is in the split {split!r}.", hint="Leave --split out, or correct it."
-        )
+        raise _no_such_split(videos.name, split)
     records = [v.record for v in asked.videos]
     return score_set(model, asked), contamination(model, records, videos.name, allowed=setting.allow_contaminated)
 
 
+def _no_such_split(name: str, split: str) -> DatasetError:
+    return DatasetError(f"No video of {name} is in the split {split!r}.", hint="Leave --split out, or correct it.")
+
+
 def check_models(setting: Setting, names: Sequence[str]) -> None:
-    """Refuse models on people that they know before anything is trained.
+    """Refuse models on people that they know, or on a split that is not there, before anything is trained.
 
     Raises:
-        DatasetError: see `contamination`.
+        DatasetError: see `contamination` and `score_model`.
     """
     own = [r for r in setting.data.main if not setting.split or r.split == setting.split]
+    if setting.models and not own:
+        raise _no_such_split(setting.data.name, setting.split)
     asked = [(setting.data.name, own)] if {"general", "compression"} & set(names) else []
     asked += [(data.name, list(data.main)) for data in setting.others if "general" in names]
     if "noise" in names:
@@ -208,6 +217,11 @@ def contamination(model: ModelBundle, records: Sequence[VideoRecord], name: str,
     return "; ".join(told)
 
 
+def called(setting: Setting, model: ModelBundle) -> str:
+    """A finished model in tables: its name, and the split that it is tested on."""
+    return model.spec.name + (f", split {setting.split}" if setting.split else "")
+
+
 def model_rows(
     setting: Setting, videos: VideoSet, labels: Mapping[str, str], figures: Mapping[Unit, Sequence[str]]
 ) -> tuple[list[Row], dict[str, Seeds]]:
@@ -216,7 +230,7 @@ def model_rows(
     scored: dict[str, Seeds] = {}
     for model in setting.models:
         found, note = score_model(setting, model, videos)
-        which = model.spec.name + (f", split {setting.split}" if setting.split else "")
+        which = called(setting, model)
         scored[which] = [found]
         rows += measured_rows({"network": which, **labels}, [found], figures, note=note)
     return rows, scored
