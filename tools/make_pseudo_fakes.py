@@ -20,6 +20,7 @@ from pathlib import Path
 
 from lrnet.datasets import Label, VideoRecord, read_collected
 from lrnet.errors import LrnetError
+from lrnet.files import written_beside
 from lrnet.landmarks.mesh import MeshLandmarker
 from lrnet.swap import faces_of, swap_faces
 from lrnet.video import Frame, VideoReader, VideoWriter
@@ -81,11 +82,12 @@ def main() -> None:
         except LrnetError as error:
             print(f"  {target.path.name} with {donor.path.name}: {error}", flush=True)
             continue
-        done.append((path.name, "fake", "lrnet swap", target.source, "train", target.group))
+        people = f"{target.group};{donor.group}"  # both are seen: whoever is left out, both are
+        done.append((path.name, "fake", "lrnet swap", target.source, "train", target.group, people))
         print(f"  {len(done)} {path.name}", flush=True)
-    with (args.out / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
+    with written_beside(args.out / "manifest.csv") as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(("path", "label", "method", "source", "split", "group"))
+        writer.writerow(("path", "label", "method", "source", "split", "group", "identities"))
         writer.writerows(done)
 
 
