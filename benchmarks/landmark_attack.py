@@ -263,10 +263,6 @@ def main() -> None:
     detector = Detector(threads=1)
     rate = detector.bundle.spec.preprocessing.frame_rate
     count = round(options.seconds * rate)
-    videos = list(chosen(options.store, options.each, rate, count))
-    print(
-        f"{sum(not v.fake for v in videos)} real and {sum(v.fake for v in videos)} fake videos, {count} frames each\n"
-    )
     with tempfile.TemporaryDirectory(prefix="lrnet-attack-") as scratch:
         found = rows(detector, chosen(options.store, options.each, rate, count), Path(scratch))
     fakes = sum(found[0].fake)

@@ -196,6 +196,15 @@ def test_models_are_listed_described_and_verified() -> None:
     assert "whole" in lrnet("models", "verify").stdout
 
 
+def test_a_damaged_model_does_not_keep_the_others_from_being_verified(tmp_path: Path) -> None:
+    (tmp_path / "spoilt").mkdir()
+    (tmp_path / "spoilt" / "bundle.json").write_text("{")
+    run = lrnet("models", "verify", tmp_path / "spoilt", "lrnet-mesh-v2")
+    assert run.returncode == 6
+    assert "does not describe a model" in run.stderr
+    assert "lrnet-mesh-v2 1.0.0: whole" in run.stdout
+
+
 def test_a_fault_of_ours_does_not_stop_a_batch_either(
     tmp_path: Path, examples: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -35,6 +35,12 @@ def test_equal_error_rate_of_two_shifted_normals() -> None:
     assert recall_at(0.158655)(s) == pytest.approx(0.841345, abs=0.005)
 
 
+def test_recall_takes_every_threshold_where_scores_tie() -> None:
+    """Four thresholds, each with one more of either class: by hand, the shares are 1/4, 2/4, 3/4 and 1."""
+    scores = Scores(np.tile([1, 0], 4), np.repeat([0.9, 0.6, 0.4, 0.1], 2), np.arange(8))
+    assert [recall_at(limit)(scores) for limit in (0.2, 0.25, 0.5, 0.75)] == [0.0, 0.25, 0.5, 0.75]
+
+
 def test_calibration_error_of_a_constant() -> None:
     """One fake and three real videos weigh as much as each other: half of the weight is fake."""
     s = scores([1, 0, 0, 0], [0.65, 0.65, 0.65, 0.65])

@@ -92,6 +92,16 @@ def test_a_sound_store_verifies_and_a_spoilt_one_does_not(folder: Path) -> None:
         assert expected in text, text
 
 
+def test_export_stays_inside_and_overwrites_nothing_of_its_own(tmp_path: Path) -> None:
+    """Whatever a manifest called versions, and however many of its videos have the same name."""
+    for key, version in (("a/000.mp4", ""), ("b/000.mp4", ""), ("c/001.mp4", "../../../away")):
+        video = VideoRecord(Path(key), key, Label.REAL, "", "FaceForensics++", "train", key, version)
+        store.write(tmp_path / "store", video, [sequence(5)], {"crop": 400})
+    exported = export(tmp_path / "store", tmp_path / "deep" / "down" / "out", "txt")
+    written = [p for p in tmp_path.rglob("*.txt") if p.is_relative_to(tmp_path / "deep" / "down" / "out")]
+    assert exported.files == len(written) == len(list(tmp_path.rglob("*.txt"))) == 3
+
+
 def test_the_released_text_format(folder: Path, tmp_path: Path) -> None:
     exported = export(folder, tmp_path / "out", "txt")
     names = {p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*.txt")}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +16,7 @@ from lrnet.errors import DatasetError
 from lrnet.report.wording import readable
 
 if TYPE_CHECKING:
-    from lrnet.datasets import Dataset, Issue
+    from lrnet.datasets import Dataset, Issue, VideoRecord
 
 app = typer.Typer(help="Datasets in their official layouts.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -101,20 +102,25 @@ def issues_in_words(issues: tuple[Issue, ...]) -> str:
 
 def print_counts(console: Console, dataset: Dataset) -> None:
     """The videos of a dataset by version, method and split."""
-    from lrnet.datasets.records import SPLITS
-
     groups = len({r.group for r in dataset.records})
     console.print(
         Text(f"{dataset.root}: {dataset.layout}, {len(dataset.records)} videos, {groups} identity groups", "bold")
     )
-    splits = [s for s in (*SPLITS, "") if any(r.split == s for r in dataset.records)]
-    rows = Counter((r.source, r.compression, r.label.value, r.method, r.split) for r in dataset.records)
+    console.print(counts_table(dataset.records))
+    for note in dataset.notes:
+        console.print(Text(f"note: {note}", style="dim"))
+
+
+def counts_table(records: Sequence[VideoRecord]) -> Table:
+    """How many videos there are of each source, version, label and method, by split."""
+    from lrnet.datasets.records import SPLITS
+
+    splits = [s for s in (*SPLITS, "") if any(r.split == s for r in records)]
+    rows = Counter((r.source, r.compression, r.label.value, r.method, r.split) for r in records)
     table = Table("source", "version", "label", "method", *(s or "no split" for s in splits), box=None, pad_edge=False)
     for key in sorted({row[:4] for row in rows}):
         table.add_row(*key, *(str(rows[(*key, s)]) for s in splits))
-    console.print(table)
-    for note in dataset.notes:
-        console.print(Text(f"note: {note}", style="dim"))
+    return table
 
 
 def _print_layouts(console: Console) -> None:

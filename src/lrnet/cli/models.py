@@ -49,15 +49,24 @@ def info_command(
 def verify_command(
     models: Annotated[list[str] | None, typer.Argument(help="Names or paths; all models if none is given.")] = None,
 ) -> None:
-    """Check the schema and every hash of models, and that their networks run."""
+    """Check the schema and every hash of models, and that their networks run; exit code 6 if one is damaged."""
+    from lrnet.errors import ModelError
     from lrnet.network.registry import list_models, load_model
     from lrnet.network.runtime import NetworkRuntime
 
     console = Console(soft_wrap=True)
+    damaged = False
     for name in models or [str(entry.path) for entry in list_models()]:
-        bundle = load_model(name)
-        NetworkRuntime(bundle)
+        try:
+            bundle = load_model(name)
+            NetworkRuntime(bundle)
+        except ModelError as error:  # the others are looked at all the same
+            Console(stderr=True, soft_wrap=True, highlight=False).print(Text(str(error), style="red"))
+            damaged = True
+            continue
         console.print(Text(f"{bundle.spec.name} {bundle.spec.version}: whole ({bundle.content_hash[:16]})"))
+    if damaged:
+        raise typer.Exit(ModelError.exit_code)
 
 
 @app.command("pull")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from lrnet.cli.datasets import counts_table
 from lrnet.errors import DatasetError
 
 app = typer.Typer(help="Landmark stores.", no_args_is_help=True, rich_markup_mode=None)
@@ -22,7 +21,6 @@ StoreArgument = Annotated[Path, typer.Argument(help="Folder of a landmark store.
 def info_command(path: StoreArgument) -> None:
     """Videos by method and split, frames, bytes, preprocessing and failures."""
     from lrnet import store
-    from lrnet.datasets.records import SPLITS
     from lrnet.store.ledger import failures
 
     opened = store.open(path)
@@ -36,13 +34,7 @@ def info_command(path: StoreArgument) -> None:
             "bold",
         )
     )
-    splits = [s for s in (*SPLITS, "") if any(v.record.split == s for v in opened)]
-    table = Table("source", "version", "label", "method", *(s or "no split" for s in splits), box=None, pad_edge=False)
-    counts = Counter((v.record.source, v.record.compression, v.record.label.value, v.record.method) for v in opened)
-    for key in sorted(counts):
-        own = [v.record for v in opened if _row(v.record) == key]
-        table.add_row(*key, *(str(sum(r.split == s for r in own)) for s in splits))
-    console.print(table)
+    console.print(counts_table([v.record for v in opened]))
     made_with = opened.preprocessing
     console.print(
         Text(f"landmarker {made_with['landmarker']} {made_with['landmarker_version']}, {made_with['frame_rate']:g} Hz")
@@ -55,13 +47,6 @@ def info_command(path: StoreArgument) -> None:
         console.print(Text(f"{len(failed)} videos failed:", style="red"))
         for failure in failed:
             console.print(Text(f"  {failure}", style="red"))
-
-
-def _row(record: object) -> tuple[str, str, str, str]:
-    from lrnet.datasets import VideoRecord
-
-    assert isinstance(record, VideoRecord)
-    return record.source, record.compression, record.label.value, record.method
 
 
 @app.command("verify")

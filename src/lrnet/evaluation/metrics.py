@@ -97,7 +97,8 @@ def recall_at(false_positive_rate: float) -> Metric:
     """Share of fakes caught by the threshold that calls at most this share of the real ones fake."""
 
     def metric(scores: Scores) -> float:
-        fpr, tpr, _ = roc_curve(scores.label, scores.score)
+        # Every threshold: where scores tie, those that a plot can do without are the best ones allowed.
+        fpr, tpr, _ = roc_curve(scores.label, scores.score, drop_intermediate=False)
         return float(tpr[fpr <= false_positive_rate].max())
 
     return metric

@@ -69,6 +69,8 @@ def export(folder: Path, out: Path, form: str, *, calibrated: bool = True) -> Ex
             left_out.append((video.record.key, "no face"))
             continue
         path = out / _WRITERS[form].place(video.record)
+        if path.exists():  # another video of this name, from another folder
+            path = path.with_name(f"{store_name(video.record.key)}{path.suffix}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -94,9 +96,15 @@ def _released_place(record: VideoRecord) -> Path:
     name = Path(record.key).stem
     if folder is None:
         what = record.method if record.label is Label.FAKE else "real"
-        folder = "-".join(filter(None, (record.source, what or "fake"))).replace("/", "-").replace(" ", "-")
+        folder = "-".join(filter(None, (record.source, what or "fake")))
         name = store_name(record.key)
-    return Path(folder) / (record.compression or "raw") / (record.split or "unsplit") / f"{name}.txt"
+    version = _one_folder(record.compression or "raw")
+    return Path(_one_folder(folder)) / version / (record.split or "unsplit") / f"{name}.txt"
+
+
+def _one_folder(name: str) -> str:
+    """A word of a manifest as the name of one folder: it leads nowhere else."""
+    return name.replace("/", "-").replace(" ", "-").lstrip(".") or "-"
 
 
 def _write_released(path: Path, video: StoredVideo, sequences: list[LandmarkSequence]) -> None:
