@@ -144,7 +144,7 @@ def carry_out(
     """Do what a plan leaves to do (see `extract`)."""
     made_with = job.preprocessing.model_dump(mode="json")
     outcomes = []
-    with _sole_writer(folder):
+    with sole_writer(folder):
         _require_unmixed(folder, made_with)  # again: another run may have filled it since the plan was made
         for stored, record in plan.relabelled:
             relabel(stored, record)
@@ -157,7 +157,7 @@ def carry_out(
 
 
 @contextmanager
-def _sole_writer(folder: Path) -> Iterator[None]:
+def sole_writer(folder: Path) -> Iterator[None]:
     """Hold the store's lock, and clear away what a run that was killed left half-written.
 
     The lock ends with the process that holds it, however that ends.

@@ -11,10 +11,11 @@ from tests.media import moving, write_video
 
 from lrnet import store
 from lrnet.benchmark import stores
-from lrnet.benchmark.stores import Condition, about_store, cached_store
+from lrnet.benchmark.stores import Condition, about_store, cached_store, store_name
 from lrnet.datasets import VideoRecord, open_dataset
+from lrnet.detector import file_sha256
 from lrnet.errors import DatasetError, ModelError, TreatmentError, VideoNotFoundError
-from lrnet.extraction import extract, store_preprocessing
+from lrnet.extraction import extract, sole_writer, store_preprocessing
 from lrnet.perturbations import perturb
 from lrnet.store.files import store_file
 from lrnet.store.ledger import failures
@@ -183,3 +184,17 @@ def test_a_damaged_account_is_told(records: list[VideoRecord], tmp_path: Path) -
     (tmp_path / "store.json").write_text("{")
     with pytest.raises(DatasetError, match=r"store\.json"):
         about_store(folder)
+
+
+def test_who_takes_videos_over_keeps_others_from_the_store(records: list[VideoRecord], tmp_path: Path) -> None:
+    """Another process that fills it clears half-written files away, and would take the copy from under the first."""
+    condition = Condition.clean(most_frames=FRAMES)
+    one = [r for r in records if r.key == "real/a.mp4"]
+    two = [r for r in records if r.key in ("real/a.mp4", "fake/b.mp4")]
+    cached_store(one, condition, tmp_path, workers=1)
+    hashes = {r.key: file_sha256(r.path) for r in two}
+    folder = tmp_path / store_name(condition, store_preprocessing(), hashes)
+    with sole_writer(folder), pytest.raises(DatasetError, match="Another extraction"):
+        cached_store(two, condition, tmp_path, workers=1)
+    assert not list(folder.glob("*.parquet"))
+    assert len(store.open(cached_store(two, condition, tmp_path, workers=1))) == 2

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lrnet.datasets import Label, VideoRecord, find_copies, require_disjoint_groups
+from lrnet.datasets import Label, VideoRecord, find_copies
 from lrnet.datasets.dataset import IssueKind
 from lrnet.datasets.records import find_leaks, identity_groups, joined_groups, of_split
 from lrnet.errors import DatasetError
@@ -21,7 +21,7 @@ def record(key: str, split: str, group: str, *identities: str) -> VideoRecord:
 
 def test_a_group_on_both_sides_of_a_split_is_refused() -> None:
     with pytest.raises(DatasetError, match=r"anna stands in split 'train' \(1\) and in split 'test' \(2\)"):
-        require_disjoint_groups([record("1", "train", "anna"), record("2", "test", "anna")])
+        of_split([record("1", "train", "anna"), record("2", "test", "anna")], "test")
 
 
 def test_a_person_in_two_groups_leaks_too() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from lrnet.benchmark.measures import (
     lag,
     mean_of_known,
 )
+from lrnet.detector import file_sha256
 from lrnet.errors import SequenceError
 from lrnet.features import FACIAL_GROUPS
 from lrnet.landmarks.files import LandmarkTable, read_landmarks
@@ -282,7 +282,7 @@ def _figures(
         (a, b): {measure: _before_and_after(scaled[a], scaled[b], measure, shots) for measure in DISTANCES}
         for a, b in combinations(scaled, 2)
     }
-    return VideoFigures(video.name, _sha256(video), frames, *size, unit, figures, distances)
+    return VideoFigures(video.name, file_sha256(video), frames, *size, unit, figures, distances)
 
 
 def _before_and_after(
@@ -304,8 +304,3 @@ def _require_same_length(table: LandmarkTable, video: Path, read: int, *, whole:
 def _median(values: Points) -> float:
     known = values[np.isfinite(values)]
     return float(np.median(known)) if known.size else float("nan")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

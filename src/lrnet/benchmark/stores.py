@@ -24,7 +24,7 @@ from lrnet.detector import file_sha256
 from lrnet.engines import LocalEngine, Outcome, SerialEngine
 from lrnet.engines.base import cores
 from lrnet.errors import DatasetError, VideoNotFoundError
-from lrnet.extraction import Extracted, carry_out, plan_extraction, store_preprocessing
+from lrnet.extraction import Extracted, carry_out, plan_extraction, sole_writer, store_preprocessing
 from lrnet.files import write_text, written_beside
 from lrnet.landmark_job import LandmarkJob
 from lrnet.network.spec import Preprocessing
@@ -186,16 +186,21 @@ def _take_over(records: Sequence[VideoRecord], hashes: dict[str, str], folder: P
     if not missing:
         return
     made_by = folder.name.rpartition("-")[0]
+    taken: dict[Path, Path] = {}
     for other in sorted(folder.parent.glob(f"{made_by}-*/")):
         if other == folder or not _about_file(other).is_file():
             continue
         theirs = about_store(other)["videos"]
         for record in missing:
-            source, target = store_file(other, record), store_file(folder, record)
-            if source.is_file() and not target.exists() and theirs.get(record.key) == hashes[record.key]:
-                folder.mkdir(parents=True, exist_ok=True)
-                with written_beside(target) as partial:
-                    shutil.copyfile(source, partial)
+            source = store_file(other, record)
+            if source.is_file() and theirs.get(record.key) == hashes[record.key]:
+                taken.setdefault(store_file(folder, record), source)
+    if not taken:
+        return
+    with sole_writer(folder):  # who fills the store clears away what is half-written in it
+        for target, source in taken.items():
+            with written_beside(target) as partial:
+                shutil.copyfile(source, partial)
 
 
 def about_store(store: Path) -> dict[str, Any]:

@@ -111,13 +111,13 @@ def import_command(
 ) -> None:
     """Make a bundle of the weights that the reference implementation released (needs the extra `train`)."""
     from lrnet.files import make_folder
-    from lrnet.network.download import released_preprocessing
+    from lrnet.network.download import preprocessing_on_mesh
     from lrnet.network.registry import user_models_folder
     from lrnet.network.released import import_released
 
     if landmarks not in ("mesh", "openface"):
         raise typer.BadParameter(f"{landmarks!r} is neither mesh nor openface", param_hint="--landmarks")
-    preprocessing = released_preprocessing() if landmarks == "mesh" else None
+    preprocessing = preprocessing_on_mesh() if landmarks == "mesh" else None
     directory = out or user_models_folder() / name
     make_folder(directory.parent)
     bundle = import_released(

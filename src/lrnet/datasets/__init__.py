@@ -4,7 +4,7 @@ from lrnet.datasets.dataset import Dataset, Issue, IssueKind, find_copies
 from lrnet.datasets.faceforensics import read_faceforensics
 from lrnet.datasets.layouts import LAYOUTS, open_dataset
 from lrnet.datasets.manifest import read_collected, read_manifest, write_manifest
-from lrnet.datasets.records import Label, VideoRecord, require_disjoint_groups
+from lrnet.datasets.records import Label, VideoRecord
 
 __all__ = [
     "LAYOUTS",
@@ -18,6 +18,5 @@ __all__ = [
     "read_collected",
     "read_faceforensics",
     "read_manifest",
-    "require_disjoint_groups",
     "write_manifest",
 ]

@@ -84,17 +84,6 @@ def find_leaks(records: Iterable[VideoRecord]) -> list[Leak]:
     return list(found.values())
 
 
-def require_disjoint_groups(records: Iterable[VideoRecord]) -> None:
-    """Check that no identity group stands in two splits.
-
-    Raises:
-        DatasetError: one does.
-    """
-    leaks = find_leaks(records)
-    if leaks:
-        raise _leaking(leaks)
-
-
 def of_split(records: Sequence[VideoRecord], split: str) -> list[VideoRecord]:
     """The videos of one split.
 

@@ -122,14 +122,14 @@ def pull(
             g2,
             name,
             directory=folder,
-            preprocessing=released_preprocessing(),
+            preprocessing=preprocessing_on_mesh(),
             description=model.description,
             card=_card(model),
             replace=replace,
         )
 
 
-def released_preprocessing() -> Preprocessing:
+def preprocessing_on_mesh() -> Preprocessing:
     """The released weights on the built-in landmarks: 30-frame clips, landmarks not rounded."""
     return Preprocessing(
         landmarker="mesh",

@@ -455,4 +455,4 @@ states of 64, a residual block of 2 x (64 x 64 + 64) = 8,320 and an output layer
 """
 
 NETWORKS = {"paper": PAPER_NETWORK, "released": RELEASED_NETWORK}
-"""The named configurations, for the `network` option of training."""
+"""Both by name."""
