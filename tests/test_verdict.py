@@ -19,6 +19,7 @@ from lrnet.network.spec import (
     Thresholds,
 )
 from lrnet.verdict import (
+    MAX_QUANTISER,
     REASON_TEXT,
     ClipScore,
     FaceVerdict,
@@ -165,6 +166,16 @@ def test_disagreement_of_detector_and_flow_keeps_from_accusing_and_from_nothing_
         assert (Reason.DISAGREEMENT in verdict.reasons) is (state is State.INCONCLUSIVE)
     clear = judge_face(0, [clip(0.01)], meter(innovation=0.05), SPEC)
     assert (clear.state, clear.reasons) == (State.NO_EVIDENCE, (Reason.BELOW_THRESHOLD, Reason.DISAGREEMENT))
+
+
+def test_coarse_encoding_keeps_from_accusing_and_from_nothing_else() -> None:
+    limit = MAX_QUANTISER
+    for quantiser, state in ((None, State.LIKELY_FAKE), (limit, State.LIKELY_FAKE), (limit + 1, State.INCONCLUSIVE)):
+        verdict = judge_face(0, [clip(0.99)], meter(), SPEC, quantiser)
+        assert verdict.state is state
+        assert (Reason.COARSE in verdict.reasons) is (state is State.INCONCLUSIVE)
+    clear = judge_face(0, [clip(0.01)], meter(), SPEC, 51.0)
+    assert (clear.state, clear.reasons) == (State.NO_EVIDENCE, (Reason.BELOW_THRESHOLD, Reason.COARSE))
 
 
 def test_less_than_a_full_clip_is_inconclusive_and_none_is_unable() -> None:

@@ -61,6 +61,24 @@ def test_frames_that_were_read_are_freed(tmp_path: Path, isolate: bool) -> None:
         gc.enable()
 
 
+@pytest.mark.parametrize("isolate", [False, True])
+@pytest.mark.parametrize("quantiser", [18, 33, 47])
+def test_the_quantiser_is_the_encoder_s(tmp_path: Path, quantiser: int, isolate: bool) -> None:
+    """Of the same parameter in every frame and macroblock, which the encoder is made to use."""
+    constant = f"qp={quantiser}:ipratio=1:pbratio=1:aq-mode=0"
+    path = write_video(tmp_path / "a.mp4", moving(40), options={"x264-params": constant})
+    with open_video(path, Access(isolate=isolate)) as reader:
+        assert sum(1 for _ in reader.decode()) == 40
+        assert reader.quantiser == quantiser
+
+
+@pytest.mark.parametrize("codec", ["libx265", "mpeg4"])
+def test_of_other_codecs_no_quantiser_is_known(tmp_path: Path, codec: str) -> None:
+    with VideoReader(write_video(tmp_path / "a.mkv", moving(10), codec=codec)) as reader:
+        assert sum(1 for _ in reader) == 10
+        assert reader.quantiser is None
+
+
 @pytest.mark.parametrize("turns", [1, 2, 3])
 def test_a_turned_video_comes_upright(tmp_path: Path, turns: int) -> None:
     stored = write_video(tmp_path / "a.mp4", [gradient()] * 3, options={"crf": "5"})

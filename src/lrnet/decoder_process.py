@@ -86,13 +86,18 @@ class Decoder:
             for frame in reader.decode():
                 if not self._free(free):
                     break
-                word = {"frame": self._put(frame, free.popleft()), "damaged": reader.damaged}
+                word = {
+                    "frame": self._put(frame, free.popleft()),
+                    "damaged": reader.damaged,
+                    "quantiser": reader.quantiser,
+                }
                 if not shown:
                     word["info"], shown = asdict(reader.info), True
                 self._tell(word)
             return {
                 "frames": reader.frames,
                 "damaged": reader.damaged,
+                "quantiser": reader.quantiser,
                 "passed": reader.guard.passed,
                 "info": asdict(reader.info),
                 "end": True,

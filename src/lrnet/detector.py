@@ -317,8 +317,9 @@ class Detector:
                 count.step(step)
             count.finish()
             info, damaged, passed = reader.info, reader.damaged, tuple(reader.guard.passed)
-        faces = tuple(judge_face(n, scores[n], meters[n], self.bundle.spec) for n in sorted(meters))
+            quantiser = reader.quantiser
         spec = self.bundle.spec
+        faces = tuple(judge_face(n, scores[n], meters[n], spec, quantiser) for n in sorted(meters))
         return VideoResult(
             path=os.fspath(path),
             sha256=file_sha256(path) if is_file(path) else None,

@@ -38,7 +38,7 @@ from lrnet.errors import DecoderDiedError, VideoError
 from lrnet.files import parse_json
 from lrnet.limits import Access, Excess, Limits, past
 from lrnet.pipeline import PATIENCE
-from lrnet.video import Frame, Reader, VideoInfo, VideoReader, planes_of
+from lrnet.video import COARSEST, Frame, Reader, VideoInfo, VideoReader, planes_of
 
 SLOTS: Final = 4  # frames that may lie in the shared memory at a time
 START_SECONDS: Final = 120.0  # for a process to come up, on a busy machine
@@ -135,9 +135,11 @@ class IsolatedReader(Reader):
         return Frame(source, self.frames - 1, time, turns=_whole(sent["turns"], 0) % 4)
 
     def _note(self, message: Mapping[str, Any]) -> None:
-        """What every message may bring: the header as it is known now, damage, limits passed."""
+        """What every message may bring: the header as it is known now, damage, coarseness, limits passed."""
         self.damaged = _whole(message.get("damaged", self.damaged), 0)
         self.frames = max(self.frames, _whole(message.get("frames", 0), 0))
+        if message.get("quantiser") is not None:
+            self.quantiser = _quantiser(message["quantiser"])
         for excess in message.get("passed", ()):
             self.guard.note(Excess(excess))
         if "info" in message:
@@ -253,6 +255,12 @@ def _words(info: VideoInfo) -> tuple[str, str, str]:
 def _whole(value: Any, low: int) -> int:
     if not isinstance(value, int) or not low <= value < 2**31:
         raise ValueError("a number that is none")
+    return value
+
+
+def _quantiser(value: Any) -> float:
+    if not isinstance(value, float) or not 0 <= value <= COARSEST:
+        raise ValueError("a quantiser that is none")
     return value
 
 

@@ -41,6 +41,7 @@ class Reason(StrEnum):
     NO_MOTION = "face_does_not_move"
     RIGID = "face_moves_as_a_rigid_thing"
     DISAGREEMENT = "detector_flow_disagreement"
+    COARSE = "coarsely_encoded"
     NOISE_UNLIKE_TRAINING = "landmark_noise_outside_training_range"
     TRACKING_UNLIKE_TRAINING = "tracking_error_outside_training_range"
     SIZE_UNLIKE_TRAINING = "face_size_outside_training_range"
@@ -71,6 +72,7 @@ REASON_TEXT: Final[dict[Reason, str]] = {
     Reason.NO_MOTION: "the face does not move, as in a still picture",
     Reason.RIGID: "the face moves as a whole only, as a picture that is held or a statue does",
     Reason.DISAGREEMENT: "landmarks are found elsewhere than optical flow says, more than a manipulation explains",
+    Reason.COARSE: "the video is compressed so strongly that real faces come to look manipulated",
     Reason.NOISE_UNLIKE_TRAINING: "landmarks tremble more or less than in the videos that the model was trained on",
     Reason.TRACKING_UNLIKE_TRAINING: "optical flow follows the face better or worse than in the videos trained on",
     Reason.SIZE_UNLIKE_TRAINING: "the face is larger or smaller than in the videos that the model was trained on",
@@ -103,6 +105,7 @@ RIGID_RATIO: Final = 2.6  # deformation over the lag by that from frame to frame
 TREMOR_RATIO: Final = 1.7  # below this there is nothing but noise, however much of it
 
 MAX_INNOVATION: Final = 0.0125  # normalised crop units; the genuine fakes at hand have at most 0.011
+MAX_QUANTISER: Final = 36.0  # of H.264; all videos trained on are finer than 30 (decision 22)
 
 _UNLIKE: Final[dict[Quantity, Reason]] = {
     "noise": Reason.NOISE_UNLIKE_TRAINING,
@@ -124,7 +127,7 @@ HOLD_BACK: Final = frozenset(
 )
 """Reasons for which no verdict is given but `inconclusive`."""
 
-CLEAR: Final = frozenset({Reason.DISAGREEMENT})
+CLEAR: Final = frozenset({Reason.DISAGREEMENT, Reason.COARSE})
 """Reasons for which nothing is called `likely_fake`: they raise scores, whatever the video is."""
 
 
@@ -165,6 +168,7 @@ class InputQuality:
         innovation: median length, normalised crop units.
         deformation: change of the face's shape in `DEFORMATION_LAG` frames (`LandmarkSequence.deformation`).
         tremor: the same from one frame to the next.
+        quantiser: of the whole video (`lrnet.video.Reader`), 0 (fine) to 51 (coarse); NaN if unknown.
     """
 
     seconds: float
@@ -180,6 +184,7 @@ class InputQuality:
     innovation: float = math.nan
     deformation: float = math.nan
     tremor: float = math.nan
+    quantiser: float = math.nan
 
     def unlike(self, domain: TrainingDomain) -> list[Reason]:
         """Which quantities lie outside of what the training videos had; one that was not measured does not."""
@@ -196,6 +201,7 @@ class InputQuality:
             Reason.NO_MOTION: self.motion < MIN_MOTION,
             Reason.RIGID: self.motion >= MIN_MOTION and self.rigid,
             Reason.DISAGREEMENT: self.innovation > MAX_INNOVATION,
+            Reason.COARSE: self.quantiser > MAX_QUANTISER,
         }
         return [reason for reason, holds in found.items() if holds]
 
@@ -289,7 +295,8 @@ class QualityMeter:
         self.start = min(self.start, float(sequence.times[0]))
         self.stop = max(self.stop, float(sequence.times[-1]))
 
-    def quality(self) -> InputQuality:
+    def quality(self, quantiser: float | None = None) -> InputQuality:
+        """What has been added up, and the quantiser of the video that it comes from."""
         present = max(self._present, 1)
         interval = float(np.median(self._intervals)) if self._intervals else 0.0
         return InputQuality(
@@ -306,6 +313,7 @@ class QualityMeter:
             innovation=self._middle("innovation"),
             deformation=self._middle("deformation"),
             tremor=self._middle("tremor"),
+            quantiser=math.nan if quantiser is None else quantiser,
         )
 
     def _take(self, name: str, value: float) -> None:
@@ -357,9 +365,15 @@ def calibrated(score: float, spec: BundleSpec) -> float | None:
     return float(spec.score_calibration.apply(np.array(score)))
 
 
-def judge_face(face: int, clips: Sequence[ClipScore], meter: QualityMeter, spec: BundleSpec) -> FaceVerdict:
-    """The verdict on one face from its clips and the quality of the material."""
-    quality = meter.quality()
+def judge_face(
+    face: int, clips: Sequence[ClipScore], meter: QualityMeter, spec: BundleSpec, quantiser: float | None = None
+) -> FaceVerdict:
+    """The verdict on one face from its clips and the quality of the material.
+
+    Args:
+        quantiser: of the video (`lrnet.video.Reader`); None if unknown.
+    """
+    quality = meter.quality(quantiser)
     ordered = tuple(sorted(clips, key=lambda c: c.start))
     start, stop = (meter.start, meter.stop) if quality.frames else (0.0, 0.0)
     if not ordered:

@@ -7,6 +7,7 @@ at coordinate (0, 0); x points right, y down.
 
 from __future__ import annotations
 
+import gc
 import math
 import os
 import re
@@ -28,6 +29,7 @@ import av.logging
 import cv2
 import numpy as np
 from av.packet import Packet
+from av.sidedata.encparams import VideoEncParams
 from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
@@ -75,6 +77,11 @@ FULL_RANGE: Final = 2  # FFmpeg's number for Y' from 0 to 255
 BT709: Final = 1  # colour spaces by the numbers of ITU-T H.273
 UNNAMED: Final = (0, 2)
 HD_ROWS: Final = 720  # from which on a frame that names no colour space is taken for BT.709
+
+QUANTISER_EVERY: Final = 7  # frames; no usual distance of key frames or of B-frames is a multiple of it
+COARSEST: Final = 51  # quantisation parameter of H.264
+H264_PARAMETERS: Final = 1  # FFmpeg's number for quantisation parameters of that kind
+DELTA_QP: Final = 4  # where a block's own parameter stands among the 32-bit numbers that FFmpeg tells of it
 
 _DURATION_TAG: Final = re.compile(r"(\d{1,6}):(\d\d):(\d\d(?:\.\d{1,9})?)")
 """What Matroska and WebM say of one stream; the container's own duration is that of the longest."""
@@ -264,6 +271,18 @@ def turns_of(source: VideoFrame) -> int:
     return round(-math.degrees(math.atan2(b, sign * a)) / 90) % 4
 
 
+def _quantiser_of(source: VideoFrame, small: VideoReformatter) -> float | None:
+    """Mean quantisation parameter of a frame's macroblocks; None if its codec is not H.264, or tells none."""
+    # A thumbnail, which brings what is told of the frame: whoever is asked for that is tied into a circle and kept.
+    told = small.reformat(source, 16, 16, "gray", threads=1).side_data.get("VIDEO_ENC_PARAMS")
+    if not isinstance(told, VideoEncParams) or int(told.codec_type) != H264_PARAMETERS or not told.nb_blocks:
+        return None
+    data: Any = told  # a buffer, which its stubs do not say
+    numbers = np.frombuffer(data, np.int32, offset=told.blocks_offset)
+    blocks = numbers[: told.nb_blocks * told.block_size // 4].reshape(told.nb_blocks, -1)
+    return float(np.clip(told.qp + blocks[:, DELTA_QP].mean(), 0, COARSEST))
+
+
 def _upright(plane: Plane, turns: int) -> Plane:
     return np.ascontiguousarray(np.rot90(plane, turns)) if turns else plane
 
@@ -320,6 +339,8 @@ class Reader(ABC):
     Attributes:
         frames: decoded so far, those left out for their rate among them.
         damaged: packets that could not be decoded, and frames that the decoder had to patch; they are skipped.
+        quantiser: how coarsely frames are encoded so far: quantisation parameter of H.264, from 0 (fine) to 51, the
+            median over every seventh frame of the mean over its macroblocks; None for other codecs.
         guard: which limits the video went past.
         waiting: called about once a second by the thread that decodes, while that waits for another process.
     """
@@ -328,6 +349,7 @@ class Reader(ABC):
         self.name = name
         self.guard = Guard(name, limits)
         self.damaged = 0
+        self.quantiser: float | None = None
         self.frames = 0
         self.waiting: Callable[[], None] = nothing
         self._begun = False
@@ -406,7 +428,11 @@ class VideoReader(Reader):
             self._stream = self._best_stream()
             self._stream.thread_type = "AUTO"
             self._stream.codec_context.thread_count = threads
-            self._stream.codec_context.options = {"max_pixels": str(round(access.limits.megapixels * 1e6))}
+            self._stream.codec_context.options = {
+                "max_pixels": str(round(access.limits.megapixels * 1e6)),
+                "export_side_data": "venc_params",
+            }
+            self._quantisers = np.zeros(COARSEST + 1, np.int64)  # frames by their quantiser, rounded
             self._rotation = 0
             self._decoding = 0.0
             self._starved = False
@@ -460,7 +486,7 @@ class VideoReader(Reader):
 
     def _decode(self) -> Iterator[Frame]:
         clock = _Clock(self._stream.average_rate)
-        to_planes = VideoReformatter()
+        to_planes, small = VideoReformatter(), VideoReformatter()
         given = False
         # Looked up once for each angle: whoever asks a frame for its matrix ties it into a circle, which keeps it.
         turns: dict[int, int] = {}
@@ -476,10 +502,20 @@ class VideoReader(Reader):
             if source.is_corrupt:  # patched from its neighbours: not what was filmed
                 self.damaged += 1
             elif not self.guard.leaves_out(time):
+                if self.frames % QUANTISER_EVERY == 1:
+                    self._count_quantiser(_quantiser_of(source, small))
                 given = True
                 yield Frame(source, self.frames - 1, time, to_planes, turns[source.rotation])
         if not given:
             raise self._nothing()
+
+    def _count_quantiser(self, found: float | None) -> None:
+        if found is None:
+            return
+        gc.collect(0)  # the thumbnail, and the 20 bytes of each macroblock that it holds
+        self._quantisers[round(found)] += 1
+        counted = np.cumsum(self._quantisers)
+        self.quantiser = float(np.searchsorted(counted, counted[-1] / 2))
 
     def _nothing(self) -> VideoError:
         if self.guard.passed:

@@ -33,6 +33,7 @@ from lrnet.verdict import (
     CLEAR,
     DEFORMATION_LAG,
     MAX_INNOVATION,
+    MAX_QUANTISER,
     MIN_DEFORMATION,
     MIN_FACE_SIZE,
     MIN_FRAME_RATE,
@@ -46,6 +47,7 @@ from lrnet.verdict import (
     Reason,
     is_held_back,
 )
+from lrnet.video import COARSEST
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
 FACES_IN_DETAIL: Final = 12  # further faces stand in a table
@@ -486,6 +488,13 @@ def _measures(quality: InputQuality) -> list[Measure]:
             f"{_plain(quality.innovation * 100, 2)} %",
             f"at most {MAX_INNOVATION * 100:.3g} %",
             Reason.DISAGREEMENT,
+            fine,
+        ),
+        row(
+            f"Coarseness of the H.264 encoding, 0 to {COARSEST}",
+            _plain(quality.quantiser, 0),
+            f"at most {MAX_QUANTISER:.0f}",
+            Reason.COARSE,
             fine,
         ),
         row("Landmarker's confidence", _plain(quality.confidence, 2), "", None, "information only"),

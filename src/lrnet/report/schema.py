@@ -122,6 +122,10 @@ class QualityPart(_Part):
         description="How much the face changes its shape in ten examined frames, median; same unit."
     )
     tremor: Number = Field(description="The same from one frame to the next: mostly noise of the landmarks.")
+    quantiser: Number = Field(
+        description="How coarsely the whole video is encoded: quantisation parameter of H.264, 0 (fine) to 51; null for"
+        " other codecs."
+    )
 
 
 class GroupEffectPart(_Part):
