@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -84,7 +85,7 @@ def table(said: Sequence[Said]) -> str:
     for crf in sorted({s.crf for s in said}):
         lines.append(row(f"crf {crf}", [s for s in said if s.crf == crf]))
         lines.append(row(f"crf {crf}, val", [s for s in said if s.crf == crf and s.record.split == "val"]))
-    for low, high in zip(EDGES, EDGES[1:], strict=False):
+    for low, high in pairwise(EDGES):
         some = [s for s in said if low < s.quantiser <= high]
         lines.append(row(f"quantiser over {low:.0f}, up to {high:.0f}", some))
     return "\n".join(lines)
