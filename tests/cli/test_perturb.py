@@ -53,7 +53,7 @@ def test_it_writes_a_video_and_tells_what_was_done(
 @pytest.mark.parametrize(
     ("options", "code", "told"),
     [
-        (("--kind", "fog", "--out", "out.mp4"), 2, "no perturbation 'fog'. Known are saturation"),
+        (("--kind", "fog", "--out", "out.mp4"), 2, "no kind 'fog'. Known are saturation"),
         (("--kind", "blur", "--level", "9", "--out", "out.mp4"), 2, "no level 9 of blur. Levels are 1 to 5"),
         (("--kind", "c40", "--level", "1", "--out", "out.mp4"), 2, "c40 has no levels"),
         (("--kind", "blur", "--out", "out.avi"), 2, "does not end in .mp4"),

@@ -218,6 +218,9 @@ def test_evaluation_refuses_a_split_that_leaks_and_a_video_given_twice(tmp_path:
     twice = lrnet("evaluate", tmp_path / "a", tmp_path / "a")
     assert twice.returncode == 8
     assert "each store once" in twice.stderr
+    other = lrnet("evaluate", tmp_path / "a")
+    assert other.returncode == 0
+    assert "the stores hold those of mesh 1." in " ".join(other.stderr.split())
 
 
 @pytest.mark.parametrize(
