@@ -151,6 +151,21 @@ def test_a_model_of_uncalibrated_landmarks_is_measured_on_them(tmp_path: Path) -
     np.testing.assert_allclose([c.score for v in scored for c in v.clips], expected, atol=1e-6)
 
 
+def test_people_whom_a_run_stopped_by_are_no_test_of_it(tmp_path: Path) -> None:
+    from lrnet.evaluation.protocol import evaluate
+    from lrnet.training.train import bundle_spec, in_memory
+
+    stored = write_store(tmp_path / "store", 12)
+    videos = [replace(v, record=replace(v.record, identities=(f"{v.record.group}-p",))) for v in stored]
+    config = quick(fit={"epochs": 1, "batch": 16}, validation={"share": 0.5})
+    model = train(videos, config)
+    assert len(model.trained_on) < len(videos)
+    spec = bundle_spec(model, config, name="x", version="1", licence="none", command="")
+    assert spec.training is not None
+    assert set(spec.training.groups) == {v.record.group for v in model.trained_on}
+    assert all(v.seen_in_training for v in evaluate(in_memory(spec, model.fitted), videos))
+
+
 def noisy(video: StoredVideo, folder: Path) -> StoredVideo:
     """The video with detections that jitter, of landmarks that calibration kept as they are."""
     (sequence,) = video.sequences()

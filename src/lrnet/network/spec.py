@@ -375,7 +375,8 @@ class TrainingRecord(Schema):
     Attributes:
         data: the training data in words.
         groups: the identity groups that were trained on.
-        people: the people in them, as far as datasets tell them apart: others may show them in other groups.
+        people: the people in them, as far as datasets tell them apart, as others may have them in other groups; and
+            those whom training was stopped by, who are no test either.
         seed, epochs: of the run.
         seconds: wall time.
         command: what to type to train it again.

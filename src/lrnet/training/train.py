@@ -27,7 +27,7 @@ from lrnet.network.spec import (
 from lrnet.store import StoredVideo
 from lrnet.training.clips import FaceOfVideo, TrainingClips, clip_table, main_faces
 from lrnet.training.config import TrainingConfig
-from lrnet.training.data import fingerprint, preprocessing_of, selected, set_aside
+from lrnet.training.data import everybody, fingerprint, preprocessing_of, selected, set_aside
 from lrnet.training.domain import training_domain
 from lrnet.training.fit import Fitted, Progress, fit
 from lrnet.version import library_versions
@@ -45,6 +45,7 @@ class TrainedModel:
         trained_on: the videos, without those set aside.
         faces: their longest-seen faces.
         seconds: of wall time.
+        aside: the videos that training was stopped by.
     """
 
     fitted: Fitted
@@ -52,6 +53,7 @@ class TrainedModel:
     faces: tuple[FaceOfVideo, ...]
     preprocessing: Preprocessing
     seconds: float
+    aside: tuple[StoredVideo, ...] = ()
 
 
 def train(
@@ -82,7 +84,7 @@ def train(
     faces = main_faces(kept, calibrated=config.calibrated)
     model = train_on(faces, config, main_faces(aside, calibrated=config.calibrated), folder, resume, tell)
     preprocessing = bundle_preprocessing(preprocessing_of(kept), config)
-    return TrainedModel(model, tuple(kept), tuple(faces), preprocessing, monotonic() - began)
+    return TrainedModel(model, tuple(kept), tuple(faces), preprocessing, monotonic() - began, tuple(aside))
 
 
 def train_on(
@@ -130,7 +132,7 @@ def bundle_spec(
         training=TrainingRecord(
             data=_in_words(model.trained_on),
             groups=tuple(sorted({v.record.group for v in model.trained_on})),
-            people=tuple(sorted({who for v in model.trained_on for who in v.record.identities})),
+            people=tuple(sorted({*_identities(model.trained_on), *everybody(model.aside)})),
             seed=config.seed,
             epochs=max(model.fitted.epochs.values()),
             seconds=round(model.seconds, 1),
@@ -164,6 +166,10 @@ def genuine_motion(model: TrainedModel, config: TrainingConfig) -> MotionReferen
 def in_memory(spec: BundleSpec, fitted: Fitted) -> ModelBundle:
     """A bundle that is on no disk, to score with."""
     return ModelBundle(spec, Path(spec.name), to_onnx(fitted.spec, fitted.weights), fitted.weights, "", "")
+
+
+def _identities(videos: Sequence[StoredVideo]) -> set[str]:
+    return {who for video in videos for who in video.record.identities}
 
 
 def _in_words(videos: Sequence[StoredVideo]) -> str:
