@@ -38,8 +38,6 @@ def perturb_command(
 
     if out.suffix.lower() != ".mp4":
         raise TreatmentError(f"{out} does not end in .mp4.", hint="Videos are written as MP4: give such a name.")
-    if kind not in NAMES and kind not in REENCODINGS:
-        raise TreatmentError(f"There is no kind {kind!r}.", hint=f"Known are {', '.join((*NAMES, *REENCODINGS))}.")
     if kind in REENCODINGS:
         if level is not None:
             raise TreatmentError(f"{kind} has no levels.", hint="Leave --level out.")
