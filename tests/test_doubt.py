@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import pytest
 from benchmarks.doubt import KINDS, Kind, Recording, make, recording
 
@@ -59,8 +61,10 @@ def test_what_is_hard_to_judge_is_not_accused(
     assert detector.detect(tmp_path / "made.mp4").verdict.state is not State.LIKELY_FAKE
 
 
-def test_the_same_is_made_every_time(genuine: Recording, tmp_path: Path) -> None:
-    kind = next(k for k in KINDS if k.name == "statue")
-    make(kind, genuine, tmp_path / "one.mp4", seed=3)
-    make(kind, genuine, tmp_path / "two.mp4", seed=3)
-    assert (tmp_path / "one.mp4").read_bytes() == (tmp_path / "two.mp4").read_bytes()
+@pytest.mark.parametrize("kind", [k for k in KINDS if k.frames is not None], ids=lambda k: k.name)
+def test_the_same_is_made_every_time(kind: Kind, genuine: Recording) -> None:
+    """Up to the encoder: x264's own result is not always the same to the bit."""
+    assert kind.frames is not None
+    one, two = (list(islice(kind.frames(genuine, np.random.default_rng(3)), 10)) for _ in range(2))
+    assert len(one) == 10
+    assert all(np.array_equal(a, b) for a, b in zip(one, two, strict=True))

@@ -278,9 +278,10 @@ class Detector:
 
         Args:
             path: of the file.
-            progress: called on this thread about once a second of video, and of waiting once the video is open, when
-                clips have been scored, and once when all frames have been examined. What it raises ends the work and
-                comes out of here, when nothing of this video is running any more: the way to cancel.
+            progress: called on this thread about once a second of video, and of waiting for another thread or process
+                (once the video is open), when clips have been scored, and once when all frames have been examined. What
+                it raises ends the work and comes out of here, when nothing of this video is running any more: the way
+                to cancel.
             keep_sequences: keep the landmarks of all faces in the result (about 2 kB a frame and face).
             access: how it may be opened and what it may ask for; the default limits, in this process, if not given.
 

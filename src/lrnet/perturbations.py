@@ -206,7 +206,8 @@ def perturb(
     perturbation leaves is encoded with hardly any loss, unless the last step is video compression.
 
     Args:
-        name, level, seed: see `draw_steps`. The same seed gives the same video.
+        name, level, seed: see `draw_steps`. The same seed gives the same frames; where the last step is video
+            compression, x264 does not always make the same bits of them (`docs/decisions/0016-perturbations.md`).
         most_frames: how many from the start; None for all.
 
     Returns:
