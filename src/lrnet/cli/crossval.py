@@ -87,7 +87,7 @@ def _print(found: Mapping[str, tuple[object, list[MeasuredResult]]]) -> None:
         cells.append(_cell(figures.get(("real videos, held out", "called likely_fake"))))
         cells.append(_cell(figures.get(("fake videos, held out", "called no_evidence_of_manipulation"))))
         cells.append(_cell(figures.get(("all held-out videos", "ECE"))))
-        table.add_row(name, *cells)
+        table.add_row(Text(name), *cells)
         for stream in _streams(results):
             alone = [
                 _cell(figures.get((f"{where[kind]}; stream {stream} alone", metric))) for _, kind, metric in COLUMNS

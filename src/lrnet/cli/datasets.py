@@ -119,7 +119,8 @@ def counts_table(records: Sequence[VideoRecord]) -> Table:
     rows = Counter((r.source, r.compression, r.label.value, r.method, r.split) for r in records)
     table = Table("source", "version", "label", "method", *(s or "no split" for s in splits), box=None, pad_edge=False)
     for key in sorted({row[:4] for row in rows}):
-        table.add_row(*key, *(str(rows[(*key, s)]) for s in splits))
+        # Names of folders as they are: a table would read "[red]" as markup.
+        table.add_row(*map(Text, key), *(str(rows[(*key, s)]) for s in splits))
     return table
 
 

@@ -81,7 +81,7 @@ def pull_command(
 ) -> None:
     """Get the weights that the reference implementation released, hashes checked (needs the extra `train`).
 
-    This is the only command that uses the network, and only without --from.
+    With --from nothing is fetched.
     """
     from lrnet.network.download import PUBLISHED, pull
 

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -31,7 +32,8 @@ def write_evaluation(
     """Write `evaluation.md`, `figures.csv`, `videos.csv`, `evaluation.json` and the plots.
 
     Args:
-        reports: folder of HTML reports named after their videos, which the errors are linked to.
+        reports: folder of HTML reports named after their videos, which the errors are linked to; an error is not
+            whose file has the name of another video's.
 
     Raises:
         OutputError: the folder cannot be made or written.
@@ -166,9 +168,11 @@ def _share(e: Estimate) -> str:
 def _errors(evaluation: Evaluation, folder: Path | None, reports: Path | None) -> str:
     if not evaluation.errors:
         return "No real video is called likely_fake, and no fake no_evidence_of_manipulation.\n"
+    stems = Counter(_stem(v) for v in evaluation.videos)
     rows = [
         (
-            _linked(v, folder, reports),
+            # A report is named after its video's file: with one name for several videos it could be another's.
+            _linked(v, folder, reports if stems[_stem(v)] == 1 else None),
             v.record.label.value,
             v.record.method,
             v.record.source,
@@ -180,11 +184,15 @@ def _errors(evaluation: Evaluation, folder: Path | None, reports: Path | None) -
     return table(("video", "is", "method", "source", "called", "probability"), rows)
 
 
+def _stem(video: ScoredVideo) -> str:
+    return Path(video.record.key).stem
+
+
 def _linked(video: ScoredVideo, folder: Path | None, reports: Path | None) -> str:
     key = video.record.key
     if folder is None or reports is None:
         return key
-    page = reports / f"{Path(key).stem}.html"
+    page = reports / f"{_stem(video)}.html"
     if not page.is_file():
         return key
     return f"[{key}]({quote(os.path.relpath(page, folder))})"
