@@ -86,6 +86,12 @@ def test_a_fake_and_a_real_video_from_upload_to_deletion(page: Page, service: Ru
     expect(page.locator("#announcer")).to_contain_text(f"fake.mp4: {told['headline']}")
     accessible(page)
 
+    # The timeline seeks the clip inside, in the sandbox too.
+    report.locator(".track .plot").first.click()
+    clip = report.locator("#clip")
+    wait_for(lambda: clip.evaluate("v => v.currentTime") > 1, LONG / 1000)
+    assert clip.evaluate("v => v.currentTime") == pytest.approx(clip.evaluate("v => v.duration") / 2, abs=0.2)
+
     # The annotated copy plays, and can be sought.
     page.get_by_role("link", name="Annotated video").click()
     video = page.locator("video")
@@ -169,8 +175,10 @@ def test_a_name_is_text_and_nothing_else(page: Page, service: Running) -> None:
     answer = service.client.post("/v1/videos", params={"name": name}, content=b"x")
     page.goto(service.url)
     expect(row(page, name)).to_be_visible()
+    assert page.locator("img[src=x]").count() == 0
     row(page, name).get_by_role("link").click()
     expect(page.get_by_role("heading", name=name)).to_be_visible()
+    assert page.locator("img[src=x]").count() == 0
     assert "caught" not in page.title().replace(name, "")
     service.client.delete(f"/v1/videos/{answer.json()['id']}")
 

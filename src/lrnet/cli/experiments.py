@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from lrnet.benchmark.paper import TITLES
+from lrnet.cli.train import typed_command
 
 if TYPE_CHECKING:
     from lrnet.benchmark.paper.result import Result
@@ -209,7 +208,7 @@ def _setting(asked: Asked, tell: Callable[[str], None]) -> Setting:
         qualities,
         landmarkers,
         levels,
-        shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        typed_command(),
         tell,
     )
 
