@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,33 @@ def test_platt_finds_the_slope_and_makes_probabilities_calibrated() -> None:
     assert calibration.a == pytest.approx(0.5, rel=0.08)
     p = Scores(scores.label, calibration.apply(scores.score), scores.group)
     assert expected_calibration_error(p) < 0.02 < expected_calibration_error(scores)
+
+
+def at(score: float, label: int, source: str, count: int) -> list[tuple[float, int, str]]:
+    return [(score, label, source)] * count
+
+
+def columns(rows: list[tuple[float, int, str]]) -> tuple[Scores, np.ndarray]:
+    score, label, source = zip(*rows, strict=True)
+    return Scores(np.array(label), np.array(score), np.arange(len(rows))), np.array(source)
+
+
+def test_platt_learns_his_targets_where_the_classes_are_apart() -> None:
+    """Two scores and two parameters: the sigmoid meets both targets, (n + 1) / (n + 2) and 1 / (m + 2)."""
+    scores, _ = columns(at(0.1, 0, "", 8) + at(0.9, 1, "", 3))
+    p = calibrate_scores(scores, "it", "platt").apply(np.array([0.1, 0.9]))
+    assert p == pytest.approx([1 / 10, 4 / 5], abs=1e-3)
+
+
+def test_a_source_weighs_by_the_root_of_its_number_in_calibration() -> None:
+    """16 real videos of one source score low, the one of another source as high as the fakes: weights 4 and 1."""
+    scores, source = columns(at(0.1, 0, "a", 16) + at(0.9, 0, "b", 1) + at(0.9, 1, "c", 98))
+    real, fake = 1 / 19, 99 / 100
+    p = calibrate_scores(scores, "it", "platt", source).apply(np.array([0.1, 0.9]))
+    assert p == pytest.approx([real, (fake + real / 5) / (1 + 1 / 5)], abs=1e-3)
+    apart = columns(at(0.1, 0, "a", 16) + at(0.9, 0, "b", 1) + at(0.9, 1, "c", 3))
+    steps = calibrate_scores(apart[0], "it", "isotonic", apart[1]).apply(np.array([0.9]))
+    assert steps == pytest.approx([1 / (1 + 1 / 5)])
 
 
 def test_the_better_method_is_taken_and_both_are_told() -> None:
@@ -79,6 +107,19 @@ def test_thresholds_let_no_more_through_than_allowed() -> None:
     assert none < likely
 
 
+def test_a_source_weighs_by_the_root_of_its_number_in_thresholds() -> None:
+    """96 real videos of one source and 4 of another, weights 9.8 and 2: one of the four is 4 % of the real ones."""
+    low, high = np.linspace(0.1, 0.3, 96), np.array([0.5, 0.6, 0.7, 0.8])
+    rows = [*((float(s), 0, "a") for s in low), *((float(s), 0, "b") for s in high)]
+    rows += at(0.9, 1, "a", 9) + at(0.01, 1, "a", 1)
+    scores, source = columns(rows)
+    assert place_thresholds(scores, 0.03, 0.05)[0] == pytest.approx(0.55)  # three of a hundred are beyond it
+    assert place_thresholds(scores, 0.03, 0.05, source)[0] == pytest.approx(0.85)  # none of the four may be
+    assert place_thresholds(scores, 0.05, 0.05, source)[0] == pytest.approx(0.75)
+    none = place_thresholds(Scores(1 - scores.label, 1 - scores.score, scores.group), 0.05, 0.05, source)[1]
+    assert none == pytest.approx(0.25)
+
+
 def test_well_separated_classes_have_one_threshold_between_them() -> None:
     scores = Scores(np.array([0, 0, 1, 1]), np.array([0.1, 0.2, 0.8, 0.9]), np.arange(4))
     likely, none = place_thresholds(scores, 0.02, 0.05)
@@ -115,6 +156,18 @@ def test_declared_rates_are_those_of_folds_without_a_part_in_them() -> None:
     alarms = [v for v in apart if not v.is_fake and v.state is State.LIKELY_FAKE]
     assert limits.false_positive_rate == pytest.approx(len(alarms) / 100)
     assert limits.false_positive_rate > 0.1  # 0.02 would be the rate on the videos that it was set on
+
+
+def test_a_large_source_does_not_outvote_the_others() -> None:
+    """90 real videos of an easy source, 10 of a hard one: together the hard ones weigh a fourth."""
+    videos = [video(i, False, 0.05 + 1e-4 * i) for i in range(90)]
+    hard = [video(100 + i, False, 0.4 + 0.04 * i) for i in range(10)]
+    videos += [replace(v, record=replace(v.record, source="hard")) for v in hard]
+    videos += [video(200 + i, True, 0.9 if i % 10 else 0.02) for i in range(50)]
+    folds = [i % 2 for i in range(len(videos))]
+    calibration, limits, _ = decide(videos, folds, false_alarms=0.05, misses=0.05, method="platt", what="it")
+    beyond = calibration.apply(np.array([v.score for v in videos[90:100]])) >= limits.likely_fake
+    assert beyond.sum() == 2  # each is 2.5 % of the weight; by number, five of the hundred would be
 
 
 def test_what_is_not_judged_is_neither_right_nor_wrong() -> None:

@@ -61,7 +61,7 @@ suggests.{tried}
 
 {table(("verdict", "calibrated probability", "measured"), rows)}
 Measured on {limits.measured_on}. The two rates are those of calibrations and thresholds that were set without the
-fold of the video in question.
+fold of the video in question. In setting them a source weighs by the root of its number of videos.
 """
 
 

@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
 
 from lrnet.errors import DatasetError
-from lrnet.evaluation.metrics import Scores, brier, class_weights
+from lrnet.evaluation.metrics import Scores, brier, root_weights
 from lrnet.evaluation.protocol import ScoredVideo, video_scores
 from lrnet.network.spec import ScoreCalibration, Thresholds
 from lrnet.verdict import State, band, held_back, logit
@@ -24,7 +24,12 @@ FOLDS: Final = 5
 HARDLY_ANY_SLOPE: Final = 1e-3  # of a calibration whose scores do not separate: the probability stays near one half
 
 
-def calibrate_scores(scores: Scores, fitted_on: str, method: Literal["best", "platt", "isotonic"]) -> ScoreCalibration:
+def calibrate_scores(
+    scores: Scores,
+    fitted_on: str,
+    method: Literal["best", "platt", "isotonic"],
+    source: NDArray[np.str_] | None = None,
+) -> ScoreCalibration:
     """From raw scores to probabilities, real and fake weighing the same.
 
     Args:
@@ -32,30 +37,37 @@ def calibrate_scores(scores: Scores, fitted_on: str, method: Literal["best", "pl
         fitted_on: which videos, in words.
         method: "best" takes the one with the lower Brier score, cross-validated over identity groups; "platt" if there
             are too few groups to tell.
+        source: (N,) of each; within a class, a source weighs by the root of its number. None: all weigh the same.
 
     Raises:
         DatasetError: a class is missing.
     """
     if not scores.both_classes:
         raise DatasetError("Real and fake scores are both needed to calibrate.", hint="Add the class that is missing.")
-    tried = {name: cross_validated_brier(scores, name) for name in METHODS}
+    kinds = _kinds(scores, source)
+    tried = {name: cross_validated_brier(scores, name, kinds) for name in METHODS}
     known = {name: value for name, value in tried.items() if value is not None}
     best = min(known, key=lambda name: known[name]) if known else "platt"
     chosen: Method = best if method == "best" else method
-    return _fitted(scores, chosen).model_copy(update={"fitted_on": fitted_on, "brier": known})
+    return _fitted(scores, chosen, kinds).model_copy(update={"fitted_on": fitted_on, "brier": known})
 
 
-def cross_validated_brier(scores: Scores, method: Method) -> float | None:
+def cross_validated_brier(scores: Scores, method: Method, source: NDArray[np.str_] | None = None) -> float | None:
     """Brier score of probabilities for people whom the calibration was not fitted on; None with too few of them."""
+    kinds = _kinds(scores, source)
     probability = np.full(len(scores), np.nan)
     for train, test in _people_apart(scores):
         part = scores.take(train)
         if not part.both_classes:
             return None
-        probability[test] = _fitted(part, method).apply(scores.score[test])
+        probability[test] = _fitted(part, method, kinds[train]).apply(scores.score[test])
     if not np.isfinite(probability).all():
         return None
     return brier(Scores(scores.label, probability, scores.group))
+
+
+def _kinds(scores: Scores, source: NDArray[np.str_] | None) -> NDArray[np.str_]:
+    return np.full(len(scores), "") if source is None else source
 
 
 def _people_apart(scores: Scores) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
@@ -66,14 +78,24 @@ def _people_apart(scores: Scores) -> list[tuple[NDArray[np.int64], NDArray[np.in
     return list(splitter.split(scores.score[:, None], scores.label, scores.group))
 
 
-def _fitted(scores: Scores, method: Method) -> ScoreCalibration:
+def _fitted(scores: Scores, method: Method, source: NDArray[np.str_]) -> ScoreCalibration:
     n = len(scores)
+    fake = scores.label == 1
+    weight = np.zeros(n)
+    for some in (fake, ~fake):
+        weight[some] = root_weights(source[some])
     if method == "platt":
-        fit = LogisticRegression(C=1e6, class_weight="balanced").fit(logit(scores.score)[:, None], scores.label)
+        # Platt's targets are those of Laplace's rule of succession, not 0 and 1: each video counts as a little of both.
+        target = np.where(fake, (fake.sum() + 1) / (fake.sum() + 2), 1 / ((~fake).sum() + 2))
+        fit = LogisticRegression(C=1e6).fit(
+            np.tile(logit(scores.score), 2)[:, None],
+            np.repeat([1, 0], n),
+            sample_weight=n / 2 * np.concatenate([weight * target, weight * (1 - target)]),
+        )
         slope = max(float(fit.coef_[0, 0]), HARDLY_ANY_SLOPE)
         return ScoreCalibration(method="platt", a=slope, b=float(fit.intercept_[0]), fitted_on="", n=n)
     steps = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip")
-    steps.fit(scores.score, scores.label, sample_weight=class_weights(scores))
+    steps.fit(scores.score, scores.label, sample_weight=weight)
     x, where = np.unique(steps.X_thresholds_, return_index=True)
     # No number of videos proves a probability of 0 or 1: the ends are those of Laplace's rule of succession.
     y = np.clip(steps.y_thresholds_[where], 1 / (n + 2), 1 - 1 / (n + 2))
@@ -82,11 +104,16 @@ def _fitted(scores: Scores, method: Method) -> ScoreCalibration:
     return ScoreCalibration(method="isotonic", x=tuple(x.tolist()), y=tuple(y.tolist()), fitted_on="", n=n)
 
 
-def place_thresholds(probabilities: Scores, false_alarms: float, misses: float) -> tuple[float, float]:
+def place_thresholds(
+    probabilities: Scores, false_alarms: float, misses: float, source: NDArray[np.str_] | None = None
+) -> tuple[float, float]:
     """The two thresholds (likely_fake, no_evidence): at most these shares of real and of fake videos beyond them.
 
     Each stands half-way between the last video that is not beyond it and the next one. Where the two would cross, the
     classes are well apart, and both thresholds stand half-way between them.
+
+    Args:
+        source: (N,) of each; a source weighs by the root of its number in the shares. None: all weigh the same.
 
     Raises:
         DatasetError: a class is missing.
@@ -95,14 +122,21 @@ def place_thresholds(probabilities: Scores, false_alarms: float, misses: float) 
         raise DatasetError(
             "Real and fake scores are both needed for thresholds.", hint="Add the class that is missing."
         )
-    real = np.sort(probabilities.score[probabilities.label == 0])
-    fake = np.sort(probabilities.score[probabilities.label == 1])
-    everything = np.unique(probabilities.score)
-    likely = _above(real[len(real) - 1 - int(false_alarms * len(real))], everything)
-    none = _below(fake[int(misses * len(fake))], everything)
+    kinds = _kinds(probabilities, source)
+    score, fake = probabilities.score, probabilities.label == 1
+    everything = np.unique(score)
+    likely = _above(-_first_beyond(-score[~fake], kinds[~fake], false_alarms), everything)
+    none = _below(_first_beyond(score[fake], kinds[fake], misses), everything)
     if none > likely:
         likely = none = (likely + none) / 2
     return likely, none
+
+
+def _first_beyond(values: NDArray[np.float64], source: NDArray[np.str_], share: float) -> float:
+    """The lowest value with which those from the lowest on are more than this share."""
+    order = np.argsort(values, kind="stable")
+    reached = np.cumsum(root_weights(source)[order])
+    return float(values[order[np.flatnonzero(reached > share + 1e-9)[0]]])
 
 
 def _above(value: float, known: NDArray[np.float64]) -> float:
@@ -139,7 +173,9 @@ def decide(
 
     Calibration and thresholds are fitted on all videos. The rates that are stated are those of calibrations and
     thresholds fitted without the fold of the video in question: neither its people nor, if a source was left out, its
-    source had a part in them. Videos that are not judged (`ScoredVideo.held_back`) count as neither wrong.
+    source had a part in them; they are plain shares of videos. In fitting, a source weighs by the root of its number of
+    videos, as in training: a user's video may be of any. Videos that are not judged (`ScoredVideo.held_back`) count as
+    neither wrong.
 
     Args:
         videos: scored by networks that saw neither their people nor, for some, their source.
@@ -173,9 +209,10 @@ def _set(
 ) -> tuple[ScoreCalibration, tuple[float, float]]:
     """Both on every scored video: what is not judged later can then only make the rates smaller."""
     scored = video_scores(videos)
-    calibration = calibrate_scores(scored, what, method)
+    source = np.array([v.record.source for v in videos if v.score is not None], dtype=str)
+    calibration = calibrate_scores(scored, what, method, source)
     probabilities = Scores(scored.label, calibration.apply(scored.score), scored.group)
-    return calibration, place_thresholds(probabilities, false_alarms, misses)
+    return calibration, place_thresholds(probabilities, false_alarms, misses, source)
 
 
 def _thresholds(likely: float, none: float, alarms: float, missed: float, what: str) -> Thresholds:

@@ -128,6 +128,13 @@ def class_weights(scores: Scores) -> NDArray[np.float64]:
     return np.asarray(np.where(fake, 0.5 / fake.sum(), 0.5 / (~fake).sum()), np.float64)
 
 
+def root_weights(kinds: NDArray[Any]) -> NDArray[np.float64]:
+    """(N,) weights that add up to 1: a kind weighs by the root of its number, its members the same each."""
+    _, kind, count = np.unique(kinds, return_inverse=True, return_counts=True)
+    roots = np.sqrt(count)
+    return np.asarray((roots / roots.sum() / count)[kind], np.float64)
+
+
 def brier(scores: Scores) -> float:
     """Mean squared error of probabilities, real and fake weighing the same."""
     return float(brier_score_loss(scores.label, scores.score, sample_weight=class_weights(scores)))

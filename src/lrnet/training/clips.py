@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrnet.datasets.records import Label, VideoRecord
+from lrnet.evaluation.metrics import root_weights
 from lrnet.features import STREAMS, ClipSettings, LandmarkSequence, cut_clips, embed_clips, main_face
 from lrnet.store import StoredVideo
 from lrnet.training.augment import augmented, mirrored
@@ -164,13 +165,6 @@ def balanced_weights(
             share = 1.0 if alone else paired_share if name in paired else 1 - paired_share
             inside = of_class & (source == name)
             kinds = method[inside] if by_method else np.zeros(inside.sum())
-            weight[inside] = share * root / sum(roots[n] for n in peers) * _by_root(kinds)
+            weight[inside] = share * root / sum(roots[n] for n in peers) * root_weights(kinds)
     by_clip = weight[table.video] / clips[table.video]
     return np.asarray(by_clip / by_clip.mean(), np.float32)
-
-
-def _by_root(kinds: NDArray[np.generic]) -> NDArray[np.float64]:
-    """Weights that add up to 1: a kind has the root of its number, its members the same each."""
-    _, kind, count = np.unique(kinds, return_inverse=True, return_counts=True)
-    roots = np.sqrt(count)
-    return np.asarray((roots / roots.sum() / count)[kind])
