@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from lrnet.benchmark.measures import (
     plain_distance,
 )
 from lrnet.errors import MissingDependencyError, OutputError, SequenceError
+from lrnet.extras import install_command
 from lrnet.features import FACIAL_GROUPS
 from lrnet.landmarks.files import LandmarkTable
 from lrnet.landmarks.from_table import TableLandmarker
@@ -273,7 +275,7 @@ def test_a_full_disk_is_said_and_leaves_no_part(
 
 def test_without_matplotlib_the_extra_is_named_before_the_work(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(MissingDependencyError, match=r"lrnet\[benchmark\]"):
+    with pytest.raises(MissingDependencyError, match=re.escape(install_command("benchmark"))):
         report.prepare(tmp_path)
 
 
