@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import threading
@@ -18,6 +19,7 @@ from lrnet.errors import DecoderDiedError, LimitError, ModelError
 from lrnet.limits import Access, Limits
 from lrnet.network.bundle import ModelBundle
 from lrnet.network.registry import load_model
+from lrnet.reencode import reencode
 from lrnet.verdict import Reason
 from lrnet.video import VideoReader
 from tests.media import write_video
@@ -140,6 +142,20 @@ def decoders() -> list[int]:
         child for task in Path(f"/proc/{os.getpid()}/task").glob("*/children") for child in task.read_text().split()
     ]
     return [int(pid) for pid in children if "decoder_process" in Path(f"/proc/{pid}/cmdline").read_text()]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_video_that_is_judged_is_let_go_of(examples: Path, tmp_path: Path, threads: int) -> None:
+    """At once: a decoder of large frames holds a hundred megabytes, and many videos may follow."""
+    reencode(examples / "real.mp4", tmp_path / "a.mp4", crf=23, scale=0.5, most_frames=40)
+    judge = Detector(threads=threads)
+    gc.collect()
+    gc.disable()
+    try:
+        judge.detect(tmp_path / "a.mp4", progress=lambda told: None)
+        assert [thing for thing in gc.get_objects() if isinstance(thing, VideoReader)] == []
+    finally:
+        gc.enable()
 
 
 def test_a_doubled_frame_rate_means_the_same(detector: Detector, examples: Path, tmp_path: Path) -> None:

@@ -140,6 +140,7 @@ class Ahead(Generic[T]):
         if self._thread.is_alive():
             self._abort()
             self._thread.join()
+        self._abort = self._tell = nothing  # they lead back to what holds this, and to a decoder
 
     def _work(self, items: Iterable[T]) -> None:
         began = perf_counter()
@@ -221,7 +222,7 @@ class _Inline(Generic[T]):
             close()
 
     def join(self) -> None:
-        return
+        self._items = iter(())  # what it held leads back to what holds this, and to a decoder
 
 
 class Pipeline:

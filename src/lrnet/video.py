@@ -7,7 +7,6 @@ at coordinate (0, 0); x points right, y down.
 
 from __future__ import annotations
 
-import gc
 import math
 import os
 import re
@@ -79,6 +78,7 @@ UNNAMED: Final = (0, 2)
 HD_ROWS: Final = 720  # from which on a frame that names no colour space is taken for BT.709
 
 QUANTISER_EVERY: Final = 7  # frames; no usual distance of key frames or of B-frames is a multiple of it
+QUANTISERS: Final = 128  # frames that count; once there are so many, every second one is dropped
 COARSEST: Final = 51  # quantisation parameter of H.264
 H264_PARAMETERS: Final = 1  # FFmpeg's number for quantisation parameters of that kind
 DELTA_QP: Final = 4  # where a block's own parameter stands among the 32-bit numbers that FFmpeg tells of it
@@ -273,7 +273,8 @@ def turns_of(source: VideoFrame) -> int:
 
 def _quantiser_of(source: VideoFrame, small: VideoReformatter) -> float | None:
     """Mean quantisation parameter of a frame's macroblocks; None if its codec is not H.264, or tells none."""
-    # A thumbnail, which brings what is told of the frame: whoever is asked for that is tied into a circle and kept.
+    # A thumbnail, which brings what is told of the frame: whoever is asked for that is tied into a circle, and kept
+    # until the collector comes by.
     told = small.reformat(source, 16, 16, "gray", threads=1).side_data.get("VIDEO_ENC_PARAMS")
     if not isinstance(told, VideoEncParams) or int(told.codec_type) != H264_PARAMETERS or not told.nb_blocks:
         return None
@@ -340,7 +341,7 @@ class Reader(ABC):
         frames: decoded so far, those left out for their rate among them.
         damaged: packets that could not be decoded, and frames that the decoder had to patch; they are skipped.
         quantiser: how coarsely frames are encoded so far: quantisation parameter of H.264, from 0 (fine) to 51, the
-            median over every seventh frame of the mean over its macroblocks; None for other codecs.
+            median over evenly spaced frames of the mean over their macroblocks; None for other codecs.
         guard: which limits the video went past.
         waiting: called about once a second by the thread that decodes, while that waits for another process.
     """
@@ -373,6 +374,7 @@ class Reader(ABC):
         if self._ahead is not None:
             self._ahead.stop()
             self._ahead.join()
+        self._ahead, self.waiting = None, nothing  # they lead back here, and a decoder has many megabytes
         self._release()
 
     @abstractmethod
@@ -432,7 +434,8 @@ class VideoReader(Reader):
                 "max_pixels": str(round(access.limits.megapixels * 1e6)),
                 "export_side_data": "venc_params",
             }
-            self._quantisers = np.zeros(COARSEST + 1, np.int64)  # frames by their quantiser, rounded
+            self._quantisers: list[float] = []
+            self._quantiser_every = QUANTISER_EVERY
             self._rotation = 0
             self._decoding = 0.0
             self._starved = False
@@ -502,7 +505,7 @@ class VideoReader(Reader):
             if source.is_corrupt:  # patched from its neighbours: not what was filmed
                 self.damaged += 1
             elif not self.guard.leaves_out(time):
-                if self.frames % QUANTISER_EVERY == 1:
+                if (self.frames - 1) % self._quantiser_every == 0:
                     self._count_quantiser(_quantiser_of(source, small))
                 given = True
                 yield Frame(source, self.frames - 1, time, to_planes, turns[source.rotation])
@@ -512,10 +515,11 @@ class VideoReader(Reader):
     def _count_quantiser(self, found: float | None) -> None:
         if found is None:
             return
-        gc.collect(0)  # the thumbnail, and the 20 bytes of each macroblock that it holds
-        self._quantisers[round(found)] += 1
-        counted = np.cumsum(self._quantisers)
-        self.quantiser = float(np.searchsorted(counted, counted[-1] / 2))
+        self._quantisers.append(found)
+        self.quantiser = float(np.median(self._quantisers))
+        if len(self._quantisers) == QUANTISERS:
+            self._quantisers = self._quantisers[::2]
+            self._quantiser_every *= 2
 
     def _nothing(self) -> VideoError:
         if self.guard.passed:
