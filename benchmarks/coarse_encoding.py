@@ -26,7 +26,7 @@ from lrnet.detector import Detector
 from lrnet.reencode import reencode
 from lrnet.verdict import MAX_QUANTISER, Reason, State, band, held_back
 
-EDGES: Final = (0.0, 30.0, 33.0, 36.0, 39.0, 42.0, 45.0, 51.0)  # of the ranges of quantisers in the table
+EDGES: Final = (0.0, 30.0, 33.0, 36.0, 38.0, 39.0, 40.0, 41.0, 42.0, 43.0, 45.0, 51.0)  # of the ranges in the table
 
 
 @dataclass(frozen=True)

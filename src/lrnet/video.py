@@ -19,7 +19,7 @@ from fractions import Fraction
 from pathlib import Path
 from time import perf_counter
 from types import MappingProxyType, TracebackType
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Literal, Self, cast
 
 import av
 import av.container
@@ -27,9 +27,11 @@ import av.error
 import av.logging
 import cv2
 import numpy as np
+from av.codec.context import CodecContext
 from av.packet import Packet
 from av.sidedata.encparams import VideoEncParams
 from av.stream import Disposition
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from av.video.stream import VideoStream
@@ -77,8 +79,8 @@ BT709: Final = 1  # colour spaces by the numbers of ITU-T H.273
 UNNAMED: Final = (0, 2)
 HD_ROWS: Final = 720  # from which on a frame that names no colour space is taken for BT.709
 
-QUANTISER_EVERY: Final = 7  # frames; no usual distance of key frames or of B-frames is a multiple of it
-QUANTISERS: Final = 128  # frames that count; once there are so many, every second one is dropped
+QUANTISER_FRAMES: Final = 16  # from a key frame on, whose quantisers are looked at
+QUANTISER_EVERY: Final = 240  # frames at least from where that begins to where it begins again
 COARSEST: Final = 51  # quantisation parameter of H.264
 H264_PARAMETERS: Final = 1  # FFmpeg's number for quantisation parameters of that kind
 DELTA_QP: Final = 4  # where a block's own parameter stands among the 32-bit numbers that FFmpeg tells of it
@@ -341,7 +343,8 @@ class Reader(ABC):
         frames: decoded so far, those left out for their rate among them.
         damaged: packets that could not be decoded, and frames that the decoder had to patch; they are skipped.
         quantiser: how coarsely frames are encoded so far: quantisation parameter of H.264, from 0 (fine) to 51, the
-            median over evenly spaced frames of the mean over their macroblocks; None for other codecs.
+            median over frames of the mean over their macroblocks, for 16 frames from a key frame on, at most once in
+            240; None for other codecs.
         guard: which limits the video went past.
         waiting: called about once a second by the thread that decodes, while that waits for another process.
     """
@@ -430,12 +433,9 @@ class VideoReader(Reader):
             self._stream = self._best_stream()
             self._stream.thread_type = "AUTO"
             self._stream.codec_context.thread_count = threads
-            self._stream.codec_context.options = {
-                "max_pixels": str(round(access.limits.megapixels * 1e6)),
-                "export_side_data": "venc_params",
-            }
-            self._quantisers: list[float] = []
-            self._quantiser_every = QUANTISER_EVERY
+            largest = {"max_pixels": str(round(access.limits.megapixels * 1e6))}
+            self._stream.codec_context.options = dict(largest)
+            self._quantisers = _Quantisers(self._stream.codec_context, largest)
             self._rotation = 0
             self._decoding = 0.0
             self._starved = False
@@ -489,7 +489,7 @@ class VideoReader(Reader):
 
     def _decode(self) -> Iterator[Frame]:
         clock = _Clock(self._stream.average_rate)
-        to_planes, small = VideoReformatter(), VideoReformatter()
+        to_planes = VideoReformatter()
         given = False
         # Looked up once for each angle: whoever asks a frame for its matrix ties it into a circle, which keeps it.
         turns: dict[int, int] = {}
@@ -505,21 +505,10 @@ class VideoReader(Reader):
             if source.is_corrupt:  # patched from its neighbours: not what was filmed
                 self.damaged += 1
             elif not self.guard.leaves_out(time):
-                if (self.frames - 1) % self._quantiser_every == 0:
-                    self._count_quantiser(_quantiser_of(source, small))
                 given = True
                 yield Frame(source, self.frames - 1, time, to_planes, turns[source.rotation])
         if not given:
             raise self._nothing()
-
-    def _count_quantiser(self, found: float | None) -> None:
-        if found is None:
-            return
-        self._quantisers.append(found)
-        self.quantiser = float(np.median(self._quantisers))
-        if len(self._quantisers) == QUANTISERS:
-            self._quantisers = self._quantisers[::2]
-            self._quantiser_every *= 2
 
     def _nothing(self) -> VideoError:
         if self.guard.passed:
@@ -551,6 +540,8 @@ class VideoReader(Reader):
             yield from pictures
 
     def _decoded(self, packet: Packet[Any]) -> list[VideoFrame]:
+        self._quantisers.look(packet)
+        self.quantiser = self._quantisers.median
         try:
             return [f for f in packet.decode() if isinstance(f, VideoFrame)]
         except (av.error.FFmpegError, ValueError) as error:
@@ -566,6 +557,55 @@ class VideoReader(Reader):
             return True
         self.guard.note(Excess.DECODE_SECONDS)
         return False
+
+
+class _Quantisers:
+    """How coarsely a stream is encoded, from stretches of its packets.
+
+    A decoder of its own, with one thread, reads them: with several, FFmpeg tells of a frame while others still fill in
+    its quantisers.
+
+    Args:
+        context: of the stream.
+        options: of the decoder.
+    """
+
+    def __init__(self, context: VideoCodecContext, options: Mapping[str, str]) -> None:
+        self.median: float | None = None
+        self._stream = context
+        self._options = {**options, "export_side_data": "venc_params"}
+        self._decoder: VideoCodecContext | None = None
+        self._small = VideoReformatter()
+        self._found: list[float] = []
+        self._seen = self._ends = 0
+        self._next = 0 if context.name == "h264" else None
+
+    def look(self, packet: Packet[Any]) -> None:
+        """Take the next packet of the stream."""
+        if self._next is None:
+            return
+        if self._decoder is None and packet.is_keyframe and self._seen >= self._next:
+            decoder = cast(VideoCodecContext, CodecContext.create(self._stream.name, "r"))
+            decoder.extradata, decoder.thread_count = self._stream.extradata, 1
+            decoder.options = dict(self._options)
+            self._decoder = decoder
+            self._next, self._ends = self._seen + QUANTISER_EVERY, self._seen + QUANTISER_FRAMES
+        self._seen += 1
+        if self._decoder is None:
+            return
+        try:
+            over = self._seen > self._ends or not packet.size
+            self._take(self._decoder.decode(None if over else packet))
+        except (av.error.FFmpegError, ValueError):  # damage, which is told where frames are wanted
+            over = True
+        if over:
+            self._decoder = None
+
+    def _take(self, frames: Sequence[VideoFrame]) -> None:
+        known = (_quantiser_of(frame, self._small) for frame in frames)
+        self._found += [quantiser for quantiser in known if quantiser is not None]
+        if self._found:
+            self.median = float(np.median(self._found))
 
 
 class _Clock:
