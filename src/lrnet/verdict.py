@@ -105,7 +105,7 @@ RIGID_RATIO: Final = 2.6  # deformation over the lag by that from frame to frame
 TREMOR_RATIO: Final = 1.7  # below this there is nothing but noise, however much of it
 
 MAX_INNOVATION: Final = 0.0125  # normalised crop units; the genuine fakes at hand have at most 0.011
-MAX_QUANTISER: Final = 42.0  # of H.264; real faces come to look manipulated above it (decision 22)
+MAX_QUANTISER: Final = 40.0  # of H.264; real faces come to look manipulated above it (decision 22)
 
 _UNLIKE: Final[dict[Quantity, Reason]] = {
     "noise": Reason.NOISE_UNLIKE_TRAINING,
