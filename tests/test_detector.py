@@ -72,6 +72,25 @@ def test_a_limit_that_was_passed_is_told(detector: Detector, examples: Path, lim
     assert result.frames_examined < 239
 
 
+@pytest.mark.parametrize("isolate", [False, True], ids=["in-process", "isolated"])
+def test_stretches_are_judged_apart_and_belong_to_one_face(detector: Detector, examples: Path, isolate: bool) -> None:
+    """Ten seconds of one face, examined from 0 to 4 and from 8 on."""
+    access = Access(isolate=isolate, limits=Limits(share=0.5))
+    result = detector.detect(examples / "real.mp4", access=access, keep_sequences=True)
+    assert {Reason.PARTLY_EXAMINED, Reason.SHARE_LIMIT} <= set(result.verdict.reasons)
+    assert [face.face for face in result.faces] == [0]
+    spans = [(s.times[0], s.times[-1]) for s in result.sequences]
+    assert np.allclose(spans, [(0, 4), (8, 9.95)], atol=0.05)
+    clips = result.faces[0].clips
+    assert all(clip.stop < 4 or clip.start >= 8 for clip in clips)
+    assert clips[0].start == 0
+    assert clips[-1].stop == result.seconds_examined
+    whole = detector.detect(examples / "real.mp4")
+    assert result.frames_read == whole.frames_read
+    # The first clips begin with the same frames; only the unit, the mean face size, comes from fewer of them.
+    assert clips[0].score == pytest.approx(whole.faces[0].clips[0].score, abs=0.1)
+
+
 def test_faces_over_the_limit_are_told(detector: Detector, examples: Path, tmp_path: Path) -> None:
     with VideoReader(examples / "real.mp4") as reader:
         pictures = [np.hstack([f.rgb()] * 2) for f in islice(reader, 6)]

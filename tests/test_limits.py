@@ -41,6 +41,26 @@ def test_what_lies_within_is_read_and_the_rest_is_told(
 
 
 @EITHER
+def test_a_share_is_examined_in_stretches_at_even_distances(tmp_path: Path, isolate: bool) -> None:
+    path = write_video(tmp_path / "a.mp4", moving(40), times=[0.5 * i for i in range(40)])
+    limits = Limits(share=0.5, refuse=True)  # a choice: nothing is refused for it
+    with open_video(path, Access(isolate=isolate, limits=limits), threads=1) as reader:
+        frames = list(reader)
+    assert reader.guard.passed == [Excess.SHARE]
+    assert reader.frames == 40
+    assert [(frame.time, frame.stretch) for frame in frames] == [
+        (start + 0.5 * i, number) for number, start in enumerate((0.0, 8.0, 16.0)) for i in range(8)
+    ]
+
+
+@EITHER
+def test_a_video_no_longer_than_a_stretch_is_examined_whole(video: Path, isolate: bool) -> None:
+    with open_video(video, Access(isolate=isolate, limits=Limits(share=0.1))) as reader:
+        assert len(list(reader)) == 20
+    assert reader.guard.passed == []
+
+
+@EITHER
 def test_without_time_to_decode_there_is_no_verdict(video: Path, isolate: bool) -> None:
     access = Access(isolate=isolate, limits=Limits(decode_seconds=1e-9))
     with pytest.raises(LimitError, match="takes longer to decode"), open_video(video, access) as reader:
@@ -97,6 +117,8 @@ def test_a_frame_that_grows_past_the_limit_is_not_given_out(tmp_path: Path) -> N
         ("duration=0", "above 0"),
         ("frames=nan", "above 0"),
         ("frames=inf", "above 0"),
+        ("share=0", "above 0"),
+        ("share=1.5", "1 for the whole video"),
     ],
 )
 def test_settings_that_are_none_are_told(setting: str, says: str) -> None:

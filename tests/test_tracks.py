@@ -45,7 +45,7 @@ def frames(count: int, luma: list[NDArray[np.uint8]] | None = None, rate: float 
     made = []
     for i in range(count):
         frame = Frame.__new__(Frame)
-        frame.index, frame.time = i, i / rate
+        frame.index, frame.time, frame.stretch = i, i / rate, 0
         frame.luma = luma[i] if luma else np.full((90, 160), 128, np.uint8)
         made.append(frame)
     return made
@@ -73,6 +73,18 @@ def test_a_short_loss_is_a_gap_and_a_long_one_ends_the_track() -> None:
     ended = [i for i, f in enumerate(seen) if f.ended]
     assert ended == [37]  # the last frame seen is 24, patience is half a second
     assert list(seen[-1].seen) == [1]
+
+
+def test_after_frames_that_were_left_out_a_face_is_searched_for_and_keeps_its_number_where_it_was() -> None:
+    """The second half lies in another stretch, hours later; one face has stayed, another has come."""
+    script = Script([[(80, 45, 40)]] * 10 + [[(84, 45, 40), (20, 45, 30)]] * 10)
+    pictures = frames(20)
+    for frame in pictures[10:]:
+        frame.stretch, frame.time = 1, frame.time + 7200
+    seen = list(FaceTracker(script).run(pictures))
+    assert script.searches == [0, 10]
+    assert [sorted(f.seen) for f in seen] == [[0]] * 10 + [[0, 1]] * 10
+    assert not any(f.ended for f in seen)
 
 
 def test_a_jump_is_another_face() -> None:

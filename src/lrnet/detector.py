@@ -172,6 +172,7 @@ class Sequencer:
         self._pipeline = pipeline
         self._builders: dict[int, SequenceBuilder] = {}
         self._started: dict[int, float] = {}
+        self._stretch = 0
 
     def run(self, frames: Iterable[FrameFaces]) -> Iterator[Examined]:
         """`add` for each of `frames`, then `finish` as one more."""
@@ -184,7 +185,10 @@ class Sequencer:
     def add(self, faces: FrameFaces) -> Examined:
         """Take the next frame."""
         frame = faces.frame
-        ended = [self._builders.pop(number).finish() for number in faces.ended if number in self._builders]
+        over = faces.ended
+        if frame.stretch != self._stretch:  # frames were left out: nothing follows on what came before
+            self._stretch, over = frame.stretch, tuple(self._builders)
+        ended = [self._builders.pop(number).finish() for number in over if number in self._builders]
         for number in faces.seen:
             if number in self._builders and frame.time - self._started[number] >= self._longest:
                 ended.append(self._builders.pop(number).finish())
@@ -359,6 +363,7 @@ _PASSED: Final = {
     Excess.FACES: Reason.FACE_LIMIT,
     Excess.MEGAPIXELS: Reason.RESOLUTION_LIMIT,
     Excess.DECODE_SECONDS: Reason.TIME_LIMIT,
+    Excess.SHARE: Reason.SHARE_LIMIT,
 }
 
 

@@ -132,7 +132,8 @@ class IsolatedReader(Reader):
         source.colorspace, source.color_range = _whole(sent["colorspace"], 0), _whole(sent["color_range"], 0)
         self._process.copy(_whole(sent["slot"], 0), planes_of(source))
         self.frames = _whole(sent["index"], self.frames) + 1
-        return Frame(source, self.frames - 1, time, turns=_whole(sent["turns"], 0) % 4)
+        stretch = self.guard.limits.stretch(time)
+        return Frame(source, self.frames - 1, time, turns=_whole(sent["turns"], 0) % 4, stretch=stretch)
 
     def _note(self, message: Mapping[str, Any]) -> None:
         """What every message may bring: the header as it is known now, damage, coarseness, limits passed."""

@@ -25,6 +25,10 @@ class Excess(StrEnum):
     FACES = "faces"
     MEGAPIXELS = "megapixels"
     DECODE_SECONDS = "decode_seconds"
+    SHARE = "share"
+
+
+STRETCH: Final = 4.0  # seconds: where only a share of a video is examined, it is in stretches of this length
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,8 @@ class Limits:
         decode_seconds: that decoding may take, waiting for other stages not counted.
         stall_seconds: that an isolated decoder may work on one frame before it is ended.
         memory_megabytes: that an isolated decoder may take, 10^6 bytes.
+        share: of the video's time that is examined, 0 to 1: stretches of `STRETCH` seconds at even distances, the first
+            at the start. What lies between is decoded and left out. It is a choice: nothing is refused for it.
         refuse: past a limit, refuse the video instead of examining what lies within.
     """
 
@@ -53,12 +59,19 @@ class Limits:
     decode_seconds: float = 3600
     stall_seconds: float = 60
     memory_megabytes: float = 2000
+    share: float = 1.0
     refuse: bool = False
 
     def __post_init__(self) -> None:
         for name, value in self.numbers().items():
             if not (isfinite(value) and value > 0):
                 raise UsageError(f"The limit {name} is {value:g}.", hint="Give a number above 0.")
+        if self.share > 1:
+            raise UsageError(f"The limit share is {self.share:g}.", hint="Give 1 for the whole video, or less.")
+
+    def stretch(self, time: float) -> int:
+        """Number of the stretch that a moment (seconds) lies in or after; 0 where the whole video is examined."""
+        return 0 if self.share == 1 else int(time * self.share / STRETCH)
 
     def numbers(self) -> dict[str, float]:
         """Each limit by its name."""
@@ -104,6 +117,10 @@ class Access:
     isolate: bool = False
     limits: Limits = field(default_factory=Limits)
 
+    def all_of_it(self) -> Access:
+        """The same, with no stretches left out: for what shows the video."""
+        return replace(self, limits=replace(self.limits, share=1.0))
+
 
 WHOLE: Final = Access(
     limits=Limits(file_megabytes=1e9, frame_rate=1e6, duration=1e9, frames=10**12, decode_seconds=1e9, refuse=True)
@@ -119,6 +136,7 @@ _WORDS = {
     "faces": "shows more than {limit} faces at once",
     "decode_seconds": "takes longer to decode than {limit} seconds",
     "stall_seconds": "kept the decoder on one frame for more than {limit} seconds",
+    "share": "has no whole frame in the share of {limit} that is examined",
     "memory_megabytes": "asks for more memory than the decoder gets (isolated, {limit} MB)",
 }
 
@@ -180,7 +198,15 @@ class Guard:
         return False
 
     def leaves_out(self, time: float) -> bool:
-        """Whether a frame comes too soon after the one before it. Raises LimitError."""
+        """Whether a frame lies between the stretches that are examined, or comes too soon after the one before it.
+
+        Raises:
+            LimitError: as `note`.
+        """
+        share = self.limits.share
+        if share < 1 and time - self.limits.stretch(time) * STRETCH / share >= STRETCH:
+            self.note(Excess.SHARE)
+            return True
         if time - self._last < 0.75 / self.limits.frame_rate:
             self.note(Excess.FRAME_RATE)
             return True
@@ -189,7 +215,7 @@ class Guard:
 
     def note(self, excess: Excess) -> None:
         """Keep that a limit was passed. Raises LimitError if that refuses the video."""
-        if self.limits.refuse:
+        if self.limits.refuse and excess is not Excess.SHARE:
             raise past(excess, self._video, self.limits)
         if excess not in self.passed:
             self.passed.append(excess)

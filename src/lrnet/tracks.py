@@ -86,6 +86,7 @@ class FaceTracker:
         self._tracks: dict[int, _Track] = {}
         self._next = 0
         self._searched_at = self._counted_at = -float("inf")
+        self._stretch = 0
         self._cuts = CutDetector()
 
     def update(self, frame: Frame) -> FrameFaces:
@@ -95,6 +96,9 @@ class FaceTracker:
         if cut:
             ended += self._tracks
             self._tracks.clear()
+        if frame.stretch != self._stretch:
+            self._stretch = frame.stretch
+            self._lose_all(frame.time)
         followed = [track for track in self._tracks.values() if not track.lost]
         self._side_by_side.each(partial(self._follow, frame=frame), followed)
         ended += self._drop_twins()
@@ -114,6 +118,11 @@ class FaceTracker:
     def run(self, frames: Iterable[Frame]) -> Iterator[FrameFaces]:
         """`update` for each of `frames`."""
         return map(self.update, frames)
+
+    def _lose_all(self, time: float) -> None:
+        """What came before `time` was left out: faces are searched for; one that is where it was keeps its number."""
+        for track in self._tracks.values():
+            track.lost, track.seen_at = True, time
 
     def _follow(self, track: _Track, frame: Frame) -> None:
         found = self._landmarker.follow(frame, track.observation)

@@ -55,6 +55,7 @@ class Reason(StrEnum):
     FACE_LIMIT = "face_limit_passed"
     RESOLUTION_LIMIT = "resolution_limit_passed"
     TIME_LIMIT = "decoding_time_limit_passed"
+    SHARE_LIMIT = "examined_in_stretches"
     UNCALIBRATED = "model_has_no_calibrated_probability"
 
 
@@ -86,6 +87,7 @@ REASON_TEXT: Final[dict[Reason, str]] = {
     Reason.FACE_LIMIT: "faces over the limit on their number were not followed",
     Reason.RESOLUTION_LIMIT: "what comes from the first frame on that is over the limit on the size was not examined",
     Reason.TIME_LIMIT: "what could not be decoded within the limit on the time was not examined",
+    Reason.SHARE_LIMIT: "what lies between the stretches that were examined was left out, as asked",
     Reason.UNCALIBRATED: "this model gives a score, but no calibrated probability",
 }
 

@@ -140,11 +140,12 @@ class Frame:
     Attributes:
         index: position in the file's order of presentation, from 0.
         time: presentation time in seconds from the video's first frame.
+        stretch: number of the stretch that it lies in, where only some are examined (`lrnet.limits.Limits.share`).
         luma: (H, W) uint8, the Y' plane, read only.
         stored: the frame as it lies in the file.
     """
 
-    __slots__ = ("_chroma", "_source", "_to_rgb", "index", "luma", "stored", "time")
+    __slots__ = ("_chroma", "_source", "_to_rgb", "index", "luma", "stored", "stretch", "time")
 
     def __init__(
         self,
@@ -153,10 +154,12 @@ class Frame:
         time: float,
         to_planes: VideoReformatter | None = None,
         turns: int | None = None,
+        stretch: int = 0,
     ) -> None:
         """Take a decoded frame; `turns` is the rotation, where `source` does not carry it."""
         self.index = index
         self.time = time
+        self.stretch = stretch
         self._source = source
         full_range = source.format.name.startswith("yuvj") or int(source.color_range or 0) == FULL_RANGE
         if turns is None:
@@ -506,7 +509,8 @@ class VideoReader(Reader):
                 self.damaged += 1
             elif not self.guard.leaves_out(time):
                 given = True
-                yield Frame(source, self.frames - 1, time, to_planes, turns[source.rotation])
+                stretch = self.guard.limits.stretch(time)
+                yield Frame(source, self.frames - 1, time, to_planes, turns[source.rotation], stretch)
         if not given:
             raise self._nothing()
 

@@ -17,6 +17,7 @@ from time import perf_counter, process_time
 from typing import Final
 
 from lrnet.detector import Detector
+from lrnet.limits import Access
 from lrnet.pipeline import cores
 from lrnet.version import __version__, library_versions
 from lrnet.video import VideoReader
@@ -73,6 +74,7 @@ class VideoSpeed:
     Attributes:
         frame_rate: of the file, Hz.
         peak_memory: of a process that did nothing else, MB.
+        examined: share of the frames that landmarks were looked for in.
     """
 
     video: str
@@ -85,6 +87,7 @@ class VideoSpeed:
     frames: int
     faces: int
     peak_memory: float
+    examined: float
     runs: tuple[Run, ...]
 
     @property
@@ -150,6 +153,7 @@ def benchmark_speed(
     *,
     runs: int = 3,
     threads: int | None = None,
+    access: Access | None = None,
     before_each: Callable[[Path], None] = lambda video: None,
 ) -> SpeedBenchmark:
     """Measure each video in a process of its own, so that the peak of its memory is its own.
@@ -157,30 +161,31 @@ def benchmark_speed(
     Args:
         runs: pairs of decoding alone and detection, after one that is not counted.
         threads: for both; as many as there are cores if not given.
+        access: how detection opens videos, and what it leaves out of them; decoding alone reads all.
         before_each: called with each video before it is read.
 
     Raises:
         VideoError: a video cannot be read.
         ModelError: the model is unknown or damaged.
     """
-    threads = cores() if threads is None else threads
+    threads, access = cores() if threads is None else threads, access or Access()
     found = []
     for video in videos:
         before_each(video)
         with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
-            found.append(process.submit(measure_video, video, model, runs, threads).result())
+            found.append(process.submit(measure_video, video, model, runs, threads, access).result())
     first = statistics.median(seconds_to_first_frame(videos[0], model) for _ in range(runs))
     software = {"lrnet": __version__, "python": platform.python_version()}
     software |= library_versions(LIBRARIES)
     return SpeedBenchmark(_processor(), cores(), threads, model, software, first, tuple(found))
 
 
-def measure_video(video: Path, model: str, runs: int, threads: int) -> VideoSpeed:
+def measure_video(video: Path, model: str, runs: int, threads: int, access: Access) -> VideoSpeed:
     """`runs` pairs of decoding alone and detection on one video, in this process."""
     detector = Detector(model, threads=threads)
-    _run(detector, video, threads)
-    measured = tuple(_run(detector, video, threads) for _ in range(runs))
-    result = detector.detect(video)
+    _run(detector, video, threads, access)
+    measured = tuple(_run(detector, video, threads, access) for _ in range(runs))
+    result = detector.detect(video, access=access)
     info = result.info
     seconds = info.duration or 0.0
     return VideoSpeed(
@@ -194,17 +199,18 @@ def measure_video(video: Path, model: str, runs: int, threads: int) -> VideoSpee
         result.frames_read,
         len(result.faces),
         resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        result.frames_examined / result.frames_read,
         measured,
     )
 
 
-def _run(detector: Detector, video: Path, threads: int) -> Run:
+def _run(detector: Detector, video: Path, threads: int, access: Access) -> Run:
     wall, cpu = perf_counter(), process_time()
     with VideoReader(video, threads=threads) as reader:
         frames = sum(1 for _ in reader)
     decode_wall, decode_cpu = perf_counter() - wall, process_time() - cpu
     wall, cpu = perf_counter(), process_time()
-    result = detector.detect(video)
+    result = detector.detect(video, access=access)
     wall, cpu = perf_counter() - wall, process_time() - cpu
     stages = tuple(Stage(s.name, 1000 * s.cpu / frames, 1000 * s.wall / frames) for s in result.stages)
     return Run(frames / decode_wall, 1000 * decode_cpu / frames, frames / wall, 1000 * cpu / frames, stages)

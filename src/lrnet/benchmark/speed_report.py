@@ -17,12 +17,13 @@ FILES: Final = ("speed.json", "speed.png", "speed.svg")
 def table(result: SpeedBenchmark) -> tuple[list[str], list[list[str]]]:
     """Header and rows: a video each, medians over the runs."""
     names = [stage.name for stage in result.videos[0].stages()]
-    header = ["video", "size", "frames", "faces", "decode / s", "detect / s", "slowest - fastest", "ratio", "x real"]
-    header += ["decode alone CPU-ms", "CPU-ms", *names, "MB"]
+    header = ["video", "size", "frames", "examined", "faces", "decode / s", "detect / s", "slowest - fastest"]
+    header += ["ratio", "x real", "decode alone CPU-ms", "CPU-ms", *names, "MB"]
     rows = []
     for v in result.videos:
         low, high = v.spread
-        cells = [v.video, f"{v.width}x{v.height}", str(v.frames), str(v.faces), f"{v.decode_rate:.0f}", f"{v.rate:.0f}"]
+        cells = [v.video, f"{v.width}x{v.height}", str(v.frames), f"{v.examined:.0%}", str(v.faces)]
+        cells += [f"{v.decode_rate:.0f}", f"{v.rate:.0f}"]
         cells += [f"{low:.0f} - {high:.0f}", f"{v.ratio:.2f}", f"{v.times_real_time:.1f}", f"{v.decode_cpu:.2f}"]
         cells += [f"{v.cpu:.2f}", *(f"{stage.cpu:.2f}" for stage in v.stages()), f"{v.peak_memory:.0f}"]
         rows.append(cells)

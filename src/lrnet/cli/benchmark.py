@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from lrnet.cli import experiments
+from lrnet.cli.options import LimitOption
 
 if TYPE_CHECKING:
     from lrnet.benchmark.calibration import CalibrationBenchmark
@@ -94,14 +95,17 @@ def speed_command(
     model: Annotated[str, typer.Option(help="Name of a model, or path of a bundle.")] = "",
     runs: Annotated[int, typer.Option(help="Pairs of decoding alone and detection.", min=1)] = 3,
     threads: Annotated[int | None, typer.Option(help="Threads; as many as cores by default.", min=1)] = None,
+    limit: LimitOption = None,
     out: Annotated[Path | None, typer.Option(help="Folder for JSON and a figure (needs matplotlib).")] = None,
 ) -> None:
     """Frames a second, CPU-ms a frame of each stage and memory, beside decoding alone on the same file."""
     from lrnet.benchmark import speed_report as report
     from lrnet.benchmark.speed import benchmark_speed
+    from lrnet.limits import Access, Limits
     from lrnet.network.registry import DEFAULT_MODEL
     from lrnet.video import probe
 
+    access = Access(limits=Limits().changed(limit or ()))
     if out is not None:
         report.prepare(out)
     for video in videos:
@@ -112,6 +116,7 @@ def speed_command(
         model or DEFAULT_MODEL,
         runs=runs,
         threads=threads,
+        access=access,
         before_each=lambda video: progress.print(Text(f"{video}")),
     )
     if out is not None:

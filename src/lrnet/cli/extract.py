@@ -15,7 +15,7 @@ from rich.text import Text
 
 from lrnet.cli.datasets import CompressionOption, LayoutOption, SourceArgument, issues_in_words, open_source
 from lrnet.cli.options import AddressOption, EngineOption, LimitOption, WorkersOption
-from lrnet.errors import DatasetError
+from lrnet.errors import DatasetError, UsageError
 from lrnet.limits import Access, Limits
 
 if TYPE_CHECKING:
@@ -52,6 +52,8 @@ def extract_command(
     from lrnet.landmark_job import LandmarkJob
 
     access = Access(isolate=isolate, limits=Limits().changed(limit or (), refuse=True))
+    if access.limits.share < 1:
+        raise UsageError("A store holds whole videos.", hint="Leave out --limit share.")
     dataset = open_source(source, layout, compression)
     preprocessing = preprocessing_for(dataset.records)
     plan = plan_extraction(dataset.records, out, preprocessing, retry_failed=retry_failed)

@@ -110,7 +110,7 @@ def take(
             close = _CloseTaker(result, deciding, folder / "close.mp4")
             stack.enter_context(close.recording)
             takers.append(close)
-        with open_video(result.path, access) as reader:
+        with open_video(result.path, (access or Access()).all_of_it()) as reader:
             _drive(reader, takers)
         return Taken(
             pictures.found,

@@ -64,7 +64,7 @@ def write_overlay(
         )
     refuse_source(path, result.path)
     require_writable(path)
-    with open_video(result.path, access) as reader:
+    with open_video(result.path, (access or Access()).all_of_it()) as reader:
         rate = reader.info.frame_rate or 25.0
         duration = reader.info.duration
         frames = iter(reader)

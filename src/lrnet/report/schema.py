@@ -14,7 +14,7 @@ from pydantic.json_schema import models_json_schema
 from lrnet.report.wording import finite
 from lrnet.verdict import Reason, State
 
-REPORT_SCHEMA_VERSION: Final = "1.3"
+REPORT_SCHEMA_VERSION: Final = "1.4"
 
 Number = Annotated[float | None, BeforeValidator(finite)]
 Seconds = Annotated[float, AfterValidator(lambda t: round(t, 6) + 0.0)]
@@ -200,7 +200,7 @@ class FacePart(_Part):
 class ReportDocument(_Part):
     """Everything that is said of one video. Equal input gives an equal document, but for elapsed_seconds."""
 
-    schema_version: Literal["1.3"] = Field(description="Version of this layout.")
+    schema_version: Literal["1.4"] = Field(description="Version of this layout.")
     lrnet_version: str = Field(description="Version of the program.")
     video: VideoPart = Field(description="The examined file.")
     model: ModelPart = Field(description="The model that judged.")
@@ -222,7 +222,7 @@ class FailurePart(_Part):
 class BatchDocument(_Part):
     """Several videos: the documents of those that were examined and the failures of the others."""
 
-    schema_version: Literal["1.3"] = Field(description="Version of this layout.")
+    schema_version: Literal["1.4"] = Field(description="Version of this layout.")
     results: tuple[ReportDocument, ...] = Field(description="One document for each video that was examined.")
     failures: tuple[FailurePart, ...] = Field(description="One entry for each video that was not.")
 
