@@ -209,6 +209,34 @@ def test_what_the_tracker_measured_is_taken_relative_to_the_noise_of_the_track()
     np.testing.assert_allclose(STREAMS["relative_forward_backward"].embed(doubled)[1:], error[1:], atol=1e-3)
 
 
+def test_the_face_is_measured_against_what_surrounds_it() -> None:
+    """Any unit gives the same; what could not be followed says nothing; what was not measured is asked for."""
+    generator = np.random.default_rng(0)
+    s = sequence([True] * 12 + [False] + [True] * 12)
+    known = s.valid[1:] & s.valid[:-1]
+    error = np.where(known[:, None], generator.uniform(0.001, 0.01, (24, 68)), np.nan).astype(np.float32)
+    around = np.where(known[:, None], generator.uniform(0.001, 0.01, (24, 42)), np.nan).astype(np.float32)
+    around[:, 7] = np.nan
+    s = replace(s, forward_backward_error=error, surround_error=around)
+    embed = STREAMS["forward_backward_around"].embed
+    rows = embed(s)
+    assert rows.shape == (25, 110)
+    assert set(np.flatnonzero(np.isnan(rows).any(axis=1))) == {0, 12, 13}
+    usual = rows[5, np.r_[:75, 76:110]]
+    assert rows[5, 75] == pytest.approx(np.median(usual), abs=1e-5)
+    assert np.median(rows[np.isfinite(rows)]) == pytest.approx(0, abs=1e-5)
+    assert rows[5, 3] - rows[5, 70] == pytest.approx(np.log(error[4, 3] / around[4, 2]), abs=1e-4)
+    doubled = replace(s, forward_backward_error=2 * error, surround_error=2 * around)
+    np.testing.assert_allclose(embed(doubled)[1:12], rows[1:12], atol=1e-4)
+    assert embed_clips(s, [Clip(0, 12)], ("forward_backward_around",))[0].streams["forward_backward_around"].shape == (
+        1,
+        11,
+        110,
+    )
+    with pytest.raises(SequenceError, match="without what surrounds the face"):
+        embed_clips(replace(s, surround_error=None), [Clip(0, 12)], ("forward_backward_around",))
+
+
 def test_deformation_sees_through_camera_motion() -> None:
     rng = np.random.default_rng(0)
     shape = rng.uniform(-0.5, 0.5, (68, 2))

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from lrnet.calibration import CalibrationSettings, PointKalmanFilter, relative_variance
-from lrnet.features import LandmarkSequence
+from lrnet.features import CropSettings, LandmarkSequence
 from lrnet.sequences import SequenceBuilder
+from lrnet.surroundings import surroundings
 
 RNG = np.random.default_rng(0)
 TEXTURE = cv2.GaussianBlur(RNG.integers(0, 255, (480, 640)).astype(np.uint8), (0, 0), 2.0)
@@ -25,11 +26,16 @@ def shifted(by: NDArray[np.float64]) -> NDArray[np.uint8]:
 
 
 def build(
-    shifts: NDArray[np.float64], jitter: float = 0.0, enabled: bool = True, gaps: frozenset[int] = frozenset()
+    shifts: NDArray[np.float64],
+    jitter: float = 0.0,
+    enabled: bool = True,
+    gaps: frozenset[int] = frozenset(),
+    around: bool = False,
 ) -> LandmarkSequence:
     """The sequence of a textured face that moves by `shifts` (N, 2) pixels, detected with noise of `jitter` pixels."""
     noise = np.random.default_rng(5).normal(0, jitter, (len(shifts), 68, 2))
-    builder = SequenceBuilder(calibration=CalibrationSettings(enabled=enabled))
+    crop = CropSettings(margin=64 if around else 0)
+    builder = SequenceBuilder(crop=crop, calibration=CalibrationSettings(enabled=enabled, surroundings=around))
     for i, by in enumerate(shifts):
         if i in gaps:
             builder.add_gap(i, i / 25)
@@ -71,6 +77,39 @@ def test_innovation_is_the_detector_s_noise() -> None:
     s = build(np.zeros((40, 2)), jitter=0.6)
     size = np.nanmedian(np.abs(s.innovation)) * s.half_side
     assert 0.2 < size < 0.8  # 0.6745 x 0.6 = 0.40 for detections alone, and the calibrated point before adds a little
+
+
+def test_surroundings_are_followed_beside_the_landmarks_and_change_nothing_about_these() -> None:
+    shifts = np.cumsum(np.random.default_rng(3).uniform(-2, 2, (12, 2)), axis=0)
+    alone, both = (build(shifts, jitter=0.5, gaps=frozenset({5}), around=around) for around in (False, True))
+    assert alone.surround_error is None
+    assert both.surround_error is not None
+    assert both.surround_error.shape == (11, 42)
+    # A landmark at the crop's edge sees a little more of the picture; the others differ by rounding.
+    assert np.nanmedian(np.abs(both.innovation - alone.innovation)) < 1e-5
+    assert np.nanmax(np.abs(both.values - alone.values)) < 1e-2
+    known = both.valid[1:] & both.valid[:-1]
+    assert np.isnan(both.surround_error[~known]).all()
+    assert np.isfinite(both.surround_error[known]).mean() > 0.9
+    assert np.nanmedian(both.surround_error) * both.half_side < 0.05  # pixels of the frame: the picture only moves
+
+
+def test_what_surrounds_a_face_and_cannot_be_followed_is_unknown() -> None:
+    """A face on a plain ground: nothing beyond the jaw and the brows gives a hold."""
+    centre, half = FACE.mean(axis=0), np.abs(FACE - FACE.mean(axis=0)).max()
+    picture = np.full_like(TEXTURE, 128)
+    low, high = np.rint(centre - half - 4).astype(int), np.rint(centre + half + 4).astype(int)
+    picture[low[1] : high[1], low[0] : high[0]] = TEXTURE[low[1] : high[1], low[0] : high[0]]
+    builder = SequenceBuilder(crop=CropSettings(margin=64), calibration=CalibrationSettings(surroundings=True))
+    for i in range(3):
+        builder.add(picture, FACE, 0.9, i, i / 25)
+    s = builder.finish()
+    assert s.surround_error is not None
+    points = surroundings(FACE)
+    away = np.abs(points - centre).max(axis=1) > half + 10
+    assert away.any()
+    assert np.isnan(s.surround_error[:, away]).all()
+    assert np.isfinite(s.surround_error[:, 27:]).mean() > 0.9  # cheeks
 
 
 def test_an_occluded_patch_is_not_believed() -> None:

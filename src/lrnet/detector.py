@@ -154,6 +154,9 @@ def examine(
     return pipeline.stage("calibration", Sequencer(preprocessing, pipeline).run(faces))
 
 
+SURROUND_MARGIN: Final = 0.16  # of the crop's side, beyond each edge
+
+
 class Sequencer:
     """What the tracker saw in, calibrated sequences out: one `SequenceBuilder` for each face that is being followed.
 
@@ -165,7 +168,7 @@ class Sequencer:
     def __init__(
         self, preprocessing: Preprocessing, pipeline: Pipeline, sides: Mapping[int, float] | None = None
     ) -> None:
-        self._crop = CropSettings(scale=preprocessing.crop_scale, size=preprocessing.crop_size)
+        self._crop = crop_settings(preprocessing)
         self._sides = sides or {}
         self._calibration = calibration_settings(preprocessing)
         self._longest = preprocessing.max_sequence_seconds
@@ -212,6 +215,13 @@ class Sequencer:
         return tuple(builder.finish() for builder in self._builders.values())
 
 
+def crop_settings(preprocessing: Preprocessing) -> CropSettings:
+    """How faces are cut out for a bundle; what surrounds them lies within 1.3 times the landmarks' distance."""
+    size = preprocessing.crop_size
+    margin = round(SURROUND_MARGIN * size / 8) * 8 if preprocessing.calibration.surroundings else 0
+    return CropSettings(scale=preprocessing.crop_scale, size=size, margin=margin)
+
+
 def calibration_settings(preprocessing: Preprocessing) -> CalibrationSettings:
     """The calibrator's settings as a bundle states them."""
     spec = preprocessing.calibration
@@ -221,6 +231,7 @@ def calibration_settings(preprocessing: Preprocessing) -> CalibrationSettings:
         max_forward_backward_error=spec.max_forward_backward_error,
         process_variance=spec.process_variance,
         round_to_pixels=preprocessing.round_to_pixels,
+        surroundings=spec.surroundings,
     )
 
 

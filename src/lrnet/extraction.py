@@ -16,7 +16,7 @@ from lrnet.errors import DatasetError, EngineError, OutputError
 from lrnet.landmark_job import ExtractedVideo, LandmarkJob, holds_landmarks
 from lrnet.landmarks import landmarker
 from lrnet.network.released import released_preprocessing
-from lrnet.network.spec import Preprocessing
+from lrnet.network.spec import CalibrationSpec, Preprocessing
 from lrnet.store.files import StoredVideo, relabel, store_file, write
 from lrnet.store.ledger import Failure, failure_of, forget_failure, record_failure, size_of
 from lrnet.treatments import Treatment
@@ -202,6 +202,7 @@ def store_preprocessing(name: str = "mesh") -> Preprocessing:
     return Preprocessing(
         landmarker=name,
         landmarker_version=landmarker(name).version,
+        calibration=CalibrationSpec(surroundings=True),
         clip_length=60,
         clip_stride=30,
         min_clip_length=30,

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrnet.errors import SequenceError
+from lrnet.surroundings import NUM_SURROUNDINGS
 
 Array = NDArray[np.float32]
 
@@ -48,6 +49,8 @@ class CropSettings:
             size; jitter of the centre would otherwise move all landmarks at once.
         resize: the side of the crop is measured anew when the face's size leaves it by more than this factor.
         side: of the crop, frame pixels, if it is known beforehand and shall not change; None takes it from the face.
+        margin: pixels that are cut beyond each edge of the crop, for what surrounds the face. A multiple of 8 leaves
+            what optical flow measures within the crop as it is without: its pyramid halves the picture three times.
     """
 
     scale: float = 1.2
@@ -55,6 +58,7 @@ class CropSettings:
     hold: float = 0.006
     resize: float = 1.15
     side: float | None = None
+    margin: int = 0
 
 
 def finite_frames(points: Array) -> NDArray[np.bool_]:
@@ -102,24 +106,31 @@ class StabilisedCrop:
         """Crop pixels for one pixel of the frame."""
         return self.settings.size / self.side
 
+    @property
+    def middle(self) -> float:
+        """Where the centre lies in what is cut, pixels, x and y alike."""
+        return self.settings.size / 2 + self.settings.margin
+
     def to_crop(self, points: Array) -> Array:
-        """Frame pixels to crop pixels, (…, 2)."""
-        return ((points - self.centre) * self.zoom + self.settings.size / 2).astype(np.float32)
+        """Frame pixels to pixels of what is cut, (…, 2)."""
+        return ((points - self.centre) * self.zoom + self.middle).astype(np.float32)
 
     def to_frame(self, points: Array) -> Array:
-        """Crop pixels to frame pixels, (…, 2)."""
-        return ((points - self.settings.size / 2) / self.zoom + self.centre).astype(np.float32)
+        """Pixels of what is cut to frame pixels, (…, 2)."""
+        return ((points - self.middle) / self.zoom + self.centre).astype(np.float32)
 
     def cut(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The window of `image`, (H, W) or (H, W, C), resampled to (size, size); edge pixels go on outside the frame.
+        """The window of `image`, (H, W) or (H, W, C), with its margin, resampled to a square of `size` + 2 `margin`.
+
+        Edge pixels go on outside the frame.
 
         A face larger than twice the crop is averaged down first, so that resampling does not skip pixels.
         """
-        size, zoom = self.settings.size, self.zoom
+        size, zoom = self.settings.size + 2 * self.settings.margin, self.zoom
         origin = np.zeros(2)
         bins = int(1 / zoom)
         if bins > 1:
-            image, origin = _averaged_window(image, self.centre, self.side, bins)
+            image, origin = _averaged_window(image, self.centre, size / zoom, bins)
             zoom *= bins
         # Pixel i of the averaged window has its centre at origin + bins * i + (bins - 1) / 2.
         centre = (self.centre - origin - (bins - 1) / 2) / bins if bins > 1 else self.centre
@@ -160,6 +171,8 @@ class LandmarkSequence:
         centres: (N, 2) float32 frame pixels, centre of the crop.
         half_side: frame pixels that 1.0 stands for.
         face: which face of the video, from 0.
+        surround_error: (N - 1, 42) float32, forward-backward error of the `surroundings`, normalised; NaN likewise and
+            where a point could not be followed. None where it was not measured.
     """
 
     values: Array
@@ -174,6 +187,7 @@ class LandmarkSequence:
     centres: Array
     half_side: float
     face: int = 0
+    surround_error: Array | None = None
 
     def __post_init__(self) -> None:
         n = len(self.times)
@@ -188,6 +202,8 @@ class LandmarkSequence:
             "frame_indices": (n,),
             "centres": (n, 2),
         }
+        if self.surround_error is not None:
+            shapes["surround_error"] = (max(n - 1, 0), NUM_SURROUNDINGS)
         for name, shape in shapes.items():
             found = getattr(self, name).shape
             if found != shape:
@@ -368,6 +384,26 @@ def relative_forward_backward(sequence: LandmarkSequence) -> Array:
     return _after_gap(np.log(ratio), 1)[: len(sequence)]
 
 
+def forward_backward_around(sequence: LandmarkSequence) -> Array:
+    """Forward-backward error of the landmarks beside that of the `surroundings`, (N, 68 + 42); row 0 is NaN.
+
+    Natural logarithm of (the error over the median of all of them over the sequence), held within 5; a point that could
+    not be followed has the median of its frame. All rows are NaN where the surroundings were not measured.
+    """
+    around = sequence.surround_error
+    if around is None:
+        return np.full((len(sequence), NUM_LANDMARKS + NUM_SURROUNDINGS), np.nan, np.float32)
+    error = np.log(np.clip(np.concatenate([sequence.forward_backward_error, around], axis=1), 5e-6, 0.5))
+    known = finite_frames(sequence.forward_backward_error)
+    rows = np.full_like(error, np.nan)
+    if known.any():
+        error = error[known]
+        usual = np.nanmedian(error, axis=1, keepdims=True)
+        error = np.where(np.isfinite(error), error, usual)
+        rows[known] = np.clip(error - np.median(error), -5, 5)
+    return _after_gap(rows, 1)[: len(sequence)]
+
+
 def _flat(rows: Array, frames: int) -> Array:
     """(frames, 136) of at least as many rows of points."""
     return rows[:frames].reshape(frames, 2 * NUM_LANDMARKS)
@@ -386,11 +422,13 @@ class Stream:
         embed: takes a sequence of N frames to (N, width) rows.
         width: numbers a frame.
         lag: rows that a clip lacks at its start, because they look back that many frames.
+        around: whether it reads what surrounds the face.
     """
 
     embed: Callable[[LandmarkSequence], Array]
     width: int
     lag: int
+    around: bool = False
 
 
 STREAMS: Final = MappingProxyType(
@@ -402,6 +440,7 @@ STREAMS: Final = MappingProxyType(
         "forward_backward": Stream(forward_backward, 68, 1),
         "relative_innovation": Stream(relative_innovation, 136, 1),
         "relative_forward_backward": Stream(relative_forward_backward, 68, 1),
+        "forward_backward_around": Stream(forward_backward_around, NUM_LANDMARKS + NUM_SURROUNDINGS, 1, around=True),
     }
 )
 """Every embedding by name; "positions" and "differences" are the paper's A and B."""
@@ -484,11 +523,16 @@ def embed_clips(sequence: LandmarkSequence, clips: list[Clip], names: tuple[str,
     """The rows of each clip in each stream, one batch for each length of clip.
 
     Raises:
-        SequenceError: a stream's name is unknown.
+        SequenceError: a stream's name is unknown, or it reads what was not measured.
     """
     unknown = [name for name in names if name not in STREAMS]
     if unknown:
         raise SequenceError(f"There is no stream {unknown[0]!r}.", hint=f"Known are {', '.join(STREAMS)}.")
+    if clips and sequence.surround_error is None and any(STREAMS[name].around for name in names):
+        raise SequenceError(
+            "The landmarks come without what surrounds the face, which the network reads.",
+            hint="Make them anew from their videos with this version of lrnet.",
+        )
     rows = {name: STREAMS[name].embed(sequence) for name in names}
     batches = []
     for length in sorted({len(clip) for clip in clips}, reverse=True):

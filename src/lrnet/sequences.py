@@ -6,7 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrnet.calibration.calibrator import CalibrationSettings, CalibrationStep, Calibrator
-from lrnet.features import NUM_LANDMARKS, CropSettings, LandmarkSequence, StabilisedCrop, finite_frames
+from lrnet.features import (
+    NUM_LANDMARKS,
+    CropSettings,
+    LandmarkSequence,
+    StabilisedCrop,
+    finite_frames,
+)
+from lrnet.surroundings import NUM_SURROUNDINGS
 
 Array = NDArray[np.float32]
 
@@ -24,6 +31,7 @@ class SequenceBuilder:
         self.face = face
         self._settings = crop or CropSettings()
         self._calibrator = Calibrator(calibration)
+        self._around = self._calibrator.settings.surroundings
         self._crop: StabilisedCrop | None = None
         self._last_luma: NDArray[np.uint8] | None = None
         self._gap = True
@@ -34,6 +42,7 @@ class SequenceBuilder:
         self._detected: list[Array] = []
         self._innovation: list[Array] = []
         self._error: list[Array] = []
+        self._surround_error: list[Array] = []
         self._tracked: list[NDArray[np.bool_]] = []
 
     def __len__(self) -> int:
@@ -55,7 +64,7 @@ class SequenceBuilder:
         step = self._calibrator.step(crop.cut(luma), crop.to_crop(landmarks))
         unit = 1 / crop.zoom
         self._sizes.append(crop.face_size)
-        self._append(index, time, confidence, crop.centre.copy(), step, unit, landmarks)
+        self._append(index, time, confidence, crop.centre.copy(), step, unit, crop.middle, landmarks)
         self._last_luma = luma
         self._gap = False
         return crop.to_frame(step.points)
@@ -66,7 +75,7 @@ class SequenceBuilder:
         centre = self._crop.centre.copy() if self._crop is not None else np.zeros(2)
         self._calibrator.reset()
         self._gap = True
-        self._append(index, time, 0.0, centre, CalibrationStep.unpredicted(nan), 1.0, nan)
+        self._append(index, time, 0.0, centre, CalibrationStep.unpredicted(nan), 1.0, 0.0, nan)
 
     def finish(self) -> LandmarkSequence:
         """The sequence so far. Gaps at its end are left off."""
@@ -96,6 +105,9 @@ class SequenceBuilder:
             centres=centres.astype(np.float32),
             half_side=half,
             face=self.face,
+            surround_error=stacked(self._surround_error, 1, NUM_SURROUNDINGS) / np.float32(half)
+            if self._around
+            else None,
         )
 
     def _place_crop(self, landmarks: Array) -> StabilisedCrop:
@@ -108,7 +120,7 @@ class SequenceBuilder:
             before = StabilisedCrop(self._settings, landmarks)
             before.centre, before.side = centre, self._crop.side
             scale = before.zoom / zoom
-            shift = np.full(2, self._settings.size / 2 * (1 - scale))
+            shift = np.full(2, before.middle * (1 - scale))
             self._calibrator.rebase(before.cut(self._last_luma), scale, shift)
         return self._crop
 
@@ -120,13 +132,19 @@ class SequenceBuilder:
         centre: NDArray[np.float64],
         step: CalibrationStep,
         unit: float,
+        middle: float,
         detected: Array,
     ) -> None:
         self._rows.append((index, time, confidence))
         self._centres.append(centre)
-        points = (step.points - self._settings.size / 2) * unit + centre
+        points = (step.points - middle) * unit + centre
         self._points.append(points.astype(np.float32))
         self._detected.append(np.asarray(detected, np.float32))
         self._innovation.append(step.innovation * np.float32(unit))
         self._error.append(step.forward_backward_error * np.float32(unit))
         self._tracked.append(step.tracked)
+        if self._around:
+            around = (
+                np.full(NUM_SURROUNDINGS, np.nan, np.float32) if step.surround_error is None else step.surround_error
+            )
+            self._surround_error.append(around * np.float32(unit))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from lrnet import store
 from lrnet.datasets.records import Label, VideoRecord
@@ -38,8 +39,15 @@ def sequence(n: int, face: int = 0) -> LandmarkSequence:
     )
 
 
-def test_round_trip(tmp_path: Path) -> None:
+def surround_error(n: int) -> NDArray[np.float32]:
+    return np.random.default_rng(n).uniform(size=(n - 1, 42)).astype(np.float32)
+
+
+@pytest.mark.parametrize("around", [False, True])
+def test_round_trip(tmp_path: Path, around: bool) -> None:
     written = [sequence(10), sequence(7, face=1), sequence(1, face=2)]
+    if around:
+        written = [dataclasses.replace(s, surround_error=surround_error(len(s))) for s in written]
     store.write(tmp_path, record(), written, {"crop": 400})
     (video,) = store.open(tmp_path)
     assert video.record == record()
@@ -49,6 +57,15 @@ def test_round_trip(tmp_path: Path) -> None:
             np.testing.assert_array_equal(getattr(after, field.name), getattr(before, field.name), field.name)
             if isinstance(getattr(before, field.name), np.ndarray):
                 assert getattr(after, field.name).dtype == getattr(before, field.name).dtype
+
+
+def test_what_surrounds_a_face_can_be_left_out(tmp_path: Path) -> None:
+    written = dataclasses.replace(sequence(10), surround_error=surround_error(10))
+    store.write(tmp_path, record(), [written], {})
+    video = store.open(tmp_path)[0]
+    assert video.sequences(only=("values",))[0].surround_error is None
+    (kept,) = video.sequences(only=("surround_error",))
+    np.testing.assert_array_equal(kept.surround_error, written.surround_error)
 
 
 def test_a_video_without_a_face_is_remembered(tmp_path: Path) -> None:

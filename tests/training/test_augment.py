@@ -10,7 +10,17 @@ import pytest
 from training_kit import walk
 
 from lrnet.features import FACIAL_GROUPS, LandmarkSequence
-from lrnet.training.augment import MIRROR, augmented, mirrored, slower, thinned, with_drops, with_noise
+from lrnet.surroundings import surroundings
+from lrnet.training.augment import (
+    MIRROR,
+    MIRROR_SURROUNDINGS,
+    augmented,
+    mirrored,
+    slower,
+    thinned,
+    with_drops,
+    with_noise,
+)
 from lrnet.training.config import Augmentation
 
 
@@ -26,6 +36,7 @@ def tracked_walk(seed: int = 1, frames: int = 40) -> LandmarkSequence:
         tracked=rng.random((frames - 1, 68)) < 0.9,
         centres=np.cumsum(rng.normal(0, 2, (frames, 2)), axis=0).astype(np.float32),
         half_side=100.0,
+        surround_error=rng.uniform(0, 0.01, (frames - 1, 42)).astype(np.float32),
     )
 
 
@@ -45,6 +56,20 @@ def test_the_mirror_swaps_sides_and_is_its_own_inverse() -> None:
     assert mirrored(s).image_motion() == pytest.approx(s.image_motion(), rel=1e-5)
 
 
+def test_the_mirror_shows_what_surrounds_the_mirrored_face() -> None:
+    s = tracked_walk()
+    points = s.values[0]
+    np.testing.assert_allclose(
+        surroundings(points[MIRROR] * np.float32([-1, 1])),
+        surroundings(points)[MIRROR_SURROUNDINGS] * np.float32([-1, 1]),
+        atol=1e-5,
+    )
+    shown = mirrored(s).surround_error
+    assert shown is not None
+    assert s.surround_error is not None
+    np.testing.assert_array_equal(shown, s.surround_error[:, MIRROR_SURROUNDINGS])
+
+
 def test_thinning_adds_up_what_the_tracker_saw() -> None:
     s = tracked_walk()
     kept = np.array([0, 1, 4, 5, 9, 30, 39])
@@ -56,13 +81,18 @@ def test_thinning_adds_up_what_the_tracker_saw() -> None:
         np.testing.assert_allclose(steps[i], expected[a:b].sum(axis=0), atol=1e-5)
         error = np.sqrt(np.square(s.forward_backward_error[a:b]).sum(axis=0))
         np.testing.assert_allclose(t.forward_backward_error[i], error, rtol=1e-4)
+        assert t.surround_error is not None
+        assert s.surround_error is not None
+        np.testing.assert_allclose(
+            t.surround_error[i], np.sqrt(np.square(s.surround_error[a:b]).sum(axis=0)), rtol=1e-4
+        )
         np.testing.assert_array_equal(t.tracked[i], s.tracked[a:b].all(axis=0))
 
 
 def test_thinning_to_all_frames_changes_nothing() -> None:
     s = tracked_walk()
     t = thinned(s, np.arange(len(s)))
-    for name in ("values", "detected", "innovation", "forward_backward_error", "tracked", "times"):
+    for name in ("values", "detected", "innovation", "forward_backward_error", "tracked", "times", "surround_error"):
         np.testing.assert_array_equal(getattr(t, name), getattr(s, name))
 
 

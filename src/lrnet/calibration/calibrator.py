@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from lrnet.calibration.kalman import PROCESS_VARIANCE, PointKalmanFilter, lengths, relative_variance
 from lrnet.calibration.optical_flow import Image, OpenCVFlow, OpticalFlow
+from lrnet.surroundings import surroundings
 
 Array = NDArray[np.float32]
 
@@ -26,6 +27,7 @@ class CalibrationSettings:
         still: a prediction that moves no further than this counts as not moving (see `relative_variance`), pixels.
         round_to_pixels: whole-pixel arithmetic, exactly as the released code does it: detections, predictions and
             results are rounded. Only for models whose training data were.
+        surroundings: measure the forward-backward error of what surrounds the face as well; the crop needs a margin.
     """
 
     enabled: bool = True
@@ -34,6 +36,7 @@ class CalibrationSettings:
     process_variance: float = PROCESS_VARIANCE
     still: float = 0.0
     round_to_pixels: bool = False
+    surroundings: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +48,15 @@ class CalibrationStep:
         innovation: (P, 2) detected minus predicted; NaN for the first frame after a reset.
         forward_backward_error: (P,); NaN likewise.
         tracked: (P,) bool, whether the prediction passed its check; False likewise.
+        surround_error: (42,) forward-backward error of the surroundings, NaN likewise and where a point could not be
+            followed; None if it is not measured.
     """
 
     points: Array
     innovation: Array
     forward_backward_error: Array
     tracked: NDArray[np.bool_]
+    surround_error: Array | None = None
 
     @classmethod
     def unpredicted(cls, points: Array) -> CalibrationStep:
@@ -102,13 +108,21 @@ class Calibrator:
             self._image, self._detected, self._points = image, detected, detected
             return CalibrationStep.unpredicted(detected)
 
-        start = self._points
-        predicted, found_on = settings.flow.track(self._image, image, start, detected)
-        returned, found_back = settings.flow.track(image, self._image, predicted, start)
+        start, count = self._points, len(detected)
+        follow, guess = start, detected
+        if settings.surroundings:
+            follow, guess = (np.concatenate([p, surroundings(p)]) for p in (start, detected))
+        onward, found_on = settings.flow.track(self._image, image, follow, guess)
+        back, found_back = settings.flow.track(image, self._image, onward, follow)
+        found = found_on & found_back
+        around = None
+        if settings.surroundings:
+            around = np.where(found[count:], lengths(back[count:] - follow[count:]), np.float32(np.nan))
+        predicted, returned, found = onward[:count], back[:count], found[:count]
         if settings.round_to_pixels:
             predicted, returned = np.rint(predicted), np.rint(returned)
         error = lengths(returned - start)
-        tracked = found_on & found_back & (error <= settings.max_forward_backward_error)
+        tracked = found & (error <= settings.max_forward_backward_error)
 
         points = detected
         if settings.enabled:
@@ -117,4 +131,4 @@ class Calibrator:
             if settings.round_to_pixels:
                 points = np.trunc(points)  # the released code assigns into an array of integers
         self._image, self._detected, self._points = image, detected, points
-        return CalibrationStep(points, detected - predicted, error, tracked)
+        return CalibrationStep(points, detected - predicted, error, tracked, around)

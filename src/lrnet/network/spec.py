@@ -172,6 +172,7 @@ class CalibrationSpec(Schema):
         max_forward_backward_error: a point that comes back farther off than this is taken as detected, pixels
             of the normalised crop.
         process_variance: the Kalman filter's process noise, pixels squared.
+        surroundings: whether the forward-backward error of what surrounds the face is measured as well.
     """
 
     enabled: bool = True
@@ -183,6 +184,7 @@ class CalibrationSpec(Schema):
     min_eigenvalue: float = Field(default=1e-6, ge=0, le=1e6)
     max_forward_backward_error: float = Field(default=2.0, gt=0, le=1e4)
     process_variance: float = Field(default=0.3, gt=0, le=1e6)
+    surroundings: bool = False
 
 
 class Preprocessing(Schema):

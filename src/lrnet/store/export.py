@@ -135,6 +135,8 @@ def _write_npz(path: Path, video: StoredVideo, sequences: list[LandmarkSequence]
     }
     for number, sequence in enumerate(sequences):
         for field in fields(sequence):
+            if getattr(sequence, field.name) is None:  # not measured
+                continue
             arrays[f"{number}/{field.name}"] = np.asarray(getattr(sequence, field.name))
     with written_beside(path) as partial:
         np.savez_compressed(partial, **arrays)

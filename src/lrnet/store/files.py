@@ -23,6 +23,7 @@ from lrnet.errors import DatasetError
 from lrnet.features import NUM_LANDMARKS, LandmarkSequence
 from lrnet.files import parse_json, written_beside
 from lrnet.landmark_job import Provenance
+from lrnet.surroundings import NUM_SURROUNDINGS
 
 FORMAT: Final = 2
 READABLE: Final = (1, 2)  # format 1 lacks provenance, compression and identities
@@ -45,7 +46,13 @@ SCHEMA: Final = pa.schema(
     ]
 )
 
-COLUMNS: Final = ("values", "detected", "innovation", "forward_backward_error", "tracked", "confidence", "centres")
+SURROUND_ERROR: Final = pa.field("surround_error", pa.list_(pa.float32(), NUM_SURROUNDINGS))
+"""A column that files have where it was measured; NaN in a sequence's first row and where a point was lost."""
+
+COLUMNS: Final = (
+    *("values", "detected", "innovation", "forward_backward_error", "tracked", "confidence", "centres"),
+    SURROUND_ERROR.name,
+)
 """What `StoredVideo.sequences` can leave out."""
 
 LEAST_ROW: Final = 100  # bytes; a frame takes about 1600
@@ -104,7 +111,8 @@ class StoredVideo:
 
         Args:
             only: which of `COLUMNS` to read. The others are not read, cost no memory, and are NaN (False for
-                `tracked`): training on landmarks alone needs 544 bytes a frame and face instead of about 2 kB.
+                `tracked`, None for `surround_error`): training on landmarks alone needs 544 bytes a frame and face
+                instead of about 2 kB.
 
         Raises:
             DatasetError: the file is damaged.
@@ -115,6 +123,8 @@ class StoredVideo:
         wanted = [*_ALWAYS, *(_STORED_AS.get(name, name) for name in only)]
         _require_bounded(self.file, self.rows)
         try:
+            if SURROUND_ERROR.name in wanted and SURROUND_ERROR.name not in pq.read_schema(self.file).names:
+                wanted.remove(SURROUND_ERROR.name)  # it was not measured
             table = pq.read_table(self.file, columns=wanted)
             halves = [float(half) for half in _metadata(self.file, table.schema)["half_sides"]]
             _require_whole(table, wanted, len(halves))
@@ -165,7 +175,7 @@ def _require_whole(table: pa.Table, wanted: Collection[str], sequences: int) -> 
         if name not in table.column_names:
             raise ValueError(f"the column {name} is missing")
         column = table.column(name)
-        if column.type != SCHEMA.field(name).type:
+        if column.type != (SURROUND_ERROR if name == SURROUND_ERROR.name else SCHEMA.field(name)).type:
             raise ValueError(f"the column {name} is of type {column.type}")
         if column.null_count or any(chunk.flatten().null_count for chunk in _lists(column)):
             raise ValueError(f"the column {name} has holes")
@@ -251,18 +261,23 @@ def _write_table(target: Path, table: pa.Table, about: dict[str, Any]) -> None:
     table = table.replace_schema_metadata({"lrnet": json.dumps(about, sort_keys=True)})
     with written_beside(target) as partial:
         # Bytes of like weight side by side, and no dictionaries of numbers that never repeat: 1.6 kB a frame for 2.7.
-        pq.write_table(table, partial, compression="zstd", use_dictionary=False, use_byte_stream_split=_FLOATS)
+        pq.write_table(
+            table, partial, compression="zstd", use_dictionary=False, use_byte_stream_split=_floats(table.schema)
+        )
 
 
 def _record_as_json(record: VideoRecord) -> dict[str, Any]:
     return {**asdict(record), "path": str(record.path), "label": record.label.value}
 
 
-_FLOATS: Final = [
-    f"{f.name}.list.element" if pa.types.is_fixed_size_list(f.type) else f.name
-    for f in SCHEMA
-    if pa.types.is_floating(f.type) or (pa.types.is_fixed_size_list(f.type) and pa.types.is_floating(f.type.value_type))
-]
+def _floats(schema: pa.Schema) -> list[str]:
+    """Names of the columns that hold fractions, as the Parquet writer wants them."""
+    lists = {f.name: f.type.value_type for f in schema if pa.types.is_fixed_size_list(f.type)}
+    return [
+        f"{f.name}.list.element" if f.name in lists else f.name
+        for f in schema
+        if pa.types.is_floating(lists.get(f.name, f.type))
+    ]
 
 
 def _footer(file: Path) -> pq.FileMetaData:
@@ -295,7 +310,7 @@ def _table(number: int, s: LandmarkSequence) -> pa.Table:
         width = int(np.prod(rows.shape[1:]))
         return pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(rows).ravel()), width)
 
-    return pa.table(
+    table = pa.table(
         [
             pa.array(np.full(n, number, np.int32)),
             pa.array(np.full(n, s.face, np.int32)),
@@ -312,6 +327,7 @@ def _table(number: int, s: LandmarkSequence) -> pa.Table:
         ],
         schema=SCHEMA,
     )
+    return table if s.surround_error is None else table.append_column(SURROUND_ERROR, flat(s.surround_error, np.nan))
 
 
 def _array(column: pa.ChunkedArray) -> np.ndarray:
@@ -345,4 +361,5 @@ def _sequence(rows: dict[str, np.ndarray], half_side: float) -> LandmarkSequence
         centres=column("centres", n, 2),
         half_side=half_side,
         face=int(rows["face"][0]) if n else 0,
+        surround_error=(column(SURROUND_ERROR.name, pairs, NUM_SURROUNDINGS) if SURROUND_ERROR.name in rows else None),
     )

@@ -29,6 +29,9 @@ MIRROR: Final = np.array(
 )
 """Which landmark each one becomes in a mirror."""
 
+MIRROR_SURROUNDINGS: Final = np.array([*range(16, -1, -1), *range(26, 16, -1), *range(41, 26, -1)])
+"""The same of `lrnet.features.surroundings`."""
+
 SHORTEST_GOP: Final = 12  # frames between key frames: half a second at 25 Hz is common in streaming
 LONGEST_GOP: Final = 60
 SHARED: Final = 0.5  # of the noise's variance is that of the whole facial group: blocks are larger than landmarks
@@ -45,6 +48,7 @@ def mirrored(sequence: LandmarkSequence) -> LandmarkSequence:
         forward_backward_error=sequence.forward_backward_error[:, MIRROR],
         tracked=sequence.tracked[:, MIRROR],
         centres=sequence.centres * flip,
+        surround_error=None if sequence.surround_error is None else sequence.surround_error[:, MIRROR_SURROUNDINGS],
     )
 
 
@@ -68,14 +72,14 @@ def thinned(sequence: LandmarkSequence, kept: NDArray[np.int64]) -> LandmarkSequ
     innovation = (sequence.detected + where)[last] - ((sequence.values + where)[first] + step)
     single = last - first == 1  # nothing to add up: what was measured, to the last bit
     innovation[single] = sequence.innovation[first[single]]
-    error = np.sqrt(_sums(np.square(sequence.forward_backward_error), first, last))
-    error[single] = sequence.forward_backward_error[first[single]]
+    error = _joined(sequence.forward_backward_error, first, last)
     tracked = _sums(sequence.tracked.astype(np.float32), first, last) >= (last - first)[:, None]
     return replace(
         _cut(sequence, kept),
         innovation=innovation.astype(np.float32),
-        forward_backward_error=error.astype(np.float32),
+        forward_backward_error=error,
         tracked=tracked,
+        surround_error=None if sequence.surround_error is None else _joined(sequence.surround_error, first, last),
     )
 
 
@@ -163,7 +167,16 @@ def _cut(sequence: LandmarkSequence, kept: NDArray[np.int64]) -> LandmarkSequenc
         tracked=sequence.tracked[pairs],
         frame_indices=sequence.frame_indices[kept],
         centres=sequence.centres[kept],
+        surround_error=None if sequence.surround_error is None else sequence.surround_error[pairs],
     )
+
+
+def _joined(error: NDArray[np.float32], first: NDArray[np.int64], last: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Errors over several frames: the root of the sum of squares; over one frame what was measured, to the last bit."""
+    joined = np.sqrt(_sums(np.square(error), first, last))
+    single = last - first == 1
+    joined[single] = error[first[single]]
+    return joined.astype(np.float32)
 
 
 def _sums(rows: NDArray[np.float32], first: NDArray[np.int64], last: NDArray[np.int64]) -> NDArray[np.float64]:
