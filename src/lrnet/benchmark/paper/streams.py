@@ -58,6 +58,9 @@ def run(setting: Setting) -> Result:
 
 
 def readable(videos: VideoSet) -> tuple[str, ...]:
-    """The streams that these stores hold anything of: landmarks that came without their video lack the tracker's."""
+    """The streams that these stores hold anything of: landmarks that came without their video lack the tracker's.
+
+    Stores of earlier versions lack what surrounds the face.
+    """
     sequence = videos.faces()[0].sequences[0]
     return tuple(name for name, stream in STREAMS.items() if np.nansum(np.abs(stream.embed(sequence))) > 0)
