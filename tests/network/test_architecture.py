@@ -59,6 +59,17 @@ def test_landmark_dropout_drops_whole_points_for_the_whole_clip_from_every_strea
     assert torch.equal(dropped["few"], torch.ones(400, 2, 9))
 
 
+def test_landmark_dropout_leaves_out_surroundings_each_by_itself():
+    ones = {"around": torch.ones(400, 5, 110), "positions": torch.ones(400, 5, 136)}
+    out = LandmarkDropout(0.25, seed=0).train()(ones)
+    assert (out["around"] == out["around"][:, :1]).all()  # for the whole clip
+    left_out = out["around"][:, 0] == 0
+    assert torch.equal(left_out[:, :68], out["positions"][:, 0, ::2] == 0)
+    assert left_out[:, 68:].float().mean() == pytest.approx(0.25, abs=0.02)
+    assert not torch.equal(left_out[:, 68:], left_out[:, :42])
+    assert out["around"].mean() == pytest.approx(1, abs=0.02)
+
+
 def test_landmark_dropout_keeps_the_mean():
     # 400 x 68 draws of mean 1 and variance p / (1 - p) = 1/3: five standard errors are 0.0175.
     mean = LandmarkDropout(0.25, seed=2)(streams_of_ones())["positions"].mean().item()

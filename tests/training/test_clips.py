@@ -82,3 +82,11 @@ def test_kinds_of_fake_weigh_by_the_root_of_their_number() -> None:
     np.testing.assert_allclose(plain[:10], plain[0], rtol=1e-6)
     assert by_method[1:10].sum() / by_method[0] == pytest.approx(3)
     assert by_method[:10].sum() == pytest.approx(by_method[10])
+
+
+def test_copies_weigh_what_they_are_told_to_and_their_source_as_before() -> None:
+    records = [record("plain", Label.FAKE), replace(record("copy", Label.FAKE), compression="small")]
+    table = ClipTable({}, np.array([1, 1, 0], np.float32), np.arange(3), (*records, record("r", Label.REAL)))
+    weight = balanced_weights(table, copies={"small": 0.5})
+    assert weight[0] == pytest.approx(2 * weight[1])
+    assert weight[:2].sum() == pytest.approx(weight[2])

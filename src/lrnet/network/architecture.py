@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from lrnet.errors import MissingDependencyError
 from lrnet.extras import install_command
-from lrnet.network.spec import CLASSES, FAKE, LANDMARKS, POINT_INPUTS, NetworkSpec, StreamSpec
+from lrnet.network.spec import CLASSES, FAKE, LANDMARKS, POINT_INPUTS, POINTS, NetworkSpec, StreamSpec
 from lrnet.network.weights import Weights, check_weights
 
 try:
@@ -112,24 +112,28 @@ class LandmarkDropout(nn.Module):
         """The streams (B, T, D) with the same landmarks left out of each.
 
         A landmark has two of the first 136 columns of a stream that is at least that wide (further columns
-        describe the track, and stay), one of the columns of a stream 68 wide, and none in any other.
+        describe the track, and stay), one of the columns of a stream 68 wide, and none in any other. Of a stream 110
+        wide, points of the surroundings are left out as well, each by itself.
         """
         if not self.training or self.probability == 0:
             return streams
         clips = len(next(iter(streams.values())))
         kept = torch.rand(clips, LANDMARKS, generator=self.generator) >= self.probability
         gain = kept / (1 - self.probability)
+        if any(values.shape[-1] == POINTS for values in streams.values()):
+            around = torch.rand(clips, POINTS - LANDMARKS, generator=self.generator) >= self.probability
+            gain = torch.cat([gain, around / (1 - self.probability)], dim=1)
         return {name: values * _gain_by_column(gain, values) for name, values in streams.items()}
 
 
 def _gain_by_column(gain: Tensor, values: Tensor) -> Tensor:
-    """(B, 1, D) factors for values (B, T, D) from the landmarks' (B, 68)."""
+    """(B, 1, D) factors for values (B, T, D) from the landmarks' (B, 68) or all points' (B, 110)."""
     width = values.shape[-1]
     columns = torch.ones(len(gain), width)
     if width >= POINT_INPUTS:
-        columns[:, :POINT_INPUTS] = gain.repeat_interleave(2, dim=1)
-    elif width == LANDMARKS:
-        columns = gain
+        columns[:, :POINT_INPUTS] = gain[:, :LANDMARKS].repeat_interleave(2, dim=1)
+    elif width in (LANDMARKS, POINTS):
+        columns = gain[:, :width]
     return columns[:, None, :].to(values)
 
 

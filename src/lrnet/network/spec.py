@@ -14,9 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
+from lrnet.surroundings import NUM_SURROUNDINGS
+
 SCHEMA_VERSION = 1
+
 LANDMARKS = 68
 POINT_INPUTS = 2 * LANDMARKS  # x and y in turn
+POINTS = LANDMARKS + NUM_SURROUNDINGS
 CLASSES = 2  # class 0 is real, class 1 is fake
 FAKE = 1
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -134,14 +135,20 @@ class TrainingClips:
 
 
 def balanced_weights(
-    table: ClipTable, paired_share: float = 0.6, *, by_source: bool = True, by_method: bool = False
+    table: ClipTable,
+    paired_share: float = 0.6,
+    *,
+    by_source: bool = True,
+    by_method: bool = False,
+    copies: Mapping[str, float] = MappingProxyType({}),
 ) -> NDArray[np.float32]:
     """(C,) weights with mean 1: real and fake weigh the same, and within a class, if `by_source`,
 
     - sources that have both classes weigh `paired_share`, the others the rest: where all fakes come from one source, a
       network that is shown few real videos of that source learns to tell the source;
     - sources otherwise weigh by the root of their number of videos; so do, if `by_method`, the methods of a source;
-      videos of a method (or source) weigh the same, clips of a video the same.
+      videos of a method (or source) weigh the same, but for `copies`: compressions, and what their videos weigh beside
+      others; clips of a video weigh the same.
 
     Otherwise clips of a class weigh the same.
     """
@@ -151,6 +158,7 @@ def balanced_weights(
     fake = np.array([r.label is Label.FAKE for r in table.videos])
     source = np.array([r.source for r in table.videos])
     method = np.array([r.method for r in table.videos])
+    beside = np.array([copies.get(r.compression, 1.0) for r in table.videos])
     clips = np.bincount(table.video, minlength=len(table.videos))
     present = clips > 0
     paired = set(source[present & fake]) & set(source[present & ~fake])
@@ -165,6 +173,9 @@ def balanced_weights(
             share = 1.0 if alone else paired_share if name in paired else 1 - paired_share
             inside = of_class & (source == name)
             kinds = method[inside] if by_method else np.zeros(inside.sum())
-            weight[inside] = share * root / sum(roots[n] for n in peers) * root_weights(kinds)
+            each = root_weights(kinds)
+            if copies:
+                each = each * beside[inside] / (each * beside[inside]).sum()
+            weight[inside] = share * root / sum(roots[n] for n in peers) * each
     by_clip = weight[table.video] / clips[table.video]
     return np.asarray(by_clip / by_clip.mean(), np.float32)

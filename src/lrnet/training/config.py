@@ -136,11 +136,13 @@ class Balance(Schema):
         sources: "root": a source weighs by the root of its number of videos; "none": every clip of a class the same.
         methods: kinds of fake of a source weigh by the root of their number of videos, too; "none": by the number.
         paired_share: of the weight of real videos, what sources with fakes have together.
+        copies: what a video of `data.train_only` weighs beside another one of its source.
     """
 
     sources: Literal["root", "none"] = "root"
     methods: Literal["root", "none"] = "none"
     paired_share: Share = 0.6
+    copies: Positive = 1.0
 
 
 class Validation(Schema):

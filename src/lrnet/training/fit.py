@@ -260,7 +260,11 @@ class _Batches(IterableDataset[Batch]):
         self._label = torch.from_numpy(table.label).long()
         how = config.balance
         weight = balanced_weights(
-            table, how.paired_share, by_source=how.sources == "root", by_method=how.methods == "root"
+            table,
+            how.paired_share,
+            by_source=how.sources == "root",
+            by_method=how.methods == "root",
+            copies=dict.fromkeys(config.data.train_only, how.copies),
         )
         self._weight = torch.from_numpy(weight)
         self._size = config.fit.batch
