@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from lrnet.errors import SequenceError
+from lrnet.errors import DatasetError, SequenceError
 from lrnet.features import (
     FACIAL_GROUPS,
     STREAMS,
@@ -233,7 +233,7 @@ def test_the_face_is_measured_against_what_surrounds_it() -> None:
         11,
         110,
     )
-    with pytest.raises(SequenceError, match="without what surrounds the face"):
+    with pytest.raises(DatasetError, match="without what surrounds the face"):
         embed_clips(replace(s, surround_error=None), [Clip(0, 12)], ("forward_backward_around",))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -105,9 +107,14 @@ def test_reference_gives_percentiles_and_needs_enough_videos() -> None:
         motion_reference(faces, ("no-such-stream",), CLIPS, description="unknown stream")
 
 
+def with_surroundings(sequence: LandmarkSequence, seed: int) -> LandmarkSequence:
+    error = np.random.default_rng(seed).uniform(0.001, 0.01, (len(sequence) - 1, 42)).astype(np.float32)
+    return replace(sequence, surround_error=error)
+
+
 @pytest.mark.parametrize("streams", [(name,) for name in STREAMS] + [tuple(STREAMS)])
 def test_any_streams_can_have_a_reference(streams: tuple[str, ...]) -> None:
-    faces = [[random_face(i)] for i in range(TYPICAL_CLIPS)]
+    faces = [[with_surroundings(random_face(i), i)] for i in range(TYPICAL_CLIPS)]
     reference = motion_reference(faces, streams, CLIPS, description="made-up faces")
     again = MotionReference.model_validate_json(reference.model_dump_json(), strict=True)
     assert again == reference

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lrnet.errors import SequenceError
+from lrnet.errors import DatasetError, SequenceError
 from lrnet.surroundings import NUM_SURROUNDINGS
 
 Array = NDArray[np.float32]
@@ -523,15 +523,16 @@ def embed_clips(sequence: LandmarkSequence, clips: list[Clip], names: tuple[str,
     """The rows of each clip in each stream, one batch for each length of clip.
 
     Raises:
-        SequenceError: a stream's name is unknown, or it reads what was not measured.
+        SequenceError: a stream's name is unknown.
+        DatasetError: a stream reads what was not measured.
     """
     unknown = [name for name in names if name not in STREAMS]
     if unknown:
         raise SequenceError(f"There is no stream {unknown[0]!r}.", hint=f"Known are {', '.join(STREAMS)}.")
     if clips and sequence.surround_error is None and any(STREAMS[name].around for name in names):
-        raise SequenceError(
-            "The landmarks come without what surrounds the face, which the network reads.",
-            hint="Make them anew from their videos with this version of lrnet.",
+        raise DatasetError(
+            "These landmarks come without what surrounds the face, which the network reads.",
+            hint="Extract them anew from their videos with this version of lrnet.",
         )
     rows = {name: STREAMS[name].embed(sequence) for name in names}
     batches = []

@@ -19,6 +19,7 @@ from lrnet.errors import DatasetError, TrainingError
 from lrnet.network.bundle import ModelBundle
 from lrnet.network.runtime import NetworkRuntime
 from lrnet.store import StoredVideo
+from lrnet.surroundings import NUM_SURROUNDINGS
 from lrnet.training.clips import clip_table, main_faces
 from lrnet.training.config import DataConfig, Validation
 from lrnet.training.data import fingerprint, read_stores, selected, set_aside
@@ -233,7 +234,15 @@ def test_evaluation_refuses_a_split_that_leaks_and_a_video_given_twice(tmp_path:
     twice = lrnet("evaluate", tmp_path / "a", tmp_path / "a")
     assert twice.returncode == 8
     assert "each store once" in twice.stderr
-    other = lrnet("evaluate", tmp_path / "a")
+    without = lrnet("evaluate", tmp_path / "a")
+    assert without.returncode == 8
+    assert "without what surrounds the face" in without.stderr
+    for video in store.open(tmp_path / "a"):
+        around = [
+            replace(s, surround_error=np.zeros((len(s) - 1, NUM_SURROUNDINGS), np.float32)) for s in video.sequences()
+        ]
+        store.write(tmp_path / "d", video.record, around, video.preprocessing)
+    other = lrnet("evaluate", tmp_path / "d")
     assert other.returncode == 0
     assert "the stores hold those of mesh 1." in " ".join(other.stderr.split())
 
