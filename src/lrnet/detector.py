@@ -24,6 +24,7 @@ from lrnet.network.runtime import NetworkRuntime
 from lrnet.network.spec import Preprocessing
 from lrnet.pipeline import Pipeline, StageTime, Stopwatch, cores
 from lrnet.sequences import SequenceBuilder
+from lrnet.surroundings import MARGIN
 from lrnet.tracks import FaceTracker, FrameFaces, TrackSettings
 from lrnet.verdict import ClipScore, FaceVerdict, QualityMeter, Reason, VideoVerdict, judge_face, judge_video
 from lrnet.version import __version__
@@ -154,9 +155,6 @@ def examine(
     return pipeline.stage("calibration", Sequencer(preprocessing, pipeline).run(faces))
 
 
-SURROUND_MARGIN: Final = 0.16  # of the crop's side, beyond each edge
-
-
 class Sequencer:
     """What the tracker saw in, calibrated sequences out: one `SequenceBuilder` for each face that is being followed.
 
@@ -216,9 +214,9 @@ class Sequencer:
 
 
 def crop_settings(preprocessing: Preprocessing) -> CropSettings:
-    """How faces are cut out for a bundle; what surrounds them lies within 1.3 times the landmarks' distance."""
+    """How faces are cut out for a bundle: with a margin, where what surrounds them is measured."""
     size = preprocessing.crop_size
-    margin = round(SURROUND_MARGIN * size / 8) * 8 if preprocessing.calibration.surroundings else 0
+    margin = round(MARGIN * size / 8) * 8 if preprocessing.calibration.surroundings else 0
     return CropSettings(scale=preprocessing.crop_scale, size=size, margin=margin)
 
 

@@ -13,6 +13,7 @@ NUM_SURROUNDINGS: Final = 42
 
 OUTSIDE: Final = 1.3  # of the jaw's distance from the landmarks' mean
 ABOVE: Final = 0.35  # of the line from the chin to the root of the nose
+MARGIN: Final = 0.16  # of the crop's side, cut beyond each of its edges to hold these points
 
 
 def surroundings(landmarks: Array) -> Array:
