@@ -103,14 +103,18 @@ def test_a_decoder_that_hangs_is_an_error_where_limits_refuse(video: Path) -> No
 
 
 @pytest.mark.parametrize("megabytes", [5, 12])
-def test_memory_is_bounded(tmp_path: Path, megabytes: int) -> None:
-    """What a decoder makes of it is its own: it says so, calls it damage or no video, or crashes. None is our end."""
+def test_memory_is_bounded(tmp_path: Path, video: Path, megabytes: int) -> None:
+    """What a decoder makes of it is its own: it says so, calls it damage or no video, or crashes. None is our end, nor
+    the next video's, which the same process may decode."""
     path = write_video(tmp_path / "large.mp4", moving(3, 3840, 2160), options={"preset": "ultrafast"})
     _end_idle_processes()  # one that has read before holds memory already
     little = Access(isolate=True, limits=Limits(memory_megabytes=megabytes))
     with pytest.raises(VideoError) as caught, open_video(path, little, threads=1) as reader:
         list(reader)
     assert type(caught.value) in (LimitError, NotAVideoError, DamagedVideoError, DecoderDiedError)
+    with open_video(video, APART, threads=1) as reader:  # more frames than are sent without an answer
+        assert len(list(reader)) == 60
+        assert not reader.guard.passed
     with open_video(path, APART, threads=1) as reader:
         assert len(list(reader)) == 3
 

@@ -12,7 +12,6 @@ import socket
 import threading
 from collections import deque
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from queue import SimpleQueue
@@ -70,7 +69,8 @@ class Decoder:
                 fault = InternalError.of(error, message["video"])
                 ending = {"error": "InternalError", "what": fault.what, "hint": fault.hint}
             finally:
-                _bound(resource.RLIMIT_NOFILE, math.inf)
+                for what in (resource.RLIMIT_NOFILE, resource.RLIMIT_DATA):  # else the other thread may run into them
+                    _bound(what, math.inf)
             self._tell(ending)
 
     def _decode(self, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -151,10 +151,11 @@ class Decoder:
             os._exit(0)
 
     def _listen(self) -> None:
-        with suppress(OSError):
+        try:
             while word := self._pipe.recv(MAX_MESSAGE):
                 self._messages.put(json.loads(word))
-        os._exit(0)  # the asking process closed the pipe or died: a video in hand is for nobody
+        finally:  # the asking process closed the pipe or died, or memory is out: nobody hears what is asked any more
+            os._exit(0)
 
 
 def _bound(what: int, value: float) -> None:
