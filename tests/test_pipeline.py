@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -41,6 +42,22 @@ def test_an_error_comes_out_after_what_came_before_it(threads: int) -> None:
         read_all()
     assert got == [0, 1, 2]
     assert lrnet_threads() == []
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getscheduler"), reason="this system has no such policies")
+def test_a_patient_stage_and_its_threads_do_not_push_others_aside() -> None:
+    def policies() -> Iterator[int]:
+        found: list[int] = []
+        helper = threading.Thread(target=lambda: found.append(os.sched_getscheduler(0)))
+        helper.start()
+        helper.join()
+        yield from (os.sched_getscheduler(0), *found)
+
+    with Pipeline(2) as pipeline:
+        assert list(pipeline.stage("patient", policies(), patient=True)) == [os.SCHED_BATCH] * 2
+        assert list(pipeline.stage("other", policies())) == [os.SCHED_OTHER] * 2
+    with Pipeline(1) as pipeline:  # on the caller's thread, which is left as it is
+        assert list(pipeline.stage("patient", policies(), patient=True)) == [os.SCHED_OTHER] * 2
 
 
 def test_only_a_bounded_number_waits() -> None:

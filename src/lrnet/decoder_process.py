@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from lrnet.errors import InternalError, LrnetError
 from lrnet.isolation import MAX_MESSAGE, SLOTS
 from lrnet.limits import Access, Limits
-from lrnet.pipeline import cores
+from lrnet.pipeline import cores, let_others_end
 from lrnet.video import Frame, VideoReader
 
 SPARE_CPU: Final = 2.0  # seconds over the limit, so that it is told by a word and not by a signal where it can
@@ -39,6 +39,7 @@ def main(pipe: int, memory: int, size: int) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the asking process ends the work
     signal.signal(signal.SIGXCPU, signal.SIG_DFL)
+    let_others_end()
     with mmap.mmap(memory, SLOTS * size) as slots:
         os.close(memory)
         Decoder(socket.socket(fileno=pipe), np.frombuffer(slots, np.uint8).reshape(SLOTS, size)).serve()

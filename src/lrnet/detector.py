@@ -314,7 +314,7 @@ class Detector:
         with reading as reader, Pipeline(self._threads, count.waiting) as pipeline:
             if self._threads == 1:  # then it is this thread that decodes
                 reader.waiting = count.waiting
-            decoded = pipeline.stage("decoding", reader.decode(), DECODE_AHEAD, reader.abort)
+            decoded = pipeline.stage("decoding", reader.decode(), DECODE_AHEAD, reader.abort, patient=True)
             frames = spaced(decoded, preprocessing.frame_rate)
             for step in examine(frames, self._finder, preprocessing, tracks, pipeline):
                 if step.crowded:

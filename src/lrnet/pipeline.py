@@ -12,6 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from time import perf_counter, thread_time
 from types import TracebackType
@@ -75,6 +76,7 @@ class Ahead(Generic[T]):
         name: of the stage; the thread is called `lrnet-` and this.
         abort: makes `items` give up what it waits for; called by `join`, from another thread, if it does not by itself.
         waiting: called by `next` about once a second while it waits; what it raises comes out there.
+        patient: the thread, and those that are started on it, have others end what they are at (see `let_others_end`).
     """
 
     def __init__(
@@ -84,9 +86,11 @@ class Ahead(Generic[T]):
         name: str = "stage",
         abort: Callable[[], None] = nothing,
         waiting: Callable[[], None] = nothing,
+        patient: bool = False,
     ) -> None:
         self._name = name
         self._size = size
+        self._patient = patient
         self._abort, self._tell = abort, waiting
         self._waiting: deque[T] = deque()
         self._changed = threading.Condition()
@@ -143,6 +147,8 @@ class Ahead(Generic[T]):
         self._abort = self._tell = nothing  # they lead back to what holds this, and to a decoder
 
     def _work(self, items: Iterable[T]) -> None:
+        if self._patient:
+            let_others_end()
         began = perf_counter()
         error: BaseException | None = None
         try:
@@ -262,12 +268,17 @@ class Pipeline:
             _one_opencv_thread.leave()
 
     def stage(
-        self, name: str, items: Iterable[T], ahead: int = AHEAD, abort: Callable[[], None] = nothing
+        self,
+        name: str,
+        items: Iterable[T],
+        ahead: int = AHEAD,
+        abort: Callable[[], None] = nothing,
+        patient: bool = False,
     ) -> Iterator[T]:
-        """`items`, worked out beside whoever reads them: at most `ahead` of them wait. `abort` as in `Ahead`."""
+        """`items`, worked out beside whoever reads them; at most `ahead` wait. `abort` and `patient` as in `Ahead`."""
         stage: Ahead[T] | _Inline[T]
         if self.threads > 1:
-            stage = Ahead(items, ahead, name, abort, self._tell)
+            stage = Ahead(items, ahead, name, abort, self._tell, patient)
         else:
             before = self._stages[-1] if self._stages else None
             stage = _Inline(items, name, before if isinstance(before, _Inline) else None)
@@ -330,6 +341,17 @@ class _OneOpenCVThread:
 
 
 _one_opencv_thread = _OneOpenCVThread()
+
+
+def let_others_end() -> None:
+    """From here on the calling thread, when it wakes, does not push another off its core (Linux: `SCHED_BATCH`).
+
+    For the stages beside the longest one: where there are fewer cores than threads, they take time from it otherwise,
+    and wait for it afterwards. Beside other programs the thread's share stays what it was.
+    """
+    if hasattr(os, "sched_setscheduler"):
+        with suppress(OSError):  # a system that does not allow it
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def cores() -> int:

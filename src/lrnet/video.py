@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 from time import perf_counter
 from types import MappingProxyType, TracebackType
@@ -306,10 +307,14 @@ def _plane(frame: VideoFrame, i: int) -> Plane:
 
 def _window(matrix: NDArray[np.float64], width: int, height: int, shape: tuple[int, ...]) -> Window:
     """Rows and columns of a frame that a warp by `matrix` into (height, width) reads."""
-    corners = np.array([[0, 0], [width, 0], [0, height], [width, height]]) - matrix[:, 2]
-    corners = corners @ np.linalg.inv(matrix[:, :2]).T
-    low, high = np.floor(corners.min(axis=0)).astype(int) - 1, np.ceil(corners.max(axis=0)).astype(int) + 2
-    columns, rows = (slice(*np.clip((a, b), 0, n).tolist()) for a, b, n in zip(low, high, shape[1::-1], strict=True))
+    (a, b, right), (c, d, down) = matrix.tolist()  # plain numbers: four corners are too few for arrays to pay
+    size = a * d - b * c
+    corners = [(x - right, y - down) for x in (0, width) for y in (0, height)]
+    xs, ys = [(d * x - b * y) / size for x, y in corners], [(a * y - c * x) / size for x, y in corners]
+    rows, columns = (
+        slice(min(max(0, math.floor(min(at)) - 1), most), min(max(0, math.ceil(max(at)) + 2), most))
+        for at, most in zip((ys, xs), shape, strict=True)
+    )
     return rows, columns
 
 
@@ -319,6 +324,7 @@ def _fetch(part: Plane) -> None:
         part[:, ::CACHE_LINE].max()
 
 
+@lru_cache
 def _rgb_matrix(colorspace: int, full_range: bool, height: int) -> NDArray[np.float64]:
     """(3, 4) matrix from (Y', Cb, Cr, 1) to RGB, for ITU-R BT.709 or BT.601 and the range in use.
 
