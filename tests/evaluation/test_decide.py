@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from lrnet.errors import DatasetError
 from lrnet.evaluation.decide import calibrate_scores, cross_validated_brier, decide, judged, place_thresholds
 from lrnet.evaluation.metrics import Scores, brier, expected_calibration_error
 from lrnet.evaluation.protocol import ScoredVideo
+from lrnet.evaluation.results import Sets, decision_results, ranking_results
 from lrnet.network.spec import ScoreCalibration
 from lrnet.verdict import ClipScore, FaceVerdict, InputQuality, Reason, State
 
@@ -156,6 +158,31 @@ def test_declared_rates_are_those_of_folds_without_a_part_in_them() -> None:
     alarms = [v for v in apart if not v.is_fake and v.state is State.LIKELY_FAKE]
     assert limits.false_positive_rate == pytest.approx(len(alarms) / 100)
     assert limits.false_positive_rate > 0.1  # 0.02 would be the rate on the videos that it was set on
+
+
+@pytest.mark.parametrize("method", ["platt", "isotonic"])
+def test_a_second_cross_validation_counts_no_video_twice(method: Literal["platt", "isotonic"]) -> None:
+    """With the same scores again everything stays: no video has a part in its own rate, nor is it two videos."""
+    rng = np.random.default_rng(0)
+    videos = [
+        video(i, bool(i % 2), float(np.clip(rng.normal(0.7 if i % 2 else 0.4, 0.2), 0.01, 0.99))) for i in range(90)
+    ]
+    folds = [i // 18 for i in range(90)]
+    again = [(1, fold) for fold in folds]
+    once, limits, judged_once = decide(videos, folds, false_alarms=0.05, misses=0.05, method=method, what="it")
+    twice, edges, judged_twice = decide(
+        [*videos, *videos], [*folds, *again], false_alarms=0.05, misses=0.05, method=method, what="it"
+    )
+    assert twice.n == once.n == 90
+    grid = np.linspace(0.01, 0.99, 50)
+    np.testing.assert_allclose(twice.apply(grid), once.apply(grid), atol=1e-6)
+    assert edges.likely_fake == pytest.approx(limits.likely_fake, abs=1e-6)
+    assert edges.no_evidence == pytest.approx(limits.no_evidence, abs=1e-6)
+    assert (edges.false_positive_rate, edges.miss_rate) == (limits.false_positive_rate, limits.miss_rate)
+    assert [v.state for v in judged_twice] == [v.state for v in judged_once] * 2
+    one = Sets.of(judged_once, ["people"] * 90)
+    assert ranking_results([one, one]) == ranking_results([one])
+    assert decision_results([one, one]) == decision_results([one])
 
 
 def test_a_large_source_does_not_outvote_the_others() -> None:

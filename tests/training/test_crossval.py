@@ -88,6 +88,29 @@ def test_scores_on_disk_are_read_and_not_made_again(trained) -> None:  # type: i
         cross_validate(videos, config.model_copy(update={"seed": 5}), folds=3, folder=folder / "scores")
 
 
+def test_cross_validations_differ_in_folds_and_are_read_again(trained) -> None:  # type: ignore[no-untyped-def]
+    videos, config, held, folder = trained
+    twice = cross_validate(videos, config, folds=3, repeats=2, folder=folder / "scores")
+    assert [(h.video.record.key, h.video.score) for h in twice if h.repeat == 0] == [
+        (h.video.record.key, h.video.score) for h in held
+    ]
+    second = [h for h in twice if h.repeat == 1]
+    assert sorted(h.video.record.key for h in second) == sorted(v.record.key for v in videos)
+    folds = {h.video.record.key: h.fold for h in held}
+    assert any(h.fold != folds[h.video.record.key] for h in second)
+    assert len(list((folder / "scores").iterdir())) == 6
+    told: list[tuple[int, int]] = []
+    again = cross_validate(
+        videos, config, folds=3, repeats=2, folder=folder / "scores", tell=lambda n, of, _: told.append((n, of))
+    )
+    assert told == [(n, 6) for n in range(1, 7)]
+    assert [h.video.score for h in again] == [h.video.score for h in twice]
+    decided = decide_on(twice, config)
+    assert len(decided.videos) == 2 * len(videos)
+    assert "2 cross-validations" in decided.thresholds.measured_on
+    assert decided.calibration.n == len(videos)
+
+
 def test_a_person_seen_in_two_sources_is_left_out_of_both(tmp_path: Path) -> None:
     videos = write_store(tmp_path / "one", 12)
     other = write_store(tmp_path / "other", 2, source="other", real_only=True)

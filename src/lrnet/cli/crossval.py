@@ -37,6 +37,10 @@ def crossval_command(
         ),
     ] = None,
     folds: Annotated[int, typer.Option(min=2)] = 5,
+    repeats: Annotated[
+        int,
+        typer.Option(help="Cross-validations, each with folds and first weights of its own: figures are means.", min=1),
+    ] = 1,
     seed: Annotated[int | None, typer.Option(min=0, help="Instead of the configuration's.")] = None,
     split: Annotated[
         str, typer.Option(help="Use this split instead of the configuration's; `any` for all videos.")
@@ -65,7 +69,9 @@ def crossval_command(
         for settings in chosen:
             bar.config(settings.name)
             folder = None if out is None else out / settings.name if len(chosen) > 1 else out
-            held = cross_validate(videos, settings, folds=folds, folder=folder, workers=workers, tell=bar.fold)
+            held = cross_validate(
+                videos, settings, folds=folds, repeats=repeats, folder=folder, workers=workers, tell=bar.fold
+            )
             decided = decide_on(held, settings)
             found[settings.name] = (decided, list(decided.results))
     for other in others:

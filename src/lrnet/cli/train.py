@@ -46,6 +46,10 @@ def train_command(
         ),
     ] = None,
     folds: Annotated[int, typer.Option(help="Of the cross-validation.", min=2)] = 5,
+    repeats: Annotated[
+        int,
+        typer.Option(help="Cross-validations, each with folds and first weights of its own: figures are means.", min=1),
+    ] = 1,
     workers: Annotated[int, typer.Option(help="Folds trained at a time.", min=1)] = 1,
     against: Annotated[
         list[str] | None,
@@ -95,7 +99,9 @@ def train_command(
         if crossval is not None:
             from lrnet.training.crossval import cross_validate
 
-            held = cross_validate(videos, settings, folds=folds, folder=crossval, workers=workers, tell=bar.fold)
+            held = cross_validate(
+                videos, settings, folds=folds, repeats=repeats, folder=crossval, workers=workers, tell=bar.fold
+            )
         model = train(videos, settings, folder=run or out.with_name(f"{out.name}.run"), resume=resume, tell=bar.epoch)
     spec = bundle_spec(
         model, settings, name=name or out.name, version=version, licence=licence, command=typed_command()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from typing import Final, Literal
 
@@ -29,6 +29,7 @@ def calibrate_scores(
     fitted_on: str,
     method: Literal["best", "platt", "isotonic"],
     source: NDArray[np.str_] | None = None,
+    repeats: int = 1,
 ) -> ScoreCalibration:
     """From raw scores to probabilities, real and fake weighing the same.
 
@@ -38,6 +39,7 @@ def calibrate_scores(
         method: "best" takes the one with the lower Brier score, cross-validated over identity groups; "platt" if there
             are too few groups to tell.
         source: (N,) of each; within a class, a source weighs by the root of its number. None: all weigh the same.
+        repeats: how often each video is among them, scored by another network each time.
 
     Raises:
         DatasetError: a class is missing.
@@ -45,14 +47,16 @@ def calibrate_scores(
     if not scores.both_classes:
         raise DatasetError("Real and fake scores are both needed to calibrate.", hint="Add the class that is missing.")
     kinds = _kinds(scores, source)
-    tried = {name: cross_validated_brier(scores, name, kinds) for name in METHODS}
+    tried = {name: cross_validated_brier(scores, name, kinds, repeats) for name in METHODS}
     known = {name: value for name, value in tried.items() if value is not None}
     best = min(known, key=lambda name: known[name]) if known else "platt"
     chosen: Method = best if method == "best" else method
-    return _fitted(scores, chosen, kinds).model_copy(update={"fitted_on": fitted_on, "brier": known})
+    return _fitted(scores, chosen, kinds, repeats).model_copy(update={"fitted_on": fitted_on, "brier": known})
 
 
-def cross_validated_brier(scores: Scores, method: Method, source: NDArray[np.str_] | None = None) -> float | None:
+def cross_validated_brier(
+    scores: Scores, method: Method, source: NDArray[np.str_] | None = None, repeats: int = 1
+) -> float | None:
     """Brier score of probabilities for people whom the calibration was not fitted on; None with too few of them."""
     kinds = _kinds(scores, source)
     probability = np.full(len(scores), np.nan)
@@ -60,7 +64,7 @@ def cross_validated_brier(scores: Scores, method: Method, source: NDArray[np.str
         part = scores.take(train)
         if not part.both_classes:
             return None
-        probability[test] = _fitted(part, method, kinds[train]).apply(scores.score[test])
+        probability[test] = _fitted(part, method, kinds[train], repeats).apply(scores.score[test])
     if not np.isfinite(probability).all():
         return None
     return brier(Scores(scores.label, probability, scores.group))
@@ -78,18 +82,19 @@ def _people_apart(scores: Scores) -> list[tuple[NDArray[np.int64], NDArray[np.in
     return list(splitter.split(scores.score[:, None], scores.label, scores.group))
 
 
-def _fitted(scores: Scores, method: Method, source: NDArray[np.str_]) -> ScoreCalibration:
-    n = len(scores)
+def _fitted(scores: Scores, method: Method, source: NDArray[np.str_], repeats: int) -> ScoreCalibration:
+    rows, n = len(scores), round(len(scores) / repeats)  # scored again, a video is no further one
     fake = scores.label == 1
-    weight = np.zeros(n)
+    weight = np.zeros(rows)
     for some in (fake, ~fake):
         weight[some] = root_weights(source[some])
     if method == "platt":
         # Platt's targets are those of Laplace's rule of succession, not 0 and 1: each video counts as a little of both.
-        target = np.where(fake, (fake.sum() + 1) / (fake.sum() + 2), 1 / ((~fake).sum() + 2))
+        fakes, others = fake.sum() / repeats, (~fake).sum() / repeats
+        target = np.where(fake, (fakes + 1) / (fakes + 2), 1 / (others + 2))
         fit = LogisticRegression(C=1e6).fit(
             np.tile(logit(scores.score), 2)[:, None],
-            np.repeat([1, 0], n),
+            np.repeat([1, 0], rows),
             sample_weight=n / 2 * np.concatenate([weight * target, weight * (1 - target)]),
         )
         slope = max(float(fit.coef_[0, 0]), HARDLY_ANY_SLOPE)
@@ -162,7 +167,7 @@ def judged(video: ScoredVideo, calibration: ScoreCalibration, limits: Thresholds
 
 def decide(
     videos: Sequence[ScoredVideo],
-    folds: Sequence[int],
+    folds: Sequence[Hashable],
     *,
     false_alarms: float,
     misses: float,
@@ -178,7 +183,8 @@ def decide(
     neither wrong.
 
     Args:
-        videos: scored by networks that saw neither their people nor, for some, their source.
+        videos: scored by networks that saw neither their people nor, for some, their source. Of several
+            cross-validations each video is there several times, in folds of their own.
         folds: of each.
         what: the videos in words.
 
@@ -187,9 +193,9 @@ def decide(
     """
     calibration, (likely, none) = _set(videos, false_alarms, misses, method, what)
     apart: list[ScoredVideo] = list(videos)
-    for fold in sorted(set(folds)):
-        others = [v for v, f in zip(videos, folds, strict=True) if f != fold]
-        own, edges = _set(others, false_alarms, misses, method, what)
+    for fold in dict.fromkeys(folds):
+        out = {v.record.key for v, f in zip(videos, folds, strict=True) if f == fold}
+        own, edges = _set([v for v in videos if v.record.key not in out], false_alarms, misses, method, what)
         marks = _thresholds(*edges, 0.0, 0.0, what)
         for i, f in enumerate(folds):
             if f == fold:
@@ -210,7 +216,8 @@ def _set(
     """Both on every scored video: what is not judged later can then only make the rates smaller."""
     scored = video_scores(videos)
     source = np.array([v.record.source for v in videos if v.score is not None], dtype=str)
-    calibration = calibrate_scores(scored, what, method, source)
+    repeats = round(len(videos) / max(len({v.record.key for v in videos}), 1))
+    calibration = calibrate_scores(scored, what, method, source, repeats)
     probabilities = Scores(scored.label, calibration.apply(scored.score), scored.group)
     return calibration, place_thresholds(probabilities, false_alarms, misses, source)
 

@@ -11,12 +11,14 @@ import numpy as np
 from lrnet.datasets.records import Label
 from lrnet.evaluation.metrics import (
     RANKING,
+    RESAMPLES,
     Estimate,
     Metric,
     Scores,
     auc,
     brier,
     clustered_interval,
+    contrast_interval,
     expected_calibration_error,
     recall_at,
     share_interval,
@@ -38,13 +40,17 @@ ACROSS = "fakes against real videos of sources left out"
 
 @dataclass(frozen=True, slots=True)
 class Sets:
-    """Held-out videos as they are compared.
+    """Held-out videos of one cross-validation as they are compared.
 
     Attributes:
+        videos: all of them, each once.
+        left_out: of each, "people" or "source".
         within: real and fake videos of sources that have both; only their people were left out.
         across: all fakes, and the real videos of sources that were left out as a whole; None without any.
     """
 
+    videos: tuple[ScoredVideo, ...]
+    left_out: tuple[str, ...]
     within: tuple[ScoredVideo, ...]
     across: tuple[ScoredVideo, ...] | None
 
@@ -53,42 +59,51 @@ class Sets:
         within = tuple(v for v, how in zip(videos, left_out, strict=True) if how == "people")
         elsewhere = [v for v, how in zip(videos, left_out, strict=True) if how == "source" and not v.is_fake]
         fakes = [v for v in videos if v.is_fake]
-        return cls(within, (*fakes, *elsewhere) if elsewhere else None)
+        return cls(tuple(videos), tuple(left_out), within, (*fakes, *elsewhere) if elsewhere else None)
 
 
-def ranking_results(sets: Sets, model: str = "") -> list[MeasuredResult]:
-    """How well raw scores tell real from fake; of this model ("") or of another one, by its name."""
-    found = _rankings(WITHIN, sets.within, RANKING, model)
-    if clip_scores(sets.within).both_classes:
-        estimate = clustered_interval(auc, clip_scores(sets.within), resamples=250)
-        found.append(result(WITHIN, "clip", "AUC", estimate, model=model))
-    if sets.across is not None:
+def ranking_results(sets: Sequence[Sets], model: str = "") -> list[MeasuredResult]:
+    """How well raw scores tell real from fake, mean over cross-validations.
+
+    Args:
+        model: "" for this one, or another one's name.
+    """
+    within, across = [s.within for s in sets], [s.across for s in sets if s.across is not None]
+    found = _rankings(WITHIN, within, RANKING, model)
+    clips = [clip_scores(videos) for videos in within]
+    if all(scores.both_classes for scores in clips):
+        found.append(result(WITHIN, "clip", "AUC", _mean(auc, clips, resamples=250), model=model))
+    if across:
         chosen: dict[str, Metric] = {"AUC": auc, "TPR@1%FPR": recall_at(0.01), "TPR@5%FPR": recall_at(0.05)}
-        found += _rankings(ACROSS, sets.across, chosen, model)
+        found += _rankings(ACROSS, across, chosen, model)
     return found
 
 
-def stream_results(sets: Sets, streams: Sequence[str], aggregation: str) -> list[MeasuredResult]:
-    """What each stream says alone; with one stream nothing."""
+def stream_results(sets: Sequence[Sets], streams: Sequence[str], aggregation: str) -> list[MeasuredResult]:
+    """What each stream says alone, mean over cross-validations; with one stream nothing."""
     if len(streams) < 2:
         return []
     found = []
     for name in streams:
-        for what, videos in ((WITHIN, sets.within), (ACROSS, sets.across or ())):
-            scores = scores_of((v, v.stream_score(name, aggregation)) for v in videos)
-            if scores.both_classes:
-                estimate = clustered_interval(auc, scores)
-                found.append(result(f"{what}; stream {name} alone", "video", "AUC", estimate))
+        for what, parts in ((WITHIN, [s.within for s in sets]), (ACROSS, [s.across or () for s in sets])):
+            scores = [scores_of((v, v.stream_score(name, aggregation)) for v in videos) for videos in parts]
+            if all(some.both_classes for some in scores):
+                found.append(result(f"{what}; stream {name} alone", "video", "AUC", _mean(auc, scores)))
     return found
 
 
-def decision_results(videos: Sequence[ScoredVideo], left_out: Sequence[str]) -> list[MeasuredResult]:
-    """What comes of calibrated probabilities and thresholds; `videos` as `lrnet.evaluation.decide` judged them."""
-    probabilities = video_probabilities(videos)
+def decision_results(sets: Sequence[Sets]) -> list[MeasuredResult]:
+    """What comes of calibrated probabilities and thresholds, of videos as `lrnet.evaluation.decide` judged them.
+
+    Of several cross-validations means; intervals count each video once.
+    """
+    probabilities = [video_probabilities(s.videos) for s in sets]
     found = [
-        result("all held-out videos", "video", "Brier", clustered_interval(brier, probabilities)),
-        result("all held-out videos", "video", "ECE", clustered_interval(expected_calibration_error, probabilities)),
+        result("all held-out videos", "video", "Brier", _mean(brier, probabilities)),
+        result("all held-out videos", "video", "ECE", _mean(expected_calibration_error, probabilities)),
     ]
+    videos = [v for s in sets for v in s.videos]
+    left_out = [how for s in sets for how in s.left_out]
     for label in Label:
         some = [v for v in videos if v.record.label is label]
         found += state_results(f"{label.value} videos, held out", some)
@@ -113,14 +128,13 @@ def state_results(what: str, videos: Sequence[ScoredVideo]) -> list[MeasuredResu
 
 def state_result(what: str, videos: Sequence[ScoredVideo], state: State) -> MeasuredResult:
     """Share of one verdict."""
-    hits = np.array([v.state is state for v in videos])
-    return result(what, "video", f"called {state.value}", share_interval(hits, groups_of(videos)))
+    return result(what, "video", f"called {state.value}", _share(videos, [v.state is state for v in videos]))
 
 
 def unlike_result(what: str, videos: Sequence[ScoredVideo]) -> MeasuredResult:
     """Share that is not judged because the material is unlike the training videos."""
-    hits = np.array([bool(UNLIKE_TRAINING & set(v.held_back)) for v in videos])
-    return result(what, "video", "unlike the training videos", share_interval(hits, groups_of(videos)))
+    hits = [bool(UNLIKE_TRAINING & set(v.held_back)) for v in videos]
+    return result(what, "video", "unlike the training videos", _share(videos, hits))
 
 
 def judged_all_the_same(videos: Iterable[ScoredVideo]) -> list[ScoredVideo]:
@@ -139,7 +153,7 @@ def finished_results(name: str, videos: Sequence[ScoredVideo]) -> list[MeasuredR
     """What a finished model does on videos that nothing was set on."""
     found = []
     if video_scores(videos).both_classes:
-        found = _rankings(name, videos, RANKING, "")
+        found = _rankings(name, [videos], RANKING, "")
         found.append(result(name, "clip", "AUC", clustered_interval(auc, clip_scores(videos), resamples=250)))
         probabilities = video_probabilities(videos)
         if probabilities.both_classes:
@@ -172,10 +186,20 @@ def result(
     )
 
 
-def _rankings(what: str, videos: Sequence[ScoredVideo], metrics: dict[str, Metric], model: str) -> list[MeasuredResult]:
-    scores: Scores = video_scores(videos)
-    if not scores.both_classes:
+def _rankings(
+    what: str, parts: Sequence[Sequence[ScoredVideo]], metrics: dict[str, Metric], model: str
+) -> list[MeasuredResult]:
+    scores = [video_scores(videos) for videos in parts]
+    if not all(some.both_classes for some in scores):
         return []
-    return [
-        result(what, "video", name, clustered_interval(metric, scores), model=model) for name, metric in metrics.items()
-    ]
+    return [result(what, "video", name, _mean(metric, scores), model=model) for name, metric in metrics.items()]
+
+
+def _mean(metric: Metric, parts: Sequence[Scores], resamples: int = RESAMPLES) -> Estimate:
+    """Mean of a metric over cross-validations, whose identity groups are resampled by the same draw."""
+    return contrast_interval(metric, [(1 / len(parts), scores) for scores in parts], resamples=resamples)
+
+
+def _share(videos: Sequence[ScoredVideo], hits: Sequence[bool]) -> Estimate:
+    """Of videos that may be there several times; `n` counts each once."""
+    return replace(share_interval(np.array(hits), groups_of(videos)), n=len({v.record.key for v in videos}))

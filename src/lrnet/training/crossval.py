@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -50,11 +51,13 @@ class HeldOut:
         video: with its raw score; the verdict's state means nothing yet (see `lrnet.evaluation.decide`).
         fold: which one, from 0.
         left_out: "people": its identity group was left out, but its source was trained on; "source": all of it was.
+        repeat: which cross-validation, from 0.
     """
 
     video: ScoredVideo
     fold: int
     left_out: LeftOut
+    repeat: int = 0
 
 
 def plan_folds(records: Sequence[VideoRecord], folds: int, seed: int) -> list[Fold]:
@@ -98,6 +101,7 @@ def cross_validate(
     config: TrainingConfig,
     *,
     folds: int = 5,
+    repeats: int = 1,
     folder: Path | None = None,
     workers: int = 1,
     tell: Tell | None = None,
@@ -108,6 +112,8 @@ def cross_validate(
 
     Args:
         videos: of one or several stores; the configuration selects among them.
+        repeats: cross-validations, each with folds and first weights of its own: of the configuration's seed, and of
+            those that follow it. Which people are left out together moves figures as much as many a setting does.
         folder: for the scores, a Parquet file a fold. Folds that are there already are not trained again.
         workers: folds trained at a time, each in a process.
 
@@ -116,22 +122,28 @@ def cross_validate(
         OutputError: the folder cannot be made or written.
     """
     chosen = selected(videos, config.data)
-    plan = plan_folds([v.record for v in chosen], folds, config.seed)
     # Scores do not depend on what is decided by them; ranges of the training data are measured, wanted or not.
     decision = Decision(outside=config.decision.outside or Decision().outside)
-    config = config.model_copy(update={"decision": decision})
-    mark = fingerprint(chosen, config) + f"-{folds}"
-    jobs = [_Job(tuple(chosen), tuple(plan), number, config, folder, mark) for number in range(folds)]
+    jobs = []
+    for repeat in range(repeats):
+        own = config.model_copy(update={"decision": decision, "seed": config.seed + repeat})
+        plan = tuple(plan_folds([v.record for v in chosen], folds, own.seed))
+        mark = fingerprint(chosen, own) + f"-{folds}"
+        jobs += [_Job(tuple(chosen), plan, number, repeat, own, folder, mark) for number in range(folds)]
     if folder is not None:
         make_folder(folder)
     if workers <= 1:
-        return [held for job in jobs for held in _run_fold(job, folds, tell)]
+        return [
+            held
+            for done, job in enumerate(jobs)
+            for held in _run_fold(job, partial(tell, done + 1, len(jobs)) if tell else None)
+        ]
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         results = []
-        for job, found in zip(jobs, pool.map(_run_fold, jobs), strict=True):
+        for done, found in enumerate(pool.map(_run_fold, jobs)):
             results += found
             if tell is not None:
-                tell(job.number + 1, folds, None)
+                tell(done + 1, len(jobs), None)
         return results
 
 
@@ -140,25 +152,27 @@ class _Job:
     videos: tuple[StoredVideo, ...]
     plan: tuple[Fold, ...]
     number: int
+    repeat: int
     config: TrainingConfig
     folder: Path | None
     mark: str
 
     @property
     def file(self) -> Path | None:
-        return None if self.folder is None else self.folder / f"fold-{self.number + 1}.parquet"
+        which = f"repeat-{self.repeat + 1}-" if self.repeat else ""
+        return None if self.folder is None else self.folder / f"{which}fold-{self.number + 1}.parquet"
 
 
-def _run_fold(job: _Job, folds: int = 0, tell: Tell | None = None) -> list[HeldOut]:
+def _run_fold(job: _Job, tell: Callable[[Progress | None], None] | None = None) -> list[HeldOut]:
     if job.file is not None and job.file.is_file():
         found = read_scores(job.file, job.mark)
     else:
-        found = _train_fold(job, None if tell is None else lambda p: tell(job.number + 1, folds, p))
+        found = _train_fold(job, tell)
         if job.file is not None:
             write_scores(job.file, found, job.mark)
     if tell is not None:
-        tell(job.number + 1, folds, None)
-    return found
+        tell(None)
+    return [replace(held, repeat=job.repeat) for held in found]
 
 
 def _train_fold(job: _Job, tell: Callable[[Progress], None] | None) -> list[HeldOut]:

@@ -46,18 +46,21 @@ class Decided:
 
 
 def decide_on(held: Sequence[HeldOut], config: TrainingConfig) -> Decided:
-    """Calibrate, set thresholds and measure, on out-of-fold scores."""
+    """Calibrate, set thresholds and measure, on out-of-fold scores.
+
+    Of several cross-validations all scores are used for calibration and thresholds, and what is measured is their mean.
+    """
     videos = [h.video for h in held]
+    folds = [(h.repeat, h.fold) for h in held]
     if not config.decision.outside:
         videos = judged_all_the_same(videos)
-    left_out = [h.left_out for h in held]
     what = _in_words(held)
     how = config.decision
 
     def decided(some: Sequence[ScoredVideo]) -> tuple[ScoreCalibration, Thresholds, list[ScoredVideo]]:
         return decide(
             some,
-            [h.fold for h in held],
+            folds,
             false_alarms=how.false_alarms,
             misses=how.misses,
             method=how.score_calibration,
@@ -65,11 +68,12 @@ def decide_on(held: Sequence[HeldOut], config: TrainingConfig) -> Decided:
         )
 
     calibration, limits, judged = decided(videos)
-    sets = Sets.of(judged, left_out)
+    repeats = [[i for i, h in enumerate(held) if h.repeat == r] for r in sorted({h.repeat for h in held})]
+    sets = [Sets.of([judged[i] for i in some], [held[i].left_out for i in some]) for some in repeats]
     results = [
         *ranking_results(sets),
         *stream_results(sets, config.stream_names, config.aggregation),
-        *decision_results(judged, left_out),
+        *decision_results(sets),
     ]
     if any(stream.init_from for stream in config.streams):
         results = [r.model_copy(update={"note": KNOWN_TO_THE_START}) for r in results]
@@ -86,7 +90,7 @@ def against(bundle: ModelBundle, held: Sequence[HeldOut], stored: Sequence[Store
     how = {h.video.record.key: h.left_out for h in held}
     same = [v for v in stored if v.record.key in how]
     scored = evaluate(bundle, same)
-    return ranking_results(Sets.of(scored, [how[v.record.key] for v in scored]), bundle.spec.name)
+    return ranking_results([Sets.of(scored, [how[v.record.key] for v in scored])], bundle.spec.name)
 
 
 def finished(spec: BundleSpec, decided: Decided, others: Sequence[MeasuredResult] = ()) -> BundleSpec:
@@ -112,10 +116,15 @@ def measured_on(bundle: ModelBundle, sets: dict[str, Sequence[StoredVideo]]) -> 
 
 
 def _in_words(held: Sequence[HeldOut]) -> str:
-    counts = {label: sum(h.video.record.label is label for h in held) for label in Label}
+    labels = {h.video.record.key: h.video.record.label for h in held}
+    counts = {label: sum(found is label for found in labels.values()) for label in Label}
     sources = len({h.video.record.source for h in held if h.left_out == "source"})
+    repeats = len({h.repeat for h in held})
     told = f"{counts[Label.REAL]} real and {counts[Label.FAKE]} fake videos whose people were left out of training"
-    return told + (f", {sources} sources as a whole" if sources else "")
+    told += f", {sources} sources as a whole" if sources else ""
+    return told + (
+        f"; {repeats} cross-validations, each with folds and first weights of its own" if repeats > 1 else ""
+    )
 
 
 def _domain_note(judged: Sequence[ScoredVideo], all_the_same: Sequence[ScoredVideo]) -> str:
