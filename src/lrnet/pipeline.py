@@ -347,9 +347,10 @@ def let_others_end() -> None:
     """From here on the calling thread, when it wakes, does not push another off its core (Linux: `SCHED_BATCH`).
 
     For the stages beside the longest one: where there are fewer cores than threads, they take time from it otherwise,
-    and wait for it afterwards. Beside other programs the thread's share stays what it was.
+    and wait for it afterwards. Beside other programs the thread's share stays what it was; a policy that somebody chose
+    for it (`chrt --idle`) is left.
     """
-    if hasattr(os, "sched_setscheduler"):
+    if hasattr(os, "sched_setscheduler") and os.sched_getscheduler(0) == os.SCHED_OTHER:
         with suppress(OSError):  # a system that does not allow it
             os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
