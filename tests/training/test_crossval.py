@@ -17,10 +17,11 @@ from lrnet.verdict import State
 pytest.importorskip("torch")
 
 from lrnet.evaluation.card import card
-from lrnet.evaluation.results import ACROSS, WITHIN
+from lrnet.evaluation.results import ACROSS, SEEN, UNSEEN, WITHIN, known_and_unseen
 from lrnet.network.export import to_onnx
-from lrnet.training.crossval import cross_validate, plan_folds
-from lrnet.training.finish import against, decide_on, finished
+from lrnet.training import crossval
+from lrnet.training.crossval import cross_validate, manipulations, plan_folds
+from lrnet.training.finish import against, decide_on, finished, on_unseen
 from lrnet.training.train import bundle_spec, train
 
 
@@ -141,3 +142,50 @@ def test_a_bundle_with_calibration_thresholds_and_card(trained, tmp_path: Path) 
     assert saved.spec.training is not None
     assert saved.spec.training.configuration == config.model_dump(mode="json")
     assert {v.state for v in decided.videos} <= {State.LIKELY_FAKE, State.NO_EVIDENCE, State.INCONCLUSIVE}
+
+
+def of_two_kinds(folder: Path):  # type: ignore[no-untyped-def]
+    """Every second fake is of the manipulation "other"."""
+    videos = write_store(folder / "one", 24) + write_store(folder / "two", 6, source="two", real_only=True)
+    fakes = [v.record.key for v in videos if v.record.label is Label.FAKE]
+    return [replace(v, record=replace(v.record, method="other")) if v.record.key in fakes[::2] else v for v in videos]
+
+
+def test_a_manipulation_that_no_network_was_trained_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    videos, config = of_two_kinds(tmp_path), quick()
+    assert manipulations(videos, config) == ["other", "swap"]
+    trained_on: list[set[str]] = []
+    train_on = crossval.train_on
+
+    def watched(faces, *rest, **how):  # type: ignore[no-untyped-def]
+        trained_on.append({f.record.method for f in faces})
+        return train_on(faces, *rest, **how)
+
+    monkeypatch.setattr(crossval, "train_on", watched)
+    held = cross_validate(videos, config, folds=3)
+    assert trained_on == [{"", "other", "swap"}] * 3
+    trained_on.clear()
+    unseen = cross_validate(videos, config, folds=3, unseen="other", folder=tmp_path / "unseen")
+    assert trained_on == [{"", "swap"}] * 3
+    assert {h.video.record.method for h in unseen} == {"", "other"}
+    assert len(unseen) == 12 + 6 + 6
+    fold = {h.video.record.key: (h.fold, h.left_out) for h in held}
+    assert all(fold[h.video.record.key] == (h.fold, h.left_out) for h in unseen)
+    with pytest.raises(TrainingError, match="another configuration"):
+        cross_validate(videos, config, folds=3, unseen="swap", folder=tmp_path / "unseen")
+
+    decided = decide_on(held, config)
+    found = known_and_unseen([*decided.results, *on_unseen({"other": unseen}, held, decided, config)])
+    assert list(found) == ["other"]
+    for how in (SEEN, UNSEEN):
+        assert found["other"][how]["AUC"].value == found["other"][how]["TPR@5%FPR"].value == 1.0
+        assert found["other"][how]["called likely_fake"].n == 6
+        assert "sources left out" in found["other"][how]["AUC"].dataset
+
+
+def test_a_manipulation_that_cannot_be_left_out(tmp_path: Path) -> None:
+    videos = of_two_kinds(tmp_path)
+    with pytest.raises(TrainingError, match="is of Deepfakes"):
+        cross_validate(videos, quick(), folds=3, unseen="Deepfakes")
+    with pytest.raises(TrainingError, match="all of one kind"):
+        manipulations([v for v in videos if v.record.method != "other"], quick())

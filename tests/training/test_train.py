@@ -15,6 +15,7 @@ import pytest
 from training_kit import quick, write_store
 
 from lrnet import store
+from lrnet.datasets.records import Label
 from lrnet.errors import DatasetError, TrainingError
 from lrnet.network.bundle import ModelBundle
 from lrnet.network.runtime import NetworkRuntime
@@ -247,6 +248,34 @@ def test_evaluation_refuses_a_split_that_leaks_and_a_video_given_twice(tmp_path:
     assert "the stores hold those of mesh 1." in " ".join(other.stderr.split())
 
 
+def test_what_is_found_of_manipulations_left_out_is_printed_and_stands_on_the_card(tmp_path: Path) -> None:
+    for video in write_store(tmp_path / "made", 16):
+        other = video.record.label is Label.FAKE and int(video.record.key[-2:]) % 4 == 1
+        record = replace(video.record, method="face/swap" if other else video.record.method)
+        store.write(tmp_path / "store", record, video.sequences(), video.preprocessing)
+    config = tmp_path / "tiny.toml"
+    config.write_text(CONFIG.format(epochs=1))
+    how = ["--config", config, "--unseen", "--folds", "2"]
+    printed = lrnet("crossval", tmp_path / "store", *how, "--out", tmp_path / "scores")
+    assert printed.returncode == 0, printed.stderr
+    rows = [line.split() for line in printed.stdout.splitlines() if "of it" in line]
+    assert [row[:2] for row in rows] == [["face/swap", "4"]] * 2 + [["swap", "4"]] * 2
+    assert [row[2] for row in rows] == ["others", "none"] * 2
+    scores = {str(p.relative_to(tmp_path / "scores")) for p in (tmp_path / "scores").rglob("*.parquet")}
+    of_each = {f"fold-{n}.parquet" for n in (1, 2)}
+    assert scores == {f"{kind}{fold}" for kind in ("", "unseen-face%2Fswap/", "unseen-swap/") for fold in of_each}
+
+    made = lrnet(
+        "train", tmp_path / "store", *how, "--crossval", tmp_path / "scores", "--out", tmp_path / "model", "--name", "m"
+    )
+    assert made.returncode == 0, made.stderr
+    card = (tmp_path / "model" / "MODEL_CARD.md").read_text()
+    section = card.split("## Manipulations that it does not know")[1].split("##")[0]
+    assert section.count("**none trained on**") == 2
+    assert "| face/swap | others of it trained on |" in section
+    assert "manipulation left out" not in card.split("## Manipulations that it does not know")[0]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
@@ -254,6 +283,7 @@ def test_evaluation_refuses_a_split_that_leaks_and_a_video_given_twice(tmp_path:
         (["train", "nowhere", "--out", "x"], 8, "no landmark store"),
         (["train", "nowhere", "--out", "x", "--config", "defualt"], 8, "default, experiments, mesh-v2"),
         (["train", "nowhere", "--out", "x", "--against", "y"], 2, "--crossval"),
+        (["train", "nowhere", "--out", "x", "--unseen"], 2, "--crossval"),
         (["train", "nowhere", "--out", "no/where/x"], 5, "no folder"),
         (["crossval", "nowhere"], 8, "no landmark store"),
         (["train", "nowhere", "--out", "x y"], 6, "'x y' cannot be a model's name"),

@@ -20,6 +20,12 @@ COLUMNS = (
     ("sources left out: AUC", "across", "AUC"),
     ("recall at 5 %", "across", "TPR@5%FPR"),
 )
+KINDS = {
+    "AUC": "AUC",
+    "recall at 5 %": "TPR@5%FPR",
+    "called likely_fake": "called likely_fake",
+    "called no evidence": "called no_evidence_of_manipulation",
+}
 
 
 def crossval_command(
@@ -49,14 +55,21 @@ def crossval_command(
         list[str] | None,
         typer.Option(help="A model to compare with on the same videos; may be repeated.", metavar="MODEL"),
     ] = None,
+    unseen: Annotated[
+        bool,
+        typer.Option(
+            "--unseen",
+            help="Cross-validate without each manipulation in turn too: what is found of a kind that no network knew.",
+        ),
+    ] = False,
     workers: Annotated[int, typer.Option(help="Folds trained at a time.", min=1)] = 1,
 ) -> None:
     """Score every video by a network that saw neither its people nor, for sources without fakes, its source."""
-    from lrnet.cli.train import Bar, settings_of
+    from lrnet.cli.train import Bar, cross_validate_without, settings_of
     from lrnet.network.registry import load_model
-    from lrnet.training.crossval import cross_validate
+    from lrnet.training.crossval import cross_validate, manipulations
     from lrnet.training.data import read_stores
-    from lrnet.training.finish import Decided, decide_on
+    from lrnet.training.finish import Decided, decide_on, on_unseen
     from lrnet.training.finish import against as compare
 
     chosen = [settings_of(name, seed, split) for name in config or ["default"]]
@@ -64,6 +77,7 @@ def crossval_command(
         raise typer.BadParameter("two configurations have the same name", param_hint="--config")
     others = [load_model(other) for other in against or []]
     videos = read_stores(stores)
+    left_out = {settings.name: manipulations(videos, settings) if unseen else [] for settings in chosen}
     found: dict[str, tuple[Decided | None, list[MeasuredResult]]] = {}
     with Bar() as bar:
         for settings in chosen:
@@ -73,10 +87,23 @@ def crossval_command(
                 videos, settings, folds=folds, repeats=repeats, folder=folder, workers=workers, tell=bar.fold
             )
             decided = decide_on(held, settings)
-            found[settings.name] = (decided, list(decided.results))
+            without = cross_validate_without(
+                left_out[settings.name],
+                bar,
+                videos,
+                settings,
+                folder=folder,
+                folds=folds,
+                repeats=repeats,
+                workers=workers,
+            )
+            found[settings.name] = (decided, [*decided.results, *on_unseen(without, held, decided, settings)])
     for other in others:
         found[other.spec.name] = (None, compare(other, held, videos))
     _print(found)
+    for settings in chosen:
+        if left_out[settings.name]:
+            _print_unseen(settings.name, found[settings.name][1])
 
 
 def _print(found: Mapping[str, tuple[object, list[MeasuredResult]]]) -> None:
@@ -104,6 +131,19 @@ def _print(found: Mapping[str, tuple[object, list[MeasuredResult]]]) -> None:
         note = getattr(decided, "note", "")
         if note:
             console.print(Text(f"{name}: {note}"))
+
+
+def _print_unseen(name: str, results: list[MeasuredResult]) -> None:
+    """Each manipulation as networks see it that were trained on it, and as others do."""
+    from lrnet.evaluation.results import SEEN, UNSEEN, known_and_unseen
+
+    table = Table(name, "videos", "trained on", *KINDS, box=None)
+    for method, parts in known_and_unseen(results).items():
+        count = next(r.n for r in parts[UNSEEN].values() if r.metric.startswith("called"))
+        for how, told in ((SEEN, "others of it"), (UNSEEN, "none of it")):
+            found = parts.get(how, {})
+            table.add_row(Text(method), str(count), told, *(_cell(found.get(metric)) for metric in KINDS.values()))
+    Console(width=WIDTH, highlight=False).print(table)
 
 
 def _streams(results: list[MeasuredResult]) -> list[str]:

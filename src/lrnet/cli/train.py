@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import quote
 
 import typer
 from rich.console import Console
@@ -50,6 +52,12 @@ def train_command(
         int,
         typer.Option(help="Cross-validations, each with folds and first weights of its own: figures are means.", min=1),
     ] = 1,
+    unseen: Annotated[
+        bool,
+        typer.Option(
+            "--unseen", help="Cross-validate without each manipulation in turn too; the card says what is then found."
+        ),
+    ] = False,
     workers: Annotated[int, typer.Option(help="Folds trained at a time.", min=1)] = 1,
     against: Annotated[
         list[str] | None,
@@ -75,6 +83,8 @@ def train_command(
         raise typer.BadParameter("Give at least one landmark store, and --out.")
     if against and crossval is None:
         raise typer.BadParameter("held-out videos come from --crossval FOLDER", param_hint="--against")
+    if unseen and crossval is None:
+        raise typer.BadParameter("what is found comes from --crossval FOLDER", param_hint="--unseen")
     settings = settings_of(config, seed, split)
     if test_split and test_split in settings.data.splits:
         raise typer.BadParameter(f"{test_split!r} is trained on", param_hint="--test-split")
@@ -95,19 +105,23 @@ def train_command(
     tested = split_of(videos, test_split) if test_split else []
     require_no_leak(chosen, tested, "what is trained on", f"the split {test_split}")
     with Bar() as bar:
-        held = None
+        held, without = None, None
         if crossval is not None:
-            from lrnet.training.crossval import cross_validate
+            from lrnet.training.crossval import cross_validate, manipulations
 
+            left_out = manipulations(videos, settings) if unseen else []
             held = cross_validate(
                 videos, settings, folds=folds, repeats=repeats, folder=crossval, workers=workers, tell=bar.fold
+            )
+            without = cross_validate_without(
+                left_out, bar, videos, settings, folder=crossval, folds=folds, repeats=repeats, workers=workers
             )
         model = train(videos, settings, folder=run or out.with_name(f"{out.name}.run"), resume=resume, tell=bar.epoch)
     spec = bundle_spec(
         model, settings, name=name or out.name, version=version, licence=licence, command=typed_command()
     )
     if held is not None:
-        spec = _decided(spec, held, videos, others, settings)
+        spec = _decided(spec, held, without or {}, videos, others, settings)
     network = to_onnx(spec.network, model.fitted.weights)
     spec = _measured(spec, model, settings, tested, videos)
     text = ""
@@ -135,14 +149,17 @@ def train_command(
 def _decided(
     spec: BundleSpec,
     held: list[HeldOut],
+    without: dict[str, list[HeldOut]],
     videos: list[StoredVideo],
     others: list[ModelBundle],
     settings: TrainingConfig,
 ) -> BundleSpec:
-    from lrnet.training.finish import against, decide_on, finished
+    from lrnet.training.finish import against, decide_on, finished, on_unseen
 
-    compared = [r for other in others for r in against(other, held, videos)]
-    return finished(spec, decide_on(held, settings), compared)
+    decided = decide_on(held, settings)
+    further = on_unseen(without, held, decided, settings)
+    further += [r for other in others for r in against(other, held, videos)]
+    return finished(spec, decided, further)
 
 
 def _measured(
@@ -166,6 +183,37 @@ def _measured(
         sets.setdefault(f"{video.record.method}, not trained on", []).append(video)
     results = measured_on(in_memory(spec, model.fitted), dict(sets))
     return spec.model_copy(update={"results": (*spec.results, *results)})
+
+
+def cross_validate_without(
+    methods: Sequence[str],
+    bar: Bar,
+    videos: list[StoredVideo],
+    settings: TrainingConfig,
+    *,
+    folder: Path | None,
+    folds: int,
+    repeats: int,
+    workers: int,
+) -> dict[str, list[HeldOut]]:
+    """Out-of-fold scores of networks that were trained without each of these manipulations, in folders of their own."""
+    from lrnet.training.crossval import cross_validate
+
+    found = {}
+    for method in methods:
+        bar.config(f"{settings.name} without {method}")
+        own = None if folder is None else folder / f"unseen-{quote(method, safe='')}"
+        found[method] = cross_validate(
+            videos,
+            settings,
+            folds=folds,
+            repeats=repeats,
+            unseen=method,
+            folder=own,
+            workers=workers,
+            tell=bar.fold,
+        )
+    return found
 
 
 def typed_command() -> str:

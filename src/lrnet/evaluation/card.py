@@ -8,6 +8,7 @@ from typing import Any
 
 from lrnet.errors import ModelError
 from lrnet.evaluation.report import table
+from lrnet.evaluation.results import SEEN, UNSEEN, known_and_unseen
 from lrnet.network.spec import BundleSpec, MeasuredResult, TrainingDomain
 
 LOWER_IS_BETTER = frozenset({"EER", "Brier", "ECE"})
@@ -28,7 +29,8 @@ def card(spec: BundleSpec) -> str:
         f"Streams: {', '.join(spec.network.stream_names)}.\n",
         _says(spec),
         _domain(spec.domain),
-        _measured([r for r in spec.results if not r.model], _starts(spec)),
+        _measured([r for r in spec.results if not r.model and UNSEEN not in r.dataset], _starts(spec)),
+        _unseen(spec),
         *(_compared(spec, name) for name in dict.fromkeys(r.model for r in spec.results if r.model)),
         _trained(spec),
         _limits(spec),
@@ -106,6 +108,34 @@ out" means: scored by networks of the same recipe that were trained without the 
 without its whole source.{known}
 
 {table(("videos", "unit", "figure", "value", "95 % interval", "n", ""), rows)}"""
+
+
+def _unseen(spec: BundleSpec) -> str:
+    """What is found of manipulations that no network was trained on, beside what is found of known ones."""
+    shown = {
+        "AUC": "AUC",
+        "TPR@5%FPR": "recall at 5 %",
+        "called likely_fake": "`likely_fake`",
+        "called no_evidence_of_manipulation": "`no_evidence_of_manipulation`",
+    }
+    rows = []
+    for method, parts in known_and_unseen(spec.results).items():
+        for how, told in ((SEEN, "others of it trained on"), (UNSEEN, "**none trained on**")):
+            found = [parts.get(how, {}).get(metric) for metric in shown]
+            rows.append((method, told, *("" if r is None else _with_interval(r) for r in found)))
+    if not rows:
+        return ""
+    known = "".join(
+        f" The weights of {' and '.join(streams)} start from {model}, which may know these manipulations: that "
+        "flatters."
+        for model, streams in _starts(spec).items()
+    )
+    return f"""## Manipulations that it does not know
+
+Each was left out of training in turn, and the people with it. A generator that is not among the training data is
+unknown in this way. Videos; the first two figures against real videos of sources left out, if there are any.{known}
+
+{table(("manipulation", "", *shown.values()), rows)}"""
 
 
 def _compared(spec: BundleSpec, other: str) -> str:

@@ -36,6 +36,8 @@ from lrnet.verdict import UNLIKE_TRAINING, State
 
 WITHIN = "people left out, their source trained on"
 ACROSS = "fakes against real videos of sources left out"
+SEEN = "people left out"
+UNSEEN = "people and manipulation left out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +117,44 @@ def decision_results(sets: Sequence[Sets]) -> list[MeasuredResult]:
             what = f"{source}, real, {'source' if how[source] == 'source' else 'people'} left out"
             found.append(state_result(what, some, State.LIKELY_FAKE))
     for method in sorted({v.record.method for v in videos} - {""}):
-        some = [v for v in videos if v.record.method == method]
-        found += state_results(f"{method}, people left out", some)
+        found += state_results(f"{method}, {SEEN}", _of_method(videos, method))
     return found
+
+
+def manipulation_results(method: str, seen: Sequence[Sets], unseen: Sequence[Sets]) -> list[MeasuredResult]:
+    """What networks make of fakes of one manipulation: those that were trained on others of it, and those on none.
+
+    Rankings are against the real videos of sources left out if there are any, else against those of their own source.
+    `decision_results` has the verdicts of the former networks.
+
+    Args:
+        seen: cross-validations whose networks were trained on other fakes of this manipulation.
+        unseen: such whose networks were trained on none; their videos judged by the finished model's thresholds.
+    """
+    chosen: dict[str, Metric] = {"AUC": auc, "TPR@5%FPR": recall_at(0.05)}
+    found = []
+    for how, sets in ((SEEN, seen), (UNSEEN, unseen)):
+        elsewhere = all(s.across is not None for s in sets)
+        parts = [s.across if elsewhere and s.across is not None else s.within for s in sets]
+        kept = [[v for v in videos if not v.is_fake or v.record.method == method] for videos in parts]
+        against = "sources left out" if elsewhere else "its source"
+        found += _rankings(f"{method}, {how}, against real videos of {against}", kept, chosen, "")
+    return found + state_results(f"{method}, {UNSEEN}", _of_method((v for s in unseen for v in s.videos), method))
+
+
+def known_and_unseen(results: Iterable[MeasuredResult]) -> dict[str, dict[str, dict[str, MeasuredResult]]]:
+    """What is known of each manipulation that was left out: by its name, then `SEEN` or `UNSEEN`, then metric."""
+    found: dict[str, dict[str, dict[str, MeasuredResult]]] = {}
+    for r in results:
+        for how in (SEEN, UNSEEN):
+            method, mark, _ = r.dataset.partition(f", {how}")
+            if mark and not r.model:
+                found.setdefault(method, {}).setdefault(how, {})[r.metric] = r
+    return {method: parts for method, parts in found.items() if UNSEEN in parts}
+
+
+def _of_method(videos: Iterable[ScoredVideo], method: str) -> list[ScoredVideo]:
+    return [v for v in videos if v.record.method == method]
 
 
 def state_results(what: str, videos: Sequence[ScoredVideo]) -> list[MeasuredResult]:

@@ -102,6 +102,7 @@ def cross_validate(
     *,
     folds: int = 5,
     repeats: int = 1,
+    unseen: str = "",
     folder: Path | None = None,
     workers: int = 1,
     tell: Tell | None = None,
@@ -114,22 +115,29 @@ def cross_validate(
         videos: of one or several stores; the configuration selects among them.
         repeats: cross-validations, each with folds and first weights of its own: of the configuration's seed, and of
             those that follow it. Which people are left out together moves figures as much as many a setting does.
+        unseen: a manipulation that no fold trains on; of the fakes, only its own are scored. Folds are the same as
+            without.
         folder: for the scores, a Parquet file a fold. Folds that are there already are not trained again.
         workers: folds trained at a time, each in a process.
 
     Raises:
-        TrainingError: the folder holds another cross-validation, or there are too few groups for the folds.
+        TrainingError: the folder holds another cross-validation, there are too few groups for the folds, or no fake is
+            of the manipulation `unseen`, or none of another.
         OutputError: the folder cannot be made or written.
     """
     chosen = selected(videos, config.data)
+    if unseen and unseen not in (known := manipulations(videos, config)):
+        raise TrainingError(
+            f"No fake that is trained on is of {unseen}.", hint=f"Name one of these: {', '.join(known)}."
+        )
     # Scores do not depend on what is decided by them; ranges of the training data are measured, wanted or not.
     decision = Decision(outside=config.decision.outside or Decision().outside)
     jobs = []
     for repeat in range(repeats):
         own = config.model_copy(update={"decision": decision, "seed": config.seed + repeat})
         plan = tuple(plan_folds([v.record for v in chosen], folds, own.seed))
-        mark = fingerprint(chosen, own) + f"-{folds}"
-        jobs += [_Job(tuple(chosen), plan, number, repeat, own, folder, mark) for number in range(folds)]
+        mark = fingerprint(chosen, own) + f"-{folds}" + (f"-without {unseen}" if unseen else "")
+        jobs += [_Job(tuple(chosen), plan, number, repeat, own, unseen, folder, mark) for number in range(folds)]
     if folder is not None:
         make_folder(folder)
     if workers <= 1:
@@ -147,6 +155,21 @@ def cross_validate(
         return results
 
 
+def manipulations(videos: Sequence[StoredVideo], config: TrainingConfig) -> list[str]:
+    """The kinds of fake that a configuration trains on; each may be left out as `unseen`.
+
+    Raises:
+        TrainingError: there is only one, or they have no names.
+    """
+    found = sorted({v.record.method for v in selected(videos, config.data) if v.record.label is Label.FAKE} - {""})
+    if len(found) < 2:
+        raise TrainingError(
+            "No manipulation can be left out: fakes that are trained on are all of one kind.",
+            hint="Add fakes of another `method`, or do without --unseen.",
+        )
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class _Job:
     videos: tuple[StoredVideo, ...]
@@ -154,6 +177,7 @@ class _Job:
     number: int
     repeat: int
     config: TrainingConfig
+    unseen: str
     folder: Path | None
     mark: str
 
@@ -179,7 +203,7 @@ def _train_fold(job: _Job, tell: Callable[[Progress], None] | None) -> list[Held
     config = job.config
     out = [v for v, fold in zip(job.videos, job.plan, strict=True) if fold.number == job.number]
     people = everybody(out)
-    inside = [v for v in job.videos if people.isdisjoint(people_of(v.record))]
+    inside = [v for v in job.videos if people.isdisjoint(people_of(v.record)) and not _is(v, job.unseen)]
     kept, aside = set_aside(inside, config.validation, config.data, inside, config.seed)
     faces = main_faces(kept, calibrated=config.calibrated)
     fitted = train_on(faces, config, main_faces(aside, calibrated=config.calibrated), tell=tell)
@@ -189,11 +213,17 @@ def _train_fold(job: _Job, tell: Callable[[Progress], None] | None) -> list[Held
     bundle = in_memory(spec, fitted)
     runtime = NetworkRuntime(bundle)
     scored = [v for v in out if v.record.compression not in config.data.train_only]
+    if job.unseen:
+        scored = [v for v in scored if v.record.label is Label.REAL or _is(v, job.unseen)]
     left_out = {v.record.key: fold.left_out for v, fold in zip(job.videos, job.plan, strict=True)}
     return [
         HeldOut(score_face(bundle, runtime, face.record, face.sequences), job.number, left_out[face.record.key])
         for face in main_faces(scored, calibrated=config.calibrated)
     ]
+
+
+def _is(video: StoredVideo, method: str) -> bool:
+    return bool(method) and video.record.method == method
 
 
 # Scores on disk

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from lrnet.datasets.records import Label
-from lrnet.evaluation.decide import decide
+from lrnet.evaluation.decide import decide, judged
 from lrnet.evaluation.protocol import ScoredVideo, evaluate
 from lrnet.evaluation.results import (
     Sets,
     decision_results,
     finished_results,
     judged_all_the_same,
+    manipulation_results,
     ranking_results,
     stream_results,
 )
@@ -25,6 +26,7 @@ from lrnet.training.crossval import HeldOut
 from lrnet.verdict import State
 
 KNOWN_TO_THE_START: Final = "the weights it starts from may know these people"
+KIND_KNOWN_TO_THE_START: Final = "the weights it starts from may know these people and this manipulation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,18 +69,47 @@ def decide_on(held: Sequence[HeldOut], config: TrainingConfig) -> Decided:
             what=what,
         )
 
-    calibration, limits, judged = decided(videos)
-    repeats = [[i for i, h in enumerate(held) if h.repeat == r] for r in sorted({h.repeat for h in held})]
-    sets = [Sets.of([judged[i] for i in some], [held[i].left_out for i in some]) for some in repeats]
+    calibration, limits, apart = decided(videos)
+    sets = _by_repeat(held, apart)
     results = [
         *ranking_results(sets),
         *stream_results(sets, config.stream_names, config.aggregation),
         *decision_results(sets),
     ]
-    if any(stream.init_from for stream in config.streams):
-        results = [r.model_copy(update={"note": KNOWN_TO_THE_START}) for r in results]
-    note = _domain_note(judged, decided(judged_all_the_same(videos))[2]) if how.outside else ""
-    return Decided(calibration, limits, tuple(judged), tuple(results), note)
+    note = _domain_note(apart, decided(judged_all_the_same(videos))[2]) if how.outside else ""
+    return Decided(calibration, limits, tuple(apart), _noted(results, config, KNOWN_TO_THE_START), note)
+
+
+def on_unseen(
+    unseen: Mapping[str, Sequence[HeldOut]], held: Sequence[HeldOut], decided: Decided, config: TrainingConfig
+) -> list[MeasuredResult]:
+    """What becomes of manipulations that no network was trained on.
+
+    Args:
+        unseen: out-of-fold scores of networks that were trained without a manipulation, by its name.
+        held: those of networks that were trained on all.
+        decided: what was decided on those.
+    """
+    found: list[MeasuredResult] = []
+    seen = _by_repeat(held, decided.videos)
+    for method, some in unseen.items():
+        videos = [h.video for h in some]
+        if not config.decision.outside:
+            videos = judged_all_the_same(videos)
+        verdicts = [judged(v, decided.calibration, decided.thresholds) for v in videos]
+        found += manipulation_results(method, seen, _by_repeat(some, verdicts))
+    return list(_noted(found, config, KIND_KNOWN_TO_THE_START))
+
+
+def _by_repeat(held: Sequence[HeldOut], videos: Sequence[ScoredVideo]) -> list[Sets]:
+    repeats = [[i for i, h in enumerate(held) if h.repeat == r] for r in sorted({h.repeat for h in held})]
+    return [Sets.of([videos[i] for i in some], [held[i].left_out for i in some]) for some in repeats]
+
+
+def _noted(results: Sequence[MeasuredResult], config: TrainingConfig, note: str) -> tuple[MeasuredResult, ...]:
+    if not any(stream.init_from for stream in config.streams):
+        return tuple(results)
+    return tuple(r.model_copy(update={"note": note}) for r in results)
 
 
 def against(bundle: ModelBundle, held: Sequence[HeldOut], stored: Sequence[StoredVideo]) -> list[MeasuredResult]:
