@@ -20,8 +20,9 @@ def write_video(
     codec: str = "libx264",
     pixel_format: str = "yuv420p",
     options: dict[str, str] | None = None,
+    aspect: Fraction | None = None,
 ) -> Path:
-    """Encode RGB frames; `times` in seconds make the frame rate vary."""
+    """Encode RGB frames; `times` in seconds make the frame rate vary; `aspect` is that of a pixel."""
     with av.open(str(path), "w") as container:
         stream = None
         for i, rgb in enumerate(frames):
@@ -30,6 +31,8 @@ def write_video(
                 stream.height, stream.width = rgb.shape[:2]
                 stream.pix_fmt = pixel_format
                 stream.codec_context.time_base = Fraction(1, 1000)
+                if aspect is not None:
+                    stream.codec_context.sample_aspect_ratio = aspect
             frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
             frame.time_base = Fraction(1, 1000)
             frame.pts = round(1000 * (times[i] if times else i / rate))

@@ -8,16 +8,20 @@ import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
 import av
+import cv2
 import numpy as np
 import pytest
 
 from lrnet import video
 from lrnet.errors import (
     DamagedVideoError,
+    LimitError,
     LrnetError,
     NetworkSourceError,
     NotAVideoError,
@@ -25,7 +29,7 @@ from lrnet.errors import (
     VideoNotFoundError,
 )
 from lrnet.isolation import open_video
-from lrnet.limits import Access
+from lrnet.limits import Access, Limits
 from lrnet.video import Frame, VideoReader, VideoWriter, find_videos, probe, spaced
 from tests.media import gradient, moving, turn_in_header, write_audio, write_matrix, write_video
 
@@ -123,6 +127,53 @@ def test_a_turned_video_comes_upright(tmp_path: Path, turns: int) -> None:
     np.testing.assert_array_equal(frame.rgb(), upright)
     assert frame.luma.shape == upright.shape[:2]
     assert np.abs(frame.rgb_resized(frame.width, frame.height).astype(int) - upright).mean() < 3
+
+
+@pytest.mark.parametrize("pixel_format", ["yuv420p", "yuv444p"])
+@pytest.mark.parametrize("turns", [0, 1])
+@pytest.mark.parametrize("stored", [(120, 96), (160, 72)])
+def test_pixels_that_are_not_square_are_shown_as_a_player_shows_them(
+    tmp_path: Path, stored: tuple[int, int], turns: int, pixel_format: str
+) -> None:
+    """4:3 stored of 16:10, say: what is round stays round, and no pixel is lost."""
+    shown = gradient(160, 96)
+    narrow = cv2.resize(shown, stored, interpolation=cv2.INTER_AREA).astype(np.uint8)
+    path = write_video(
+        tmp_path / "a.mp4",
+        [narrow] * 3,
+        options={"crf": "5"},
+        pixel_format=pixel_format,
+        aspect=Fraction(160 * stored[1], 96 * stored[0]),
+    )
+    if turns:
+        turn_in_header(path, turns)
+        shown = np.rot90(shown, -turns)
+    here = read(path)
+    with open_video(path, Access(isolate=True)) as reader:
+        isolated = list(reader)
+        assert (reader.info.width, reader.info.height) == (shown.shape[1], shown.shape[0])
+    for frame in (here[0], isolated[0]):
+        assert (frame.width, frame.height) == (shown.shape[1], shown.shape[0])
+        assert np.abs(frame.rgb().astype(int) - shown).mean() < 3
+        assert np.abs(frame.rgb_resized(frame.width, frame.height).astype(int) - shown).mean() < 3
+    np.testing.assert_array_equal(here[0].luma, isolated[0].luma)
+
+
+@pytest.mark.parametrize("aspect", [Fraction(1281, 1280), Fraction(1, 100), Fraction(5)])
+def test_pixels_nearly_square_or_incredible_are_taken_as_they_are(tmp_path: Path, aspect: Fraction) -> None:
+    path = write_video(tmp_path / "a.mp4", [gradient()], aspect=aspect)
+    frame = read(path)[0]
+    assert (frame.width, frame.height) == (160, 96)
+    assert probe(path).width == 160
+
+
+def test_a_limit_on_pixels_is_one_on_those_that_are_shown(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mp4", [gradient()], aspect=Fraction(3))
+    fits = Limits(megapixels=160 * 96 * 3 / 1e6)
+    with VideoReader(path, Access(limits=fits)) as reader:
+        assert sum(1 for _ in reader) == 1
+    with pytest.raises(LimitError):
+        VideoReader(path, Access(limits=replace(fits, megapixels=160 * 96 * 2 / 1e6)))
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ from av.sidedata.encparams import VideoEncParams
 from av.stream import Disposition
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
-from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
+from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
@@ -80,6 +80,9 @@ BT709: Final = 1  # colour spaces by the numbers of ITU-T H.273
 UNNAMED: Final = (0, 2)
 HD_ROWS: Final = 720  # from which on a frame that names no colour space is taken for BT.709
 
+SQUARE: Final = 0.02  # pixels whose sides differ by less than this share are taken for square
+OBLONG: Final = 4.0  # ratio of their sides from which on a file is not believed: no format has such
+
 QUANTISER_FRAMES: Final = 16  # from a key frame on, whose quantisers are looked at
 QUANTISER_EVERY: Final = 240  # frames at least from where that begins to where it begins again
 COARSEST: Final = 51  # quantisation parameter of H.264
@@ -99,7 +102,7 @@ class VideoInfo:
 
     Attributes:
         path: where it was read from.
-        width, height: of the upright frame, pixels.
+        width, height: of the upright frame with square pixels (see `shown_size`).
         frame_rate: average, frames a second; None if the header does not say.
         duration: seconds, of the video stream if the header knows it, else of the longest; None if it does not say.
         frame_count: frames that the header declares; None if it does not.
@@ -121,7 +124,7 @@ class VideoInfo:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A frame as the file stores it, before it is turned.
+    """A frame as the file stores it, with square pixels, before it is turned.
 
     Attributes:
         planes: Y', Cb, Cr, (H, W) and twice (ceil(H / 2), ceil(W / 2)) uint8.
@@ -136,7 +139,7 @@ class Stored:
 
 
 class Frame:
-    """One upright frame.
+    """One upright frame with square pixels.
 
     Attributes:
         index: position in the file's order of presentation, from 0.
@@ -146,7 +149,7 @@ class Frame:
         stored: the frame as it lies in the file.
     """
 
-    __slots__ = ("_chroma", "_source", "_to_rgb", "index", "luma", "stored", "stretch", "time")
+    __slots__ = ("_chroma", "_shown", "_source", "_to_rgb", "index", "luma", "stored", "stretch", "time")
 
     def __init__(
         self,
@@ -156,8 +159,12 @@ class Frame:
         to_planes: VideoReformatter | None = None,
         turns: int | None = None,
         stretch: int = 0,
+        shown: tuple[int, int] | None = None,
     ) -> None:
-        """Take a decoded frame; `turns` is the rotation, where `source` does not carry it."""
+        """Take a decoded frame; `turns` is the rotation, where `source` does not carry it.
+
+        `shown` is the width and height that its pixels are square at, before it is turned: its own, if not given.
+        """
         self.index = index
         self.time = time
         self.stretch = stretch
@@ -166,9 +173,14 @@ class Frame:
         if turns is None:
             turns = turns_of(source)
         planar = source
-        if source.format.name not in ("yuv420p", "yuvj420p"):
+        stored = source.width, source.height
+        self._shown = shown or stored
+        if self._shown != stored or source.format.name not in ("yuv420p", "yuvj420p"):
             # One thread: starting more for each frame costs more than they save.
-            planar = (to_planes or VideoReformatter()).reformat(source, format="yuv420p", threads=1)
+            how = Interpolation.BICUBIC if self._shown != stored else None
+            planar = (to_planes or VideoReformatter()).reformat(
+                source, *self._shown, "yuv420p", interpolation=how, threads=1
+            )
         self.stored = Stored(
             planes_of(planar),
             turns,
@@ -192,7 +204,10 @@ class Frame:
         source = self._source
         # FFmpeg takes BT.601 where a file names nothing; see `_rgb_matrix`.
         hd = self.stored.colorspace in UNNAMED and self.height >= HD_ROWS and not source.format.is_rgb
-        whole = source.to_ndarray(format="rgb24", src_colorspace=Colorspace.ITU709 if hd else None)
+        width, height = self._shown
+        whole = source.to_ndarray(
+            format="rgb24", width=width, height=height, src_colorspace=Colorspace.ITU709 if hd else None
+        )
         return np.ascontiguousarray(np.rot90(whole, self.stored.turns))
 
     def rgb_resized(self, width: int, height: int) -> NDArray[np.uint8]:
@@ -258,6 +273,17 @@ class Frame:
 
     def _rgb_of(self, planes: Sequence[NDArray[Any]]) -> NDArray[np.uint8]:
         return cv2.transform(cv2.merge(planes), self._to_rgb).astype(np.uint8, copy=False)
+
+
+def shown_size(width: int, height: int, aspect: Fraction | None) -> tuple[int, int]:
+    """The size at which pixels of this aspect, width over height, are square; no pixel is lost.
+
+    Standard definition and some cameras store frames narrower or wider than they are shown. None, and what no format
+    has, says nothing: pixels are square.
+    """
+    if not aspect or not 1 / OBLONG < aspect < OBLONG or abs(aspect - 1) < SQUARE:
+        return width, height
+    return (round(width * aspect), height) if aspect > 1 else (width, round(height / aspect))
 
 
 def turns_of(source: VideoFrame) -> int:
@@ -446,6 +472,7 @@ class VideoReader(Reader):
             self._stream.codec_context.options = dict(largest)
             self._quantisers = _Quantisers(self._stream.codec_context, largest)
             self._rotation = 0
+            self._aspect = self._stream.sample_aspect_ratio
             self._decoding = 0.0
             self._starved = False
             told = self.info
@@ -475,7 +502,7 @@ class VideoReader(Reader):
         elif self._container.duration is not None:
             duration = self._container.duration / av.time_base
         turned = self._rotation % 180 != 0
-        width, height = context.width, context.height
+        width, height = shown_size(context.width, context.height, self._aspect)
         return VideoInfo(
             path=self.name,
             container=self._container.format.name,
@@ -504,7 +531,8 @@ class VideoReader(Reader):
         turns: dict[int, int] = {}
         for source in self._pictures():
             time = clock.time_of(source)
-            if self.guard.ends(self.frames, time, source.width * source.height):
+            shown = shown_size(source.width, source.height, self._aspect)
+            if self.guard.ends(self.frames, time, shown[0] * shown[1]):
                 break
             if source.rotation not in turns:
                 turns[source.rotation] = turns_of(source)
@@ -516,7 +544,7 @@ class VideoReader(Reader):
             elif not self.guard.leaves_out(time):
                 given = True
                 stretch = self.guard.limits.stretch(time)
-                yield Frame(source, self.frames - 1, time, to_planes, turns[source.rotation], stretch)
+                yield Frame(source, self.frames - 1, time, to_planes, turns[source.rotation], stretch, shown)
         if not given:
             raise self._nothing()
 

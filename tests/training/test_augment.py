@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from training_kit import walk
 
-from lrnet.features import FACIAL_GROUPS, LandmarkSequence
+from lrnet.features import FACIAL_GROUPS, ClipSettings, LandmarkSequence, cut_clips, embed_clips
 from lrnet.surroundings import surroundings
 from lrnet.training.augment import (
     MIRROR,
@@ -96,14 +96,25 @@ def test_thinning_to_all_frames_changes_nothing() -> None:
         np.testing.assert_array_equal(getattr(t, name), getattr(s, name))
 
 
-def test_a_gap_stays_a_gap() -> None:
-    s = tracked_walk()
-    values = s.values.copy()
-    values[10] = np.nan
-    s = replace(s, values=values, valid=np.isfinite(values[:, 0, 0]))
-    t = thinned(s, np.array([0, 8, 12, 20]))
-    assert np.isnan(t.innovation[1]).all()
-    assert np.isfinite(t.innovation[[0, 2]]).all()
+def test_a_gap_stays_a_gap_and_no_clip_leads_over_it() -> None:
+    """A tracker did not see what happened there: whoever leaves the gap out has a clip with holes."""
+    whole = tracked_walk(frames=60)
+    lost = {name: getattr(whole, name).copy() for name in ("values", "detected")}
+    between = {name: getattr(whole, name).copy() for name in ("innovation", "forward_backward_error", "surround_error")}
+    for array in lost.values():
+        array[30] = np.nan
+    for array in between.values():
+        array[[29, 30]] = np.nan
+    s = replace(whole, **lost, **between, valid=np.arange(60) != 30)
+    kept = np.array([i for i in range(60) if i % 4 != 2])  # without frame 30
+    t = thinned(s, kept)
+    assert t.frame_indices.tolist() == sorted([*kept.tolist(), 30])
+    assert t.valid.tolist() == [i != 30 for i in t.frame_indices]
+    streams = ["positions", "differences", "relative_innovation", "forward_backward_around"]
+    found = list(embed_clips(t, cut_clips(t, ClipSettings(10, 5, 5)), streams))
+    assert sum(len(batch.clips) for batch in found) >= 4
+    for batch in found:
+        assert all(np.isfinite(rows).all() for rows in batch.streams.values())
 
 
 @pytest.mark.parametrize("share", [0.5, 0.6, 0.9])

@@ -56,11 +56,13 @@ def thinned(sequence: LandmarkSequence, kept: NDArray[np.int64]) -> LandmarkSequ
     """The sequence with some of its frames only, as if the camera had taken no others.
 
     Calibrated landmarks stay as they are. The tracker's step over left-out frames is the sum of its steps: so the
-    innovation is the detection less where those steps lead, and squared forward-backward errors add up.
+    innovation is the detection less where those steps lead, and squared forward-backward errors add up. Gaps stay: a
+    tracker cannot step over one.
 
     Args:
         kept: indices of frames, rising.
     """
+    kept = np.union1d(kept, np.flatnonzero(~sequence.valid))
     if len(kept) < 2:
         return _cut(sequence, kept)
     unit = np.float32(max(sequence.half_side, 1e-6))
