@@ -255,7 +255,7 @@ def test_what_is_found_of_manipulations_left_out_is_printed_and_stands_on_the_ca
         store.write(tmp_path / "store", record, video.sequences(), video.preprocessing)
     config = tmp_path / "tiny.toml"
     config.write_text(CONFIG.format(epochs=1))
-    how = ["--config", config, "--unseen", "--folds", "2"]
+    how = ["--config", config, "--unseen", "1", "--folds", "2"]
     printed = lrnet("crossval", tmp_path / "store", *how, "--out", tmp_path / "scores")
     assert printed.returncode == 0, printed.stderr
     rows = [line.split() for line in printed.stdout.splitlines() if "of it" in line]
@@ -283,7 +283,7 @@ def test_what_is_found_of_manipulations_left_out_is_printed_and_stands_on_the_ca
         (["train", "nowhere", "--out", "x"], 8, "no landmark store"),
         (["train", "nowhere", "--out", "x", "--config", "defualt"], 8, "default, experiments, mesh-v2"),
         (["train", "nowhere", "--out", "x", "--against", "y"], 2, "--crossval"),
-        (["train", "nowhere", "--out", "x", "--unseen"], 2, "--crossval"),
+        (["train", "nowhere", "--out", "x", "--unseen", "1"], 2, "--crossval"),
         (["train", "nowhere", "--out", "no/where/x"], 5, "no folder"),
         (["crossval", "nowhere"], 8, "no landmark store"),
         (["train", "nowhere", "--out", "x y"], 6, "'x y' cannot be a model's name"),

@@ -56,12 +56,13 @@ def crossval_command(
         typer.Option(help="A model to compare with on the same videos; may be repeated.", metavar="MODEL"),
     ] = None,
     unseen: Annotated[
-        bool,
+        int,
         typer.Option(
-            "--unseen",
-            help="Cross-validate without each manipulation in turn too: what is found of a kind that no network knew.",
+            help="So many cross-validations more without each manipulation in turn: what is found of a kind that no "
+            "network knew.",
+            min=0,
         ),
-    ] = False,
+    ] = 0,
     workers: Annotated[int, typer.Option(help="Folds trained at a time.", min=1)] = 1,
 ) -> None:
     """Score every video by a network that saw neither its people nor, for sources without fakes, its source."""
@@ -94,7 +95,7 @@ def crossval_command(
                 settings,
                 folder=folder,
                 folds=folds,
-                repeats=repeats,
+                repeats=unseen,
                 workers=workers,
             )
             found[settings.name] = (decided, [*decided.results, *on_unseen(without, held, decided, settings)])

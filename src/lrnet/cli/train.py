@@ -53,11 +53,12 @@ def train_command(
         typer.Option(help="Cross-validations, each with folds and first weights of its own: figures are means.", min=1),
     ] = 1,
     unseen: Annotated[
-        bool,
+        int,
         typer.Option(
-            "--unseen", help="Cross-validate without each manipulation in turn too; the card says what is then found."
+            help="So many cross-validations more without each manipulation in turn: the card says what is then found.",
+            min=0,
         ),
-    ] = False,
+    ] = 0,
     workers: Annotated[int, typer.Option(help="Folds trained at a time.", min=1)] = 1,
     against: Annotated[
         list[str] | None,
@@ -114,7 +115,7 @@ def train_command(
                 videos, settings, folds=folds, repeats=repeats, folder=crossval, workers=workers, tell=bar.fold
             )
             without = cross_validate_without(
-                left_out, bar, videos, settings, folder=crossval, folds=folds, repeats=repeats, workers=workers
+                left_out, bar, videos, settings, folder=crossval, folds=folds, repeats=unseen, workers=workers
             )
         model = train(videos, settings, folder=run or out.with_name(f"{out.name}.run"), resume=resume, tell=bar.epoch)
     spec = bundle_spec(
