@@ -75,7 +75,7 @@ def test_schema_refuses_what_is_not_a_document(validator: jsonschema.Draft202012
 
 def test_document_says_what_the_result_says() -> None:
     document = as_json(RESULTS["several faces"])
-    assert document["schema_version"] == "1.4"
+    assert document["schema_version"] == "1.5"
     assert document["verdict"] == {
         "state": "likely_fake",
         "probability": 0.97,

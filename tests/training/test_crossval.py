@@ -17,7 +17,7 @@ from lrnet.verdict import State
 pytest.importorskip("torch")
 
 from lrnet.evaluation.card import card
-from lrnet.evaluation.results import ACROSS, SEEN, UNSEEN, WITHIN, known_and_unseen
+from lrnet.evaluation.results import ACROSS, ALL_KINDS, SEEN, UNSEEN, WITHIN, known_and_unseen
 from lrnet.network.export import to_onnx
 from lrnet.training import crossval
 from lrnet.training.crossval import cross_validate, manipulations, plan_folds
@@ -176,7 +176,8 @@ def test_a_manipulation_that_no_network_was_trained_on(tmp_path: Path, monkeypat
 
     decided = decide_on(held, config)
     found = known_and_unseen([*decided.results, *on_unseen({"other": unseen}, held, decided, config)])
-    assert list(found) == ["other"]
+    assert list(found) == ["other", ALL_KINDS]
+    assert found[ALL_KINDS][UNSEEN].keys() == {r.metric for r in decided.results if r.metric.startswith("called")}
     for how in (SEEN, UNSEEN):
         assert found["other"][how]["AUC"].value == found["other"][how]["TPR@5%FPR"].value == 1.0
         assert found["other"][how]["called likely_fake"].n == 6

@@ -259,8 +259,9 @@ def test_what_is_found_of_manipulations_left_out_is_printed_and_stands_on_the_ca
     printed = lrnet("crossval", tmp_path / "store", *how, "--out", tmp_path / "scores")
     assert printed.returncode == 0, printed.stderr
     rows = [line.split() for line in printed.stdout.splitlines() if "of it" in line]
-    assert [row[:2] for row in rows] == [["face/swap", "4"]] * 2 + [["swap", "4"]] * 2
-    assert [row[2] for row in rows] == ["others", "none"] * 2
+    assert [row[:2] for row in rows[:4]] == [["face/swap", "4"]] * 2 + [["swap", "4"]] * 2
+    assert [row[2] for row in rows[:4]] == ["others", "none"] * 2
+    assert [row[:5] for row in rows[4:]] == [["all", "of", "these", "8", told] for told in ("others", "none")]
     scores = {str(p.relative_to(tmp_path / "scores")) for p in (tmp_path / "scores").rglob("*.parquet")}
     of_each = {f"fold-{n}.parquet" for n in (1, 2)}
     assert scores == {f"{kind}{fold}" for kind in ("", "unseen-face%2Fswap/", "unseen-swap/") for fold in of_each}
@@ -271,7 +272,11 @@ def test_what_is_found_of_manipulations_left_out_is_printed_and_stands_on_the_ca
     assert made.returncode == 0, made.stderr
     card = (tmp_path / "model" / "MODEL_CARD.md").read_text()
     section = card.split("## Manipulations that it does not know")[1].split("##")[0]
-    assert section.count("**none trained on**") == 2
+    assert section.count("**none trained on**") == 3
+    assert "Of fakes of a manipulation that it was not trained on" in card
+    limits = ModelBundle.load(tmp_path / "model").spec.thresholds
+    assert limits is not None
+    assert limits.unseen_miss_rate is not None
     assert "| face/swap | others of it trained on |" in section
     assert "manipulation left out" not in card.split("## Manipulations that it does not know")[0]
 

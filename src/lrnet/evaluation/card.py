@@ -51,6 +51,12 @@ def _says(spec: BundleSpec) -> str:
         ("`inconclusive`", "between, or material that is not judged", ""),
         ("`no_evidence_of_manipulation`", f"at most {limits.no_evidence:.3f}", f"{limits.miss_rate:.1%} of fakes"),
     ]
+    unknown = ""
+    if limits.unseen_miss_rate is not None:
+        unknown = (
+            f" Of fakes of a manipulation that it was not trained on {limits.unseen_miss_rate:.1%} are called\n"
+            "`no_evidence_of_manipulation`: see below."
+        )
     tried = ""
     if calibration is not None and calibration.brier:
         listed = ", ".join(f"{name} {value:.4f}" for name, value in sorted(calibration.brier.items()))
@@ -63,7 +69,7 @@ suggests.{tried}
 
 {table(("verdict", "calibrated probability", "measured"), rows)}
 Measured on {limits.measured_on}. The two rates are those of calibrations and thresholds that were set without the
-fold of the video in question. In setting them a source weighs by the root of its number of videos.
+fold of the video in question. In setting them a source weighs by the root of its number of videos.{unknown}
 """
 
 

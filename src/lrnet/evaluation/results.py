@@ -38,6 +38,7 @@ WITHIN = "people left out, their source trained on"
 ACROSS = "fakes against real videos of sources left out"
 SEEN = "people left out"
 UNSEEN = "people and manipulation left out"
+ALL_KINDS = "all of these"
 
 
 @dataclass(frozen=True, slots=True)

@@ -295,6 +295,8 @@ class Thresholds(Schema):
         false_positive_rate: share of real videos at or above `likely_fake`.
         miss_rate: share of fake videos at or below `no_evidence`.
         measured_on: which videos the two rates were measured on.
+        unseen_miss_rate: share at or below `no_evidence` of fakes of a manipulation that the network was not trained
+            on; None if that was not measured.
     """
 
     likely_fake: Share
@@ -302,6 +304,7 @@ class Thresholds(Schema):
     false_positive_rate: Share
     miss_rate: Share
     measured_on: str
+    unseen_miss_rate: Share | None = None
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

@@ -136,7 +136,10 @@ def _model(result: VideoResult, bundle: ModelBundle) -> ModelPart:
     if (limits := bundle.spec.thresholds) is not None:
         thresholds = ThresholdsPart(likely_fake=limits.likely_fake, no_evidence=limits.no_evidence)
         rates = ErrorRatesPart(
-            false_positive_rate=limits.false_positive_rate, miss_rate=limits.miss_rate, measured_on=limits.measured_on
+            false_positive_rate=limits.false_positive_rate,
+            miss_rate=limits.miss_rate,
+            measured_on=limits.measured_on,
+            unseen_miss_rate=limits.unseen_miss_rate,
         )
     return ModelPart(
         name=result.model,

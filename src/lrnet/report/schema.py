@@ -14,7 +14,7 @@ from pydantic.json_schema import models_json_schema
 from lrnet.report.wording import finite
 from lrnet.verdict import Reason, State
 
-REPORT_SCHEMA_VERSION: Final = "1.4"
+REPORT_SCHEMA_VERSION: Final = "1.5"
 
 Number = Annotated[float | None, BeforeValidator(finite)]
 Seconds = Annotated[float, AfterValidator(lambda t: round(t, 6) + 0.0)]
@@ -59,6 +59,11 @@ class ErrorRatesPart(_Part):
     false_positive_rate: Number = Field(description="Share of real videos that are called likely_fake, 0 to 1.")
     miss_rate: Number = Field(description="Share of fake videos called no_evidence_of_manipulation, 0 to 1.")
     measured_on: str = Field(description="The videos that both rates were measured on.")
+    unseen_miss_rate: Number | None = Field(
+        default=None,
+        description="Share of fakes of a manipulation that the model was not trained on that are called "
+        "no_evidence_of_manipulation, 0 to 1; null if that was not measured.",
+    )
 
 
 class ModelPart(_Part):
@@ -200,7 +205,7 @@ class FacePart(_Part):
 class ReportDocument(_Part):
     """Everything that is said of one video. Equal input gives an equal document, but for elapsed_seconds."""
 
-    schema_version: Literal["1.4"] = Field(description="Version of this layout.")
+    schema_version: Literal["1.5"] = Field(description="Version of this layout.")
     lrnet_version: str = Field(description="Version of the program.")
     video: VideoPart = Field(description="The examined file.")
     model: ModelPart = Field(description="The model that judged.")
@@ -222,7 +227,7 @@ class FailurePart(_Part):
 class BatchDocument(_Part):
     """Several videos: the documents of those that were examined and the failures of the others."""
 
-    schema_version: Literal["1.4"] = Field(description="Version of this layout.")
+    schema_version: Literal["1.5"] = Field(description="Version of this layout.")
     results: tuple[ReportDocument, ...] = Field(description="One document for each video that was examined.")
     failures: tuple[FailurePart, ...] = Field(description="One entry for each video that was not.")
 

@@ -10,12 +10,17 @@ from lrnet.datasets.records import Label
 from lrnet.evaluation.decide import decide, judged
 from lrnet.evaluation.protocol import ScoredVideo, evaluate
 from lrnet.evaluation.results import (
+    ALL_KINDS,
+    SEEN,
+    UNSEEN,
     Sets,
     decision_results,
     finished_results,
     judged_all_the_same,
+    known_and_unseen,
     manipulation_results,
     ranking_results,
+    state_results,
     stream_results,
 )
 from lrnet.network.bundle import ModelBundle
@@ -91,13 +96,16 @@ def on_unseen(
         decided: what was decided on those.
     """
     found: list[MeasuredResult] = []
-    seen = _by_repeat(held, decided.videos)
+    seen, fakes = _by_repeat(held, decided.videos), []
     for method, some in unseen.items():
         videos = [h.video for h in some]
         if not config.decision.outside:
             videos = judged_all_the_same(videos)
         verdicts = [judged(v, decided.calibration, decided.thresholds) for v in videos]
         found += manipulation_results(method, seen, _by_repeat(some, verdicts))
+        fakes += [v for v in verdicts if v.is_fake]
+    known = [v for v in decided.videos if v.record.method in unseen]
+    found += state_results(f"{ALL_KINDS}, {SEEN}", known) + state_results(f"{ALL_KINDS}, {UNSEEN}", fakes)
     return list(_noted(found, config, KIND_KNOWN_TO_THE_START))
 
 
@@ -127,10 +135,12 @@ def against(bundle: ModelBundle, held: Sequence[HeldOut], stored: Sequence[Store
 def finished(spec: BundleSpec, decided: Decided, others: Sequence[MeasuredResult] = ()) -> BundleSpec:
     """The description with calibration, thresholds and results."""
     domain = None if spec.domain is None else spec.domain.model_copy(update={"note": decided.note})
+    unseen = known_and_unseen(others).get(ALL_KINDS, {}).get(UNSEEN, {}).get(f"called {State.NO_EVIDENCE.value}")
+    limits = decided.thresholds.model_copy(update={"unseen_miss_rate": None if unseen is None else unseen.value})
     return spec.model_copy(
         update={
             "score_calibration": decided.calibration,
-            "thresholds": decided.thresholds,
+            "thresholds": limits,
             "domain": domain,
             "results": (*decided.results, *others),
         }
