@@ -60,7 +60,6 @@ class ErrorRatesPart(_Part):
     miss_rate: Number = Field(description="Share of fake videos called no_evidence_of_manipulation, 0 to 1.")
     measured_on: str = Field(description="The videos that both rates were measured on.")
     unseen_miss_rate: Number | None = Field(
-        default=None,
         description="Share of fakes of a manipulation that the model was not trained on that are called "
         "no_evidence_of_manipulation, 0 to 1; null if that was not measured.",
     )
