@@ -8,7 +8,7 @@ from typing import Any
 
 from lrnet.errors import ModelError
 from lrnet.evaluation.report import table
-from lrnet.evaluation.results import SEEN, UNSEEN, known_and_unseen
+from lrnet.evaluation.results import ALL_KINDS, SEEN, UNSEEN, known_and_unseen
 from lrnet.network.spec import BundleSpec, MeasuredResult, TrainingDomain
 
 LOWER_IS_BETTER = frozenset({"EER", "Brier", "ECE"})
@@ -29,7 +29,7 @@ def card(spec: BundleSpec) -> str:
         f"Streams: {', '.join(spec.network.stream_names)}.\n",
         _says(spec),
         _domain(spec.domain),
-        _measured([r for r in spec.results if not r.model and UNSEEN not in r.dataset], _starts(spec)),
+        _measured([r for r in spec.results if not (r.model or _is_of_kinds(r))], _starts(spec)),
         _unseen(spec),
         *(_compared(spec, name) for name in dict.fromkeys(r.model for r in spec.results if r.model)),
         _trained(spec),
@@ -114,6 +114,11 @@ out" means: scored by networks of the same recipe that were trained without the 
 without its whole source.{known}
 
 {table(("videos", "unit", "figure", "value", "95 % interval", "n", ""), rows)}"""
+
+
+def _is_of_kinds(r: MeasuredResult) -> bool:
+    """Whether `_unseen` shows it."""
+    return UNSEEN in r.dataset or r.dataset.startswith(f"{ALL_KINDS}, ")
 
 
 def _unseen(spec: BundleSpec) -> str:
