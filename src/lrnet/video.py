@@ -275,13 +275,19 @@ class Frame:
         return cv2.transform(cv2.merge(planes), self._to_rgb).astype(np.uint8, copy=False)
 
 
-def shown_size(width: int, height: int, aspect: Fraction | None) -> tuple[int, int]:
-    """The size at which pixels of this aspect, width over height, are square; no pixel is lost.
-
-    Standard definition and some cameras store frames narrower or wider than they are shown. None, and what no format
-    has, says nothing: pixels are square.
-    """
+def oblong(aspect: Fraction | None) -> Fraction | None:
+    """The aspect of a pixel, width over height, if it is not square; None if it is, or is nothing that a format has."""
     if not aspect or not 1 / OBLONG < aspect < OBLONG or abs(aspect - 1) < SQUARE:
+        return None
+    return aspect
+
+
+def shown_size(width: int, height: int, aspect: Fraction | None) -> tuple[int, int]:
+    """The size at which pixels of this aspect (see `oblong`) are square; no pixel is lost.
+
+    Standard definition and some cameras store frames narrower or wider than they are shown.
+    """
+    if aspect is None:
         return width, height
     return (round(width * aspect), height) if aspect > 1 else (width, round(height / aspect))
 
@@ -472,7 +478,7 @@ class VideoReader(Reader):
             self._stream.codec_context.options = dict(largest)
             self._quantisers = _Quantisers(self._stream.codec_context, largest)
             self._rotation = 0
-            self._aspect = self._stream.sample_aspect_ratio
+            self._aspect = oblong(self._stream.sample_aspect_ratio)
             self._decoding = 0.0
             self._starved = False
             told = self.info

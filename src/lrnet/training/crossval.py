@@ -203,7 +203,7 @@ def _train_fold(job: _Job, tell: Callable[[Progress], None] | None) -> list[Held
     config = job.config
     out = [v for v, fold in zip(job.videos, job.plan, strict=True) if fold.number == job.number]
     people = everybody(out)
-    inside = [v for v in job.videos if people.isdisjoint(people_of(v.record)) and not _is(v, job.unseen)]
+    inside = [v for v in job.videos if people.isdisjoint(people_of(v.record)) and not _is_of(v, job.unseen)]
     kept, aside = set_aside(inside, config.validation, config.data, inside, config.seed)
     faces = main_faces(kept, calibrated=config.calibrated)
     fitted = train_on(faces, config, main_faces(aside, calibrated=config.calibrated), tell=tell)
@@ -214,7 +214,7 @@ def _train_fold(job: _Job, tell: Callable[[Progress], None] | None) -> list[Held
     runtime = NetworkRuntime(bundle)
     scored = [v for v in out if v.record.compression not in config.data.train_only]
     if job.unseen:
-        scored = [v for v in scored if v.record.label is Label.REAL or _is(v, job.unseen)]
+        scored = [v for v in scored if v.record.label is Label.REAL or _is_of(v, job.unseen)]
     left_out = {v.record.key: fold.left_out for v, fold in zip(job.videos, job.plan, strict=True)}
     return [
         HeldOut(score_face(bundle, runtime, face.record, face.sequences), job.number, left_out[face.record.key])
@@ -222,7 +222,7 @@ def _train_fold(job: _Job, tell: Callable[[Progress], None] | None) -> list[Held
     ]
 
 
-def _is(video: StoredVideo, method: str) -> bool:
+def _is_of(video: StoredVideo, method: str) -> bool:
     return bool(method) and video.record.method == method
 
 
