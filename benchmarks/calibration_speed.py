@@ -35,13 +35,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lrnet.calibrated import calibrate
-from lrnet.calibration import CalibrationSettings, OpenCVFlow
-from lrnet.landmarks import landmarker
-from lrnet.landmarks.files import read_landmarks
-from lrnet.sequences import SequenceBuilder
-from lrnet.tracks import FaceTracker, TrackSettings
-from lrnet.video import VideoReader
+from lrnet.faces import landmarker
+from lrnet.faces.landmark_files import read_landmarks
+from lrnet.faces.tracker import FaceTracker, TrackSettings
+from lrnet.sequence import CalibrationSettings, OpenCVFlow
+from lrnet.sequence.builder import SequenceBuilder
+from lrnet.sequence.calibrate import calibrate
+from lrnet.video.reader import VideoReader
 
 CROP = 400
 WINDOW = 15  # of the reference implementation

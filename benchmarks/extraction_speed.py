@@ -22,10 +22,10 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter
 
-from lrnet.datasets import VideoRecord, open_dataset
-from lrnet.engines import Engine, engine_by_name
-from lrnet.engines.base import cores
-from lrnet.extraction import extract, store_preprocessing
+from lrnet.data import VideoRecord, open_dataset
+from lrnet.data.engines import Engine, engine_by_name
+from lrnet.data.engines.base import cores
+from lrnet.data.extraction import extract, store_preprocessing
 
 DATASET_FRAMES = 1_000_000
 PAPER_HOURS = 8.0

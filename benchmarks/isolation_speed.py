@@ -12,8 +12,8 @@ from collections.abc import Callable
 from time import perf_counter
 
 from lrnet.detector import Detector
-from lrnet.isolation import open_video
-from lrnet.limits import Access
+from lrnet.video.isolation import open_video
+from lrnet.video.limits import Access
 
 ROUNDS = 5
 HERE, APART = Access(), Access(isolate=True)

@@ -16,12 +16,12 @@ import pytest
 import lrnet
 from lrnet.detector import Detector, Progress
 from lrnet.errors import DecoderDiedError, LimitError, ModelError
-from lrnet.limits import Access, Limits
 from lrnet.network.bundle import ModelBundle
 from lrnet.network.registry import load_model
-from lrnet.reencode import reencode
 from lrnet.verdict import Reason
-from lrnet.video import VideoReader
+from lrnet.video.limits import Access, Limits
+from lrnet.video.reader import VideoReader
+from lrnet.video.reencode import reencode
 from tests.media import write_video
 
 

@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 
 from lrnet.cli.batch import JudgeJob, VideoTask
+from lrnet.data.engines import Engine, LocalEngine, SerialEngine
 from lrnet.detector import Detector
-from lrnet.engines import Engine, LocalEngine, SerialEngine
-from lrnet.explain import Explainer
-from lrnet.isolation import open_video
-from lrnet.limits import Access
 from lrnet.network.registry import DEFAULT_MODEL
-from lrnet.reencode import reencode
+from lrnet.report.explain import Explainer
 from lrnet.report.json_report import to_document
 from lrnet.report.schema import ReportDocument
+from lrnet.video.isolation import open_video
+from lrnet.video.limits import Access
+from lrnet.video.reencode import reencode
 
 FRAMES = 64  # three clips
 ROOT = Path(__file__).resolve().parents[1]
@@ -81,7 +81,7 @@ def engine_named(name: str) -> Engine:
     if name == "ray":
         pytest.importorskip("ray", reason="the extra `cluster` is not installed")
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-        from lrnet.engines.ray import RayEngine
+        from lrnet.data.engines.ray import RayEngine
 
         return RayEngine(workers=2)
     return SerialEngine() if name == "serial" else LocalEngine(2)

@@ -8,7 +8,6 @@ from datetime import date
 import numpy as np
 import pytest
 
-from lrnet.features import LandmarkSequence
 from lrnet.network.spec import (
     AggregationSpec,
     BundleSpec,
@@ -18,6 +17,7 @@ from lrnet.network.spec import (
     StreamSpec,
     Thresholds,
 )
+from lrnet.sequence.landmark_sequence import LandmarkSequence
 from lrnet.verdict import (
     MAX_QUANTISER,
     REASON_TEXT,

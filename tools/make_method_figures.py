@@ -23,14 +23,17 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from lrnet.calibration.calibrator import CalibrationSettings
-from lrnet.calibration.kalman import lengths
 from lrnet.detector import Detector, VideoResult
-from lrnet.features import FACIAL_GROUPS, CropSettings, StabilisedCrop, differences, positions
-from lrnet.landmarks.blazeface import FaceDetector
-from lrnet.landmarks.mesh import MeshLandmarker
+from lrnet.faces.blazeface import FaceDetector
+from lrnet.faces.mesh import MeshLandmarker
 from lrnet.network.spec import Thresholds
-from lrnet.video import Frame, VideoReader
+from lrnet.network.streams import differences, positions
+from lrnet.sequence.calibrator import CalibrationSettings
+from lrnet.sequence.crop import CropSettings, StabilisedCrop
+from lrnet.sequence.kalman import lengths
+from lrnet.sequence.landmark_sequence import FACIAL_GROUPS
+from lrnet.video.frame import Frame
+from lrnet.video.reader import VideoReader
 
 ROOT = Path(__file__).resolve().parents[1]
 REAL, FAKE = "#2a6fbb", "#c4462f"  # also told apart by their names in the figures

@@ -18,12 +18,14 @@ from collections.abc import Iterable, Iterator
 from itertools import cycle
 from pathlib import Path
 
-from lrnet.datasets import Label, VideoRecord, read_collected
+from lrnet.data import Label, VideoRecord, read_collected
 from lrnet.errors import LrnetError
+from lrnet.experiments.swap import faces_of, swap_faces
+from lrnet.faces.mesh import MeshLandmarker
 from lrnet.files import written_beside
-from lrnet.landmarks.mesh import MeshLandmarker
-from lrnet.swap import faces_of, swap_faces
-from lrnet.video import Frame, VideoReader, VideoWriter
+from lrnet.video.frame import Frame
+from lrnet.video.reader import VideoReader
+from lrnet.video.writer import VideoWriter
 
 CRF = 23  # of H.264: the quality of FaceForensics++ c23
 

@@ -14,9 +14,9 @@ import os
 from pathlib import Path
 from time import monotonic
 
-from lrnet.datasets import VideoRecord, read_collected, read_faceforensics, read_manifest
-from lrnet.engines import Outcome
-from lrnet.extraction import Extracted, extract, store_preprocessing
+from lrnet.data import VideoRecord, read_collected, read_faceforensics, read_manifest
+from lrnet.data.engines import Outcome
+from lrnet.data.extraction import Extracted, extract, store_preprocessing
 
 
 class Teller:

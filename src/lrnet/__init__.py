@@ -20,10 +20,10 @@ from lrnet.version import __version__
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
-    from lrnet.calibrated import CalibratedLandmarks, calibrate
     from lrnet.detector import Detector, VideoResult
-    from lrnet.features import LandmarkSequence
     from lrnet.network.bundle import ModelBundle
+    from lrnet.sequence.calibrate import CalibratedLandmarks, calibrate
+    from lrnet.sequence.landmark_sequence import LandmarkSequence
 
 __all__ = [
     "CalibratedLandmarks",
@@ -36,12 +36,12 @@ __all__ = [
 ]
 
 _HOMES = {
-    "CalibratedLandmarks": "lrnet.calibrated",
+    "CalibratedLandmarks": "lrnet.sequence.calibrate",
     "Detector": "lrnet.detector",
     "VideoResult": "lrnet.detector",
-    "LandmarkSequence": "lrnet.features",
+    "LandmarkSequence": "lrnet.sequence.landmark_sequence",
     "ModelBundle": "lrnet.network.bundle",
-    "calibrate": "lrnet.calibrated",
+    "calibrate": "lrnet.sequence.calibrate",
 }
 
 

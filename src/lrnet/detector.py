@@ -10,25 +10,29 @@ from pathlib import Path
 from time import perf_counter
 from typing import Final, Literal
 
-from lrnet.calibration.calibrator import CalibrationSettings
-from lrnet.calibration.optical_flow import flow_by_name
 from lrnet.errors import ModelError
-from lrnet.features import Clip, ClipSettings, CropSettings, LandmarkSequence, cut_clips, embed_clips
+from lrnet.faces import Landmarker, landmarker
+from lrnet.faces.tracker import FaceTracker, FrameFaces, TrackSettings
 from lrnet.files import is_file
-from lrnet.isolation import open_video
-from lrnet.landmarks import Landmarker, landmarker
-from lrnet.limits import Access, Excess
 from lrnet.network.bundle import ModelBundle
+from lrnet.network.clips import Clip, ClipSettings, cut_clips
 from lrnet.network.registry import DEFAULT_MODEL, load_model
 from lrnet.network.runtime import NetworkRuntime
 from lrnet.network.spec import Preprocessing
-from lrnet.pipeline import Pipeline, StageTime, Stopwatch, cores
-from lrnet.sequences import SequenceBuilder
-from lrnet.surroundings import MARGIN
-from lrnet.tracks import FaceTracker, FrameFaces, TrackSettings
+from lrnet.network.streams import embed_clips
+from lrnet.sequence.builder import SequenceBuilder
+from lrnet.sequence.calibrator import CalibrationSettings
+from lrnet.sequence.crop import CropSettings
+from lrnet.sequence.landmark_sequence import LandmarkSequence
+from lrnet.sequence.optical_flow import flow_by_name
+from lrnet.sequence.surroundings import MARGIN
 from lrnet.verdict import ClipScore, FaceVerdict, QualityMeter, Reason, VideoVerdict, judge_face, judge_video
 from lrnet.version import __version__
-from lrnet.video import DECODE_AHEAD, Frame, Reader, VideoInfo, spaced
+from lrnet.video.frame import Frame, VideoInfo
+from lrnet.video.isolation import open_video
+from lrnet.video.limits import Access, Excess
+from lrnet.video.pipeline import Pipeline, StageTime, Stopwatch, cores
+from lrnet.video.reader import DECODE_AHEAD, Reader, spaced
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +135,7 @@ def landmark_sequences(
     grow with the video.
 
     Args:
-        frames: in order; thin them out with `lrnet.video.spaced` first.
+        frames: in order; thin them out with `lrnet.video.reader.spaced` first.
     """
     for step in examine(frames, finder, preprocessing, tracks):
         yield from step.ended
@@ -147,7 +151,7 @@ def examine(
     """`landmark_sequences`, with a word on each frame; sequences that last to the end come after the last frame.
 
     Args:
-        frames: in order; thin them out with `lrnet.video.spaced` first.
+        frames: in order; thin them out with `lrnet.video.reader.spaced` first.
         pipeline: where landmarks and calibration run as stages of their own; on the caller's thread if not given.
     """
     pipeline = pipeline or Pipeline(threads=1)
@@ -299,7 +303,7 @@ class Detector:
             access: how it may be opened and what it may ask for; the default limits, in this process, if not given.
 
         Raises:
-            VideoError: it cannot be read (see `lrnet.isolation.open_video`).
+            VideoError: it cannot be read (see `lrnet.video.isolation.open_video`).
         """
         began = perf_counter()
         preprocessing = self.bundle.spec.preprocessing

@@ -79,7 +79,7 @@ class TreatmentError(LrnetError):
 
 
 class LimitError(VideoError):
-    """A video asks for more than a limit allows (see `lrnet.limits`)."""
+    """A video asks for more than a limit allows (see `lrnet.video.limits`)."""
 
     exit_code = 11
 

@@ -11,8 +11,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lrnet.features import LandmarkSequence
 from lrnet.network.spec import BundleSpec, Quantity, Thresholds, TrainingDomain
+from lrnet.sequence.landmark_sequence import LandmarkSequence
 
 
 class State(StrEnum):
@@ -98,7 +98,7 @@ MIN_PRESENT: Final = 0.5  # share of the track's frames in which the face is fou
 MIN_TRACKED: Final = 0.5  # share of landmarks whose prediction passes the forward-backward check
 MIN_MOTION: Final = 1.8e-4  # normalised crop units a frame; a cartoon in the background had 1.1e-4, still heads 2.1e-4
 
-# A face that only trembles. `benchmarks/doubt.py` measures what these catch and what they cost (decision 20).
+# A face that only trembles. `-m lrnet.experiments.doubt` measures what these catch and what they cost (decision 20).
 DEFORMATION_LAG: Final = 10  # frames, 0.4 s at 25 Hz
 MIN_DEFORMATION: Final = 0.0075  # normalised crop units over the lag; pictures 0.003 to 0.0075, ordinary faces 0.01
 WELL_TRACKED: Final = 0.96  # share of landmarks: pictures and statues mostly have it, fakes of faces hardly ever
@@ -170,7 +170,7 @@ class InputQuality:
         innovation: median length, normalised crop units.
         deformation: change of the face's shape in `DEFORMATION_LAG` frames (`LandmarkSequence.deformation`).
         tremor: the same from one frame to the next.
-        quantiser: of the whole video (`lrnet.video.Reader`), 0 (fine) to 51 (coarse); NaN if unknown.
+        quantiser: of the whole video (`lrnet.video.reader.Reader`), 0 (fine) to 51 (coarse); NaN if unknown.
     """
 
     seconds: float
@@ -373,7 +373,7 @@ def judge_face(
     """The verdict on one face from its clips and the quality of the material.
 
     Args:
-        quantiser: of the video (`lrnet.video.Reader`); None if unknown.
+        quantiser: of the video (`lrnet.video.reader.Reader`); None if unknown.
     """
     quality = meter.quality(quantiser)
     ordered = tuple(sorted(clips, key=lambda c: c.start))

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from tests.media import moving, write_video
 
-from lrnet.benchmark.calibration_report import FILES
-from lrnet.landmarks.files import LandmarkTable, write_landmarks
+from lrnet.experiments.calibration_report import FILES
+from lrnet.faces.landmark_files import LandmarkTable, write_landmarks
 
 LRNET = Path(sys.executable).parent / "lrnet"
 FRAMES = 14

@@ -13,8 +13,8 @@ import pytest
 from numpy.typing import NDArray
 from tests.media import write_video
 
-from lrnet.calibrated import calibrate
-from lrnet.landmarks.files import LandmarkTable, read_landmarks, write_landmarks
+from lrnet.faces.landmark_files import LandmarkTable, read_landmarks, write_landmarks
+from lrnet.sequence.calibrate import calibrate
 
 LRNET = Path(sys.executable).parent / "lrnet"
 N = 8

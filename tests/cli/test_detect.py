@@ -131,7 +131,7 @@ def test_wrong_uses_end_with_a_line_and_a_code(tmp_path: Path, kind: str, code: 
 
 
 def test_five_frames_of_a_face_are_too_few(tmp_path: Path, examples: Path) -> None:
-    from lrnet.video import VideoReader
+    from lrnet.video.reader import VideoReader
 
     with VideoReader(examples / "real.mp4") as reader:
         frames = [frame.rgb() for frame, _ in zip(reader, range(5), strict=False)]

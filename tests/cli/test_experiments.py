@@ -15,13 +15,13 @@ from lrnet.errors import LrnetError
 
 pytest.importorskip("torch")
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmark" / "paper"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "experiments" / "paper"))
 
 from paper_kit import write
 
-from lrnet import store
-from lrnet.benchmark.paper.runs import Runs, folds_of
-from lrnet.benchmark.paper.videos import VideoSet
+from lrnet.data import store
+from lrnet.experiments.paper.runs import Runs, folds_of
+from lrnet.experiments.paper.videos import VideoSet
 
 LRNET = Path(sys.executable).parent / "lrnet"
 

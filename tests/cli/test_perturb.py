@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.media import moving, write_video
 
-from lrnet.video import probe
+from lrnet.video.reader import probe
 
 LRNET = Path(sys.executable).parent / "lrnet"
 

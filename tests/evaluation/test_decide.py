@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import pytest
 
-from lrnet.datasets.records import Label, VideoRecord
+from lrnet.data.records import Label, VideoRecord
 from lrnet.errors import DatasetError
 from lrnet.evaluation.decide import calibrate_scores, cross_validated_brier, decide, judged, place_thresholds
 from lrnet.evaluation.metrics import Scores, brier, expected_calibration_error

@@ -7,12 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lrnet import store
-from lrnet.datasets import Label, VideoRecord, read_faceforensics
+from lrnet.data import Label, VideoRecord, read_faceforensics, store
+from lrnet.data.extraction import extract, store_preprocessing
 from lrnet.detector import Detector
 from lrnet.evaluation.metrics import auc
 from lrnet.evaluation.protocol import evaluate, known_people, shows_one_of, video_scores
-from lrnet.extraction import extract, store_preprocessing
 from lrnet.network.registry import load_model
 
 

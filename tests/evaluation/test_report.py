@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lrnet.datasets.records import Label, VideoRecord
+from lrnet.data.records import Label, VideoRecord
 from lrnet.evaluation.evaluation import Evaluation, measure
 from lrnet.evaluation.protocol import ScoredVideo
 from lrnet.evaluation.report import as_markdown, table, write_evaluation

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrnet.datasets.layouts import open_dataset
-from lrnet.datasets.manifest import read_collected, read_manifest
-from tests.datasets import trees
+from lrnet.data.layouts import open_dataset
+from lrnet.data.manifest import read_collected, read_manifest
+from tests.data import trees
 from tests.fuzz.kit import changed, fuzz, spoilt, typed_or_well
 
 ROWS = [

@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lrnet.datasets.layouts import open_dataset
-from lrnet.datasets.manifest import read_collected
+from lrnet.data.layouts import open_dataset
+from lrnet.data.manifest import read_collected
 from lrnet.errors import DatasetError, SequenceError, TrainingError
-from lrnet.features import LandmarkSequence
-from lrnet.landmarks import files as landmark_files
-from lrnet.landmarks.files import read_landmarks
+from lrnet.faces import landmark_files as landmark_files
+from lrnet.faces.landmark_files import read_landmarks
+from lrnet.sequence.landmark_sequence import LandmarkSequence
 from lrnet.training.config import load_config
-from tests.datasets import trees
+from tests.data import trees
 
 DEEP = "[" * 100_000
 
@@ -138,8 +138,8 @@ def test_more_rows_than_memory(suffix: str, tmp_path: Path, monkeypatch: pytest.
 def stored(tmp_path: Path) -> Path:
     """The one file of a store."""
     pytest.importorskip("pyarrow")
-    from lrnet.datasets.records import Label, VideoRecord
-    from lrnet.store import files
+    from lrnet.data.records import Label, VideoRecord
+    from lrnet.data.store import files
 
     record = VideoRecord(
         path=Path("a.mp4"), key="a", label=Label.FAKE, method="x", source="s", split="train", group="g"
@@ -173,7 +173,7 @@ CHANGES = {
 def test_stores_with_odd_metadata(name: str, stored: Path) -> None:
     import pyarrow.parquet as pq
 
-    from lrnet.store import StoredVideo
+    from lrnet.data.store import StoredVideo
 
     table = pq.read_table(stored)
     content = ODD_METADATA[name]
@@ -204,7 +204,7 @@ def test_stores_with_odd_columns(column: str, kind: str | None, value: object, s
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from lrnet.store import StoredVideo
+    from lrnet.data.store import StoredVideo
 
     table = pq.read_table(stored)
     at = table.column_names.index(column)
@@ -220,7 +220,7 @@ def test_stores_with_odd_columns(column: str, kind: str | None, value: object, s
 def test_small_file_that_claims_a_hundred_million_frames(stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import pyarrow.parquet as pq
 
-    from lrnet.store import StoredVideo, files
+    from lrnet.data.store import StoredVideo, files
 
     monkeypatch.setattr(files, "FREE_ROWS", -(stored.stat().st_size // files.LEAST_ROW) + 7)
     video = StoredVideo.of(stored)
@@ -235,7 +235,7 @@ def test_small_file_that_claims_a_hundred_million_frames(stored: Path, monkeypat
 )
 def test_ledger_entries_that_are_none(content: str, tmp_path: Path) -> None:
     pytest.importorskip("pyarrow")
-    from lrnet.store import ledger
+    from lrnet.data.store import ledger
 
     (tmp_path / ledger.FOLDER).mkdir()
     (tmp_path / ledger.FOLDER / "a.json").write_text(content)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrnet.landmarks.files import LandmarkTable, read_landmarks, write_landmarks
+from lrnet.faces.landmark_files import LandmarkTable, read_landmarks, write_landmarks
 from tests.fuzz.kit import VALUES, fuzz, spoilt, typed_or_well
 
 POINTS = np.random.default_rng(0).uniform(50, 400, (3, 68, 2)).astype(np.float32)

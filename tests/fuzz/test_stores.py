@@ -10,17 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrnet.datasets.records import Label, VideoRecord
+from lrnet.data.records import Label, VideoRecord
 from lrnet.errors import DamagedVideoError
-from lrnet.features import LandmarkSequence
+from lrnet.sequence.landmark_sequence import LandmarkSequence
 from lrnet.training.config import config_text, load_config
 from tests.fuzz.kit import changed, fuzz, spoilt, typed_or_well
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
 
-from lrnet.store import files, ledger, verify  # noqa: E402  (they need pyarrow)
-from lrnet.store import open as open_store  # noqa: E402
+from lrnet.data.store import files, ledger, verify  # noqa: E402
+from lrnet.data.store import open as open_store  # noqa: E402
 
 RECORD = VideoRecord(path=Path("a.mp4"), key="a", label=Label.FAKE, method="x", source="s", split="train", group="g")
 PREPROCESSING = {"landmarker": "mesh", "landmarker_version": "1", "clip_length": 30}

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from lrnet import __version__
 from lrnet.detector import VideoResult, file_sha256
-from lrnet.features import LandmarkSequence
 from lrnet.network.bundle import ModelBundle
 from lrnet.network.spec import (
     RELEASED_NETWORK,
@@ -23,8 +22,10 @@ from lrnet.network.spec import (
     Thresholds,
     TrainingRecord,
 )
+from lrnet.sequence.landmark_sequence import LandmarkSequence
 from lrnet.verdict import ClipScore, FaceVerdict, InputQuality, Reason, State, VideoVerdict, judge_video
-from lrnet.video import VideoInfo, VideoWriter
+from lrnet.video.frame import VideoInfo
+from lrnet.video.writer import VideoWriter
 
 HASH = "5e" * 32
 RATE = 25.0

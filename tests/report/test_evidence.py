@@ -9,11 +9,11 @@ import jsonschema
 import numpy as np
 import pytest
 
-from lrnet.explain import ClipExplanation, Difference, Effect, FaceExplanation, Stretch
-from lrnet.features import FACIAL_GROUPS, LandmarkSequence
 from lrnet.report.evidence import evidence, mean_shape, rank_words, upright
+from lrnet.report.explain import ClipExplanation, Difference, Effect, FaceExplanation, Stretch
 from lrnet.report.html import render
 from lrnet.report.json_report import to_document, to_json
+from lrnet.sequence.landmark_sequence import FACIAL_GROUPS, LandmarkSequence
 from tests.report.samples import RESULTS, a_bundle, a_sequence, face_shape
 from tests.report.test_html import read, words
 from tests.report.test_json import SCHEMA_FILE

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lrnet.features import FACIAL_GROUPS
 from lrnet.report.figures import LINES, by_weight, clip_at, lanes, score_colour, score_steps, unscored
+from lrnet.sequence.landmark_sequence import FACIAL_GROUPS
 from lrnet.verdict import ClipScore
 from tests.report.samples import RESULTS
 

@@ -11,7 +11,7 @@ import pytest
 from lrnet.errors import VideoError
 from lrnet.report import footage
 from lrnet.report.footage import small_size, take
-from lrnet.video import VideoReader
+from lrnet.video.reader import VideoReader
 from tests.report.samples import a_video_result
 from tests.report.test_evidence import FOUND
 

@@ -13,7 +13,8 @@ from lrnet.detector import Progress
 from lrnet.errors import OutputError, SequenceError
 from lrnet.report import overlay
 from lrnet.report.overlay import drawn_size, write_overlay
-from lrnet.video import VideoReader, VideoWriter
+from lrnet.video.reader import VideoReader
+from lrnet.video.writer import VideoWriter
 from tests.report.samples import RESULTS, a_result, a_video_result, write_moving_face
 
 

@@ -145,7 +145,7 @@ def wait_for(ready: Callable[[], bool], seconds: float) -> None:
 
 def short_clip(examples: Path, folder: Path, frames: int = 60) -> Path:
     """The first seconds of the real example: enough for a clip."""
-    from lrnet.video import VideoReader
+    from lrnet.video.reader import VideoReader
 
     with VideoReader(examples / "real.mp4") as reader:
         pictures = [frame.rgb() for frame, _ in zip(reader, range(frames), strict=False)]

@@ -17,10 +17,10 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from lrnet.service import events
+from lrnet.service.database import Finding, Store
 from lrnet.service.folder import Folder, Incoming
 from lrnet.service.guard import COOKIE, new_session, session_holds
 from lrnet.service.settings import Settings
-from lrnet.service.store import Finding, Store
 from lrnet.service.upload import RefusedError, receive
 from lrnet.service.web import create_app
 from tests.service.kit import TOKEN

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from lrnet.limits import Access, Limits
 from lrnet.service.work import Job, JobProcess, display_name, file_name
+from lrnet.video.limits import Access, Limits
 from tests.service.kit import alive, short_clip, wait_for
 
 

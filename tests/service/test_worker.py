@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from lrnet.service import schema
+from lrnet.service.database import JobState, Store, VideoRow
 from lrnet.service.folder import ORPHAN_SECONDS, Folder
 from lrnet.service.queue import JobQueue
 from lrnet.service.settings import Settings
-from lrnet.service.store import JobState, Store, VideoRow
 from lrnet.service.work import Job
 from lrnet.service.worker import Keeper, Overseer, remove
 
@@ -246,7 +246,7 @@ def test_what_is_old_is_deleted_and_what_is_wanted_stays(room: Room) -> None:
         room.judge(video.id, FINDING)
     room.settings = replace(room.settings, keep_days=0.5)
     with room.store._engine.begin() as connection:
-        from lrnet.service.store import videos
+        from lrnet.service.database import videos
 
         connection.execute(videos.update().where(videos.c.id == old.id).values(finished=time.time() - 86_400))
     past = time.time() - ORPHAN_SECONDS - 10_000

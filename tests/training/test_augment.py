@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from training_kit import walk
 
-from lrnet.features import FACIAL_GROUPS, ClipSettings, LandmarkSequence, cut_clips, embed_clips
-from lrnet.surroundings import surroundings
+from lrnet.network.clips import ClipSettings, cut_clips
+from lrnet.network.streams import embed_clips
+from lrnet.sequence.landmark_sequence import FACIAL_GROUPS, LandmarkSequence
+from lrnet.sequence.surroundings import surroundings
 from lrnet.training.augment import (
     MIRROR,
     MIRROR_SURROUNDINGS,

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from training_kit import PREPROCESSING, quick, record, walk, write_store
 
-from lrnet import store
-from lrnet.datasets.records import Label
-from lrnet.features import ClipSettings
+from lrnet.data import store
+from lrnet.data.records import Label
+from lrnet.network.clips import ClipSettings
 from lrnet.training.clips import ClipTable, TrainingClips, balanced_weights, clip_table, main_faces
 
 CLIPS = ClipSettings(20, 10, 20)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from training_kit import quick, record, write_store
 
-from lrnet.datasets.records import Label
+from lrnet.data.records import Label
 from lrnet.errors import TrainingError
 from lrnet.network.bundle import ModelBundle
 from lrnet.verdict import State

@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 from training_kit import quick, write_store
 
-from lrnet import store
-from lrnet.datasets.records import Label
+from lrnet.data import store
+from lrnet.data.records import Label
+from lrnet.data.store import StoredVideo
 from lrnet.errors import DatasetError, TrainingError
 from lrnet.network.bundle import ModelBundle
 from lrnet.network.runtime import NetworkRuntime
-from lrnet.store import StoredVideo
-from lrnet.surroundings import NUM_SURROUNDINGS
+from lrnet.sequence.surroundings import NUM_SURROUNDINGS
 from lrnet.training.clips import clip_table, main_faces
 from lrnet.training.config import DataConfig, Validation
 from lrnet.training.data import fingerprint, read_stores, selected, set_aside

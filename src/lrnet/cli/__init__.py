@@ -17,7 +17,8 @@ def main() -> None:
     """Run the command that was typed and end with its exit code; no stack trace reaches the user."""
     from rich.console import Console
 
-    from lrnet.cli.app import app, console_error
+    from lrnet.cli.app import app
+    from lrnet.cli.console import console_error
     from lrnet.errors import LrnetError, MissingDependencyError
     from lrnet.extras import install_command
 

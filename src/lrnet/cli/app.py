@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.text import Text
 
 from lrnet.cli import (
     benchmark,
@@ -23,7 +21,6 @@ from lrnet.cli import (
     store,
     train,
 )
-from lrnet.errors import LrnetError
 from lrnet.version import __version__
 
 EXIT_CODES = """Exit codes: 0 done; 1 a fault of lrnet's own; 2 wrong usage; 3 a video or landmark file cannot be read;
@@ -70,11 +67,3 @@ def _root(
     ] = False,
 ) -> None:
     pass
-
-
-def console_error(error: LrnetError) -> None:
-    """One line: what happened and what to do."""
-    from lrnet.report.wording import readable
-
-    said = readable(" ".join(str(error).split()))  # it may quote a name that somebody else chose
-    Console(stderr=True, soft_wrap=True).print(Text.assemble(("lrnet: ", "bold red"), said))

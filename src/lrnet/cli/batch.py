@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lrnet.errors import InternalError, LrnetError
-from lrnet.limits import Access
+from lrnet.video.limits import Access
 
 if TYPE_CHECKING:
     from lrnet.detector import Detector, VideoResult
-    from lrnet.explain import FaceExplanation
     from lrnet.network.bundle import ModelBundle
+    from lrnet.report.explain import FaceExplanation
     from lrnet.report.schema import ReportDocument
 
 
@@ -89,7 +89,7 @@ def _detector(model: str) -> Detector:
 
 def explain(result: VideoResult, bundle: ModelBundle) -> tuple[FaceExplanation, ...]:
     """What carries the scores of its faces; the result keeps its sequences."""
-    from lrnet.explain import Explainer
+    from lrnet.report.explain import Explainer
 
     return Explainer(bundle).explain(result)
 

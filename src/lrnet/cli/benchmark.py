@@ -15,7 +15,7 @@ from lrnet.cli import experiments
 from lrnet.cli.options import LimitOption
 
 if TYPE_CHECKING:
-    from lrnet.benchmark.calibration import CalibrationBenchmark
+    from lrnet.experiments.calibration import CalibrationBenchmark
 
 app = typer.Typer(
     help="Measure on your own videos what the documentation states, and redo the paper's experiments.",
@@ -70,9 +70,9 @@ def calibration_command(
     if not names and not csv_of:
         raise typer.BadParameter("No landmarker is named.", param_hint="--landmarkers")
 
-    from lrnet.benchmark import calibration_report as report
-    from lrnet.benchmark.calibration import benchmark_calibration
-    from lrnet.landmarks import landmarker
+    from lrnet.experiments import calibration_report as report
+    from lrnet.experiments.calibration import benchmark_calibration
+    from lrnet.faces import landmarker
 
     if out is not None:
         report.prepare(out)
@@ -99,11 +99,11 @@ def speed_command(
     out: Annotated[Path | None, typer.Option(help="Folder for JSON and a figure (needs matplotlib).")] = None,
 ) -> None:
     """Frames a second, CPU-ms a frame of each stage and memory, beside decoding alone on the same file."""
-    from lrnet.benchmark import speed_report as report
-    from lrnet.benchmark.speed import benchmark_speed
-    from lrnet.limits import Access, Limits
+    from lrnet.experiments import speed_report as report
+    from lrnet.experiments.speed import benchmark_speed
     from lrnet.network.registry import DEFAULT_MODEL
-    from lrnet.video import probe
+    from lrnet.video.limits import Access, Limits
+    from lrnet.video.reader import probe
 
     access = Access(limits=Limits().changed(limit or ()))
     if out is not None:
@@ -138,8 +138,8 @@ def crop_command(
     workers: Annotated[int, typer.Option(help="Worker processes.", min=1)] = 1,
 ) -> None:
     """What one pass costs: scores with the crop of detection beside one averaged over the whole track first."""
-    from lrnet.benchmark.crop import benchmark_crop
-    from lrnet.datasets import read_faceforensics, read_manifest
+    from lrnet.data import read_faceforensics, read_manifest
+    from lrnet.experiments.crop import benchmark_crop
     from lrnet.files import require_writable, written_beside
     from lrnet.network.registry import DEFAULT_MODEL
 
@@ -181,7 +181,7 @@ def network_command(
     model: Annotated[str, typer.Option(help="Name of a model, or path of a bundle.")] = "",
 ) -> None:
     """What a clip costs in the network on one thread, and how far ONNX Runtime and PyTorch are apart."""
-    from lrnet.benchmark.network import benchmark_network
+    from lrnet.experiments.network import benchmark_network
     from lrnet.network.registry import DEFAULT_MODEL, load_model
 
     bundle = load_model(model or DEFAULT_MODEL)
@@ -212,7 +212,7 @@ def _csv_of(videos: list[Path], tables: list[Path]) -> dict[Path, Path]:
 
 
 def _print(result: CalibrationBenchmark) -> None:
-    from lrnet.benchmark import calibration_report as report
+    from lrnet.experiments import calibration_report as report
 
     console = Console(soft_wrap=True, highlight=False)
     tables = [(1, *report.landmarker_table(result))]

@@ -15,11 +15,11 @@ from rich.text import Text
 from lrnet.errors import OutputError, SequenceError
 
 if TYPE_CHECKING:
-    from lrnet.calibrated import CalibratedLandmarks
+    from lrnet.sequence.calibrate import CalibratedLandmarks
 
 
 class Flow(StrEnum):
-    """Names of `lrnet.calibration.FLOWS`."""
+    """Names of `lrnet.sequence.FLOWS`."""
 
     OPENCV = "opencv"
     ALGORITHM1 = "algorithm1"
@@ -68,10 +68,10 @@ def calibrate_command(
     ] = False,
 ) -> None:
     """Take the jitter out of a face's landmarks by optical flow and a Kalman filter."""
-    from lrnet.calibrated import calibrate
-    from lrnet.calibration import CalibrationSettings, flow_by_name
+    from lrnet.faces.landmark_files import require_known_suffix, write_landmarks
     from lrnet.files import require_writable
-    from lrnet.landmarks.files import require_known_suffix, write_landmarks
+    from lrnet.sequence import CalibrationSettings, flow_by_name
+    from lrnet.sequence.calibrate import calibrate
 
     for source in (video, landmarks):
         if os.path.realpath(out) == os.path.realpath(source):  # Path.resolve() raises on links that go in a circle

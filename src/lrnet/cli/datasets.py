@@ -16,7 +16,7 @@ from lrnet.errors import DatasetError
 from lrnet.report.wording import readable
 
 if TYPE_CHECKING:
-    from lrnet.datasets import Dataset, Issue, VideoRecord
+    from lrnet.data import Dataset, Issue, VideoRecord
 
 app = typer.Typer(help="Datasets in their official layouts.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -48,7 +48,7 @@ def list_command(
     dataset = open_source(path, layout, compression)
     print_counts(console, dataset)
     if manifest is not None:
-        from lrnet.datasets import write_manifest
+        from lrnet.data import write_manifest
 
         write_manifest(manifest, dataset)
         console.print(Text(f"written: {manifest} ({len(dataset.records)} videos)", style="dim"))
@@ -66,7 +66,7 @@ def check_command(
     """List what is missing, doubled, unlabelled or leaking; exit code 8 if anything is."""
     from dataclasses import replace
 
-    from lrnet.datasets import find_copies
+    from lrnet.data import find_copies
 
     dataset = open_source(path, layout, compression)
     dataset = replace(dataset, issues=(*dataset.issues, *find_copies(dataset.records)))
@@ -89,7 +89,7 @@ def check_command(
 
 def open_source(path: Path, layout: str, compression: str) -> Dataset:
     """A dataset as the options choose it."""
-    from lrnet.datasets import open_dataset
+    from lrnet.data import open_dataset
 
     dataset = open_dataset(path, layout)
     return dataset.of_compression(compression) if compression else dataset
@@ -113,7 +113,7 @@ def print_counts(console: Console, dataset: Dataset) -> None:
 
 def counts_table(records: Sequence[VideoRecord]) -> Table:
     """How many videos there are of each source, version, label and method, by split."""
-    from lrnet.datasets.records import SPLITS
+    from lrnet.data.records import SPLITS
 
     splits = [s for s in (*SPLITS, "") if any(r.split == s for r in records)]
     rows = Counter((r.source, r.compression, r.label.value, r.method, r.split) for r in records)
@@ -125,7 +125,7 @@ def counts_table(records: Sequence[VideoRecord]) -> Table:
 
 
 def _print_layouts(console: Console) -> None:
-    from lrnet.datasets import LAYOUTS
+    from lrnet.data import LAYOUTS
 
     for layout in LAYOUTS.values():
         console.print(Text.assemble((layout.name, "bold"), f"  {layout.dataset}"))

@@ -17,14 +17,14 @@ from lrnet.cli.batch import JudgeJob, VideoTask, explain, write_own
 from lrnet.cli.options import AddressOption, EngineOption, IsolateOption, LimitOption, RefuseOption, WorkersOption
 from lrnet.errors import InternalError, LrnetError, OutputError
 from lrnet.files import is_folder
-from lrnet.limits import Access, Limits
+from lrnet.video.limits import Access, Limits
 
 if TYPE_CHECKING:
+    from lrnet.data.engines import Engine
     from lrnet.detector import Detector, VideoResult
     from lrnet.detector import Progress as Step
-    from lrnet.engines import Engine
-    from lrnet.explain import FaceExplanation
     from lrnet.network.bundle import ModelBundle
+    from lrnet.report.explain import FaceExplanation
     from lrnet.report.schema import FailurePart, ReportDocument
 
 NO_VERDICT = 4  # exit code: everything was read, but of one video or more nothing could be said
@@ -56,10 +56,10 @@ def detect(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress and no summary.")] = False,
 ) -> None:
     """Say of each face in a video how likely its motion is manipulated."""
-    from lrnet.engines import engine_by_name
-    from lrnet.engines.base import cores
+    from lrnet.data.engines import engine_by_name
+    from lrnet.data.engines.base import cores
     from lrnet.network.registry import DEFAULT_MODEL, load_model
-    from lrnet.video import find_videos
+    from lrnet.video.folder import find_videos
 
     limits = Limits().changed(limit or (), refuse_past_limits)
     videos = find_videos(sources)
@@ -223,7 +223,7 @@ class Run:
         self.console.print(Text(f"  written: {path}", style="dim"), soft_wrap=True)
 
     def _note(self, number: int, video: str, error: LrnetError) -> None:
-        from lrnet.cli.app import console_error
+        from lrnet.cli.console import console_error
         from lrnet.report.json_report import to_failure
 
         self.failures[number] = to_failure(video, error)

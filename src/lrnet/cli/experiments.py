@@ -11,12 +11,12 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from lrnet.benchmark.paper import TITLES
 from lrnet.cli.train import typed_command
+from lrnet.experiments.paper import TITLES
 
 if TYPE_CHECKING:
-    from lrnet.benchmark.paper.result import Result
-    from lrnet.benchmark.paper.setting import Setting
+    from lrnet.experiments.paper.result import Result
+    from lrnet.experiments.paper.setting import Setting
 
 DataOption = Annotated[
     list[Path] | None,
@@ -157,8 +157,8 @@ def run_experiments(names: Sequence[str], asked: Asked) -> None:
     def tell(line: str) -> None:
         progress.print(Text(line))
 
-    from lrnet.benchmark.paper.everything import carry_out
-    from lrnet.benchmark.paper.report import prepare
+    from lrnet.experiments.paper.everything import carry_out
+    from lrnet.experiments.paper.report import prepare
 
     prepare(asked.out, names)
     setting = _setting(asked, tell)
@@ -168,14 +168,14 @@ def run_experiments(names: Sequence[str], asked: Asked) -> None:
 
 
 def _setting(asked: Asked, tell: Callable[[str], None]) -> Setting:
-    from lrnet.benchmark.paper.data import Data
-    from lrnet.benchmark.paper.runs import Runs
-    from lrnet.benchmark.paper.setting import Setting
-    from lrnet.landmarks import landmarker
+    from lrnet.experiments.paper.data import Data
+    from lrnet.experiments.paper.runs import Runs
+    from lrnet.experiments.paper.setting import Setting
+    from lrnet.faces import landmarker
     from lrnet.network.registry import load_model
-    from lrnet.pipeline import cores
     from lrnet.training.config import load_config
-    from lrnet.treatments import Reencoding
+    from lrnet.video.pipeline import cores
+    from lrnet.video.treatments import Reencoding
 
     assert asked.out is not None
     levels = tuple(int(level) if level in set("12345") else 0 for level in _names(asked.levels))
@@ -218,7 +218,7 @@ def _names(listed: str) -> tuple[str, ...]:
 
 
 def _print(result: Result, *, brief: bool) -> None:
-    from lrnet.benchmark.paper.report import contrasts_table, rows_table
+    from lrnet.experiments.paper.report import contrasts_table, rows_table
 
     console = Console(soft_wrap=True, highlight=False)
     console.print(Text(result.title, "bold"))

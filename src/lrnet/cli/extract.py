@@ -16,12 +16,12 @@ from rich.text import Text
 from lrnet.cli.datasets import CompressionOption, LayoutOption, SourceArgument, issues_in_words, open_source
 from lrnet.cli.options import AddressOption, EngineOption, LimitOption, WorkersOption
 from lrnet.errors import DatasetError, UsageError
-from lrnet.limits import Access, Limits
+from lrnet.video.limits import Access, Limits
 
 if TYPE_CHECKING:
-    from lrnet.datasets import Dataset, VideoRecord
-    from lrnet.engines import Outcome
-    from lrnet.extraction import Extracted, Plan
+    from lrnet.data import Dataset, VideoRecord
+    from lrnet.data.engines import Outcome
+    from lrnet.data.extraction import Extracted, Plan
 
 LINE_EVERY = 10.0  # seconds between two lines of progress where there is no terminal
 
@@ -47,9 +47,9 @@ def extract_command(
 
     Needs the extra `cluster` (or `train`).
     """
-    from lrnet.engines import engine_by_name
-    from lrnet.extraction import carry_out, plan_extraction, preprocessing_for
-    from lrnet.landmark_job import LandmarkJob
+    from lrnet.data.engines import engine_by_name
+    from lrnet.data.extraction import carry_out, plan_extraction, preprocessing_for
+    from lrnet.data.landmark_job import LandmarkJob
 
     access = Access(isolate=isolate, limits=Limits().changed(limit or (), refuse=True))
     if access.limits.share < 1:
@@ -114,7 +114,7 @@ def _print_end(
 
 def _exit_code(dataset: Dataset, plan: Plan, outcomes: Sequence[Outcome[VideoRecord, Extracted]]) -> int:
     """The lowest code of what failed; a dataset that was only downloaded in part is no failure."""
-    from lrnet.datasets import IssueKind
+    from lrnet.data import IssueKind
 
     codes = {o.error.exit_code for o in outcomes if o.error is not None} | {f.exit_code for f in plan.failed}
     if any(issue.kind is not IssueKind.ABSENT for issue in dataset.issues):

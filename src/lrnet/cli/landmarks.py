@@ -13,7 +13,7 @@ app = typer.Typer(help="Landmarkers: what can place the 68 points of a face.", n
 @app.command("list")
 def list_command() -> None:
     """What each landmarker needs, and whether it is ready here."""
-    from lrnet.landmarks import landmarker_status
+    from lrnet.faces import landmarker_status
 
     table = Table("name", "ready", "needs", "licence", box=None, pad_edge=False)
     status = landmarker_status()

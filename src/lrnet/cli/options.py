@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from lrnet.limits import Limits
+from lrnet.video.limits import Limits
 
 _DEFAULTS = [f"{name.replace('_', '-')}={value:.9g}" for name, value in Limits().numbers().items()]
 

@@ -32,9 +32,9 @@ def perturb_command(
     application and a site do to an upload.
     """
     from lrnet.errors import TreatmentError
-    from lrnet.perturbations import NAMES, perturb
-    from lrnet.reencode import REENCODINGS
-    from lrnet.treatments import Reencoding
+    from lrnet.video.perturbations import NAMES, perturb
+    from lrnet.video.reencode import REENCODINGS
+    from lrnet.video.treatments import Reencoding
 
     if out.suffix.lower() != ".mp4":
         raise TreatmentError(f"{out} does not end in .mp4.", hint="Videos are written as MP4: give such a name.")

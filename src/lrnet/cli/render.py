@@ -20,8 +20,8 @@ from lrnet.verdict import REASON_TEXT, ClipScore, State, is_held_back
 
 if TYPE_CHECKING:
     from lrnet.detector import VideoResult
-    from lrnet.explain import FaceExplanation
     from lrnet.network.bundle import ModelBundle
+    from lrnet.report.explain import FaceExplanation
     from lrnet.report.schema import FailurePart, ReportDocument
 
 STYLES: Final[dict[State, str]] = {

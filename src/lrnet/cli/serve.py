@@ -13,7 +13,7 @@ from rich.text import Text
 from lrnet.cli.options import LimitOption, RefuseOption
 from lrnet.errors import MissingDependencyError, ServiceError
 from lrnet.extras import install_command
-from lrnet.limits import Access, Limits
+from lrnet.video.limits import Access, Limits
 
 if TYPE_CHECKING:
     from lrnet.service.settings import Settings

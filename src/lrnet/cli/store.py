@@ -20,8 +20,8 @@ StoreArgument = Annotated[Path, typer.Argument(help="Folder of a landmark store.
 @app.command("info")
 def info_command(path: StoreArgument) -> None:
     """Videos by method and split, frames, bytes, preprocessing and failures."""
-    from lrnet import store
-    from lrnet.store.ledger import failures
+    from lrnet.data import store
+    from lrnet.data.store.ledger import failures
 
     opened = store.open(path)
     console = Console(soft_wrap=True)
@@ -57,7 +57,7 @@ def verify_command(
     ] = False,
 ) -> None:
     """Read every file through; exit code 8 if one is damaged, misnamed or made differently, or if splits leak."""
-    from lrnet.store.verify import verify
+    from lrnet.data.store.verify import verify
 
     checked, faults = verify(path, videos=videos)
     console = Console(soft_wrap=True)
@@ -78,7 +78,7 @@ def export_command(
     uncalibrated: Annotated[bool, typer.Option("--uncalibrated", help="The landmarks as they were detected.")] = False,
 ) -> None:
     """Write a store's landmarks for other programs."""
-    from lrnet.store.export import export
+    from lrnet.data.store.export import export
 
     exported = export(path, out, form, calibrated=not uncalibrated)
     console = Console(soft_wrap=True)

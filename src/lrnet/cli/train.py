@@ -15,9 +15,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from lrnet.data.store import StoredVideo
     from lrnet.network.bundle import ModelBundle
     from lrnet.network.spec import BundleSpec
-    from lrnet.store import StoredVideo
     from lrnet.training.config import TrainingConfig
     from lrnet.training.crossval import HeldOut
     from lrnet.training.fit import Progress as FitProgress

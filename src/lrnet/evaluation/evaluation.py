@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from lrnet.datasets.records import Label
+from lrnet.data.records import Label
 from lrnet.evaluation.metrics import (
     PROBABILITY,
     RANKING,

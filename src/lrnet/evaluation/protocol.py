@@ -10,14 +10,16 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lrnet.datasets.faceforensics import members
-from lrnet.datasets.records import Label, VideoRecord, people_of
+from lrnet.data.layouts.faceforensics import members
+from lrnet.data.records import Label, VideoRecord, people_of
+from lrnet.data.store import StoredVideo
 from lrnet.evaluation.metrics import Scores
-from lrnet.features import ClipSettings, LandmarkSequence, cut_clips, embed_clips, main_face
 from lrnet.network.bundle import ModelBundle
+from lrnet.network.clips import ClipSettings, cut_clips
 from lrnet.network.runtime import NetworkRuntime
 from lrnet.network.spec import TrainingRecord
-from lrnet.store import StoredVideo
+from lrnet.network.streams import embed_clips
+from lrnet.sequence.landmark_sequence import LandmarkSequence, main_face
 from lrnet.verdict import CLEAR, HOLD_BACK, ClipScore, FaceVerdict, QualityMeter, Reason, State, aggregate, judge_face
 
 COMPRESSIONS: Final = ("raw", "c0", "c23", "c40")

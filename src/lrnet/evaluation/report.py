@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from lrnet.datasets.records import Label
+from lrnet.data.records import Label
 from lrnet.evaluation.evaluation import Evaluation, Part
 from lrnet.evaluation.metrics import Estimate
 from lrnet.evaluation.plots import draw_reliability, draw_roc, draw_scores

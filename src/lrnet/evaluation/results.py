@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from lrnet.datasets.records import Label
+from lrnet.data.records import Label
 from lrnet.evaluation.metrics import (
     RANKING,
     RESAMPLES,
@@ -23,14 +23,7 @@ from lrnet.evaluation.metrics import (
     recall_at,
     share_interval,
 )
-from lrnet.evaluation.protocol import (
-    ScoredVideo,
-    clip_scores,
-    groups_of,
-    scores_of,
-    video_probabilities,
-    video_scores,
-)
+from lrnet.evaluation.protocol import ScoredVideo, clip_scores, groups_of, scores_of, video_probabilities, video_scores
 from lrnet.network.spec import MeasuredResult
 from lrnet.verdict import UNLIKE_TRAINING, State
 

@@ -4,6 +4,7 @@ Nothing here imports PyTorch. Training does, through `lrnet.network.architecture
 """
 
 from lrnet.network.bundle import ModelBundle
+from lrnet.network.graph import Weights
 from lrnet.network.registry import DEFAULT_MODEL, ModelEntry, list_models, load_model
 from lrnet.network.runtime import ClipScores, NetworkRuntime
 from lrnet.network.spec import (
@@ -23,7 +24,6 @@ from lrnet.network.spec import (
     TrainingDomain,
     TrainingRecord,
 )
-from lrnet.network.weights import Weights
 
 __all__ = [
     "DEFAULT_MODEL",

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from lrnet.errors import MissingDependencyError
 from lrnet.extras import install_command
+from lrnet.network.graph import Weights
 from lrnet.network.spec import CLASSES, FAKE, LANDMARKS, POINT_INPUTS, POINTS, NetworkSpec, StreamSpec
-from lrnet.network.weights import Weights, check_weights
+from lrnet.network.weights import check_weights
 
 try:
     import torch

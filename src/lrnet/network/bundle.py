@@ -19,9 +19,10 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from lrnet.errors import ModelError, OutputError
+from lrnet.network.graph import Weights
 from lrnet.network.reference import REFERENCE_FILE, MotionReference
 from lrnet.network.spec import SCHEMA_VERSION, BundleSpec, NetworkSpec, PlainName
-from lrnet.network.weights import Weights, read_weights
+from lrnet.network.weights import read_weights
 
 SPEC_FILE = "bundle.json"
 NETWORK_FILE = "network.onnx"
@@ -105,7 +106,7 @@ class ModelBundle:
             card: text of the model card; empty for none.
             directory: the bundle's folder.
             replace: whether a bundle that is there already gives way. Any other folder never does.
-            reference: how genuine faces move (`lrnet.motion.motion_reference`); None for none.
+            reference: how genuine faces move (`lrnet.report.motion.motion_reference`); None for none.
 
         Raises:
             ModelError: the network does not fit the description.

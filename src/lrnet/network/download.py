@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from lrnet.errors import DownloadError, ModelError
-from lrnet.landmarks import landmarker
+from lrnet.faces import landmarker
 from lrnet.network.bundle import ModelBundle, read_bounded, refuse_to_overwrite
 from lrnet.network.registry import user_models_folder
 from lrnet.network.released import import_released

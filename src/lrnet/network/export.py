@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from lrnet.errors import MissingDependencyError
 from lrnet.extras import install_command
-from lrnet.network.graph import FUSED_OUTPUT, IR_VERSION, OPSET, stream_output
+from lrnet.network.graph import FUSED_OUTPUT, IR_VERSION, OPSET, Weights, stream_output
 from lrnet.network.layout import layout
 from lrnet.network.spec import NetworkSpec
-from lrnet.network.weights import Weights, check_weights
+from lrnet.network.weights import check_weights
 
 
 def to_onnx(spec: NetworkSpec, weights: Weights) -> bytes:

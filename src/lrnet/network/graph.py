@@ -49,6 +49,9 @@ def stream_output(stream: str) -> str:
 
 Attribute = int | str | tuple[int, ...]
 
+Weights = Mapping[str, NDArray[np.float32]]
+"""Weights by name, as `NetworkSpec.weight_shapes` lists them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Node:

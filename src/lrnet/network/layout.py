@@ -6,16 +6,13 @@ checked for what it may hold: it is compared, node by node and number by number,
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lrnet.network.graph import FUSED_OUTPUT, Attribute, Graph, Node, stream_output
+from lrnet.network.graph import FUSED_OUTPUT, Attribute, Graph, Node, Weights, stream_output
 from lrnet.network.spec import FAKE, NetworkSpec, StreamSpec
-
-if TYPE_CHECKING:
-    from lrnet.network.weights import Weights
 
 
 def layout(spec: NetworkSpec, weights: Weights) -> Graph:

@@ -1,7 +1,7 @@
 """How genuine faces move, in numbers: what an explanation compares with. A bundle may carry it beside its network.
 
 It holds statistics over many people and no one's landmarks: a quantile table for each statistic, and for each stream a
-small linear model from which typical rows are drawn (`lrnet.motion`).
+small linear model from which typical rows are drawn (`lrnet.report.motion`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class StatisticQuantiles(Schema):
     """Over genuine videos, the quantiles of one statistic in one facial group.
 
     Attributes:
-        statistic: name, as in `lrnet.motion.STATISTICS`.
+        statistic: name, as in `lrnet.report.motion.STATISTICS`.
         group: facial group, or "face" for all landmarks.
         values: never falling, at the reference's `levels`.
     """

@@ -57,7 +57,7 @@ class NetworkRuntime:
         """Fake probabilities of a batch of clips.
 
         Args:
-            streams: for each stream of the network (B, T, D) float32, as `lrnet.features` makes it, not
+            streams: for each stream of the network (B, T, D) float32, as `lrnet.network.streams` makes it, not
                 scaled: the network scales. B is the same for all; T may differ between streams (T frames give
                 T - 1 differences).
 

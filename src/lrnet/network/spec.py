@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
-from lrnet.surroundings import NUM_SURROUNDINGS
+from lrnet.sequence.surroundings import NUM_SURROUNDINGS
 
 SCHEMA_VERSION = 1
 
@@ -45,7 +45,7 @@ class StreamSpec(Schema):
     GRU that is fed them as they are stays at chance.
 
     Attributes:
-        name: the embedding, as `lrnet.features` calls it: "positions" (the paper's A), "differences" (B), ...
+        name: the embedding, as `lrnet.network.streams` calls it: "positions" (the paper's A), "differences" (B), ...
         width: inputs a frame.
         units: hidden units in each direction.
         learned_initial_state: whether the GRU starts from learned states; otherwise from zeros.

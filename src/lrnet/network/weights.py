@@ -12,12 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrnet.errors import ModelError
-from lrnet.network.graph import read_graph, require_same
+from lrnet.network.graph import Weights, read_graph, require_same
 from lrnet.network.layout import layout
 from lrnet.network.spec import NetworkSpec, StreamSpec
-
-Weights = Mapping[str, NDArray[np.float32]]
-"""Weights by name, as `NetworkSpec.weight_shapes` lists them."""
 
 _GET_IT_AGAIN = "Get the model again from where it came, or use another one."
 

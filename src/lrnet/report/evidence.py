@@ -10,11 +10,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lrnet.explain import Effect, FaceExplanation, most_unusual
-from lrnet.features import FACIAL_GROUPS, LandmarkSequence
-from lrnet.motion import STATISTICS, WHOLE, relative_velocity
+from lrnet.report.explain import Effect, FaceExplanation, most_unusual
 from lrnet.report.figures import LINES
+from lrnet.report.motion import STATISTICS, WHOLE, relative_velocity
 from lrnet.report.wording import clock, two_decimals
+from lrnet.sequence.landmark_sequence import FACIAL_GROUPS, LandmarkSequence
 
 Points = NDArray[np.float64]
 

@@ -17,15 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrnet.detector import VideoResult
-from lrnet.explain import FaceExplanation
-from lrnet.features import FACIAL_GROUPS
-from lrnet.isolation import open_video
-from lrnet.limits import Access
+from lrnet.report.explain import FaceExplanation
 from lrnet.report.figures import LINES, by_weight
 from lrnet.report.keyframes import KeyFrame, PictureTaker, jpeg
 from lrnet.report.overlay import Painter
+from lrnet.sequence.landmark_sequence import FACIAL_GROUPS
 from lrnet.verdict import FaceVerdict
-from lrnet.video import Frame, VideoWriter
+from lrnet.video.frame import Frame
+from lrnet.video.isolation import open_video
+from lrnet.video.limits import Access
+from lrnet.video.writer import VideoWriter
 
 LONGEST_SIDE: Final = 640  # pixels of the clip
 CLIP_SECONDS: Final = 60.0  # of the clip; of a longer video it shows the part around the most telling seconds

@@ -16,13 +16,12 @@ import numpy as np
 
 from lrnet.detector import VideoResult
 from lrnet.errors import VideoError
-from lrnet.explain import Explainer, FaceExplanation
 from lrnet.files import require_writable, write_text
-from lrnet.limits import Access
 from lrnet.network.bundle import ModelBundle
 from lrnet.network.spec import BundleSpec
 from lrnet.report import wording
 from lrnet.report.evidence import TRUST, EvidenceView, evidence
+from lrnet.report.explain import Explainer, FaceExplanation
 from lrnet.report.figures import LINES, Step, by_weight, lanes, score_steps, unscored
 from lrnet.report.footage import Footage, Taken, take
 from lrnet.report.json_report import to_document, to_json
@@ -47,7 +46,8 @@ from lrnet.verdict import (
     Reason,
     is_held_back,
 )
-from lrnet.video import COARSEST
+from lrnet.video.limits import Access
+from lrnet.video.quantiser import COARSEST
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
 FACES_IN_DETAIL: Final = 12  # further faces stand in a table
@@ -78,7 +78,7 @@ def write_html(
         bundle: the model it was made with.
         path: of the page.
         access: how the source of the pictures may be opened.
-        explanations: of `lrnet.explain.Explainer`; made here if they are not given.
+        explanations: of `lrnet.report.explain.Explainer`; made here if they are not given.
 
     Raises:
         ModelError: `bundle` is not the model that `result` was made with.

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from lrnet.detector import VideoResult
 from lrnet.errors import LrnetError, ModelError
-from lrnet.explain import FaceExplanation
 from lrnet.files import write_text
 from lrnet.network.bundle import ModelBundle
+from lrnet.report.explain import FaceExplanation
 from lrnet.report.schema import (
     REPORT_SCHEMA_VERSION,
     BatchDocument,
@@ -44,7 +44,7 @@ def to_document(
     Args:
         result: what the detector returned.
         bundle: the model it was made with; thresholds and declared error rates are read from it.
-        explanations: of `lrnet.explain.Explainer`, if they were made.
+        explanations: of `lrnet.report.explain.Explainer`, if they were made.
 
     Raises:
         ModelError: `bundle` is not the model that `result` was made with.

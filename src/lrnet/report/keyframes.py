@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrnet.detector import VideoResult
-from lrnet.features import face_box
+from lrnet.sequence.crop import face_box
 from lrnet.verdict import ClipScore, FaceVerdict
-from lrnet.video import Frame
+from lrnet.video.frame import Frame
 
 SIDE: Final = 320  # pixels of a picture's longer side
 MARGIN: Final = 1.5  # side of the cut-out in face sizes

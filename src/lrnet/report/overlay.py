@@ -14,14 +14,15 @@ from numpy.typing import NDArray
 
 from lrnet.detector import Progress, VideoResult
 from lrnet.errors import SequenceError
-from lrnet.features import LandmarkSequence
 from lrnet.files import require_writable
-from lrnet.isolation import open_video
-from lrnet.limits import Access
 from lrnet.report.figures import HOLD, LINES, NOT_SCORED, Rgb, clip_at, lanes, score_colour, score_steps
 from lrnet.report.wording import clock, refuse_source, two_decimals
+from lrnet.sequence.landmark_sequence import LandmarkSequence
 from lrnet.verdict import ClipScore, FaceVerdict
-from lrnet.video import Frame, VideoWriter
+from lrnet.video.frame import Frame
+from lrnet.video.isolation import open_video
+from lrnet.video.limits import Access
+from lrnet.video.writer import VideoWriter
 
 LONGEST_SIDE: Final = 1280  # pixels; larger frames are scaled down to it
 SUBPIXELS: Final = 3  # fractional bits of drawn coordinates: eighths of a pixel

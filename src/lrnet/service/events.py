@@ -14,7 +14,7 @@ from typing import Any, Final
 from anyio.to_thread import run_sync
 
 from lrnet.service import schema
-from lrnet.service.store import UNFINISHED, JobState, Store, VideoRow
+from lrnet.service.database import UNFINISHED, JobState, Store, VideoRow
 
 LOOK_SECONDS: Final = 0.4
 SILENCE_SECONDS: Final = 15.0  # after so long a comment is sent, so that nobody on the way hangs up

@@ -11,7 +11,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from lrnet.service.store import JobState, Store
+from lrnet.service.database import JobState, Store
 from lrnet.service.worker import ALIVE_SECONDS
 from lrnet.verdict import State
 

@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lrnet.report.wording import WORDING, finite
-from lrnet.service.store import JobState, VideoRow
-from lrnet.service.store import Page as StorePage
+from lrnet.service.database import JobState, VideoRow
+from lrnet.service.database import Page as StorePage
 from lrnet.verdict import State
 
 Identifier = Annotated[str, Field(pattern="^[0-9a-f]{32}$", description="Identifier of a video.")]

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from lrnet.errors import ServiceError
-from lrnet.limits import Access
 from lrnet.network.registry import DEFAULT_MODEL
+from lrnet.video.limits import Access
 
 MIN_TOKEN: Final = 16  # characters
 LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")

@@ -18,10 +18,10 @@ from multiprocessing.process import BaseProcess
 from typing import Any, Final
 
 from lrnet.errors import ServiceError
+from lrnet.service.database import opened
 from lrnet.service.folder import Folder
 from lrnet.service.queue import JobQueue
 from lrnet.service.settings import Settings
-from lrnet.service.store import opened
 
 log = logging.getLogger("lrnet.service")
 

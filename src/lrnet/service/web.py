@@ -24,12 +24,12 @@ from starlette.routing import Match
 
 from lrnet.report.schema import ReportDocument
 from lrnet.service import events, schema
+from lrnet.service.database import JobState, Store, VideoRow
 from lrnet.service.folder import OVERLAY, REPORT, Folder, Incoming
 from lrnet.service.guard import COOKIE, REPORT_POLICY, SESSION_SECONDS, Guard, new_session, same
 from lrnet.service.metrics import Figures, Measured
 from lrnet.service.queue import JobQueue
 from lrnet.service.settings import Settings
-from lrnet.service.store import JobState, Store, VideoRow
 from lrnet.service.upload import RefusedError, check_size, check_type, receive
 from lrnet.service.work import display_name
 from lrnet.service.worker import ALIVE_SECONDS, remove

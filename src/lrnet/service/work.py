@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from lrnet.errors import InternalError, LrnetError
-from lrnet.limits import Access
 from lrnet.service.folder import OVERLAY, REPORT
+from lrnet.video.limits import Access
 
 if TYPE_CHECKING:
     from lrnet.detector import Detector, Progress
@@ -159,7 +159,7 @@ class Judge:
 
     def _judge(self, job: Job, tell: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
         from lrnet.detector import Detector
-        from lrnet.explain import Explainer
+        from lrnet.report.explain import Explainer
         from lrnet.report.html import write_html
         from lrnet.report.json_report import to_document
         from lrnet.report.overlay import write_overlay

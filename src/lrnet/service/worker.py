@@ -28,10 +28,10 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 from sqlalchemy.exc import SQLAlchemyError
 
+from lrnet.service.database import Finding, JobState, Store, VideoRow
 from lrnet.service.folder import Folder
 from lrnet.service.queue import JobQueue
 from lrnet.service.settings import Settings
-from lrnet.service.store import Finding, JobState, Store, VideoRow
 from lrnet.service.work import Job, JobProcess, clear
 from lrnet.verdict import State
 

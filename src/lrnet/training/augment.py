@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lrnet.features import FACIAL_GROUPS, NUM_LANDMARKS, LandmarkSequence
+from lrnet.sequence.landmark_sequence import FACIAL_GROUPS, NUM_LANDMARKS, LandmarkSequence
 from lrnet.training.config import Augmentation
 
 MIRROR: Final = np.array(
@@ -30,7 +30,7 @@ MIRROR: Final = np.array(
 """Which landmark each one becomes in a mirror."""
 
 MIRROR_SURROUNDINGS: Final = np.array([*range(16, -1, -1), *range(26, 16, -1), *range(41, 26, -1)])
-"""The same of `lrnet.features.surroundings`."""
+"""The same of `lrnet.sequence.landmark_sequence.surroundings`."""
 
 SHORTEST_GOP: Final = 12  # frames between key frames: half a second at 25 Hz is common in streaming
 LONGEST_GOP: Final = 60

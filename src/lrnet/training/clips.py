@@ -9,10 +9,12 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from lrnet.datasets.records import Label, VideoRecord
+from lrnet.data.records import Label, VideoRecord
+from lrnet.data.store import StoredVideo
 from lrnet.evaluation.metrics import root_weights
-from lrnet.features import STREAMS, ClipSettings, LandmarkSequence, cut_clips, embed_clips, main_face
-from lrnet.store import StoredVideo
+from lrnet.network.clips import ClipSettings, cut_clips
+from lrnet.network.streams import STREAMS, embed_clips
+from lrnet.sequence.landmark_sequence import LandmarkSequence, main_face
 from lrnet.training.augment import augmented, mirrored
 from lrnet.training.config import TrainingConfig
 

@@ -10,8 +10,9 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from lrnet.errors import TrainingError
-from lrnet.features import STREAMS, ClipSettings
+from lrnet.network.clips import ClipSettings
 from lrnet.network.spec import Count, PlainName, Positive, Schema, Share, StreamName
+from lrnet.network.streams import STREAMS
 
 PARAMETER_BUDGET: Final = 180_292  # the paper's network, "0.18 M"
 
@@ -20,7 +21,7 @@ class StreamConfig(Schema):
     """One stream: what it reads and the network on it (see `lrnet.network.spec.StreamSpec`).
 
     Attributes:
-        name: of the embedding, `lrnet.features.STREAMS`.
+        name: of the embedding, `lrnet.network.streams.STREAMS`.
         units, learned_initial_state, head, head_hidden: of its network.
         scale: what inputs are divided by; by default their root mean square over the training set.
         vote: what its vote counts when the streams are joined.

@@ -15,12 +15,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lrnet.datasets.records import Label, VideoRecord, people_of
+from lrnet.data.records import Label, VideoRecord, people_of
+from lrnet.data.store import StoredVideo
 from lrnet.errors import TrainingError
 from lrnet.evaluation.protocol import ScoredVideo, score_face
 from lrnet.files import make_folder, parse_json, written_beside
 from lrnet.network.runtime import NetworkRuntime
-from lrnet.store import StoredVideo
 from lrnet.training.clips import main_faces
 from lrnet.training.config import Decision, TrainingConfig
 from lrnet.training.data import everybody, fingerprint, preprocessing_of, selected, set_aside

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from lrnet import store
-from lrnet.datasets.records import Label, VideoRecord, joined_groups, of_split, people_of
+from lrnet.data import store
+from lrnet.data.records import Label, VideoRecord, joined_groups, of_split, people_of
+from lrnet.data.store import StoredVideo
 from lrnet.errors import DatasetError, TrainingError
 from lrnet.network.spec import Preprocessing
-from lrnet.store import StoredVideo
 from lrnet.training.config import DataConfig, TrainingConfig, Validation
 
 
@@ -39,7 +39,7 @@ def read_stores(folders: Sequence[Path]) -> list[StoredVideo]:
 
 
 def regrouped(videos: Sequence[StoredVideo]) -> list[StoredVideo]:
-    """The videos with the groups that `lrnet.datasets.records.joined_groups` gives their records."""
+    """The videos with the groups that `lrnet.data.records.joined_groups` gives their records."""
     records = joined_groups([v.record for v in videos])
     return [replace(v, record=record) for v, record in zip(videos, records, strict=True)]
 
@@ -148,7 +148,7 @@ def require_no_leak(one: Sequence[StoredVideo], other: Sequence[StoredVideo], fi
 
 
 def everybody(videos: Iterable[StoredVideo]) -> frozenset[str]:
-    """Whom these videos show (see `lrnet.datasets.records.people_of`)."""
+    """Whom these videos show (see `lrnet.data.records.people_of`)."""
     return frozenset().union(*(people_of(v.record) for v in videos))
 
 

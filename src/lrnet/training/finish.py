@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from lrnet.datasets.records import Label
+from lrnet.data.records import Label
+from lrnet.data.store import StoredVideo
 from lrnet.evaluation.decide import decide, judged
 from lrnet.evaluation.protocol import ScoredVideo, evaluate
 from lrnet.evaluation.results import (
@@ -25,7 +26,6 @@ from lrnet.evaluation.results import (
 )
 from lrnet.network.bundle import ModelBundle
 from lrnet.network.spec import BundleSpec, MeasuredResult, ScoreCalibration, Thresholds
-from lrnet.store import StoredVideo
 from lrnet.training.config import TrainingConfig
 from lrnet.training.crossval import HeldOut
 from lrnet.verdict import State

@@ -21,11 +21,11 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
 from lrnet.errors import TrainingError
-from lrnet.features import STREAMS
 from lrnet.network.architecture import LandmarkNetwork
 from lrnet.network.bundle import ModelBundle
 from lrnet.network.registry import load_model
 from lrnet.network.spec import NetworkSpec, StreamSpec
+from lrnet.network.streams import STREAMS
 from lrnet.training.clips import ClipTable, TrainingClips, balanced_weights
 from lrnet.training.config import PARAMETER_BUDGET, TrainingConfig
 from lrnet.training.initialise import adopted, stream_of

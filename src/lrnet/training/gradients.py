@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lrnet.explain import group_columns
-from lrnet.features import FACIAL_GROUPS
 from lrnet.network.architecture import LandmarkNetwork
+from lrnet.report.explain import group_columns
+from lrnet.sequence.landmark_sequence import FACIAL_GROUPS
 
 Array = NDArray[np.float32]
 

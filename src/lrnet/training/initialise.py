@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrnet.errors import TrainingError
+from lrnet.network.graph import Weights
 from lrnet.network.spec import StreamSpec
-from lrnet.network.weights import Weights
 
 
 def adopted(

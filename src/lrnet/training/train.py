@@ -11,20 +11,15 @@ from pathlib import Path
 from time import monotonic
 from typing import Final
 
-from lrnet.datasets.records import Label
+from lrnet.data.records import Label
+from lrnet.data.store import StoredVideo
 from lrnet.errors import DatasetError, TrainingError
 from lrnet.files import make_folder, read_json, write_text
-from lrnet.motion import motion_reference
 from lrnet.network.bundle import ModelBundle
 from lrnet.network.export import to_onnx
 from lrnet.network.reference import MotionReference
-from lrnet.network.spec import (
-    AggregationSpec,
-    BundleSpec,
-    Preprocessing,
-    TrainingRecord,
-)
-from lrnet.store import StoredVideo
+from lrnet.network.spec import AggregationSpec, BundleSpec, Preprocessing, TrainingRecord
+from lrnet.report.motion import motion_reference
 from lrnet.training.clips import FaceOfVideo, TrainingClips, clip_table, main_faces
 from lrnet.training.config import TrainingConfig
 from lrnet.training.data import everybody, fingerprint, preprocessing_of, selected, set_aside

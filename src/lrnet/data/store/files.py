@@ -1,0 +1,365 @@
+"""One video's sequences in one Parquet file, written beside and renamed.
+
+A row is a frame of one sequence; arrays lie flat in fixed-size lists (x and y in turn). What holds for the whole file
+(the record, the preprocessing, half_side of each sequence, provenance) stands as JSON in the schema's metadata under
+`lrnet`. The same sequences give the same bytes: nothing in a file tells when, where or how fast it was made.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lrnet.data.landmark_job import Provenance
+from lrnet.data.records import Label, VideoRecord
+from lrnet.errors import DatasetError
+from lrnet.files import parse_json, written_beside
+from lrnet.sequence.landmark_sequence import NUM_LANDMARKS, LandmarkSequence
+from lrnet.sequence.surroundings import NUM_SURROUNDINGS
+
+FORMAT: Final = 2
+READABLE: Final = (1, 2)  # format 1 lacks provenance, compression and identities
+_POINTS: Final = 2 * NUM_LANDMARKS
+
+SCHEMA: Final = pa.schema(
+    [
+        ("sequence", pa.int32()),
+        ("face", pa.int32()),
+        ("frame_index", pa.int64()),
+        ("time", pa.float64()),  # seconds
+        ("valid", pa.bool_()),
+        ("confidence", pa.float32()),
+        ("centre", pa.list_(pa.float32(), 2)),  # frame pixels
+        ("values", pa.list_(pa.float32(), _POINTS)),
+        ("detected", pa.list_(pa.float32(), _POINTS)),
+        ("innovation", pa.list_(pa.float32(), _POINTS)),  # NaN in a sequence's first row
+        ("forward_backward_error", pa.list_(pa.float32(), NUM_LANDMARKS)),  # likewise
+        ("tracked", pa.list_(pa.bool_(), NUM_LANDMARKS)),
+    ]
+)
+
+SURROUND_ERROR: Final = pa.field("surround_error", pa.list_(pa.float32(), NUM_SURROUNDINGS))
+"""A column that files have where it was measured; NaN in a sequence's first row and where a point was lost."""
+
+COLUMNS: Final = (
+    *("values", "detected", "innovation", "forward_backward_error", "tracked", "confidence", "centres"),
+    SURROUND_ERROR.name,
+)
+"""What `StoredVideo.sequences` can leave out."""
+
+LEAST_ROW: Final = 100  # bytes; a frame takes about 1600
+FREE_ROWS: Final = 10_000  # frames that any file may hold: gaps and still pictures pack well
+
+_STORED_AS: Final = {"centres": "centre"}
+_ALWAYS: Final = ("sequence", "face", "frame_index", "time", "valid")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredVideo:
+    """What a store knows of one video.
+
+    Attributes:
+        file: the Parquet file.
+        record: the dataset's word on it; `record.path` is where the video was when it was read.
+        preprocessing: how its landmarks were made, as the bundle's schema writes it.
+        frames: of each sequence; () for files of the first format.
+        rows: frames of all sequences together.
+        sequence_count: how many there are.
+        provenance: None for files of the first format.
+    """
+
+    file: Path
+    record: VideoRecord
+    preprocessing: dict[str, Any]
+    frames: tuple[int, ...] = ()
+    rows: int = 0
+    sequence_count: int = 0
+    provenance: Provenance | None = None
+
+    @classmethod
+    def of(cls, file: Path) -> StoredVideo:
+        """Read what stands in the file's footer.
+
+        Raises:
+            DatasetError: the file is damaged, or none of a store.
+        """
+        footer = _footer(file)
+        about = _metadata(file, footer.schema.to_arrow_schema())
+        try:
+            return cls(
+                file,
+                _record_of_json(about["record"]),
+                _plain(about["preprocessing"], dict),
+                tuple(_plain(frames, int) for frames in about.get("frames", ())),
+                footer.num_rows,
+                len(about["half_sides"]),
+                _provenance(about.get("provenance")),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise damaged(file, error) from error
+
+    def sequences(self, only: Collection[str] = COLUMNS) -> list[LandmarkSequence]:
+        """Its sequences, in order.
+
+        Args:
+            only: which of `COLUMNS` to read. The others are not read, cost no memory, and are NaN (False for
+                `tracked`, None for `surround_error`): training on landmarks alone needs 544 bytes a frame and face
+                instead of about 2 kB.
+
+        Raises:
+            DatasetError: the file is damaged.
+        """
+        unknown = set(only) - set(COLUMNS)
+        if unknown:
+            raise ValueError(f"a store has no column {', '.join(sorted(unknown))}")
+        wanted = [*_ALWAYS, *(_STORED_AS.get(name, name) for name in only)]
+        _require_bounded(self.file, self.rows)
+        try:
+            if SURROUND_ERROR.name in wanted and SURROUND_ERROR.name not in pq.read_schema(self.file).names:
+                wanted.remove(SURROUND_ERROR.name)  # it was not measured
+            table = pq.read_table(self.file, columns=wanted)
+            halves = [float(half) for half in _metadata(self.file, table.schema)["half_sides"]]
+            _require_whole(table, wanted, len(halves))
+        except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
+            raise damaged(self.file, error) from error
+        column = {name: _array(table.column(name)) for name in table.column_names}
+        # A sequence's rows lie together, in order.
+        bounds = np.searchsorted(column["sequence"], np.arange(len(halves) + 1))
+        return [
+            _sequence({name: values[bounds[n] : bounds[n + 1]] for name, values in column.items()}, half)
+            for n, half in enumerate(halves)
+        ]
+
+
+def _record_of_json(about: dict[str, Any]) -> VideoRecord:
+    texts = {name: _plain(value, str) for name, value in about.items() if name != "identities"}
+    return VideoRecord(
+        **{
+            **texts,
+            "path": Path(texts["path"]),
+            "label": Label(texts["label"]),
+            "identities": tuple(_plain(who, str) for who in about.get("identities", ())),
+        }
+    )
+
+
+def _provenance(about: dict[str, Any] | None) -> Provenance | None:
+    return Provenance(**_plain(about, dict)) if about else None
+
+
+def _plain(value: Any, kind: type) -> Any:
+    """`value`, which JSON said is of this kind."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{str(value)[:40]!r} where a {kind.__name__} is expected")
+    return value
+
+
+def _require_bounded(file: Path, rows: int) -> None:
+    """Refuse a small file that unpacks to an enormous table."""
+    most = FREE_ROWS + file.stat().st_size // LEAST_ROW
+    if rows > most:
+        raise damaged(file, ValueError(f"it claims {rows} frames, and is not large enough for more than {most}"))
+
+
+def _require_whole(table: pa.Table, wanted: Collection[str], sequences: int) -> None:
+    """Raise ValueError unless a table has the columns of the schema, without holes, and rows in order of sequences."""
+    for name in wanted:
+        if name not in table.column_names:
+            raise ValueError(f"the column {name} is missing")
+        column = table.column(name)
+        if column.type != (SURROUND_ERROR if name == SURROUND_ERROR.name else SCHEMA.field(name)).type:
+            raise ValueError(f"the column {name} is of type {column.type}")
+        if column.null_count or any(chunk.flatten().null_count for chunk in _lists(column)):
+            raise ValueError(f"the column {name} has holes")
+    numbers = table.column("sequence").to_numpy()
+    if len(numbers) and (numbers[0] < 0 or numbers[-1] >= sequences or (np.diff(numbers) < 0).any()):
+        raise ValueError("its rows are not in the order of sequences")
+
+
+def _lists(column: pa.ChunkedArray) -> list[pa.Array]:
+    return column.chunks if pa.types.is_fixed_size_list(column.type) else []
+
+
+def damaged(file: Path, error: Exception) -> DatasetError:
+    """What to raise where pyarrow cannot read a store's file."""
+    return DatasetError(f"{file} is damaged ({error}).", hint="Delete it and run `lrnet extract` again.")
+
+
+def store_name(key: str) -> str:
+    """What a store calls a video: the end of its key, made safe, and enough of a hash of the key to be unique."""
+    safe = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in Path(key).stem)[:60]
+    return f"{safe}.{hashlib.sha256(key.encode()).hexdigest()[:12]}"
+
+
+def store_file(store: Path, record: VideoRecord) -> Path:
+    """Where a store keeps a video."""
+    return store / f"{store_name(record.key)}.parquet"
+
+
+def store_files(store: Path) -> list[Path]:
+    """The files of a store, by name. What is being written, or was left by a run that was killed, is none yet.
+
+    Raises:
+        DatasetError: there is no store, or it is empty.
+    """
+    files = sorted(p for p in store.glob("*.parquet") if not p.name.startswith(".")) if store.is_dir() else []
+    if not files:
+        raise DatasetError(f"There is no landmark store at {store}.", hint="Make one with `lrnet extract`.")
+    return files
+
+
+def write(
+    store: Path,
+    record: VideoRecord,
+    sequences: Sequence[LandmarkSequence],
+    preprocessing: dict[str, Any],
+    provenance: Provenance | None = None,
+) -> Path:
+    """Write one video's sequences, whole or not at all.
+
+    Raises:
+        OutputError: the store cannot be written.
+    """
+    store.mkdir(parents=True, exist_ok=True)
+    about = {
+        "format": FORMAT,
+        "record": _record_as_json(record),
+        "preprocessing": preprocessing,
+        "half_sides": [s.half_side for s in sequences],
+        "frames": [len(s) for s in sequences],
+        "provenance": asdict(provenance) if provenance else None,
+    }
+    tables = [_table(number, s) for number, s in enumerate(sequences)]
+    table = pa.concat_tables(tables) if tables else SCHEMA.empty_table()
+    target = store_file(store, record)
+    _write_table(target, table, about)
+    return target
+
+
+def relabel(stored: StoredVideo, record: VideoRecord) -> None:
+    """Write what the dataset says of a video anew; its landmarks stay.
+
+    Raises:
+        DatasetError: the file is damaged. OutputError: it cannot be written.
+    """
+    try:
+        table = pq.read_table(stored.file)
+    except (pa.ArrowException, OSError) as error:
+        raise damaged(stored.file, error) from error
+    _write_table(stored.file, table, {**_metadata(stored.file, table.schema), "record": _record_as_json(record)})
+
+
+def _write_table(target: Path, table: pa.Table, about: dict[str, Any]) -> None:
+    table = table.replace_schema_metadata({"lrnet": json.dumps(about, sort_keys=True)})
+    with written_beside(target) as partial:
+        # Bytes of like weight side by side, and no dictionaries of numbers that never repeat: 1.6 kB a frame for 2.7.
+        pq.write_table(
+            table, partial, compression="zstd", use_dictionary=False, use_byte_stream_split=_floats(table.schema)
+        )
+
+
+def _record_as_json(record: VideoRecord) -> dict[str, Any]:
+    return {**asdict(record), "path": str(record.path), "label": record.label.value}
+
+
+def _floats(schema: pa.Schema) -> list[str]:
+    """Names of the columns that hold fractions, as the Parquet writer wants them."""
+    lists = {f.name: f.type.value_type for f in schema if pa.types.is_fixed_size_list(f.type)}
+    return [
+        f"{f.name}.list.element" if f.name in lists else f.name
+        for f in schema
+        if pa.types.is_floating(lists.get(f.name, f.type))
+    ]
+
+
+def _footer(file: Path) -> pq.FileMetaData:
+    try:
+        return pq.read_metadata(file)
+    except (pa.ArrowException, OSError) as error:
+        raise damaged(file, error) from error
+
+
+def _metadata(file: Path, schema: pa.Schema) -> dict[str, Any]:
+    raw = (schema.metadata or {}).get(b"lrnet")
+    try:
+        about: dict[str, Any] = _plain(parse_json(raw) if raw else {}, dict)
+    except (ValueError, TypeError) as error:
+        raise damaged(file, error) from error
+    if about.get("format") not in READABLE:
+        raise DatasetError(
+            f"{file} is no landmark file of a format that this version reads ({', '.join(map(str, READABLE))}).",
+            hint="Extract it again, or read it with the version of lrnet that wrote it.",
+        )
+    return about
+
+
+def _table(number: int, s: LandmarkSequence) -> pa.Table:
+    n = len(s)
+
+    def flat(rows: np.ndarray, first: object = None) -> pa.Array:
+        if first is not None and n:
+            rows = np.concatenate([np.full((1, *rows.shape[1:]), first, rows.dtype), rows])
+        width = int(np.prod(rows.shape[1:]))
+        return pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(rows).ravel()), width)
+
+    table = pa.table(
+        [
+            pa.array(np.full(n, number, np.int32)),
+            pa.array(np.full(n, s.face, np.int32)),
+            pa.array(s.frame_indices),
+            pa.array(s.times),
+            pa.array(s.valid),
+            pa.array(s.confidence),
+            flat(s.centres),
+            flat(s.values),
+            flat(s.detected),
+            flat(s.innovation, np.nan),
+            flat(s.forward_backward_error, np.nan),
+            flat(s.tracked, False),
+        ],
+        schema=SCHEMA,
+    )
+    return table if s.surround_error is None else table.append_column(SURROUND_ERROR, flat(s.surround_error, np.nan))
+
+
+def _array(column: pa.ChunkedArray) -> np.ndarray:
+    column = column.combine_chunks()
+    if pa.types.is_fixed_size_list(column.type):
+        flat = column.flatten().to_numpy(zero_copy_only=False)
+        return np.asarray(flat).reshape(len(column), column.type.list_size)
+    return np.asarray(column.to_numpy(zero_copy_only=False))
+
+
+def _sequence(rows: dict[str, np.ndarray], half_side: float) -> LandmarkSequence:
+    n = len(rows["time"])
+
+    def column(name: str, count: int, *shape: int, kind: type = np.float32) -> np.ndarray:
+        stored = rows.get(_STORED_AS.get(name, name))
+        if stored is None:  # not asked for: one value, seen from everywhere
+            return np.broadcast_to(kind(False) if kind is bool else kind(np.nan), (count, *shape))
+        return stored[n - count :].reshape(count, *shape)
+
+    pairs = max(n - 1, 0)
+    return LandmarkSequence(
+        values=column("values", n, NUM_LANDMARKS, 2),
+        detected=column("detected", n, NUM_LANDMARKS, 2),
+        times=rows["time"],
+        valid=rows["valid"],
+        confidence=column("confidence", n),
+        forward_backward_error=column("forward_backward_error", pairs, NUM_LANDMARKS),
+        innovation=column("innovation", pairs, NUM_LANDMARKS, 2),
+        tracked=column("tracked", pairs, NUM_LANDMARKS, kind=bool),
+        frame_indices=rows["frame_index"],
+        centres=column("centres", n, 2),
+        half_side=half_side,
+        face=int(rows["face"][0]) if n else 0,
+        surround_error=(column(SURROUND_ERROR.name, pairs, NUM_SURROUNDINGS) if SURROUND_ERROR.name in rows else None),
+    )

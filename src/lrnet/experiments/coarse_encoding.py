@@ -1,0 +1,112 @@
+"""What strong compression does to verdicts, by how coarse it is.
+
+    python -m lrnet.experiments.coarse_encoding DATASET [--crf 23 33 36 40] [--frames 200] [--workers 2]
+
+Encodes the start of every video anew as H.264 at each constant rate factor, judges it with the default model, and
+prints how many real and fake ones are called `likely_fake`, by the quantisation parameter that the decoder tells
+(`Reader.quantiser`): as if it did not count, and as it does. Videos that the model was trained on are
+told apart from those of the split "val".
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import cache, partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Final
+
+from lrnet.data import open_dataset
+from lrnet.data.records import Label, VideoRecord
+from lrnet.detector import Detector
+from lrnet.verdict import MAX_QUANTISER, Reason, State, band, held_back
+from lrnet.video.reencode import reencode
+
+EDGES: Final = (0.0, 30.0, 33.0, 36.0, 38.0, 39.0, 40.0, 41.0, 42.0, 43.0, 45.0, 51.0)  # of the ranges in the table
+
+
+@dataclass(frozen=True)
+class Said:
+    """A verdict on one copy of a video.
+
+    Attributes:
+        crf: what it was encoded with.
+        quantiser: what the decoder tells of it; 0 if nothing.
+        without: the verdict if that did not count.
+    """
+
+    record: VideoRecord
+    crf: int
+    quantiser: float
+    state: State
+    without: State
+
+
+@cache
+def _detector() -> Detector:
+    return Detector(threads=1)
+
+
+def judged(job: tuple[VideoRecord, int], frames: int) -> Said | None:
+    """The verdict on a copy; None if no face stays in it for a clip."""
+    record, crf = job
+    detector = _detector()
+    with tempfile.TemporaryDirectory(prefix="lrnet-coarse-") as folder:
+        copy = Path(folder) / "copy.mp4"
+        reencode(record.path, copy, crf=crf, preset="medium", most_frames=frames)
+        result = detector.detect(copy)
+    face = next((f for f in result.faces if f.face == result.verdict.face), None)
+    if face is None or face.probability is None:
+        return None
+    doubts = [r for r in face.quality.reasons() if r is not Reason.COARSE]
+    without, _ = held_back(*band(face.probability, detector.bundle.spec.thresholds), doubts)
+    quantiser = face.quality.quantiser
+    return Said(record, crf, quantiser if quantiser == quantiser else 0.0, result.verdict.state, without)
+
+
+def row(name: str, some: Sequence[Said]) -> str:
+    """Counts of real and fake videos, and how many are called `likely_fake` without the rule and with it."""
+    cells = []
+    for label in (Label.REAL, Label.FAKE):
+        of_label = [s for s in some if s.record.label is label]
+        for state in ("without", "state"):
+            hits = sum(getattr(s, state) is State.LIKELY_FAKE for s in of_label)
+            cells.append(f"{hits} of {len(of_label)}")
+    return "| " + " | ".join([name, *cells]) + " |"
+
+
+def table(said: Sequence[Said]) -> str:
+    lines = [f"| | real: likely_fake | above {MAX_QUANTISER:.0f} held back | fake: likely_fake | held back |"]
+    lines.append("|---" * 5 + "|")
+    for crf in sorted({s.crf for s in said}):
+        lines.append(row(f"crf {crf}", [s for s in said if s.crf == crf]))
+        lines.append(row(f"crf {crf}, val", [s for s in said if s.crf == crf and s.record.split == "val"]))
+    for low, high in pairwise(EDGES):
+        some = [s for s in said if low < s.quantiser <= high]
+        lines.append(row(f"quantiser over {low:.0f}, up to {high:.0f}", some))
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("dataset", type=Path)
+    parser.add_argument("--crf", type=int, nargs="+", default=[23, 33, 36, 40])
+    parser.add_argument("--frames", type=int, default=200, help="of each video, from its start")
+    parser.add_argument("--workers", type=int, default=2)
+    options = parser.parse_args()
+    records = open_dataset(options.dataset).records
+    jobs = [(record, crf) for crf in options.crf for record in records]
+    said: list[Said] = []
+    with ProcessPoolExecutor(options.workers) as pool:
+        for number, found in enumerate(pool.map(partial(judged, frames=options.frames), jobs), 1):
+            said += [found] if found is not None else []
+            print(f"{number} of {len(jobs)}", end="\r", flush=True)
+    print(table(said))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,176 @@
+"""What one pass costs in accuracy: the crop as detection places it, beside one whose side the whole track gave.
+
+The released code holds a video in memory, averages the face's size over all of it and cuts every frame with a crop of
+that size. Detection sees a video once: its crop starts from the first frame's face and is measured anew when the face
+has grown or shrunk (`CropSettings.resize`). Here each video is decoded twice, the landmarks are found
+once, and both crops are calibrated and scored.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from lrnet.data.engines import LocalEngine, Outcome, SerialEngine
+from lrnet.data.records import Label, VideoRecord
+from lrnet.detector import Detector, Sequencer
+from lrnet.evaluation.metrics import Scores, auc
+from lrnet.faces import landmarker
+from lrnet.faces.tracker import FaceTracker, FrameFaces
+from lrnet.sequence.crop import face_box
+from lrnet.sequence.landmark_sequence import LandmarkSequence
+from lrnet.verdict import QualityMeter, judge_face, judge_video
+from lrnet.video.pipeline import Pipeline
+from lrnet.video.reader import VideoReader, spaced
+
+
+@dataclass(frozen=True, slots=True)
+class CropScores:
+    """A video's raw scores with either crop.
+
+    Attributes:
+        one_pass, two_passes: the video's score, in [0, 1]; None if no face stays for a clip.
+        clips_one_pass, clips_two_passes: of each clip, faces in order of their number; the same clips in both.
+    """
+
+    record: VideoRecord
+    one_pass: float | None
+    two_passes: float | None
+    clips_one_pass: tuple[float, ...]
+    clips_two_passes: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CropBenchmark:
+    """The scores of all videos, and what they come to."""
+
+    model: str
+    videos: tuple[CropScores, ...]
+
+    def summary(self) -> dict[str, Any]:
+        """AUC of videos and of clips with either crop, and how far scores lie apart."""
+        scored = [v for v in self.videos if v.one_pass is not None and v.two_passes is not None]
+        apart = np.abs([(v.one_pass or 0.0) - (v.two_passes or 0.0) for v in scored])
+        clips = [(v, np.array(v.clips_one_pass), np.array(v.clips_two_passes)) for v in scored]
+        clips_apart = np.abs(np.concatenate([a - b for _, a, b in clips]))
+        return {
+            "model": self.model,
+            "videos": len(scored),
+            "unscored": len(self.videos) - len(scored),
+            "clips": len(clips_apart),
+            "video_auc": [
+                _auc([(v.record, s) for v, s in zip(scored, which, strict=True)])
+                for which in ([v.one_pass or 0.0 for v in scored], [v.two_passes or 0.0 for v in scored])
+            ],
+            "clip_auc": [_auc([(v.record, float(s)) for v, *both in clips for s in both[i]]) for i in (0, 1)],
+            "video_difference": _spread(apart),
+            "clip_difference": _spread(clips_apart),
+        }
+
+
+def _auc(rows: list[tuple[VideoRecord, float]]) -> float:
+    return auc(
+        Scores(
+            np.array([record.label is Label.FAKE for record, _ in rows], np.int64),
+            np.array([score for _, score in rows], np.float64),
+            np.array([record.group for record, _ in rows]),
+        )
+    )
+
+
+def _spread(values: np.ndarray) -> dict[str, float]:
+    return {
+        "mean": float(values.mean()),
+        "95th percentile": float(np.percentile(values, 95)),
+        "largest": float(values.max()),
+    }
+
+
+def benchmark_crop(
+    records: Sequence[VideoRecord],
+    model: str,
+    *,
+    workers: int = 1,
+    tell: Callable[[Outcome[VideoRecord, CropScores]], None] | None = None,
+) -> CropBenchmark:
+    """Score every video with either crop.
+
+    Args:
+        workers: processes.
+        tell: called with each outcome as it comes.
+
+    Raises:
+        LrnetError: a video cannot be read.
+    """
+    found = []
+    engine = LocalEngine(workers) if workers > 1 else SerialEngine()
+    for outcome in engine.run(partial(score_both, model=model), records):
+        if tell is not None:
+            tell(outcome)
+        if outcome.error is not None:
+            raise outcome.error
+        assert outcome.result is not None
+        found.append(outcome.result)
+    return CropBenchmark(model, tuple(sorted(found, key=lambda v: v.record.key)))
+
+
+_detectors: dict[str, Detector] = {}  # one of each in a process: models load once
+
+
+def score_both(record: VideoRecord, model: str) -> CropScores:
+    """One video with either crop.
+
+    Raises:
+        VideoError: it cannot be read.
+    """
+    if model not in _detectors:
+        _detectors[model] = Detector(model, threads=1)
+    detector = _detectors[model]
+    preprocessing = detector.bundle.spec.preprocessing
+    tracker = FaceTracker(landmarker(preprocessing.landmarker))
+    sequencer = Sequencer(preprocessing, Pipeline())
+    seen: list[FrameFaces] = []
+    sizes: dict[int, list[float]] = defaultdict(list)
+    one: list[LandmarkSequence] = []
+    with VideoReader(record.path, threads=1) as reader:
+        for frame in spaced(reader.decode(), preprocessing.frame_rate):
+            faces = tracker.update(frame)
+            one += sequencer.add(faces).ended
+            for number, face in faces.seen.items():
+                sizes[number].append(face_box(face.landmarks)[1])
+            seen.append(replace(faces, frame=None))  # type: ignore[arg-type]  # its pixels come from the second pass
+    one += sequencer.finish()
+    sides = {number: preprocessing.crop_scale * float(np.mean(s)) for number, s in sizes.items()}
+    two = list(_second_pass(record, detector, seen, sides))
+    scores, clips = zip(*(_score(detector, sequences) for sequences in (one, two)), strict=True)
+    return CropScores(record, *scores, *clips)
+
+
+def _second_pass(
+    record: VideoRecord, detector: Detector, seen: list[FrameFaces], sides: dict[int, float]
+) -> Iterator[LandmarkSequence]:
+    preprocessing = detector.bundle.spec.preprocessing
+    sequencer = Sequencer(preprocessing, Pipeline(), sides)
+    with VideoReader(record.path, threads=1) as reader:
+        frames = spaced(reader.decode(), preprocessing.frame_rate)
+        for frame, faces in zip(frames, seen, strict=True):
+            yield from sequencer.add(replace(faces, frame=frame)).ended
+    yield from sequencer.finish()
+
+
+def _score(detector: Detector, sequences: list[LandmarkSequence]) -> tuple[float | None, tuple[float, ...]]:
+    verdicts = []
+    for number in sorted({s.face for s in sequences if s.valid.any()}):
+        meter = QualityMeter()
+        clips = []
+        for sequence in sequences:
+            if sequence.face == number and sequence.valid.any():
+                meter.add(sequence)
+                clips += detector.score(sequence)
+        verdicts.append(judge_face(number, clips, meter, detector.bundle.spec))
+    return judge_video(verdicts).score, tuple(c.score for v in verdicts for c in v.clips)

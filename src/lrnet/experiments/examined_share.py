@@ -1,0 +1,111 @@
+"""What is lost and what is gained where only stretches of a video are examined.
+
+    python -m lrnet.experiments.examined_share DATASET [--share 0.5 0.33 0.25] [--workers 2]
+
+Judges every video whole and with each share (`Limits.share`), and prints how far scores lie apart, how
+many verdicts change, the AUC of videos, and how long it took beside judging them whole. Some of the videos are those
+that the model was trained on: differences say something, the AUC does not. Rows of the split "val" are free of that.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from lrnet.data import open_dataset
+from lrnet.data.records import Label, VideoRecord
+from lrnet.detector import Detector
+from lrnet.evaluation.metrics import Scores, auc
+from lrnet.verdict import State
+from lrnet.video.limits import Access, Limits
+
+
+@dataclass(frozen=True)
+class Said:
+    """What is said of a video of which a share is examined; `score` is None if no face stays for a clip."""
+
+    record: VideoRecord
+    share: float
+    score: float | None
+    state: State
+    read: int
+    examined: int
+    seconds: float
+
+
+@cache
+def _detector() -> Detector:
+    return Detector(threads=1)
+
+
+def judged(job: tuple[VideoRecord, float]) -> Said:
+    record, share = job
+    result = _detector().detect(record.path, access=Access(limits=Limits(share=share)))
+    verdict = result.verdict
+    frames = result.frames_read, result.frames_examined
+    return Said(record, share, verdict.score, verdict.state, *frames, result.elapsed)
+
+
+def row(name: str, some: Sequence[Said], whole: dict[str, Said]) -> str:
+    """A line of the table: the videos of `some` beside the same ones examined whole."""
+    pairs = [(s, whole[s.record.key]) for s in some]
+    apart = np.abs([s.score - w.score for s, w in pairs if s.score is not None and w.score is not None])
+    changed = Counter((w.state.value, s.state.value) for s, w in pairs if s.state is not w.state)
+    scored = [s for s in some if s.score is not None]
+    area = auc(
+        Scores(
+            np.array([s.record.label is Label.FAKE for s in scored], np.int64),
+            np.array([s.score for s in scored], np.float64),
+            np.array([s.record.group for s in scored]),
+        )
+    )
+    cells = [
+        name,
+        f"{sum(s.examined for s in some) / sum(s.read for s in some):.0%}",
+        f"{sum(w.seconds for _, w in pairs) / sum(s.seconds for s in some):.2f}",
+        f"{area:.3f}",
+        f"{apart.mean():.3f}, {np.percentile(apart, 95):.3f}, {apart.max():.3f}",
+        f"{sum(changed.values())} of {len(some)}",
+        ", ".join(f"{a} -> {b}: {n}" for (a, b), n in sorted(changed.items())),
+    ]
+    return "| " + " | ".join(cells) + " |"
+
+
+def table(said: Sequence[Said]) -> str:
+    whole = {s.record.key: s for s in said if s.share == 1}
+    lines = ["| share | frames examined | times as fast | AUC | scores apart: mean, 95 %, most | verdicts changed | |"]
+    lines.append("|---" * 7 + "|")
+    for share in sorted({s.share for s in said}, reverse=True):
+        some = [s for s in said if s.share == share]
+        lines.append(row(f"{share:g}", some, whole))
+        held = [s for s in some if s.record.split == "val"]
+        if len({s.record.label for s in held}) == 2:
+            lines.append(row(f"{share:g}, val", held, whole))
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("dataset", type=Path)
+    parser.add_argument("--share", type=float, nargs="+", default=[0.5, 0.33, 0.25])
+    parser.add_argument("--workers", type=int, default=2)
+    options = parser.parse_args()
+    records = open_dataset(options.dataset).records
+    jobs = [(record, share) for record in records for share in (1.0, *options.share)]
+    said: list[Said] = []
+    with ProcessPoolExecutor(options.workers) as pool:
+        for number, found in enumerate(pool.map(judged, jobs), 1):
+            said.append(found)
+            print(f"{number} of {len(jobs)}", end="\r", flush=True)
+    print(table(said))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,277 @@
+"""What happens when the landmarks are attacked: noise that misleads the detector parts it from optical flow.
+
+    python -m lrnet.experiments.landmark_attack [--store STORE ...] [--each 6] [--seconds 5] [--figure disagreement.png]
+
+Landmark Breaker (Sun et al., WIFS 2020) adds noise to pictures that nobody sees and that landmark detectors trip over.
+It needs the detector's gradients. Here its effect is put on the landmarks themselves, before calibration, in two ways,
+each at several strengths (standard deviation, % of the face's size):
+
+* each frame: every landmark is off by another amount in every frame;
+* lasting: landmarks are off together, by facial group, and the error drifts over about a second.
+
+And noise in the picture, the same in every frame and another in every frame, uniform up to so many grey levels, with
+the detector run anew. That is not optimised against the detector: a lower bound of what an attacker can do.
+
+For each attack it prints the medians over videos of what the tracker measures (innovation: detector against flow;
+forward-backward error: flow against itself; % of half the crop), how many landmarks flow confirms, the mean change of
+the score in log odds, and the verdicts on real and on fake videos.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrnet.data.records import Label
+from lrnet.data.store import open as open_store
+from lrnet.detector import Detector, Sequencer
+from lrnet.faces import landmarker
+from lrnet.faces.landmarker import FaceObservation
+from lrnet.faces.tracker import FaceTracker, FrameFaces, TrackSettings
+from lrnet.sequence.crop import face_box
+from lrnet.sequence.landmark_sequence import FACIAL_GROUPS
+from lrnet.verdict import MAX_INNOVATION, FaceVerdict, QualityMeter, Reason, State, judge_face, logit
+from lrnet.video.pipeline import Pipeline
+from lrnet.video.reader import VideoReader, spaced
+from lrnet.video.writer import VideoWriter
+
+EXAMPLES: Final = Path(__file__).resolve().parents[1] / "examples"
+STRENGTHS: Final = (0.1, 0.2, 0.5, 1.0, 2.0, 4.0)  # % of the face's size
+LEVELS: Final = (2, 4, 8, 16)  # grey levels
+LASTS: Final = 0.96  # correlation of the lasting error from frame to frame: about a second at 25 Hz
+
+Noise = Callable[[int, np.random.Generator], NDArray[np.float64]]
+"""From a number of frames to (frames, 68, 2) of variance 1."""
+
+
+def each_frame(frames: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    return rng.normal(0, 1, (frames, 68, 2))
+
+
+def lasting(frames: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    error = np.empty((frames, 68, 2))
+    for group in FACIAL_GROUPS.values():
+        drift = rng.normal(0, 1, (frames, 1, 2))
+        for t in range(1, frames):
+            drift[t] = LASTS * drift[t - 1] + np.sqrt(1 - LASTS**2) * drift[t]
+        error[:, group] = drift
+    return error
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A video and what the tracker saw in it: its frames with one face each."""
+
+    name: str
+    fake: bool
+    path: Path
+    frames: list[FrameFaces]
+
+
+def seen(path: Path, name: str, fake: bool, rate: float, count: int) -> Seen | None:
+    """The first frames of a video and the face that is followed in them; None if it is not there all the time."""
+    tracker = FaceTracker(landmarker("mesh"), TrackSettings(max_faces=1))
+    with VideoReader(path, threads=1) as reader:
+        frames = [tracker.update(frame) for frame in islice(spaced(reader, rate), count)]
+    whole = len(frames) == count and all(list(f.seen) == [0] for f in frames)
+    return Seen(name, fake, path, frames) if whole else None
+
+
+def attacked(video: Seen, noise: Noise, strength: float, seed: int) -> Iterator[FrameFaces]:
+    """The same frames with other landmarks."""
+    errors = noise(len(video.frames), np.random.default_rng(seed))
+    for frame, error in zip(video.frames, errors, strict=True):
+        face: FaceObservation = frame.seen[0]
+        size = face_box(face.landmarks)[1]
+        moved = (face.landmarks + strength / 100 * size * error).astype(np.float32)
+        yield replace(frame, seen={0: replace(face, landmarks=moved)})
+
+
+def judged(detector: Detector, frames: Iterable[FrameFaces]) -> FaceVerdict:
+    """What is said of the one face of these frames."""
+    spec = detector.bundle.spec
+    meter = QualityMeter()
+    clips = []
+    for step in Sequencer(spec.preprocessing, Pipeline(threads=1)).run(frames):
+        for sequence in step.ended:
+            clips += detector.score(sequence)
+            meter.add(sequence)
+    return judge_face(0, clips, meter, spec)
+
+
+def noisy_picture(video: Seen, level: int, still: bool, folder: Path, seed: int) -> Path:
+    """The video with noise in every frame, almost without loss."""
+    rng = np.random.default_rng(seed)
+    path = folder / "noisy.mp4"
+    first = video.frames[0].frame
+    pattern = rng.integers(-level, level + 1, first.rgb().shape)
+    with VideoWriter(path, first.width, first.height, 25, crf=4, options={"threads": "1"}) as out:
+        for frame in video.frames:
+            if not still:
+                pattern = rng.integers(-level, level + 1, pattern.shape)
+            out.write(np.clip(frame.frame.rgb() + pattern, 0, 255).astype(np.uint8), frame.frame.time)
+    return path
+
+
+@dataclass(frozen=True)
+class Row:
+    """What an attack of one strength did to all videos: verdicts on the same faces before and after."""
+
+    attack: str
+    strength: float
+    before: list[FaceVerdict]
+    after: list[FaceVerdict]
+    fake: list[bool]
+
+    def median(self, quantity: str, fake: bool) -> float:
+        values = [getattr(v.quality, quantity) for v, f in zip(self.after, self.fake, strict=True) if f is fake]
+        return float(np.median(values))
+
+    def change(self, fake: bool) -> float:
+        pairs = [
+            float(logit(b.score) - logit(a.score))
+            for a, b, f in zip(self.before, self.after, self.fake, strict=True)
+            if f is fake and a.score is not None and b.score is not None
+        ]
+        return float(np.mean(pairs))
+
+    def states(self, fake: bool) -> Counter[State]:
+        return Counter(v.state for v, f in zip(self.after, self.fake, strict=True) if f is fake)
+
+    @property
+    def noticed(self) -> int:
+        return sum(Reason.DISAGREEMENT in v.reasons for v in self.after)
+
+
+ATTACKS: Final = (
+    ("none", 0.0),
+    *((name, strength) for name in ("each frame", "lasting") for strength in STRENGTHS),
+    *((name, float(level)) for name in ("picture, still noise", "picture, new noise") for level in LEVELS),
+)
+
+
+def under_attack(detector: Detector, video: Seen, folder: Path, seed: int) -> Iterator[FaceVerdict | None]:
+    """What is said of a video under each of `ATTACKS`; None if no face is found any more."""
+    for name, strength in ATTACKS:
+        if name.startswith("picture"):
+            path = noisy_picture(video, int(strength), "still" in name, folder, seed)
+            yield max(detector.detect(path).faces, key=lambda face: face.quality.frames, default=None)
+        else:
+            noise = lasting if name == "lasting" else each_frame
+            yield judged(detector, attacked(video, noise, strength, seed))
+
+
+def rows(detector: Detector, videos: Iterable[Seen], folder: Path) -> list[Row]:
+    """Every attack on every video, one video at a time."""
+    found = [Row(name, strength, [], [], []) for name, strength in ATTACKS]
+    for seed, video in enumerate(videos):
+        said = list(under_attack(detector, video, folder, seed))
+        for row, verdict in zip(found, said, strict=True):
+            if verdict is not None and said[0] is not None:
+                row.before.append(said[0])
+                row.after.append(verdict)
+                row.fake.append(video.fake)
+    return found
+
+
+def table(found: Sequence[Row]) -> str:
+    lines = [
+        "| attack | strength | innovation, real | fake | forward-backward error, real | fake | confirmed, real | fake "
+        "| score, real | fake | real: fake / none / inconclusive | fake: fake / none / inconclusive | noticed |",
+    ]
+    lines.append("|---" * 13 + "|")
+    for row in found:
+        cells = [row.attack, f"{row.strength:g}"]
+        for quantity in ("innovation", "forward_backward_error"):
+            cells += [f"{100 * row.median(quantity, fake):.2f} %" for fake in (False, True)]
+        cells += [f"{row.median('tracked', fake):.0%}" for fake in (False, True)]
+        cells += [f"{row.change(fake):+.1f}" for fake in (False, True)]
+        for fake in (False, True):
+            states = row.states(fake)
+            cells.append(" / ".join(str(states[s]) for s in (State.LIKELY_FAKE, State.NO_EVIDENCE, State.INCONCLUSIVE)))
+        cells.append(f"{row.noticed} of {len(row.after)}")
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def draw(found: Sequence[Row], path: Path) -> None:
+    """Disagreement over strength."""
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), sharey=True)
+    none = found[0]
+    for axis, names, unit in (
+        (axes[0], ("each frame", "lasting"), "error of landmarks, % of the face's size"),
+        (axes[1], ("picture, still noise", "picture, new noise"), "noise in the picture, grey levels"),
+    ):
+        for name in names:
+            own = [row for row in found if row.attack == name]
+            for fake, style in ((False, "-"), (True, "--")):
+                values = [100 * row.median("innovation", fake) for row in own]
+                axis.plot(
+                    [r.strength for r in own], values, style, marker="o", label=f"{name}, {'fake' if fake else 'real'}"
+                )
+        for fake, style in ((False, "-"), (True, "--")):
+            axis.axhline(100 * none.median("innovation", fake), color="grey", linestyle=style, linewidth=0.8)
+        axis.axhline(100 * MAX_INNOVATION, color="crimson", linewidth=0.8)
+        axis.set_xlabel(unit)
+        axis.set_xscale("log")
+        axis.set_yscale("log")
+        axis.legend(fontsize=7)
+    axes[0].set_ylabel("detector against flow, % of half the crop")
+    figure.suptitle("Innovation under attack; grey: without, red: nobody is accused above", fontsize=9)
+    figure.tight_layout()
+    figure.savefig(path, dpi=130)
+
+
+def chosen(stores: Sequence[Path], each: int, rate: float, count: int) -> Iterator[Seen]:
+    """The examples, and of each store so many real and so many fake videos in which one face stays in view."""
+    candidates = [(EXAMPLES / "real.mp4", "example", False), (EXAMPLES / "fake.mp4", "example", True)]
+    for path, name, fake in candidates:
+        found = seen(path, name, fake, rate, count)
+        if found is not None:
+            yield found
+    for store in stores:
+        for label in Label:
+            taken: set[str] = set()
+            for video in open_store(store):
+                record = video.record
+                if len(taken) == each or record.label is not label or record.group in taken:
+                    continue
+                if video.sequence_count != 1 or not record.path.is_file() or record.method == "Wav2Lip-GAN":
+                    continue
+                found = seen(record.path, record.key, label is Label.FAKE, rate, count)
+                if found is not None:
+                    taken.add(record.group)
+                    yield found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--store", action="append", default=[], type=Path)
+    parser.add_argument("--each", type=int, default=6, help="real videos and fakes of each store")
+    parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--figure", type=Path)
+    options = parser.parse_args()
+    detector = Detector(threads=1)
+    rate = detector.bundle.spec.preprocessing.frame_rate
+    count = round(options.seconds * rate)
+    with tempfile.TemporaryDirectory(prefix="lrnet-attack-") as scratch:
+        found = rows(detector, chosen(options.store, options.each, rate, count), Path(scratch))
+    fakes = sum(found[0].fake)
+    print(f"{len(found[0].fake) - fakes} real and {fakes} fake videos, {count} frames each\n\n{table(found)}")
+    if options.figure is not None:
+        draw(found, options.figure)
+
+
+if __name__ == "__main__":
+    main()

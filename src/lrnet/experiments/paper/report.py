@@ -1,0 +1,185 @@
+"""An experiment's result as a page (Markdown), tables (CSV, JSON) and a figure (PNG, SVG) in a folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+from lrnet.evaluation.report import csv_text, table
+from lrnet.experiments.calibration_report import require_matplotlib
+from lrnet.experiments.paper.result import Contrast, Result, Row
+from lrnet.files import make_folder, require_writable, write_text
+from lrnet.version import __version__, library_versions
+
+FORMAT: Final = 1
+SUFFIXES: Final = ("md", "csv", "json", "png", "svg")
+LIBRARIES: Final = ("torch", "lightning", "numpy", "scikit-learn", "onnxruntime", "opencv-python-headless", "av")
+PROPORTIONS: Final = frozenset({"clip", "video"})
+
+
+def prepare(folder: Path, names: Iterable[str]) -> None:
+    """Check before the work that results can be written after it.
+
+    Raises:
+        MissingDependencyError: matplotlib is not installed.
+        OutputError: the folder cannot be made or written.
+    """
+    require_matplotlib()
+    make_folder(folder)
+    for name in names:
+        for suffix in SUFFIXES:
+            require_writable(folder / f"{name}.{suffix}")
+
+
+def write(result: Result, folder: Path, cost: Mapping[str, float]) -> list[Path]:
+    """Write `NAME.md`, `.csv`, `.json`, `.png` and `.svg`, each whole or not at all. Raises OutputError.
+
+    Args:
+        cost: what the run took, for the record.
+    """
+    pictures = list(result.draw(folder))
+    texts = {
+        "csv": csv_text(_csv_rows(result)),
+        "json": json.dumps(as_dict(result, cost), indent=1, allow_nan=False) + "\n",
+        "md": as_markdown(result),
+    }
+    for suffix, text in texts.items():
+        write_text(folder / f"{result.name}.{suffix}", text)
+    return [folder / f"{result.name}.{suffix}" for suffix in texts] + pictures
+
+
+def as_markdown(result: Result) -> str:
+    """The page: what was done, the table, what differs from what, and what that says of the paper."""
+    parts = [f"# {result.title}\n", f"{result.protocol}\n"]
+    parts += [f"{note}\n" for note in result.notes]
+    parts += ["## Measured\n", rows_table(result.shown or result.rows), f"![{result.title}]({result.name}.svg)\n"]
+    for title, header, rows in result.extra:
+        parts += [f"## {title}\n", table(header, rows)]
+    if result.contrasts:
+        parts += ["## Differences\n", contrasts_table(result.contrasts)]
+    if result.findings:
+        parts += ["## What that says\n", "\n".join(f"- {finding}" for finding in result.findings) + "\n"]
+    parts += ["## Made with\n", _about_in_words(result)]
+    return "\n".join(parts)
+
+
+def rows_table(rows: Iterable[Row]) -> str:
+    """Rows that are of the same thing share a line: a column a figure, the paper's beside it."""
+    listed = list(rows)
+    names = list(dict.fromkeys(name for row in listed for name in row.labels))
+    if not any(row.unit in PROPORTIONS for row in listed):
+        return _long_table(listed, names)
+    columns = list(dict.fromkeys((row.unit, row.figure) for row in listed))
+    papers = {(row.unit, row.figure) for row in listed if row.paper is not None}
+    lines: dict[tuple[str, ...], dict[tuple[str, str], Row]] = {}
+    for row in listed:
+        lines.setdefault(tuple(row.labels.get(n, "") for n in names), {})[(row.unit, row.figure)] = row
+    header = list(names)
+    for unit, figure in columns:
+        header += [f"{unit} {figure}" if unit in PROPORTIONS else f"{figure} / {unit}" if unit else figure]
+        header += ["the paper's"] if (unit, figure) in papers else []
+    noted = any(row.note for row in listed)
+    header += ["n", *([""] if noted else [])]
+    body = []
+    for labels, found in lines.items():
+        cells = list(labels)
+        for column in columns:
+            here = found.get(column)
+            cells.append("" if here is None else _cell(here))
+            if column in papers:
+                cells.append("" if here is None or here.paper is None else str(here.paper))
+        counted = {row.unit: row.estimate.n for row in found.values()}
+        cells.append(", ".join(f"{n} {unit}s" for unit, n in counted.items() if unit in PROPORTIONS))
+        cells += ["; ".join(dict.fromkeys(row.note for row in found.values() if row.note))] if noted else []
+        body.append(cells)
+    return table(header, body)
+
+
+def _long_table(rows: list[Row], names: list[str]) -> str:
+    """A line a figure: of figures that each have a unit of their own."""
+    body = [
+        [row.figure, *(row.labels.get(n, "") for n in names), f"{_cell(row)} {row.unit}".strip(),
+         "" if row.paper is None else str(row.paper), row.note]
+        for row in rows
+    ]  # fmt: skip
+    return table(("figure", *names, "here", "the paper's", ""), body)
+
+
+def _cell(row: Row) -> str:
+    e = row.estimate
+    if row.unit not in PROPORTIONS:
+        return f"{e.value:,.4g}" if e.value != int(e.value) else f"{e.value:,.0f}"
+    if e.low == e.high == e.value and e.n == 0:
+        return f"{e.value:.3f}"
+    return f"{e.value:.3f} ({e.low:.3f} to {e.high:.3f})"
+
+
+def contrasts_table(contrasts: Iterable[Contrast]) -> str:
+    """Differences with their intervals."""
+    rows = [
+        (c.what, c.unit, c.figure, f"{c.estimate.value:+.3f}", f"{c.estimate.low:+.3f} to {c.estimate.high:+.3f}")
+        for c in contrasts
+    ]
+    return table(("difference", "unit", "figure", "value", "95 % interval"), rows)
+
+
+def as_dict(result: Result, cost: Mapping[str, float]) -> dict[str, Any]:
+    """The result for programs."""
+    return {
+        "format": FORMAT,
+        "experiment": result.name,
+        "title": result.title,
+        "cost": dict(cost),
+        "protocol": result.protocol,
+        "notes": list(result.notes),
+        "rows": [{**asdict(row), "labels": dict(row.labels)} for row in result.rows],
+        "contrasts": [asdict(c) for c in result.contrasts],
+        "findings": [asdict(f) for f in result.findings],
+        "tables": [{"title": t, "header": list(h), "rows": [list(r) for r in rows]} for t, h, rows in result.extra],
+        "about": dict(result.about),
+    }
+
+
+def _csv_rows(result: Result) -> Iterator[dict[str, Any]]:
+    names = list(dict.fromkeys(name for row in result.rows for name in row.labels))
+    for row in result.rows:
+        of_paper = {"paper": "" if row.paper is None else row.paper.value}
+        yield {n: row.labels.get(n, "") for n in names} | {
+            "unit": row.unit, "figure": row.figure, **asdict(row.estimate), **of_paper, "note": row.note,
+        }  # fmt: skip
+    for c in result.contrasts:
+        empty = dict.fromkeys(names[1:], "")
+        labels = {names[0]: f"difference: {c.what}"} | empty if names else {}
+        yield labels | {"unit": c.unit, "figure": c.figure, **asdict(c.estimate), "paper": "", "note": ""}
+
+
+def software() -> dict[str, str]:
+    """Versions of what results depend on."""
+    own = {"lrnet": __version__, "python": ".".join(map(str, sys.version_info[:3]))}
+    return own | library_versions(LIBRARIES, "not installed")
+
+
+def machine() -> dict[str, Any]:
+    """What it ran on."""
+    return {"processor": platform.machine(), "system": platform.system(), "cores": os.cpu_count() or 1}
+
+
+def _about_in_words(result: Result) -> str:
+    about = result.about
+    lines = []
+    for name, data in about.get("data", {}).items():
+        said = f"{data['videos']} videos ({data['real']} real, {data['fake']} fake) of {data['groups']} identity groups"
+        lines.append(f"- {name}: {said}, content {data['content'][:16]}")
+    if "seeds" in about:
+        lines.append(f"- seeds {', '.join(map(str, about['seeds']))}; {about.get('division', '')}")
+    lines.append(f"- {', '.join(f'{name} {number}' for name, number in about.get('versions', {}).items())}")
+    lines.append(f"- the whole configuration is in `{result.name}.json`")
+    if "command" in about:
+        lines.append(f"- `{about['command']}`")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,233 @@
+"""What an experiment found: rows, contrasts between them, and what they say of the paper's trends in words."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib import resources
+from typing import Any, Final, Literal
+
+from lrnet.evaluation.metrics import (
+    RANKING,
+    Estimate,
+    Metric,
+    Scores,
+    accuracy_at,
+    auc,
+    balanced_accuracy_at,
+    contrast_interval,
+    share_interval,
+)
+from lrnet.evaluation.protocol import ScoredVideo, clip_scores, scores_of, video_scores
+
+Unit = Literal["clip", "video"]
+Verdict = Literal["confirmed", "denied", "not decidable here"]
+Seeds = Sequence[Sequence[ScoredVideo]]
+"""The same videos scored by the networks of each seed."""
+
+Table = tuple[str, tuple[str, ...], tuple[tuple[str, ...], ...]]
+"""Title, header, rows."""
+
+RESAMPLES: Final[dict[Unit, int]] = {"video": 1000, "clip": 250}  # clips are many
+
+FIGURES: Final[dict[str, Metric]] = {
+    **RANKING,
+    "accuracy": accuracy_at(),
+    "balanced accuracy": balanced_accuracy_at(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PaperFigure:
+    """A figure of the paper, as its text gives it.
+
+    Attributes:
+        experiment: name of the command that measures it.
+        what: that it is a figure of.
+        figure: its name, e.g. "AUC".
+        value, unit: the number.
+        where: in the paper.
+    """
+
+    experiment: str
+    what: str
+    figure: str
+    value: float
+    unit: str
+    where: str
+
+    def __str__(self) -> str:
+        shown = f"{self.value:g}{' ' if self.unit else ''}{self.unit}"
+        return f"{shown} ({self.where})"
+
+
+@cache
+def paper_figures(experiment: str) -> tuple[PaperFigure, ...]:
+    """The paper's figures that an experiment measures anew."""
+    text = (resources.files("lrnet.experiments.paper") / "paper.toml").read_text(encoding="utf-8")
+    return tuple(PaperFigure(**f) for f in tomllib.loads(text)["figure"] if f["experiment"] == experiment)
+
+
+def paper_figure(experiment: str, what: str) -> PaperFigure:
+    """The one of this name."""
+    return next(f for f in paper_figures(experiment) if f.what == what)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One measured figure.
+
+    Attributes:
+        labels: what it is of, a word for each column of the table.
+        unit: "clip" or "video"; other figures (seconds, MB) have a unit of their own.
+        figure: what is measured.
+        estimate: with its interval; low and high are the value itself where there is none.
+        paper: the paper's figure, where one is known.
+        note: what a reader must know of it, e.g. that it is contaminated.
+    """
+
+    labels: Mapping[str, str]
+    unit: str
+    figure: str
+    estimate: Estimate
+    paper: PaperFigure | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Contrast:
+    """A difference of measured figures, people drawn alike for both sides.
+
+    Attributes:
+        what: minus what.
+    """
+
+    what: str
+    unit: Unit
+    figure: str
+    estimate: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What becomes of a trend.
+
+    Attributes:
+        trend: what the paper says, or what is asked.
+        verdict: what these videos say of it.
+        because: the figures.
+    """
+
+    trend: str
+    verdict: Verdict
+    because: str
+
+    def __str__(self) -> str:
+        said = {"confirmed": "Confirmed", "denied": "Denied", "not decidable here": "Not decidable here"}
+        return f"{self.trend} {said[self.verdict]}: {self.because}"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """An experiment's outcome.
+
+    Attributes:
+        name, title: of the experiment.
+        protocol: how it was measured, in sentences.
+        rows, contrasts, findings: see there.
+        about: what it depends on: data with hashes, configuration, seeds, versions, machine.
+        notes: what holds for the whole.
+        shown: the rows of the page's table; () for all of them. CSV and JSON have all.
+        extra: further tables: title, header and rows.
+        draw: draws the figure into a folder and gives its files.
+    """
+
+    name: str
+    title: str
+    protocol: str
+    rows: tuple[Row, ...]
+    contrasts: tuple[Contrast, ...]
+    findings: tuple[Finding, ...]
+    about: Mapping[str, Any]
+    draw: Callable[[Any], Sequence[Any]]
+    notes: tuple[str, ...] = ()
+    shown: tuple[Row, ...] = ()
+    extra: tuple[Table, ...] = ()
+
+
+def scores(videos: Sequence[ScoredVideo], unit: Unit) -> Scores:
+    """One row a clip or a video, raw scores."""
+    return clip_scores(videos) if unit == "clip" else video_scores(videos)
+
+
+def measured(seeds: Seeds, unit: Unit, figure: str) -> Estimate:
+    """A figure, its mean over seeds, with the interval over people."""
+    return contrast([(1.0, seeds)], unit, figure)
+
+
+def contrast(sides: Sequence[tuple[float, Seeds]], unit: Unit, figure: str) -> Estimate:
+    """A weighted sum of a figure over conditions, each averaged over its seeds."""
+    parts = [(weight / len(seeds), scores(videos, unit)) for weight, seeds in sides for videos in seeds]
+    return contrast_interval(FIGURES[figure], parts, resamples=RESAMPLES[unit])
+
+
+def difference(what: str, one: Seeds, other: Seeds, unit: Unit = "video", figure: str = "AUC") -> Contrast:
+    """`one` minus `other`."""
+    return Contrast(what, unit, figure, contrast([(1.0, one), (-1.0, other)], unit, figure))
+
+
+def measured_rows(
+    labels: Mapping[str, str],
+    seeds: Seeds,
+    figures: Mapping[Unit, Sequence[str]],
+    *,
+    paper: Mapping[str, PaperFigure] | None = None,
+    note: str = "",
+) -> list[Row]:
+    """A row for each figure of each unit.
+
+    Args:
+        paper: the paper's figures by name of the figure, shown beside those of videos.
+    """
+    return [
+        Row(
+            labels,
+            unit,
+            figure,
+            measured(seeds, unit, figure),
+            (paper or {}).get(figure) if unit == "video" else None,
+            note,
+        )
+        for unit, names in figures.items()
+        for figure in names
+    ]
+
+
+def share_called_fake(videos: Sequence[ScoredVideo], threshold: float = 0.5) -> Estimate:
+    """Share of videos scored at or above a threshold; of one class it is what can be said.
+
+    Of one identity group there is no interval over people: it is everything from 0 to 1.
+    """
+    table = scores_of([(v, v.score) for v in videos if v.score is not None])
+    found = share_interval(table.score >= threshold, table.group)
+    return found if len(set(table.group)) > 1 else replace(found, low=0.0, high=1.0)
+
+
+def is_above(trend: str, found: Contrast, name: str = "") -> Finding:
+    """Whether a difference lies above 0 with its whole interval, below, or neither."""
+    e = found.estimate
+    verdict: Verdict = "confirmed" if e.low > 0 else "denied" if e.high < 0 else "not decidable here"
+    return Finding(trend, verdict, f"{name or found.what} {in_words(found)}.")
+
+
+def in_words(found: Contrast) -> str:
+    """The difference with its interval."""
+    e = found.estimate
+    return f"{e.value:+.3f} {found.unit} {found.figure} (95 % interval {e.low:+.3f} to {e.high:+.3f})"
+
+
+def auc_of(seeds: Seeds) -> float:
+    """Video AUC, mean over seeds, without an interval."""
+    return sum(auc(video_scores(videos)) for videos in seeds) / len(seeds)

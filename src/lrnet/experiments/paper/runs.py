@@ -1,0 +1,273 @@
+"""Networks trained without somebody and the scores they give, each made once and kept.
+
+A network reads one stream. Several streams are trained alone and joined by their scores, as in the paper and as
+`fit.together = false` does: so a stream that several rows need is trained once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from multiprocessing import get_context
+from pathlib import Path
+from time import perf_counter
+from typing import Final
+
+from lrnet.data.records import VideoRecord
+from lrnet.errors import TrainingError
+from lrnet.evaluation.protocol import ScoredVideo, score_face
+from lrnet.experiments.paper.videos import VideoSet
+from lrnet.network.bundle import ModelBundle
+from lrnet.network.runtime import NetworkRuntime
+from lrnet.training.config import Decision, StreamConfig, TrainingConfig
+from lrnet.training.crossval import HeldOut, plan_folds, read_scores, write_scores
+from lrnet.training.data import preprocessing_of
+from lrnet.training.train import TrainedModel, bundle_preprocessing, bundle_spec, in_memory, train_on
+from lrnet.verdict import ClipScore, aggregate
+from lrnet.version import __version__
+
+Tell = Callable[[str], None]
+
+FORMAT: Final = 1  # of what is kept: another one is made anew
+
+
+@dataclass(frozen=True, slots=True)
+class Division:
+    """Whose videos are trained on, and whose are tested with what came of it."""
+
+    train: frozenset[str]
+    test: frozenset[str]
+
+    def __post_init__(self) -> None:
+        both = self.train & self.test
+        if both:
+            raise TrainingError(
+                f"{len(both)} identity groups stand both in training and in test, {min(both)} among them.",
+                hint="Correct the splits: one person must not be in both.",
+            )
+
+
+Plan = tuple[Division, ...]
+"""The divisions of one seed; every group is tested at most once."""
+
+
+def folds_of(records: Sequence[VideoRecord], folds: int, seed: int) -> Plan:
+    """Cross-validation over identity groups (see `lrnet.training.crossval.plan_folds`).
+
+    Raises:
+        TrainingError: there are too few groups for the folds.
+    """
+    dealt: list[set[str]] = [set() for _ in range(folds)]
+    for record, fold in zip(records, plan_folds(records, folds, seed), strict=True):
+        dealt[fold.number].add(record.group)
+    everybody = frozenset().union(*dealt)
+    return tuple(Division(everybody - out, frozenset(out)) for out in map(frozenset, dealt))
+
+
+def split_of(records: Sequence[VideoRecord], train: str, test: str) -> Plan:
+    """The dataset's own splits.
+
+    Raises:
+        TrainingError: a split is not there, or one person stands in both.
+    """
+    sides = [frozenset(r.group for r in records if r.split == name) for name in (train, test)]
+    if not all(sides):
+        there = sorted({r.split or "(none)" for r in records})
+        raise TrainingError(
+            f"There are no videos in the split {train if not sides[0] else test!r}; there is {', '.join(there)}.",
+            hint="Use data that has the official splits.",
+        )
+    return (Division(*sides),)
+
+
+def with_strangers(plan: Plan, groups: Iterable[str]) -> Plan:
+    """The plan with further people to test, dealt to its divisions in turn; whom it knows stays where he is."""
+    known = frozenset().union(*(d.train | d.test for d in plan))
+    strangers = sorted(set(groups) - known)
+    return tuple(
+        replace(division, test=division.test | frozenset(strangers[i :: len(plan)])) for i, division in enumerate(plan)
+    )
+
+
+def everybody(plan: Plan) -> frozenset[str]:
+    """Who is tested in one of the divisions."""
+    return frozenset().union(*(d.test for d in plan))
+
+
+def seeded(config: TrainingConfig, seed: int) -> TrainingConfig:
+    """The configuration as experiments use it: another seed, any split (plans decide), nothing beyond scores."""
+    return config.model_copy(
+        update={
+            "seed": seed,
+            "data": config.data.model_copy(update={"splits": ()}),
+            "decision": Decision(outside=0.0),
+            "calibrated": True,
+        }
+    )
+
+
+class Runs:
+    """Trains and scores; whatever is done already is read.
+
+    Args:
+        folder: where networks and scores are kept.
+        workers: networks trained at a time, each in a process.
+
+    Attributes:
+        trained: how many networks this object trained; the others were there.
+        seconds: that the training of each network took that was asked for, now or earlier, by its file.
+    """
+
+    def __init__(self, folder: Path, *, workers: int = 1, tell: Tell = lambda line: None) -> None:
+        self.folder = folder
+        self.trained = 0
+        self.seconds: dict[str, float] = {}
+        self._workers = workers
+        self._tell = tell
+
+    def prepare(self, train: VideoSet, config: TrainingConfig, plans: Sequence[Plan]) -> None:
+        """Train every network that `scored` will need, some at a time; plans as there, one a seed."""
+        jobs = {}
+        for seed, plan in enumerate(plans):
+            for division in plan:
+                for stream in config.streams:
+                    job = self._job(train, seeded(config, seed), stream, division)
+                    if not job.file.is_dir():
+                        jobs[job.file] = job
+        if not jobs:
+            return
+        done = 0
+        self.trained += len(jobs)
+        began = f"{train.name}{'' if train.landmarks == 'calibrated' else ', ' + train.landmarks}"
+        if self._workers <= 1:
+            for job in jobs.values():
+                _train(job)
+                done += 1
+                self._tell(f"{began}: network {done} of {len(jobs)} ({job.what}) trained")
+            return
+        with ProcessPoolExecutor(self._workers, mp_context=get_context("spawn")) as pool:
+            running = {pool.submit(_train, job): job for job in jobs.values()}
+            for finished in as_completed(running):
+                finished.result()
+                done += 1
+                self._tell(f"{began}: network {done} of {len(jobs)} ({running[finished].what}) trained")
+
+    def _load(self, job: _Job) -> ModelBundle:
+        bundle = ModelBundle.load(job.file)
+        assert bundle.spec.training is not None
+        self.seconds[job.file.name] = bundle.spec.training.seconds
+        return bundle
+
+    def scored(
+        self, train: VideoSet, test: VideoSet, config: TrainingConfig, plans: Sequence[Plan]
+    ) -> Sequence[Sequence[ScoredVideo]]:
+        """Every video of `test` by a network that did not see its people, for each seed.
+
+        Args:
+            plans: of each seed, from 0.
+        """
+        self.prepare(train, config, plans)
+        found = []
+        for seed, plan in enumerate(plans):
+            ours = seeded(config, seed)
+            videos: list[ScoredVideo] = []
+            for division in plan:
+                asked = test.of_groups(division.test)
+                if asked.videos:
+                    parts = [self._scored_by(train, asked, ours, stream, division) for stream in config.streams]
+                    videos += [joined(list(same), ours) for same in zip(*parts, strict=True)]
+            found.append(videos)
+        return found
+
+    def networks(self, train: VideoSet, config: TrainingConfig, division: Division, seed: int = 0) -> list[ModelBundle]:
+        """The networks of each stream, trained if need be."""
+        found = []
+        for stream in config.streams:
+            job = self._job(train, seeded(config, seed), stream, division)
+            if not job.file.is_dir():
+                _train(job)
+                self.trained += 1
+            found.append(self._load(job))
+        return found
+
+    def _job(self, train: VideoSet, config: TrainingConfig, stream: StreamConfig, division: Division) -> _Job:
+        alone = config.alone(stream).model_copy(update={"name": "network", "description": ""})
+        kept = train.of_groups(division.train)
+        excluded = config.data.exclude_methods
+        kept = replace(kept, videos=tuple(v for v in kept.videos if v.record.method not in excluded))
+        key = key_of("network", kept.mark(alone), version("torch"))
+        return _Job(kept, alone, self.folder / "networks" / key)
+
+    def _scored_by(
+        self, train: VideoSet, test: VideoSet, config: TrainingConfig, stream: StreamConfig, division: Division
+    ) -> list[ScoredVideo]:
+        job = self._job(train, config, stream, division)
+        file = self.folder / "scores" / f"{key_of('scores', job.file.name, test.mark(job.config))}.parquet"
+        bundle = self._load(job)
+        if file.is_file():
+            return [h.video for h in read_scores(file, file.stem)]
+        scored = score_set(bundle, test)
+        if any(v.seen_in_training for v in scored):
+            raise AssertionError("a network was about to be tested on people that it was trained on")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_scores(file, [HeldOut(v, 0, "people") for v in scored], file.stem)
+        return scored
+
+
+def score_set(bundle: ModelBundle, videos: VideoSet) -> list[ScoredVideo]:
+    """A model's scores of a set, as detection would give them."""
+    runtime = NetworkRuntime(bundle)
+    return [score_face(bundle, runtime, face.record, face.sequences) for face in videos.faces()]
+
+
+def joined(parts: Sequence[ScoredVideo], config: TrainingConfig) -> ScoredVideo:
+    """One video's scores by several streams as one, clip by clip."""
+    if len(parts) == 1:
+        return parts[0]
+    first = parts[0]
+    if first.verdict is None:
+        return first
+    votes = [stream.vote for stream in config.streams]
+    method = config.fusion
+    clips = []
+    for same in zip(*(p.clips for p in parts), strict=True):
+        streams = {name: score for clip in same for name, score in clip.streams.items()}
+        score = aggregate([clip.score for clip in same], votes, method)
+        clips.append(ClipScore(same[0].start, same[0].stop, same[0].frames, score, streams))
+    whole = aggregate([c.score for c in clips], [c.frames for c in clips], config.aggregation) if clips else None
+    return replace(first, verdict=replace(first.verdict, clips=tuple(clips), score=whole))
+
+
+def key_of(*parts: object) -> str:
+    """A file name that stands for everything a result depends on; another version of lrnet makes it anew."""
+    text = json.dumps([FORMAT, __version__, *map(str, parts)])
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    train: VideoSet
+    config: TrainingConfig
+    file: Path
+
+    @property
+    def what(self) -> str:
+        return f"{self.config.streams[0].name}, {self.config.clips.length} frames, seed {self.config.seed}"
+
+
+def _train(job: _Job) -> None:
+    """Train a network and keep it as a bundle; another process may have done so since it was asked for."""
+    if job.file.is_dir():
+        return
+    began = perf_counter()
+    faces = job.train.faces()
+    fitted = train_on(faces, job.config)
+    how = bundle_preprocessing(preprocessing_of(job.train.videos), job.config)
+    model = TrainedModel(fitted, job.train.videos, tuple(faces), how, perf_counter() - began)
+    spec = bundle_spec(model, job.config, name="network", version="0", licence="unspecified", command="lrnet benchmark")
+    ready = in_memory(spec, fitted)
+    ModelBundle.save(spec, ready.network, "", job.file, replace=True)

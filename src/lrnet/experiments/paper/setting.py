@@ -1,0 +1,236 @@
+"""What every experiment is given, and what several of them do with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from lrnet.data.records import Label, VideoRecord
+from lrnet.errors import DatasetError
+from lrnet.evaluation.protocol import ScoredVideo, known_people, shows_one_of
+from lrnet.experiments.paper.data import Data
+from lrnet.experiments.paper.report import machine, software
+from lrnet.experiments.paper.result import Row, Seeds, Unit, measured_rows
+from lrnet.experiments.paper.runs import Plan, Runs, everybody, folds_of, score_set, split_of
+from lrnet.experiments.paper.videos import VideoSet
+from lrnet.network.bundle import ModelBundle
+from lrnet.training.config import StreamConfig, TrainingConfig
+
+PAPER_STREAMS: Final = ("positions", "differences")
+REENCODINGS: Final = ("c23", "c40", "hevc", "social")
+LEVELS: Final = (1, 2, 3, 4, 5)
+CONTAMINATED: Final = "contaminated: the model was trained on people of these videos"
+UNKNOWN_TRAINING: Final = "the model does not list whom it was trained on"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Data, recipe and protocol of a run of experiments.
+
+    Attributes:
+        data: what is trained and tested on.
+        others: further datasets to test on.
+        config: the recipe; its `data` and `decision` play no part.
+        seeds: how often everything is trained, each time with another seed and other folds.
+        folds: of cross-validation.
+        models: finished models to test beside, by name.
+        split: of the videos that finished models are tested on; "" for all.
+        qualities: that are made of videos of one quality, for `compression`.
+        levels: of perturbations, 1 to 5.
+        landmarkers: that are compared in `detectors`; () for those that are there.
+        allow_contaminated: test them on people that they were trained on, and mark the rows.
+        command: that was typed, for the record.
+    """
+
+    data: Data
+    runs: Runs
+    config: TrainingConfig
+    others: tuple[Data, ...] = ()
+    seeds: int = 1
+    folds: int = 5
+    models: tuple[ModelBundle, ...] = ()
+    split: str = ""
+    allow_contaminated: bool = False
+    qualities: tuple[str, ...] = REENCODINGS
+    landmarkers: tuple[str, ...] = ()
+    levels: tuple[int, ...] = LEVELS
+    command: str = ""
+    tell: Callable[[str], None] = field(default=lambda line: None)
+
+    def plans(self) -> list[Plan]:
+        """Cross-validation, one plan a seed."""
+        return [folds_of(self.data.main, self.folds, seed) for seed in range(self.seeds)]
+
+    def split_plans(self) -> list[Plan]:
+        """The dataset's own splits: train on `train`, test on `test`, or on `val` where there is no test split."""
+        return [split_of(self.data.main, "train", self.test_split)] * self.seeds
+
+    @property
+    def test_split(self) -> str:
+        return "test" if any(r.split == "test" for r in self.data.main) else "val"
+
+    @property
+    def has_splits(self) -> bool:
+        return {"train", self.test_split} <= {r.split for r in self.data.main}
+
+    def recipe(self, *names: str) -> TrainingConfig:
+        """The configuration with these streams: as it has them, else from scratch with the width of its first one."""
+        known = {stream.name: stream for stream in self.config.streams}
+        units = self.config.streams[0].units
+        streams = tuple(known.get(name) or StreamConfig(name=name, units=units) for name in names)
+        return self.config.model_copy(update={"streams": streams})
+
+    @property
+    def ours(self) -> TrainingConfig:
+        return self.config
+
+    @property
+    def papers(self) -> TrainingConfig:
+        """The paper's streams, g1 and g2, fitted as the configuration fits."""
+        return self.recipe(*PAPER_STREAMS)
+
+    def heavily_compressed(self) -> VideoSet:
+        """The videos in the worst quality that the data hold; re-encoded to H.264 at CRF 40 if they hold one only."""
+        qualities = self.data.qualities()
+        if len(qualities) > 1:
+            name, records = list(qualities.items())[-1]
+            return self.data.stored_quality(name, records)
+        return self.data.treated("c40")
+
+    def about(self, *sets: VideoSet, **more: Any) -> dict[str, Any]:
+        """What a result depends on, for its record.
+
+        Args:
+            sets: of names that differ.
+            more: further entries, or others in place of these.
+        """
+        return {
+            "data": {described(s): about_set(s) for s in sets},
+            "configuration": self.config.model_dump(mode="json"),
+            "seeds": list(range(self.seeds)),
+            "division": f"{self.folds} folds over identity groups",
+            "most_frames": self.data.most_frames,
+            "models": {m.spec.name: m.content_hash for m in self.models},
+            "versions": software(),
+            "machine": machine(),
+            **({"command": self.command} if self.command else {}),
+            **more,
+        }
+
+    def protocol(self) -> str:
+        """How networks were trained and tested, in sentences."""
+        seeds = "one seed" if self.seeds == 1 else f"the mean over {self.seeds} seeds"
+        return (
+            f"{self.folds}-fold cross-validation over identity groups on {self.data.name}: every video is scored by a "
+            f"network that was trained without its people; {seeds}. Streams are trained alone and joined "
+            f"by their scores. A video's score joins those of its clips; figures of clips count each clip. 95 % "
+            f"intervals from a bootstrap over identity groups, the same draws on both sides of a difference; they do "
+            f"not hold the chance of training. The first {self.data.most_frames or 'all'} frames of each video count."
+        )
+
+
+def described(videos: VideoSet) -> str:
+    """The set's name with its landmarks."""
+    return videos.name if videos.landmarks == "calibrated" else f"{videos.name}, {videos.landmarks}"
+
+
+def about_set(videos: VideoSet) -> dict[str, Any]:
+    """How many of what, and a hash of it."""
+    fakes = sum(v.record.label is Label.FAKE for v in videos.videos)
+    return {
+        "videos": len(videos.videos),
+        "real": len(videos.videos) - fakes,
+        "fake": fakes,
+        "groups": len(videos.groups),
+        "content": videos.content(),
+        "landmarks": videos.landmarks,
+    }
+
+
+def score_model(
+    setting: Setting, model: ModelBundle, videos: VideoSet, split: str | None = None
+) -> tuple[list[ScoredVideo], str]:
+    """A finished model's scores of the chosen split, and what must be said of them.
+
+    Args:
+        split: another one than the setting's; "" for all videos.
+
+    Raises:
+        DatasetError: the model was trained on people of these videos, and that is not allowed; or no video is left.
+    """
+    split = setting.split if split is None else split
+    asked = replace(videos, videos=tuple(v for v in videos.videos if not split or v.record.split == split))
+    if not asked.videos:
+        raise _no_such_split(videos.name, split)
+    records = [v.record for v in asked.videos]
+    return score_set(model, asked), contamination(model, records, videos.name, allowed=setting.allow_contaminated)
+
+
+def _no_such_split(name: str, split: str) -> DatasetError:
+    return DatasetError(f"No video of {name} is in the split {split!r}.", hint="Leave --split out, or correct it.")
+
+
+def check_models(setting: Setting, names: Sequence[str]) -> None:
+    """Refuse models on people that they know, or on a split that is not there, before anything is trained.
+
+    Raises:
+        DatasetError: see `contamination` and `score_model`.
+    """
+    own = [r for r in setting.data.main if not setting.split or r.split == setting.split]
+    if setting.models and not own:
+        raise _no_such_split(setting.data.name, setting.split)
+    asked = [(setting.data.name, own)] if {"general", "compression"} & set(names) else []
+    asked += [(data.name, list(data.main)) for data in setting.others if "general" in names]
+    if "noise" in names:
+        tested = everybody(setting.split_plans()[0] if setting.has_splits else setting.plans()[0])
+        asked.append((setting.data.name, [r for r in own if r.group in tested]))
+    for model in setting.models:
+        for name, records in asked:
+            contamination(model, records, name, allowed=setting.allow_contaminated)
+
+
+def contamination(model: ModelBundle, records: Sequence[VideoRecord], name: str, *, allowed: bool) -> str:
+    """What to say of a model's row on these videos; "" if it saw none of their people.
+
+    Args:
+        name: what the videos are called in a message.
+
+    Raises:
+        DatasetError: it was trained on some of them, and that is not allowed.
+    """
+    training = model.spec.training
+    if training is None or not training.groups:
+        return UNKNOWN_TRAINING
+    known = known_people(training)
+    seen = sum(shows_one_of(known, r) for r in records)
+    if seen and not allowed:
+        raise DatasetError(
+            f"{model.spec.name} was trained on people of {seen} of the {len(records)} videos of {name}: a "
+            "figure on them would flatter it.",
+            hint="Choose others (--split val), or mark the rows as contaminated with --allow-contaminated.",
+        )
+    told = [f"{CONTAMINATED} ({seen} of {len(records)})"] if seen else []
+    streams: Any = training.configuration.get("streams", [])
+    starts = sorted({str(s["init_from"]) for s in streams if isinstance(s, dict) and s.get("init_from")})
+    told += [f"starts from {name}, which may know these people" for name in starts]
+    return "; ".join(told)
+
+
+def called(setting: Setting, model: ModelBundle) -> str:
+    """A finished model in tables: its name, and the split that it is tested on."""
+    return model.spec.name + (f", split {setting.split}" if setting.split else "")
+
+
+def model_rows(
+    setting: Setting, videos: VideoSet, labels: Mapping[str, str], figures: Mapping[Unit, Sequence[str]]
+) -> tuple[list[Row], dict[str, Seeds]]:
+    """A row set for each finished model on these videos, and its scores by its name."""
+    rows: list[Row] = []
+    scored: dict[str, Seeds] = {}
+    for model in setting.models:
+        found, note = score_model(setting, model, videos)
+        which = called(setting, model)
+        scored[which] = [found]
+        rows += measured_rows({"network": which, **labels}, [found], figures, note=note)
+    return rows, scored

@@ -1,0 +1,286 @@
+"""Landmark stores for experiments, made when they are first asked for: videos as they are, re-encoded or perturbed.
+
+A store lies in the cache under the name of its condition, a hash of how its landmarks are made (treatment,
+preprocessing, the versions of the landmarker and of lrnet), and a hash of the videos' content. A video that lies
+already in the store of another set of videos, made in the same way, is taken over. `NAME.json` beside the store's
+folder tells what is in it, what it took, and what failed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from time import perf_counter
+from typing import Any, Final, Self
+
+from lrnet.data.engines import LocalEngine, Outcome, SerialEngine
+from lrnet.data.engines.base import cores
+from lrnet.data.extraction import Extracted, carry_out, plan_extraction, sole_writer, store_preprocessing
+from lrnet.data.landmark_job import LandmarkJob
+from lrnet.data.records import VideoRecord
+from lrnet.data.store.files import store_file
+from lrnet.data.store.ledger import failures
+from lrnet.detector import file_sha256
+from lrnet.errors import DatasetError, VideoNotFoundError
+from lrnet.files import write_text, written_beside
+from lrnet.network.spec import Preprocessing
+from lrnet.version import __version__
+from lrnet.video.treatments import Perturbation, Reencoding, Treatment, parse_treatment
+
+CLEAN: Final = "clean"
+FORMAT: Final = 1  # counts up whenever a treatment of the same name begins to do something else
+NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9.]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """How videos are treated and looked at before landmarks are stored.
+
+    Attributes:
+        name: for tables and file names; landmarks do not depend on it.
+        landmarker: by the registry's name.
+        treatment: what is done to the videos first; None for nothing.
+        most_frames: of each video, from its start; None for all.
+    """
+
+    name: str
+    landmarker: str = "mesh"
+    treatment: Treatment | None = None
+    most_frames: int | None = None
+
+    @classmethod
+    def clean(cls, landmarker: str = "mesh", most_frames: int | None = None) -> Self:
+        """Videos as they are."""
+        return cls(CLEAN, landmarker, None, most_frames)
+
+    @classmethod
+    def reencoded(cls, name: str, landmarker: str = "mesh", most_frames: int | None = None) -> Self:
+        """Videos encoded anew: "c23", "c40", "hevc" or "social". Raises TreatmentError for others."""
+        return cls._of(Reencoding(name), landmarker, most_frames)
+
+    @classmethod
+    def perturbed(
+        cls, kind: str, level: int | None, seed: int = 0, landmarker: str = "mesh", most_frames: int | None = None
+    ) -> Self:
+        """One of the seven perturbations. Raises TreatmentError for others."""
+        return cls._of(Perturbation(kind, level, seed), landmarker, most_frames)
+
+    @classmethod
+    def mixed(cls, seed: int = 0, landmarker: str = "mesh", most_frames: int | None = None) -> Self:
+        """Two to four kinds of perturbation one after the other, kinds, order and levels drawn for each video."""
+        return cls._of(Perturbation("mixed", None, seed), landmarker, most_frames)
+
+    @classmethod
+    def random(cls, seed: int = 0, landmarker: str = "mesh", most_frames: int | None = None) -> Self:
+        """One perturbation, its kind and level drawn for each video."""
+        return cls._of(Perturbation("random", None, seed), landmarker, most_frames)
+
+    @classmethod
+    def parse(cls, text: str, landmarker: str = "mesh", most_frames: int | None = None) -> Self:
+        """From words: "clean", or as `parse_treatment` reads them ("c40", "noise:white-noise:3").
+
+        Raises:
+            TreatmentError: there is no such condition.
+        """
+        if text == CLEAN:
+            return cls.clean(landmarker, most_frames)
+        return cls._of(parse_treatment(text), landmarker, most_frames)
+
+    @classmethod
+    def _of(cls, treatment: Treatment, landmarker: str, most_frames: int | None) -> Self:
+        return cls(str(treatment), landmarker, treatment, most_frames)
+
+    def described(self) -> dict[str, Any]:
+        """Everything that the landmarks depend on, apart from the videos and the preprocessing."""
+        return {
+            "landmarker": self.landmarker,
+            "treatment": str(self.treatment) if self.treatment else None,
+            "most_frames": self.most_frames,
+        }
+
+
+def cached_store(
+    records: Sequence[VideoRecord],
+    condition: Condition,
+    cache: Path,
+    *,
+    workers: int | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> Path:
+    """The landmark store of videos under a condition, made if it is not there and completed if it is there in part.
+
+    Treated videos are temporary. A video that gives no landmarks (under heavy noise, say) is not in the store; it
+    stands in the store's ledger (`lrnet.data.store.ledger.failures`) and is not tried again.
+
+    Args:
+        records: labels, splits and groups may change without anything being extracted again.
+        cache: folder of the stores; made if need be.
+        workers: processes; None for one a core, 1 for this process.
+        tell: told what goes on, a line at a time.
+
+    Returns:
+        a folder that `lrnet.data.store.open` reads.
+
+    Raises:
+        DatasetError: no video was given, none gives landmarks, or another process fills this store.
+        VideoNotFoundError: a video is gone.
+        ModelError, MissingDependencyError: the landmarker is not ready.
+        OutputError: the cache cannot be written.
+    """
+    if not records:
+        raise DatasetError("There is no video to take landmarks of.", hint="Check the dataset and the split.")
+    told = tell or (lambda _: None)
+    preprocessing = store_preprocessing(condition.landmarker)
+    hashes = {record.key: _content(record) for record in records}
+    folder = cache / store_name(condition, preprocessing, hashes)
+    _take_over(records, hashes, folder)
+    plan = plan_extraction(records, folder, preprocessing)
+    about = _About(folder, condition, preprocessing, hashes)
+    if plan.todo or plan.relabelled or not about.file.is_file():
+        told(f"{condition.name}, {condition.landmarker}: {len(plan.todo)} of {len(records)} videos to do ({folder})")
+        count = cores() if workers is None else workers
+        engine = LocalEngine(count) if count > 1 else SerialEngine()
+        job = LandmarkJob(preprocessing, condition.treatment, condition.most_frames)
+        began = perf_counter()
+        outcomes = carry_out(plan, folder, job, engine, lambda outcome: _tell_failure(outcome, told))
+        about.add(outcomes, perf_counter() - began, engine.workers)
+        told(f"{condition.name}, {condition.landmarker}: {about.in_words(outcomes, perf_counter() - began)}")
+    if not any(True for path in folder.glob("*.parquet") if not path.name.startswith(".")):
+        raise DatasetError(
+            f"No video of {len(records)} gives landmarks under {condition.name}: {failures(folder)[0]}",
+            hint=f"The ledger is {folder / 'failures'}.",
+        )
+    return folder
+
+
+def store_name(condition: Condition, preprocessing: Preprocessing, hashes: dict[str, str]) -> str:
+    """What the cache calls a store: condition, landmarker, a hash of how landmarks are made, and one of the videos.
+
+    Args:
+        hashes: SHA-256 of each video's content, by key.
+    """
+    made_by = {
+        "format": FORMAT,
+        "lrnet": __version__,
+        "condition": condition.described(),
+        "preprocessing": preprocessing.model_dump(mode="json"),
+    }
+    words = NOT_IN_NAMES.sub("-", f"{condition.treatment or CLEAN}-{condition.landmarker}").strip("-")
+    frames = f"-{condition.most_frames}" if condition.most_frames else ""
+    return f"{words}{frames}-{_digest(made_by)}-{_digest(sorted(hashes.items()))}"
+
+
+def _digest(about: object) -> str:
+    return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def _take_over(records: Sequence[VideoRecord], hashes: dict[str, str], folder: Path) -> None:
+    """Copy videos from stores of other sets that were made in the same way, if they are the same videos."""
+    missing = [record for record in records if not store_file(folder, record).exists()]
+    if not missing:
+        return
+    made_by = folder.name.rpartition("-")[0]
+    taken: dict[Path, Path] = {}
+    for other in sorted(folder.parent.glob(f"{made_by}-*/")):
+        if other == folder or not _about_file(other).is_file():
+            continue
+        theirs = about_store(other)["videos"]
+        for record in missing:
+            source = store_file(other, record)
+            if source.is_file() and theirs.get(record.key) == hashes[record.key]:
+                taken.setdefault(store_file(folder, record), source)
+    if not taken:
+        return
+    with sole_writer(folder):  # who fills the store clears away what is half-written in it
+        for target, source in taken.items():
+            with written_beside(target) as partial:
+                shutil.copyfile(source, partial)
+
+
+def about_store(store: Path) -> dict[str, Any]:
+    """What `NAME.json` beside a cached store tells: its condition, what failed, and the seconds that it took.
+
+    `worker_seconds` is what jobs took together, treatment included; `wall_seconds` is what whoever asked has waited,
+    the start of processes included.
+
+    Raises:
+        DatasetError: it is not there, or damaged.
+    """
+    file = _about_file(store)
+    try:
+        about: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DatasetError(f"{file} cannot be read ({error}).", hint="Delete the store and make it anew.") from error
+    return about
+
+
+def _about_file(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.json")
+
+
+def _content(record: VideoRecord) -> str:
+    """SHA-256 of a video; of one at an address the address, which is all that is known before it is fetched."""
+    if record.url:
+        return hashlib.sha256(record.url.encode()).hexdigest()
+    try:
+        about = record.path.stat()
+        return _sha256(record.path, about.st_size, about.st_mtime_ns)
+    except OSError as error:
+        raise VideoNotFoundError(
+            f"{record.path} cannot be read ({error.strerror or error}).", hint="Check where the dataset lies."
+        ) from error
+
+
+@lru_cache(maxsize=100_000)
+def _sha256(path: Path, size: int, modified: int) -> str:
+    """Read once, though one dataset is asked for in dozens of conditions."""
+    return file_sha256(path)
+
+
+def _tell_failure(outcome: Outcome[VideoRecord, Extracted], tell: Callable[[str], None]) -> None:
+    if outcome.error is not None:
+        tell(f"  {outcome.item.key}: {outcome.error}")
+
+
+@dataclass(frozen=True, slots=True)
+class _About:
+    """The JSON file beside a store."""
+
+    folder: Path
+    condition: Condition
+    preprocessing: Preprocessing
+    hashes: dict[str, str]
+
+    @property
+    def file(self) -> Path:
+        return _about_file(self.folder)
+
+    def add(self, outcomes: Sequence[Outcome[VideoRecord, Extracted]], wall: float, workers: int) -> None:
+        """Add a run to what stands there (see `about_store`)."""
+        before: dict[str, Any] = about_store(self.folder) if self.file.is_file() else {}
+        done = [o.result for o in outcomes if o.result is not None]
+        about = {
+            "condition": self.condition.name,
+            **self.condition.described(),
+            "preprocessing": self.preprocessing.model_dump(mode="json"),
+            "lrnet": __version__,
+            "videos": self.hashes,
+            "failed": [failure.key for failure in failures(self.folder)],
+            "extracted_videos": before.get("extracted_videos", 0) + len(done),
+            "extracted_frames": before.get("extracted_frames", 0) + sum(d.frames for d in done),
+            "worker_seconds": before.get("worker_seconds", 0.0) + sum(d.seconds for d in done),
+            "wall_seconds": before.get("wall_seconds", 0.0) + wall,
+            "workers": workers,
+        }
+        write_text(self.file, json.dumps(about, indent=1, ensure_ascii=False) + "\n")
+
+    def in_words(self, outcomes: Sequence[Outcome[VideoRecord, Extracted]], wall: float) -> str:
+        frames = sum(o.result.frames for o in outcomes if o.result is not None)
+        failed = sum(o.error is not None for o in outcomes)
+        return f"{len(outcomes) - failed} videos, {frames} frames in {wall:.0f} s, {failed} failed"

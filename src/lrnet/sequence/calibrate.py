@@ -1,0 +1,420 @@
+"""Calibration on its own: anybody's video and anybody's landmarks in, steadier landmarks out.
+
+(The module is not called `calibrate`: a package cannot hold a module and a function of one name.)
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrnet.errors import SequenceError, VideoError
+from lrnet.faces.landmark_files import LandmarkTable, read_landmarks
+from lrnet.faces.tracker import CutDetector
+from lrnet.sequence.builder import SequenceBuilder
+from lrnet.sequence.calibrator import CalibrationSettings
+from lrnet.sequence.crop import CropSettings, face_box
+from lrnet.sequence.landmark_sequence import NUM_LANDMARKS, LandmarkSequence
+from lrnet.video.frame import Frame
+from lrnet.video.limits import WHOLE
+from lrnet.video.reader import VideoReader
+
+Array = NDArray[np.float32]
+Image = NDArray[np.uint8]
+Source = str | os.PathLike[str] | Iterable[Frame | Image]
+Align = Literal["index", "time"]
+
+LEAST_POINTS: Final = (
+    NUM_LANDMARKS // 2
+)  # known in a frame, below which it is a gap: they no longer tell where the face is
+SAME_TIME: Final = 0.25  # of the step between time stamps: a frame this near to one is the frame it was made of
+LARGEST_FACE: Final = 4.0  # of the frame's longer side; landmarks further apart are not of this video
+OUTER_EYE_CORNERS: Final = (36, 45)
+
+
+@dataclass(frozen=True, slots=True)
+class CalibratedLandmarks:
+    """A face's landmarks over a whole video, before and after calibration; N frames.
+
+    Attributes:
+        points: (N, 68, 2) float32 frame pixels, calibrated; NaN where the landmark was missing.
+        detected: (N, 68, 2) float32 frame pixels, as they came in.
+        times: (N,) float64 seconds.
+        valid: (N,) bool, whether all 68 points of a frame are there.
+        confidence: (N,) float32, the landmarker's own; 0 at gaps.
+        forward_backward_error: (N - 1, 68) float32 frame pixels: how far a point lands from where it started when
+            tracked one frame on and back; NaN where either frame lacks the point and at a shot cut.
+        innovation: (N - 1, 68, 2) float32 frame pixels: detected minus predicted; NaN likewise.
+        tracked: (N - 1, 68) bool, whether the prediction passed its check and was merged; False likewise.
+        shot_starts: numbers of the frames at which a shot starts, 0 the first of them.
+        sequence: the same landmarks normalised, all N frames; a frame that is not `valid` is a gap as a whole.
+    """
+
+    points: Array
+    detected: Array
+    times: NDArray[np.float64]
+    valid: NDArray[np.bool_]
+    confidence: Array
+    forward_backward_error: Array
+    innovation: Array
+    tracked: NDArray[np.bool_]
+    shot_starts: tuple[int, ...]
+    sequence: LandmarkSequence
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    @property
+    def shots(self) -> tuple[LandmarkSequence, ...]:
+        """`sequence` cut at the shot cuts: what may be cut into clips."""
+        edges = (*self.shot_starts, len(self))
+        return tuple(_part(self.sequence, start, stop) for start, stop in pairwise(edges))
+
+    @property
+    def frames_with_face(self) -> int:
+        """Frames in which any point is there."""
+        return int(np.isfinite(self.points).any(axis=(1, 2)).sum())
+
+    @property
+    def tracked_share(self) -> float:
+        """Share of points whose prediction was merged, of all that had one; NaN if none had."""
+        predicted = np.isfinite(self.forward_backward_error)
+        return float(self.tracked[predicted].mean()) if predicted.any() else float("nan")
+
+    def jitter(self) -> tuple[float, float]:
+        """`jitter` of the landmarks before and after calibration."""
+        return jitter(self.detected, self.shot_starts), jitter(self.points, self.shot_starts)
+
+    def table(self, *, normalised: bool = False) -> LandmarkTable:
+        """The calibrated landmarks as `write_landmarks` takes them; gaps are rows of NaN.
+
+        Args:
+            normalised: in units of the stabilised crop, as the network reads them, instead of frame pixels.
+        """
+        n = len(self)
+        return LandmarkTable(
+            points=self.sequence.values if normalised else self.points,
+            frame_numbers=np.arange(n),
+            timestamps=self.times,
+            face_id=np.full(n, self.sequence.face),
+            confidence=self.confidence,
+            units="normalised" if normalised else "frame pixels",
+        )
+
+
+def calibrate(
+    video_or_frames: Source,
+    landmarks: str | os.PathLike[str] | LandmarkTable | NDArray[np.floating],
+    *,
+    settings: CalibrationSettings | None = None,
+    crop: CropSettings | None = None,
+    face: int | None = None,
+    align: Align = "index",
+    frame_rate: float = 25.0,
+) -> CalibratedLandmarks:
+    """Denoise the landmarks of one face by optical flow and a Kalman filter (Algorithm 2 of the paper).
+
+    The filter starts anew at shot cuts and after every frame without the face. Where only some points of a frame are
+    missing (NaN; at least half must be there), the others are calibrated as ever; a missing one comes out NaN, and so
+    does what is measured on it.
+
+    Args:
+        video_or_frames: path of a video; or its frames in order, each a (H, W) grey or (H, W, 3) colour uint8 array or
+            a `lrnet.video.frame.Frame` (whose brightness is looked at, as it is for a path).
+        landmarks: path of a landmark file (see `read_landmarks`), a table, or an array (N, 68, 2) or (N, 136) in
+            frame pixels, x right and y down, NaN where a point is missing.
+        settings: of calibration, in pixels of the normalised crop.
+        crop: of the stabilised crop in which calibration works.
+        face: number of the face, where the landmarks are of several.
+        align: "index" takes landmarks frame by frame; "time" gives a frame those whose time stamp is its own.
+        frame_rate: of frames given as arrays, Hz; only times depend on it.
+
+    Raises:
+        SequenceError: the landmarks cannot be read, are of another number of frames or of several faces, are
+            normalised, lie outside the frame, or have no time stamps to align by.
+        VideoError: the video cannot be read, or a frame is no image.
+
+    Example:
+        ```python
+        result = lrnet.calibrate("clip.mp4", "openface.csv")
+        before, after = result.jitter()
+        write_landmarks("calibrated.csv", result.table())
+        ```
+    """
+    table = _as_table(landmarks)
+    rows = table.of_face(face)
+    number = int(rows.face_id[0])
+    row_of = _row_finder(rows, align)
+    points, present = _completed(rows)
+    shots = _Shots(number, crop, settings)
+    used = 0
+    read = -1
+    times: list[float] = []
+    with _pictures(video_or_frames, frame_rate) as pictures:
+        for read, (image, time) in enumerate(pictures):
+            if align == "index" and read >= table.frame_count:
+                continue  # only counted, so that the error can say how many there are
+            row = row_of(read, time)
+            used += row is not None
+            times.append(time)
+            if row is None or np.isnan(points[row, 0, 0]):
+                shots.add(image, None, np.zeros(NUM_LANDMARKS, bool), 0.0, read, time)
+                continue
+            _require_in_frame(rows.source, points[row], image, read)
+            shots.add(image, points[row], present[row], float(rows.confidence[row]), read, time)
+    video = os.fspath(video_or_frames) if isinstance(video_or_frames, str | os.PathLike) else "the video"
+    _require_fit(table, video, align, read + 1, used)
+    return shots.finish(np.array(times, np.float64))
+
+
+def jitter(landmarks: Array, shot_starts: Iterable[int] = ()) -> float:
+    """How much landmarks tremble: mean length of their second difference in time, in % of the inter-ocular distance.
+
+    The inter-ocular distance is that of the outer corners of the eyes, mean over the frames. NaN (gaps) and shot cuts
+    are left out; NaN if nothing is left.
+
+    Args:
+        landmarks: (N, 68, 2) in any unit.
+        shot_starts: frames at which a shot starts.
+    """
+    second = np.linalg.norm(np.diff(landmarks.astype(np.float64), n=2, axis=0), axis=2)
+    for start in shot_starts:
+        second[max(start - 2, 0) : start] = np.nan
+    right, left = OUTER_EYE_CORNERS
+    between = np.linalg.norm(landmarks[:, right] - landmarks[:, left], axis=1)
+    if not np.isfinite(second).any() or not np.isfinite(between).any():
+        return float("nan")
+    return float(100 * np.nanmean(second) / max(float(np.nanmean(between)), 1e-9))
+
+
+class _Shots:
+    """Builds a sequence for each shot and joins them."""
+
+    def __init__(self, face: int, crop: CropSettings | None, settings: CalibrationSettings | None) -> None:
+        self._new: Callable[[], SequenceBuilder] = lambda: SequenceBuilder(face, crop, settings)
+        self._builder = self._new()
+        self._cuts = CutDetector()
+        self._done: list[LandmarkSequence] = []
+        self._starts = [0]
+        self._present: list[NDArray[np.bool_]] = []
+        self._face = face
+
+    def add(
+        self, image: Image, points: Array | None, present: NDArray[np.bool_], confidence: float, index: int, time: float
+    ) -> None:
+        # Any one colour channel shows a cut; the second is green in every usual order, and nearest to brightness.
+        if self._cuts.is_cut(image if image.ndim == 2 else image[:, :, 1]):
+            self._done.append(self._builder.finish())
+            self._builder = self._new()
+            self._starts.append(index)
+        self._present.append(present)
+        if points is None:
+            self._builder.add_gap(index, time)
+        else:
+            self._builder.add(image, points, confidence, index, time)
+
+    def finish(self, times: NDArray[np.float64]) -> CalibratedLandmarks:
+        n, pairs = len(times), max(len(times) - 1, 0)
+        points = np.full((n, NUM_LANDMARKS, 2), np.nan, np.float32)
+        detected = points.copy()
+        confidence = np.zeros(n, np.float32)
+        centres = np.zeros((n, 2), np.float32)
+        error = np.full((pairs, NUM_LANDMARKS), np.nan, np.float32)
+        innovation = np.full((pairs, NUM_LANDMARKS, 2), np.nan, np.float32)
+        tracked = np.zeros((pairs, NUM_LANDMARKS), bool)
+        shots = [s for s in (*self._done, self._builder.finish()) if len(s)]
+        for s in shots:
+            start, stop = int(s.frame_indices[0]), int(s.frame_indices[-1]) + 1
+            points[start:stop] = s.frame_landmarks()
+            detected[start:stop] = s.detected * s.half_side + s.centres[:, None, :]
+            confidence[start:stop] = s.confidence
+            centres[start:stop] = s.centres
+            error[start : stop - 1] = s.forward_backward_error * s.half_side
+            innovation[start : stop - 1] = s.innovation * s.half_side
+            tracked[start : stop - 1] = s.tracked
+
+        present = np.array(self._present, bool).reshape(n, NUM_LANDMARKS)
+        both = present[1:] & present[:-1]
+        points[~present] = detected[~present] = np.nan
+        error[~both] = innovation[~both] = np.nan
+        tracked &= both
+        valid = np.asarray(np.logical_and.reduce(present, axis=1), bool)
+        seen = [int(s.valid.sum()) for s in shots]
+        half = float(np.average([s.half_side for s in shots], weights=seen)) if sum(seen) else 1.0
+        both_valid = valid[1:] & valid[:-1]
+        sequence = LandmarkSequence(
+            values=_where(valid, (points - centres[:, None, :]) / half),
+            detected=_where(valid, (detected - centres[:, None, :]) / half),
+            times=times,
+            valid=valid,
+            confidence=np.where(valid, confidence, 0).astype(np.float32),
+            forward_backward_error=_where(both_valid, error / half),
+            innovation=_where(both_valid, innovation / half),
+            tracked=tracked & both_valid[:, None],
+            frame_indices=np.arange(n),
+            centres=centres,
+            half_side=half,
+            face=self._face,
+        )
+        starts = tuple(self._starts)
+        return CalibratedLandmarks(
+            points, detected, times, valid, confidence, error, innovation, tracked, starts, sequence
+        )
+
+
+def _where(keep: NDArray[np.bool_], rows: Array) -> Array:
+    """`rows` (N, …) float32, NaN where `keep` (N,) is False."""
+    return np.where(keep.reshape(-1, *[1] * (rows.ndim - 1)), rows, np.float32(np.nan)).astype(np.float32)
+
+
+def _part(s: LandmarkSequence, start: int, stop: int) -> LandmarkSequence:
+    frames, pairs = slice(start, stop), slice(start, max(stop - 1, start))
+    return replace(
+        s,
+        values=s.values[frames],
+        detected=s.detected[frames],
+        times=s.times[frames],
+        valid=s.valid[frames],
+        confidence=s.confidence[frames],
+        forward_backward_error=s.forward_backward_error[pairs],
+        innovation=s.innovation[pairs],
+        tracked=s.tracked[pairs],
+        frame_indices=s.frame_indices[frames],
+        centres=s.centres[frames],
+    )
+
+
+def _as_table(landmarks: str | os.PathLike[str] | LandmarkTable | NDArray[np.floating]) -> LandmarkTable:
+    if isinstance(landmarks, str | os.PathLike):
+        table = read_landmarks(landmarks)
+    elif isinstance(landmarks, LandmarkTable):
+        table = landmarks
+    else:
+        table = LandmarkTable.from_points(landmarks)
+    if table.units == "normalised":
+        raise SequenceError(
+            f"{table.source} holds normalised landmarks: where they lie in the frame cannot be told.",
+            hint="Give landmarks in pixels of the frame.",
+        )
+    return table
+
+
+def _row_finder(rows: LandmarkTable, align: Align) -> Callable[[int, float], int | None]:
+    """A function from a frame's number and time to its row of the table, None if it has none."""
+    if align == "index":
+        of_frame = {int(number): row for row, number in enumerate(rows.frame_numbers)}
+        return lambda index, time: of_frame.get(index)
+    if align != "time":
+        raise SequenceError(f"Landmarks cannot be aligned by {align!r}.", hint="Align by index or by time.")
+    stamps = rows.timestamps
+    if stamps is None or (len(stamps) > 1 and not (np.diff(stamps) > 0).all()):
+        what = "no time stamps" if stamps is None else "time stamps that do not rise from frame to frame"
+        raise SequenceError(f"{rows.source}: {what}, so landmarks cannot be aligned by time.", hint="Align by index.")
+    reach = SAME_TIME * (float(np.median(np.diff(stamps))) if len(stamps) > 1 else 1 / 25)
+
+    before = -float("inf")
+
+    def nearest(index: int, time: float) -> int | None:
+        nonlocal before
+        after = int(np.searchsorted(stamps, time))
+        row = min((r for r in (after - 1, after) if 0 <= r < len(stamps)), key=lambda r: abs(stamps[r] - time))
+        apart, half = time - stamps[row], (time - before) / 2
+        before = time
+        # Of the frames that a row is near to, where there are many, the nearest one takes it.
+        return row if abs(apart) <= reach and -half <= apart < half else None
+
+    return nearest
+
+
+def _require_fit(table: LandmarkTable, video: str, align: Align, frames: int, used: int) -> None:
+    if align == "index" and frames != table.frame_count:
+        by_time = "Align them by time stamp (--align time)" if table.timestamps is not None else "Make them anew"
+        raise SequenceError(
+            f"{table.source} holds landmarks of {table.frame_count} frames, and {video} has {frames}.",
+            hint=f"{by_time}, or check that they belong together.",
+        )
+    if align == "time" and not used:
+        raise SequenceError(
+            f"Not one of the {frames} frames of {video} has a time stamp of {table.source}.",
+            hint="Check that video and landmarks belong together, and that time stamps are seconds from the start.",
+        )
+
+
+def _require_in_frame(source: str, points: Array, image: Image, index: int) -> None:
+    """A face that the frame cannot hold is a mistake (another video, another resolution), not a face at the edge."""
+    height, width = image.shape[:2]
+    low, high = points.min(axis=0), points.max(axis=0)
+    if (high < 0).any() or (low > (width, height)).any() or face_box(points)[1] > LARGEST_FACE * max(width, height):
+        raise SequenceError(
+            f"{source}: the landmarks of frame {index}, x {low[0]:.0f} to {high[0]:.0f} and y {low[1]:.0f} to "
+            f"{high[1]:.0f}, are not in the frame of {width} x {height} pixels.",
+            hint="Check that they were made from this video, at this size and upright.",
+        )
+
+
+def _completed(rows: LandmarkTable) -> tuple[Array, NDArray[np.bool_]]:
+    """Points to work with, (M, 68, 2), and which of them were there, (M, 68).
+
+    The crop needs a whole face: a missing point takes its place in the face from the frames around. Frames with fewer
+    than `LEAST_POINTS` become NaN as a whole.
+    """
+    points = rows.points.copy()
+    present: NDArray[np.bool_] = np.isfinite(points[:, :, 0])
+    usable = present.sum(axis=1) >= LEAST_POINTS
+    points[~usable], present[~usable] = np.nan, False
+    incomplete = usable & ~present.all(axis=1)
+    if incomplete.any():
+        # How far the face is from where it is on average: each point by its own average, so that it makes no odds which
+        # points a frame has.
+        known = points[usable] - _mean_of_known(points[usable])
+        motion = np.zeros((len(points), 1, 2), np.float32)
+        motion[usable] = np.nanmedian(known, axis=1, keepdims=True)
+        place = points - motion
+        for point in np.flatnonzero(~present[incomplete].all(axis=0)):
+            there, missing = np.flatnonzero(present[:, point]), np.flatnonzero(incomplete & ~present[:, point])
+            for axis in range(2):
+                points[missing, point, axis] = motion[missing, 0, axis] + (
+                    np.interp(rows.frame_numbers[missing], rows.frame_numbers[there], place[there, point, axis])
+                    if len(there)
+                    else np.nanmedian(place[missing, :, axis], axis=1)  # in no frame at all: anywhere in the face
+                )
+    return points, present
+
+
+def _mean_of_known(points: Array) -> Array:
+    """(1, 68, 2): each point's mean over the frames that have it, NaN if none has."""
+    known = np.isfinite(points)
+    count = known.sum(axis=0, keepdims=True)
+    total = np.where(known, points, 0).sum(axis=0, keepdims=True)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
+
+
+@contextmanager
+def _pictures(source: Source, frame_rate: float) -> Iterator[Iterator[tuple[Image, float]]]:
+    """Images with their times in seconds."""
+    if isinstance(source, str | os.PathLike):
+        with VideoReader(source, WHOLE) as reader:
+            yield ((frame.luma, frame.time) for frame in reader)
+    else:
+        yield (_picture(frame, index, frame_rate) for index, frame in enumerate(source))
+
+
+def _picture(frame: Frame | Image, index: int, frame_rate: float) -> tuple[Image, float]:
+    if isinstance(frame, Frame):
+        return frame.luma, frame.time
+    image = np.asarray(frame)
+    if image.ndim == 3 and image.shape[2] == 1:
+        image = image[:, :, 0]
+    if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,)) or not image.size:
+        raise VideoError(
+            f"Frame {index} is an array of shape {image.shape} and type {image.dtype}.",
+            hint="Give frames as (H, W) grey or (H, W, 3) colour arrays of uint8.",
+        )
+    return np.ascontiguousarray(image), index / frame_rate

@@ -1,0 +1,436 @@
+"""Decoding in a process of its own, and this end of it.
+
+A decoder is a million lines of C that read what strangers made. `open_video` with `Access.isolate` lets it run where it
+can do no harm: in a process that may take so much memory and processor time and no more, that can open no file but the
+one given, no socket, and write none, and that is ended when it stands still. If it dies, the video has an error and
+this process goes on. Frames come back as planes in shared memory, words about them as JSON: a process that has read a
+hostile file is not believed more than that file. The other end is `lrnet.video.decoder_process`.
+
+A process that has read its video to the end reads the next one; it ends with the one that started it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import fcntl
+import json
+import math
+import mmap
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from time import monotonic
+from typing import Any, Final
+
+import numpy as np
+from av.video.frame import VideoFrame
+
+from lrnet import errors
+from lrnet.errors import DecoderDiedError, VideoError
+from lrnet.files import parse_json
+from lrnet.video.frame import Frame, VideoInfo, planes_of
+from lrnet.video.limits import Access, Excess, Limits, past
+from lrnet.video.pipeline import PATIENCE
+from lrnet.video.quantiser import COARSEST
+from lrnet.video.reader import Reader, VideoReader
+
+SLOTS: Final = 4  # frames that may lie in the shared memory at a time
+START_SECONDS: Final = 120.0  # for a process to come up, on a busy machine
+STOP_SECONDS: Final = 1.0  # for a decoder to leave a video that nobody wants to read on
+MAX_MESSAGE: Final = 1024 * 1024  # bytes
+LONGEST_WORD: Final = 200  # letters in what a header calls its container, its codec, its pixel format
+VIDEOS_EACH: Final = 100  # that one process reads: what libraries leak does not add up
+
+_NONSENSE: Final = (KeyError, TypeError, ValueError, OverflowError)
+"""What comes of a message that is none."""
+
+_TOLD: Final = {
+    name: kind
+    for name, kind in vars(errors).items()
+    if isinstance(kind, type) and issubclass(kind, (VideoError, errors.InternalError))
+}
+
+
+def open_video(source: str | os.PathLike[str], access: Access | None = None, *, threads: int = 0) -> Reader:
+    """Open a video for reading, in this process or apart, as `access` says.
+
+    Args:
+        threads: decoding threads; 0 lets FFmpeg choose.
+
+    Raises:
+        VideoError: see `lrnet.video.reader.VideoReader`; DecoderDiedError, LimitError: on opening, or while iterating.
+    """
+    access = access or Access()
+    if access.isolate:
+        return IsolatedReader(source, access, threads=threads)
+    return VideoReader(source, access, threads=threads)
+
+
+class IsolatedReader(Reader):
+    """Reads a video that a `DecoderProcess` decodes; the frames are those of `VideoReader`.
+
+    Raises:
+        DecoderDiedError: the process died. Others as `VideoReader`.
+    """
+
+    def __init__(self, source: str | os.PathLike[str], access: Access, *, threads: int = 0) -> None:
+        super().__init__(os.fspath(source), access.limits)
+        self._waited = 0.0
+        self._process: DecoderProcess | None = DecoderProcess.take(access.limits)
+        try:
+            self._process.ask(_request(self.name, access, threads))
+            first = self._hear()
+            if first is None:  # no word in time
+                raise past("stall_seconds", self.name, access.limits)
+            self._info = self._header(first["info"])
+            self.guard.header(self._info.size_bytes, self._info.width * self._info.height, None, None, None)
+        except BaseException as error:
+            self._kill()
+            if isinstance(error, _NONSENSE):
+                raise self._nonsense() from error
+            raise
+
+    @property
+    def info(self) -> VideoInfo:
+        return self._info
+
+    def _decode(self) -> Iterator[Frame]:
+        try:
+            while (message := self._hear()) is not None:
+                if "frame" not in message:
+                    self._note(message)
+                    if not message["end"]:
+                        raise ValueError("an end that is none")
+                    self._over()
+                    return
+                frame = self._frame(message)
+                if frame is None:
+                    self._kill()
+                    return
+                yield frame
+        except _NONSENSE as error:
+            self._kill()
+            raise self._nonsense() from error
+
+    def _frame(self, message: Mapping[str, Any]) -> Frame | None:
+        """The frame that a message announces; None if it lies past a limit. Raises ValueError for nonsense."""
+        assert self._process is not None
+        self._note(message)
+        sent = message["frame"]
+        width, height, time = _whole(sent["width"], 1), _whole(sent["height"], 1), float(sent["time"])
+        if not math.isfinite(time):
+            raise ValueError("a time that is none")
+        if self.guard.ends(self.frames, time, width * height):
+            return None
+        source = VideoFrame(width, height, "yuv420p")
+        source.colorspace, source.color_range = _whole(sent["colorspace"], 0), _whole(sent["color_range"], 0)
+        self._process.copy(_whole(sent["slot"], 0), planes_of(source))
+        self.frames = _whole(sent["index"], self.frames) + 1
+        stretch = self.guard.limits.stretch(time)
+        return Frame(source, self.frames - 1, time, turns=_whole(sent["turns"], 0) % 4, stretch=stretch)
+
+    def _note(self, message: Mapping[str, Any]) -> None:
+        """What every message may bring: the header as it is known now, damage, coarseness, limits passed."""
+        self.damaged = _whole(message.get("damaged", self.damaged), 0)
+        self.frames = max(self.frames, _whole(message.get("frames", 0), 0))
+        if message.get("quantiser") is not None:
+            self.quantiser = _quantiser(message["quantiser"])
+        for excess in message.get("passed", ()):
+            self.guard.note(Excess(excess))
+        if "info" in message:
+            self._info = self._header(message["info"])
+
+    def _header(self, told: Mapping[str, Any]) -> VideoInfo:
+        """What the decoder says of the file; it ends in reports. Raises TypeError or ValueError for nonsense."""
+        info = VideoInfo(**told)
+        if not all(isinstance(word, str) and len(word) <= LONGEST_WORD for word in _words(info)):
+            raise ValueError("a word that is none")
+        if not all(isinstance(n, int) and n >= 0 for n in (info.size_bytes, info.frame_count or 0)):
+            raise ValueError("a number that is none")
+        if not all(math.isfinite(n or 0) for n in (info.frame_rate, info.duration)):
+            raise ValueError("a time that is none")
+        for side in (info.width, info.height, info.rotation):
+            _whole(side, 0)
+        return replace(info, path=self.name)
+
+    def _hear(self) -> dict[str, Any] | None:
+        """The next message; None if time is over and what came before counts. Raises VideoError."""
+        if self._process is None:
+            return None
+        limits, began = self.guard.limits, monotonic()
+        left = limits.decode_seconds - self._waited
+        try:
+            message = self._listen(self._process, began + min(limits.stall_seconds, left))
+        except EOFError:
+            self._died()
+            return None
+        self._waited += monotonic() - began
+        if message is None:
+            self._kill()
+            self._too_long("stall_seconds" if limits.stall_seconds < left else "decode_seconds")
+            return None
+        if "error" in message:
+            self._over()
+            kind = _TOLD.get(str(message["error"]), DecoderDiedError)
+            raise kind(str(message.get("what", "")), hint=str(message.get("hint", "")))
+        return message
+
+    def _listen(self, process: DecoderProcess, until: float) -> dict[str, Any] | None:
+        """The next message, None if there is none by then. Raises EOFError if the process is gone."""
+        while True:
+            left = max(0.0, until - monotonic())
+            message = process.hear(min(PATIENCE, left))
+            if message is not None or left <= PATIENCE:
+                return message
+            self.waiting()
+
+    def _too_long(self, limit: str) -> None:
+        if not self.frames:
+            raise past(limit, self.name, self.guard.limits)
+        self.guard.note(Excess.DECODE_SECONDS)
+
+    def _died(self) -> None:
+        """Raise what its death means, unless it is that time was over and what came before counts."""
+        process = self._process
+        status = self._kill()
+        if process is None or status is None:  # closed from another thread
+            return
+        if status == -signal.SIGXCPU:
+            self._too_long("decode_seconds")
+            return
+        raise DecoderDiedError(
+            f"The process that decoded {self.name} died ({_how(status)}).",
+            hint="The file may be damaged or made to do that; leave it out, or obtain it again from its source.",
+        )
+
+    def _nonsense(self) -> DecoderDiedError:
+        return DecoderDiedError(
+            f"The process that decoded {self.name} answered with what is no answer and was ended.",
+            hint="The file may be made to take over the decoder; treat it with care.",
+        )
+
+    def abort(self) -> None:
+        process = self._process
+        if process is not None:
+            process.end()
+
+    def _release(self) -> None:
+        process = self._process
+        if process is not None and process.leave():
+            self._over()
+        self._kill()
+
+    def _over(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.give_back()
+
+    def _kill(self) -> int | None:
+        process, self._process = self._process, None
+        return None if process is None else process.kill()
+
+
+def _request(name: str, access: Access, threads: int) -> dict[str, Any]:
+    folder = ""
+    with suppress(OSError):
+        folder = str(Path.cwd())
+    return {
+        "video": name,
+        "folder": folder,
+        "threads": threads,
+        "allow_network": access.allow_network,
+        "limits": {**access.limits.numbers(), "refuse": access.limits.refuse},
+    }
+
+
+def _words(info: VideoInfo) -> tuple[str, str, str]:
+    return info.container, info.codec, info.pixel_format
+
+
+def _whole(value: Any, low: int) -> int:
+    if not isinstance(value, int) or not low <= value < 2**31:
+        raise ValueError("a number that is none")
+    return value
+
+
+def _quantiser(value: Any) -> float:
+    if not isinstance(value, float) or not 0 <= value <= COARSEST:
+        raise ValueError("a quantiser that is none")
+    return value
+
+
+def _how(status: int) -> str:
+    try:
+        return f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+    except ValueError:
+        return f"signal {-status}"
+
+
+def slot_bytes(limits: Limits) -> int:
+    """Bytes that the planes of the largest frame take, in whole pages.
+
+    Three a pixel, not one and a half: in a frame of one row each chroma plane has half a sample for each of luma.
+    """
+    return -(-round(3e6 * limits.megapixels + 4) // mmap.PAGESIZE) * mmap.PAGESIZE
+
+
+class DecoderProcess:
+    """The process that decodes, and the memory that it shares with this one.
+
+    Args:
+        size: bytes of a slot.
+    """
+
+    _idle: Final[list[DecoderProcess]] = []
+    _lock: Final = threading.Lock()
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._owner = os.getpid()
+        self._videos = 0
+        memory = os.memfd_create("lrnet-frames", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        # Each message comes whole or not at all: half of one would be waited for.
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            os.ftruncate(memory, SLOTS * size)
+            # Else a process that was taken over could cut the memory off under our feet.
+            fcntl.fcntl(memory, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
+            self._slots = mmap.mmap(memory, SLOTS * size, mmap.MAP_SHARED, mmap.PROT_READ)
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-B", "-c", _boot(theirs.fileno(), memory, size)],
+                pass_fds=(theirs.fileno(), memory),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+        except OSError as error:
+            ours.close()
+            raise _not_started(error.strerror or str(error)) from error
+        finally:
+            theirs.close()
+            os.close(memory)
+        self._pipe = ours
+        try:
+            started = self.hear(START_SECONDS)
+        except EOFError:
+            started = None
+        if started is None:
+            raise _not_started(_how(self.kill() or 0))
+
+    @classmethod
+    def take(cls, limits: Limits) -> DecoderProcess:
+        """One that waits for work, or a new one. Raises DecoderDiedError if none can be started."""
+        size = slot_bytes(limits)
+        with cls._lock:
+            process = cls._idle.pop() if cls._idle else None
+        if process is None:
+            return cls(size)
+        if process._owner == os.getpid() and process.size == size and process._process.poll() is None:
+            return process
+        if process._owner == os.getpid():
+            process.kill()
+        return cls(size)
+
+    def give_back(self) -> None:
+        """Keep the process for the next video, or end it."""
+        self._videos += 1
+        with self._lock:
+            if self._videos < VIDEOS_EACH and not self._idle:
+                self._idle.append(self)
+                return
+        self.kill()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def ask(self, message: Mapping[str, Any]) -> None:
+        """Send a message; a process that is gone is found out when its answer is waited for.
+
+        Raises ValueError if it has not read what was sent before.
+        """
+        with suppress(OSError):
+            try:
+                self._pipe.send(json.dumps(message).encode(), socket.MSG_DONTWAIT)
+            except BlockingIOError as error:
+                raise ValueError("a process that does not listen") from error
+
+    def hear(self, seconds: float) -> dict[str, Any] | None:
+        """The next message, None if none comes in time. Raises EOFError if the process is gone."""
+        try:
+            readable = select.poll()
+            readable.register(self._pipe, select.POLLIN)
+            if not readable.poll(1000 * seconds):
+                return None
+            message = parse_json(self._pipe.recv(MAX_MESSAGE))  # nothing, which is no JSON, if the process is gone
+        except (OSError, ValueError) as error:
+            raise EOFError from error
+        if not isinstance(message, dict):
+            raise EOFError
+        return message
+
+    def copy(self, slot: int, planes: tuple[Any, ...]) -> None:
+        """Fill planes from a slot and give it back. Raises ValueError if the slot does not hold so much."""
+        if slot >= SLOTS or sum(plane.size for plane in planes) > self.size:
+            raise ValueError("a frame that does not fit")
+        at = slot * self.size
+        for plane in planes:
+            plane[:] = np.frombuffer(self._slots, np.uint8, plane.size, at).reshape(plane.shape)
+            at += plane.size
+        self.ask({"slot": slot})
+
+    def leave(self) -> bool:
+        """Have the video left that is being decoded; False if the process does not in a moment."""
+        ends = monotonic() + STOP_SECONDS
+        try:
+            self.ask({"leave": True})
+            while (message := self.hear(max(0.0, ends - monotonic()))) is not None:
+                if "end" in message or "error" in message:
+                    return True
+        except (EOFError, ValueError):
+            pass
+        return False
+
+    def end(self) -> None:
+        """End the process; who waits for its word is told that it is gone."""
+        self._process.kill()
+
+    def kill(self) -> int:
+        """End the process at once. Returns its exit status if it was already dead: negative is the signal's number."""
+        self._pipe.close()
+        with suppress(subprocess.TimeoutExpired):  # one that died by itself says how
+            self._process.wait(0.2)
+        self._process.kill()
+        return self._process.wait()
+
+
+def _boot(pipe: int, memory: int, size: int) -> str:
+    """What the process runs: our modules, from where this process has them, and nothing of the user's."""
+    path = [str(Path(entry).absolute()) for entry in sys.path]
+    return (
+        f"import sys; sys.path[:] = {path!r}; from lrnet.video.decoder_process import main; "
+        f"main({pipe}, {memory}, {size})"
+    )
+
+
+def _not_started(why: str) -> DecoderDiedError:
+    return DecoderDiedError(
+        f"A decoding process cannot be started ({why}).", hint="Free memory, or decode in this process: --no-isolate."
+    )
+
+
+def _end_idle() -> None:
+    for process in DecoderProcess._idle:
+        if process._owner == os.getpid():
+            process.kill()
+
+
+atexit.register(_end_idle)

@@ -1,0 +1,292 @@
+"""Read a video (PyAV): upright frames with presentation times, one at a time."""
+
+from __future__ import annotations
+
+import os
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from time import perf_counter
+from types import TracebackType
+from typing import Any, Final, Self
+
+import av
+import av.container
+import av.error
+import av.logging
+from av.packet import Packet
+from av.stream import Disposition
+from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream
+
+from lrnet.errors import (
+    DamagedVideoError,
+    NotAVideoError,
+    VideoError,
+)
+from lrnet.video.clock import Clock
+from lrnet.video.frame import Frame, VideoInfo, oblong, shown_size, turns_of
+from lrnet.video.limits import WHOLE, Access, Excess, Guard, Limits, past
+from lrnet.video.opening import open_container
+from lrnet.video.pipeline import Ahead, Stopped, nothing
+from lrnet.video.quantiser import Quantisers
+
+# FFmpeg's own messages are told as typed errors instead. No callback into Python may be left in place: a decoding
+# thread that logs waits for the interpreter's lock, which whoever frees the decoder may be holding.
+av.logging.restore_default_callback()
+
+av.logging.set_libav_level(av.logging.PANIC)
+
+DECODE_AHEAD: Final = 8  # frames that may wait between the decoding thread and its reader; decoders give them in bursts
+
+_DURATION_TAG: Final = re.compile(r"(\d{1,6}):(\d\d):(\d\d(?:\.\d{1,9})?)")
+"""What Matroska and WebM say of one stream; the container's own duration is that of the longest."""
+
+
+class Reader(ABC):
+    """A video opened for reading: a context manager and an iterator over `Frame`, in order of presentation.
+
+    Attributes:
+        frames: decoded so far, those left out for their rate among them.
+        damaged: packets that could not be decoded, and frames that the decoder had to patch; they are skipped.
+        quantiser: how coarsely frames are encoded so far: quantisation parameter of H.264, from 0 (fine) to 51, the
+            median over frames of the mean over their macroblocks, for 16 frames from a key frame on, at most once in
+            240; None for other codecs.
+        guard: which limits the video went past.
+        waiting: called about once a second by the thread that decodes, while that waits for another process.
+    """
+
+    def __init__(self, name: str, limits: Limits) -> None:
+        self.name = name
+        self.guard = Guard(name, limits)
+        self.damaged = 0
+        self.quantiser: float | None = None
+        self.frames = 0
+        self.waiting: Callable[[], None] = nothing
+        self._begun = False
+        self._ahead: Ahead[Frame] | None = None
+
+    @property
+    @abstractmethod
+    def info(self) -> VideoInfo:
+        """What the header says, and since the first frame what that showed."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End reading, whoever reads."""
+        if self._ahead is not None:
+            self._ahead.stop()
+            self._ahead.join()
+        self._ahead, self.waiting = None, nothing  # they lead back here, and a decoder has many megabytes
+        self._release()
+
+    @abstractmethod
+    def abort(self) -> None:
+        """Cut off what holds the thread that decodes, from another one, where that can be done."""
+
+    def __iter__(self) -> Iterator[Frame]:
+        frames = self.decode()
+        self._ahead = Ahead(frames, DECODE_AHEAD, "decode", self.abort)
+        try:
+            yield from self._ahead
+        except Stopped:  # closed by another thread
+            return
+
+    def decode(self) -> Iterator[Frame]:
+        """The frames, decoded on the thread that asks for them."""
+        if self._begun:
+            raise RuntimeError("a Reader is read once; open the file again to read it again")
+        self._begun = True
+        return self._decode()
+
+    @abstractmethod
+    def _decode(self) -> Iterator[Frame]: ...
+
+    @abstractmethod
+    def _release(self) -> None: ...
+
+
+class VideoReader(Reader):
+    """Decodes in this process.
+
+    Frames are decoded on a thread of their own, a bounded number ahead, so memory does not grow with the length;
+    `decode` does without that thread.
+
+    Args:
+        source: path of a file. An address (`https://…`) is opened only if `access` allows it.
+        access: limits, and whether addresses are opened; that of `isolate` is for `lrnet.video.isolation.open_video`.
+        threads: decoding threads; 0 lets FFmpeg choose.
+
+    Raises:
+        VideoNotFoundError: there is no such file.
+        NotAVideoError: it is empty, of another type, a playlist, or has no video stream.
+        NetworkSourceError: an address without permission.
+        LimitError: it is larger than a limit; while iterating, if limits refuse.
+        DamagedVideoError: while iterating, if not one frame can be decoded.
+    """
+
+    def __init__(self, source: str | os.PathLike[str], access: Access | None = None, *, threads: int = 0) -> None:
+        access = access or Access()
+        super().__init__(os.fspath(source), access.limits)
+        self._container = open_container(self.name, access)
+        try:
+            self._stream = self._best_stream()
+            self._stream.thread_type = "AUTO"
+            self._stream.codec_context.thread_count = threads
+            largest = {"max_pixels": str(round(access.limits.megapixels * 1e6))}
+            self._stream.codec_context.options = dict(largest)
+            self._quantisers = Quantisers(self._stream.codec_context, largest)
+            self._rotation = 0
+            self._aspect = oblong(self._stream.sample_aspect_ratio)
+            self._decoding = 0.0
+            self._starved = False
+            told = self.info
+            pixels = max(0, told.width) * max(0, told.height)
+            self.guard.header(told.size_bytes, pixels, told.frame_rate, told.duration, told.frame_count)
+        except BaseException:
+            self._container.close()
+            raise
+
+    def _best_stream(self) -> VideoStream:
+        """The video stream with the most pixels; a cover picture is none."""
+        pictures = Disposition.attached_pic | Disposition.timed_thumbnails
+        streams = [s for s in self._container.streams.video if not s.disposition & pictures and s.codec_context]
+        if not streams:
+            raise NotAVideoError(f"{self.name} has no video stream.", hint="Give a file that has moving pictures.")
+        return max(streams, key=lambda s: s.width * s.height)
+
+    @property
+    def info(self) -> VideoInfo:
+        stream, context = self._stream, self._stream.codec_context
+        duration = None
+        tag = _DURATION_TAG.fullmatch(stream.metadata.get("DURATION", ""))
+        if stream.duration is not None and stream.time_base is not None:
+            duration = float(stream.duration * stream.time_base)
+        elif tag is not None:
+            duration = 3600 * int(tag[1]) + 60 * int(tag[2]) + float(tag[3])
+        elif self._container.duration is not None:
+            duration = self._container.duration / av.time_base
+        turned = self._rotation % 180 != 0
+        width, height = shown_size(context.width, context.height, self._aspect)
+        return VideoInfo(
+            path=self.name,
+            container=self._container.format.name,
+            codec=context.name,
+            pixel_format=context.pix_fmt or "unknown",
+            width=height if turned else width,
+            height=width if turned else height,
+            frame_rate=float(stream.average_rate) if stream.average_rate else None,
+            duration=duration if duration is not None and duration >= 0 else None,
+            frame_count=stream.frames or None,
+            rotation=self._rotation,
+            size_bytes=max(0, self._container.size),
+        )
+
+    def abort(self) -> None:
+        """Nothing can: FFmpeg finishes the packet that it is at."""
+
+    def _release(self) -> None:
+        self._container.close()
+
+    def _decode(self) -> Iterator[Frame]:
+        clock = Clock(self._stream.average_rate)
+        to_planes = VideoReformatter()
+        given = False
+        # Looked up once for each angle: whoever asks a frame for its matrix ties it into a circle, which keeps it.
+        turns: dict[int, int] = {}
+        for source in self._pictures():
+            time = clock.time_of(source)
+            shown = shown_size(source.width, source.height, self._aspect)
+            if self.guard.ends(self.frames, time, shown[0] * shown[1]):
+                break
+            if source.rotation not in turns:
+                turns[source.rotation] = turns_of(source)
+            if self.frames == 0:
+                self._rotation = turns[source.rotation] * 90
+            self.frames += 1
+            if source.is_corrupt:  # patched from its neighbours: not what was filmed
+                self.damaged += 1
+            elif not self.guard.leaves_out(time):
+                given = True
+                stretch = self.guard.limits.stretch(time)
+                yield Frame(source, self.frames - 1, time, to_planes, turns[source.rotation], stretch, shown)
+        if not given:
+            raise self._nothing()
+
+    def _nothing(self) -> VideoError:
+        if self.guard.passed:
+            return past(self.guard.passed[0], self.name, self.guard.limits)
+        if self._starved:
+            return past("memory_megabytes", self.name, self.guard.limits)
+        return DamagedVideoError(
+            f"Not one frame of {self.name} can be decoded whole.",
+            hint="The file is damaged or cut off; obtain it again from its source.",
+        )
+
+    def _pictures(self) -> Iterator[VideoFrame]:
+        packets = self._container.demux(self._stream)
+        while self._in_time():
+            began = perf_counter()
+            try:
+                packet = next(packets, None)
+                if packet is None:
+                    return
+                pictures = self._decoded(packet)
+            except IndexError:  # a packet of a stream that the header did not announce
+                packets = self._container.demux(self._stream)
+                continue
+            except (av.error.FFmpegError, OSError) as error:  # the container itself breaks off here
+                self._failed(error)
+                return
+            finally:
+                self._decoding += perf_counter() - began
+            yield from pictures
+
+    def _decoded(self, packet: Packet[Any]) -> list[VideoFrame]:
+        self._quantisers.look(packet)
+        self.quantiser = self._quantisers.median
+        try:
+            return [f for f in packet.decode() if isinstance(f, VideoFrame)]
+        except (av.error.FFmpegError, ValueError) as error:
+            self._failed(error)
+            return []
+
+    def _failed(self, error: Exception) -> None:
+        self.damaged += 1
+        self._starved |= isinstance(error, MemoryError)
+
+    def _in_time(self) -> bool:
+        if self._decoding <= self.guard.limits.decode_seconds:
+            return True
+        self.guard.note(Excess.DECODE_SECONDS)
+        return False
+
+
+def probe(source: str | os.PathLike[str]) -> VideoInfo:
+    """What the header says, without decoding. Raises as `VideoReader` does on opening."""
+    with VideoReader(source, WHOLE) as reader:
+        return reader.info
+
+
+def spaced(frames: Iterable[Frame], rate: float) -> Iterator[Frame]:
+    """Leave out frames that come much faster than `rate` (Hz), by their times.
+
+    A frame is kept if at least three quarters of `1 / rate` have passed since the last one kept. For a rate of 25 Hz,
+    sources of 17 to 33 frames a second pass whole, 50 and 60 lose every second frame, 120 keep one in four. Frames are
+    only ever left out: landmarks interpolated between frames would be smoother than any real ones, and smoothness is
+    what the network judges.
+    """
+    gap = 0.75 / rate
+    last = -float("inf")
+    for frame in frames:
+        if frame.time - last >= gap - 1e-6:
+            last = frame.time
+            yield frame

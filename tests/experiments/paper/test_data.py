@@ -1,0 +1,42 @@
+"""What experiments are given: stores, datasets, qualities."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+
+from paper_kit import write
+
+from lrnet.errors import DatasetError
+from lrnet.experiments.paper.data import Data
+from lrnet.experiments.stores import Condition
+
+
+def test_a_store_is_read_as_it_is(tmp_path: Path) -> None:
+    data = Data.open([write(tmp_path / "store", 6)], tmp_path / "cache", most_frames=50)
+    assert data.name == "one"
+    assert len(data.main) == 6
+    found = data.condition(Condition.clean(), "clean")
+    assert len(found.videos) == 6
+    assert {len(s) for face in found.faces() for s in face.sequences} == {50}
+    assert not (tmp_path / "cache").exists()
+    assert not data.has_videos
+
+
+def test_what_must_be_made_of_videos_says_so(tmp_path: Path) -> None:
+    data = Data.open([write(tmp_path / "store", 6)], tmp_path / "cache")
+    with pytest.raises(DatasetError, match="c40: 6 videos are needed and not at their paths"):
+        data.treated("c40")
+
+
+def test_qualities_that_data_have_themselves(tmp_path: Path) -> None:
+    places = [write(tmp_path / name, 6, compression=name) for name in ("c40", "raw")]
+    data = Data.open(places, tmp_path / "cache")
+    assert list(data.qualities()) == ["raw", "c40"]
+    assert {r.compression for r in data.main} == {"raw"}
+    assert len(data.stored_quality("c40", data.qualities()["c40"]).videos) == 6
+    with pytest.raises(DatasetError, match="two of the data"):
+        Data.open([places[0], places[0]], tmp_path / "cache")

@@ -1,0 +1,18 @@
+"""The claims on the network that ships: parity, cost, size."""
+
+from __future__ import annotations
+
+import pytest
+
+from lrnet.experiments.network import benchmark_network
+from lrnet.network.registry import load_model
+
+pytest.importorskip("torch")
+
+
+def test_the_default_model_keeps_its_promises() -> None:
+    found = benchmark_network(load_model(), clips=60)
+    assert found.difference is not None
+    assert found.difference < 1e-5
+    assert found.parameters <= 180_292
+    assert 0 < found.clip_ms < 20  # "below 1 ms" is the command's to show, on a quiet machine

@@ -1,0 +1,348 @@
+"""`lrnet.calibrate`: identity, translation, missing points, gaps, shot cuts, wrong uses; and the released example."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from tests.media import write_video
+
+import lrnet
+from lrnet.errors import LrnetError, NotAVideoError, SequenceError, VideoError
+from lrnet.faces.landmark_files import LandmarkTable, read_landmarks, write_landmarks
+from lrnet.sequence import CalibrationSettings, PyramidalLucasKanade
+from lrnet.sequence.builder import SequenceBuilder
+from lrnet.sequence.calibrate import CalibratedLandmarks, jitter
+from lrnet.sequence.landmark_sequence import finite_frames
+from lrnet.video.reader import VideoReader
+
+RNG = np.random.default_rng(0)
+WIDTH, HEIGHT = 320, 240
+TEXTURE = cv2.GaussianBlur(RNG.integers(0, 255, (HEIGHT, WIDTH)).astype(np.uint8), (0, 0), 2.0)
+TEXTURE = cv2.normalize(TEXTURE, None, 0, 255, cv2.NORM_MINMAX).astype(np.uint8)
+FACE = (RNG.uniform(-50, 50, (68, 2)) + np.array([160, 120])).astype(np.float32)
+
+Array = NDArray[np.float32]
+
+
+def shifted(by: NDArray[np.float64]) -> NDArray[np.uint8]:
+    matrix = np.array([[1, 0, by[0]], [0, 1, by[1]]], np.float64)
+    moved = cv2.warpAffine(TEXTURE, matrix, (WIDTH, HEIGHT), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
+    return moved.astype(np.uint8)
+
+
+def still(n: int) -> Iterator[NDArray[np.uint8]]:
+    return (TEXTURE for _ in range(n))
+
+
+def constant(n: int) -> Array:
+    return np.repeat(FACE[None], n, axis=0)
+
+
+def noisy(n: int, size: float = 0.4) -> Array:
+    return (constant(n) + np.random.default_rng(5).normal(0, size, (n, 68, 2))).astype(np.float32)
+
+
+def table(points: Array, times: NDArray[np.float64] | None, numbers: NDArray[np.int64] | None = None) -> LandmarkTable:
+    n = len(points)
+    numbers = np.arange(n) if numbers is None else numbers
+    return LandmarkTable(points, numbers, times, np.zeros(n, np.int64), np.ones(n, np.float32))
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ten frames of a face that moves, 25 a second."""
+    frames = [np.dstack([shifted(np.array([i, 0.5 * i]))] * 3) for i in range(10)]
+    return write_video(tmp_path_factory.mktemp("video") / "face.mp4", frames)
+
+
+def followed(n: int = 10) -> Array:
+    """Where the face of `video` is."""
+    return (FACE + np.array([[[i, 0.5 * i]] for i in range(n)])).astype(np.float32)
+
+
+# What comes out
+
+
+def test_constant_landmarks_on_a_still_video_stay_as_they_are() -> None:
+    result = lrnet.calibrate(still(8), constant(8))
+    np.testing.assert_allclose(result.points, constant(8), atol=1e-3)
+    assert result.valid.all()
+    assert np.nanmax(result.forward_backward_error) < 1e-3
+    assert np.nanmax(np.abs(result.innovation)) < 1e-3
+    assert result.tracked_share == 1.0
+    assert result.jitter() == pytest.approx((0, 0), abs=1e-2)
+
+
+@pytest.mark.parametrize("flow", ["opencv", "algorithm1"])
+@pytest.mark.parametrize("colour", [False, True])
+def test_a_translation_is_followed(flow: str, colour: bool) -> None:
+    shifts = np.stack([np.linspace(0, 18, 12), np.linspace(0, -9, 12)], axis=1)
+    frames = [np.dstack([shifted(by)] * 3) if colour else shifted(by) for by in shifts]
+    truth = (FACE + shifts[:, None, :]).astype(np.float32)
+    chosen = CalibrationSettings(flow=PyramidalLucasKanade()) if flow == "algorithm1" else None
+    result = lrnet.calibrate(frames, truth, settings=chosen)
+    assert np.abs(result.points - truth).max() < 0.25
+    assert result.tracked_share > 0.95
+
+
+def test_noise_comes_off() -> None:
+    result = lrnet.calibrate(still(30), noisy(30))
+    before, after = result.jitter()
+    assert after < 0.5 * before
+    np.testing.assert_allclose(result.detected, noisy(30), atol=1e-3)
+    # 0.6745 sigma is the median of |N(0, sigma)|: the detections' own noise, and a little of the points before.
+    assert 0.9 * 0.6745 * 0.4 < np.nanmedian(np.abs(result.innovation)) < 1.5 * 0.6745 * 0.4
+
+
+def test_a_video_by_its_path_a_reader_and_a_file(video: Path, tmp_path: Path) -> None:
+    write_landmarks(tmp_path / "a.csv", table(followed(), np.arange(10) / 25))
+    by_path = lrnet.calibrate(video, followed())
+    by_file = lrnet.calibrate(str(video), tmp_path / "a.csv")
+    with VideoReader(video) as reader:
+        by_frames = lrnet.calibrate(reader, followed())
+    np.testing.assert_array_equal(by_path.points, by_frames.points)
+    np.testing.assert_allclose(by_path.points, by_file.points, atol=1e-3)
+    np.testing.assert_allclose(by_path.times, np.arange(10) / 25)
+    assert np.abs(by_path.points - followed()).max() < 0.5
+    assert by_path.sequence.times is by_path.times
+
+
+def test_the_sequence_is_what_the_detector_s_builder_makes(video: Path) -> None:
+    builder = SequenceBuilder()
+    with VideoReader(video) as reader:
+        for frame, points in zip(reader, followed(), strict=True):
+            builder.add(frame.luma, points, 1.0, frame.index, frame.time)
+    expected = builder.finish()
+    found = lrnet.calibrate(video, followed()).sequence
+    assert found.half_side == pytest.approx(expected.half_side)
+    for name in ("values", "detected", "innovation", "forward_backward_error", "centres", "times"):
+        np.testing.assert_allclose(getattr(found, name), getattr(expected, name), atol=1e-5)
+    assert np.array_equal(found.tracked, expected.tracked)
+
+
+def test_its_table_can_be_written_in_both_units(tmp_path: Path) -> None:
+    result = lrnet.calibrate(still(4), constant(4))
+    for normalised in (False, True):
+        write_landmarks(tmp_path / "a.npz", result.table(normalised=normalised))
+        back = read_landmarks(tmp_path / "a.npz")
+        expected = result.sequence.values if normalised else result.points
+        np.testing.assert_array_equal(back.points, expected)
+        assert back.units == ("normalised" if normalised else "frame pixels")
+    np.testing.assert_allclose(result.sequence.frame_landmarks(), result.points, atol=1e-3)
+
+
+# Gaps, missing points, cuts
+
+
+@settings(max_examples=20, deadline=None)
+@given(gaps=st.frozensets(st.integers(0, 9)))
+def test_any_order_of_gaps_keeps_length_and_times(gaps: frozenset[int]) -> None:
+    landmarks = constant(10)
+    landmarks[list(gaps)] = np.nan
+    result = lrnet.calibrate(still(10), landmarks, frame_rate=50)
+    present = [i not in gaps for i in range(10)]
+    assert result.valid.tolist() == present
+    np.testing.assert_allclose(result.times, np.arange(10) / 50)
+    assert finite_frames(result.points).tolist() == present
+    np.testing.assert_allclose(result.points[present], constant(10)[present], atol=1e-3)
+    pairs = result.valid[1:] & result.valid[:-1]
+    assert np.isfinite(result.innovation[pairs]).all()
+    assert np.isnan(result.innovation[~pairs]).all()
+    assert len(result.sequence) == 10
+    assert result.sequence.valid.tolist() == present
+    assert result.frames_with_face == sum(present)
+
+
+@settings(max_examples=20, deadline=None)
+@given(missing=st.sets(st.tuples(st.integers(0, 7), st.integers(0, 67)), max_size=25))
+def test_missing_points_never_spread(missing: set[tuple[int, int]]) -> None:
+    landmarks = constant(8)
+    for frame, point in missing:
+        landmarks[frame, point] = np.nan
+    result = lrnet.calibrate(still(8), landmarks)
+    known = np.isfinite(landmarks)
+    assert np.array_equal(np.isfinite(result.points), known)
+    np.testing.assert_allclose(result.points[known], constant(8)[known], atol=2e-2)
+    both = known[1:, :, 0] & known[:-1, :, 0]
+    assert np.array_equal(np.isfinite(result.forward_backward_error), both)
+    assert not result.tracked[~both].any()
+    assert np.array_equal(result.sequence.valid, known.all(axis=(1, 2)))
+    assert np.isnan(result.sequence.values[~result.sequence.valid]).all()
+
+
+def test_a_missing_point_of_a_moving_face_is_taken_up_again() -> None:
+    shifts = np.stack([np.linspace(0, 30, 16), np.zeros(16)], axis=1)
+    truth = (FACE + shifts[:, None, :]).astype(np.float32)
+    landmarks = truth.copy()
+    landmarks[4:9, 30] = np.nan
+    landmarks[:3, 31] = np.nan
+    result = lrnet.calibrate([shifted(by) for by in shifts], landmarks)
+    known = np.isfinite(landmarks)
+    assert np.array_equal(np.isfinite(result.points), known)
+    assert np.abs(result.points - truth)[known].max() < 0.5
+
+
+def test_a_landmark_that_is_never_there_stays_missing_alone() -> None:
+    landmarks = noisy(6)
+    landmarks[:, 5] = np.nan
+    result = lrnet.calibrate(still(6), landmarks)
+    assert np.isnan(result.points[:, 5]).all()
+    assert np.isfinite(np.delete(result.points, 5, axis=1)).all()
+    assert not result.valid.any()
+    assert result.frames_with_face == 6
+
+
+def test_a_frame_with_too_few_points_is_a_gap() -> None:
+    landmarks = constant(5)
+    landmarks[2, 10:] = np.nan
+    result = lrnet.calibrate(still(5), landmarks)
+    assert np.isnan(result.points[2]).all()
+    assert result.frames_with_face == 4
+
+
+def test_a_shot_cut_starts_the_filter_anew() -> None:
+    other = cv2.flip(255 - TEXTURE // 3, -1)
+    landmarks = noisy(12)
+    result = lrnet.calibrate([*still(6), *[other] * 6], landmarks)
+    assert result.shot_starts == (0, 6)
+    np.testing.assert_allclose(result.points[6], landmarks[6], atol=1e-3)
+    assert np.isnan(result.innovation[5]).all()
+    assert not result.tracked[5].any()
+    assert result.valid.all()
+    first, second = result.shots
+    assert (len(first), len(second)) == (6, 6)
+    assert second.frame_indices[0] == 6
+    np.testing.assert_array_equal(second.innovation, result.sequence.innovation[6:])
+    alone = lrnet.calibrate([other] * 6, landmarks[6:])
+    np.testing.assert_allclose(result.points[6:], alone.points, atol=1e-3)
+
+
+def test_jitter_by_hand() -> None:
+    """Eyes 100 apart; one frame's points 1 off: second differences 1, 2, 1 in three of seven places, else 0."""
+    points = np.zeros((9, 68, 2), np.float32)
+    points[:, 45, 0] = 100
+    points[4, :, 1] = 1
+    assert jitter(points) == pytest.approx(100 * (4 / 7) / 100)
+    assert jitter(points, (0, 4)) == pytest.approx(100 * (1 / 5) / 100)
+    points[4] = np.nan
+    assert jitter(points) == 0
+    assert np.isnan(jitter(points[:2]))
+
+
+def test_no_limit_of_detection_cuts_a_video_that_is_calibrated(tmp_path: Path) -> None:
+    times = [0.0, 8_000.0, 16_000.0]
+    path = write_video(tmp_path / "long.mkv", [np.dstack([TEXTURE] * 3)] * 3, times=times)
+    np.testing.assert_allclose(lrnet.calibrate(path, constant(3)).times, times, atol=1e-3)
+
+
+# Wrong uses
+
+
+def test_another_number_of_frames_names_both(video: Path, tmp_path: Path) -> None:
+    path = tmp_path / "short.csv"
+    write_landmarks(path, table(followed(7), np.arange(7) / 25))
+    with pytest.raises(SequenceError, match=r"short.csv holds landmarks of 7 frames, and .*mp4 has 10.*--align time"):
+        lrnet.calibrate(video, path)
+    with pytest.raises(SequenceError, match=r"of 13 frames, and .*mp4 has 10\. Make them anew"):
+        lrnet.calibrate(video, constant(13))
+    result = lrnet.calibrate(video, path, align="time")
+    assert result.valid.tolist() == [True] * 7 + [False] * 3
+    assert np.abs(result.points[:7] - followed(7)).max() < 0.5
+
+
+def test_alignment_by_time_takes_the_frame_s_own_landmarks(video: Path) -> None:
+    """Landmarks of twice the frames, from a face that is elsewhere in the odd ones."""
+    both = np.repeat(followed(), 2, axis=0)
+    both[1::2] += 20
+    result = lrnet.calibrate(video, table(both, np.arange(20) / 50), align="time")
+    assert np.abs(result.points - followed()).max() < 0.5
+    sparse = lrnet.calibrate(video, table(followed()[::2], np.arange(5) / 12.5), align="time")
+    assert sparse.valid.tolist() == [True, False] * 5
+
+
+def test_a_row_is_of_one_frame_only_where_there_are_many_more_frames() -> None:
+    """120 frames a second, landmarks of 25 (120 / 25 is no whole number): each row goes to the frame nearest to it."""
+    stamps = np.arange(6) / 25
+    result = lrnet.calibrate(still(25), table(constant(6), stamps), align="time", frame_rate=120)
+    assert np.flatnonzero(result.valid).tolist() == [0, 5, 10, 14, 19, 24]
+
+
+@pytest.mark.parametrize(
+    ("landmarks", "options", "what"),
+    [
+        (followed(), {"align": "time"}, "no time stamps"),
+        (table(followed(), np.zeros(10)), {"align": "time"}, "do not rise"),
+        (table(followed(), np.arange(10) + 60.0), {"align": "time"}, "Not one of the 10 frames"),
+        (followed(), {"align": "guess"}, "cannot be aligned by 'guess'"),
+        (followed() / 500, {}, "normalised landmarks"),
+        (followed() + 5000, {}, r"frame 0, x 51.. to 52.. and .*not in the frame of 320 x 240"),
+        (followed() * 40 - 5000, {}, "not in the frame"),
+        (followed(), {"face": 2}, "holds no face 2"),
+        (np.zeros((10, 5, 2)), {}, r"shape \(10, 5, 2\)"),
+        (np.full((10, 68, 2), np.inf), {}, "lies beyond"),
+        ("nothing.csv", {}, "There is no file nothing.csv"),
+    ],
+)
+def test_landmarks_that_do_not_fit(video: Path, landmarks: Array, options: dict[str, str], what: str) -> None:
+    with pytest.raises(SequenceError, match=what):
+        lrnet.calibrate(video, landmarks, **options)  # type: ignore[arg-type]
+
+
+def test_frames_that_are_none() -> None:
+    for frame in (np.zeros((4, 4)), np.zeros((4, 4, 2), np.uint8), np.zeros(5, np.uint8), np.zeros((0, 4), np.uint8)):
+        with pytest.raises(VideoError, match="Frame 0 is an array"):
+            lrnet.calibrate([frame], constant(1))
+    with pytest.raises(NotAVideoError):
+        lrnet.calibrate(__file__, constant(1))
+    with pytest.raises(SequenceError, match="of 1 frames, and the video has 0"):
+        lrnet.calibrate([], constant(1))
+
+
+@settings(max_examples=30, deadline=None)
+@given(scale=st.floats(0, 1e5), x=st.floats(-1e6, 1e6), y=st.floats(-1e6, 1e6), side=st.integers(1, 60))
+def test_landmarks_anywhere_of_any_size_end_in_a_result_or_a_typed_error(
+    scale: float, x: float, y: float, side: int
+) -> None:
+    landmarks = np.clip((constant(3) - 160) * scale / 50 + [x, y], -1e6, 1e6)
+    try:
+        result = lrnet.calibrate([TEXTURE[:side, :side]] * 3, landmarks)
+    except LrnetError:
+        return
+    assert result.points.shape == (3, 68, 2)
+
+
+def test_the_function_stays_callable_beside_its_module() -> None:
+    assert callable(lrnet.calibrate)
+    importlib.import_module("lrnet.sequence.calibrate")
+    importlib.import_module("lrnet.sequence")
+    assert callable(lrnet.calibrate)
+    assert lrnet.CalibratedLandmarks is CalibratedLandmarks
+
+
+# The released example
+
+
+@pytest.mark.parametrize("flow", ["opencv", "algorithm1"])
+def test_the_released_example(shared: Path, flow: str) -> None:
+    """Against the released calibrator's output, which is rounded to whole pixels of its crop three times a frame."""
+    golden = shared / "reference" / "upstream" / "calibration"
+    chosen = CalibrationSettings(flow=PyramidalLucasKanade()) if flow == "algorithm1" else None
+    result = lrnet.calibrate(golden / "000_003.mp4", golden / "000_003.csv", settings=chosen)
+    assert len(result) == 396
+    assert result.valid.all()
+    assert result.shot_starts == (0,)
+    assert result.tracked_share > 0.85
+    moved = np.linalg.norm(result.points - result.detected, axis=2)
+    assert np.median(moved) < 1.5  # frame pixels: denoised, not displaced
+    released = read_landmarks(golden / "000_003.calibrated.txt").points
+    # Its crop lies elsewhere by up to some pixels, held on whole ones: compare the shape of the face, not its place.
+    shape = [p - p.mean(axis=1, keepdims=True) for p in (result.sequence.values, released)]
+    assert np.median(np.abs(shape[0] - shape[1])) * 200 < 1.5
