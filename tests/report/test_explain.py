@@ -19,7 +19,7 @@ from lrnet.report.explain import Explainer, group_columns, most_unusual, replace
 from lrnet.report.motion import motion_reference, typical_clips
 from lrnet.sequence.landmark_sequence import FACIAL_GROUPS, NUM_LANDMARKS, LandmarkSequence
 from lrnet.sequence.surroundings import NUM_SURROUNDINGS
-from tests.test_motion import CLIPS, random_face
+from tests.report.test_motion import CLIPS, random_face
 
 torch = pytest.importorskip("torch", reason="networks are made for these tests with PyTorch (extra train)")
 pytest.importorskip("onnx", reason="networks are written for these tests with onnx (extra train)")

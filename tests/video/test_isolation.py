@@ -130,8 +130,8 @@ def test_a_bounded_decoder_opens_neither_files_nor_sockets() -> None:
     script = """
 import os, socket
 import numpy as np
-from lrnet.decoder_process import Decoder
-from lrnet.limits import Access
+from lrnet.video.decoder_process import Decoder
+from lrnet.video.limits import Access
 ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 Decoder(theirs, np.zeros((4, 10), np.uint8))._bound(Access(), 1)
 allowed = [os.open("/dev/null", os.O_RDONLY) for _ in range(2)]
