@@ -1,10 +1,11 @@
 """Landmark stores for the default model: the FaceForensics++ clips, and videos of further people and sources.
 
-usage: make_stores.py DATA MORE OUT [--degraded FOLDER] [--workers N]
+usage: make_stores.py DATA MORE OUT [--degraded FOLDER] [--strangers FOLDER] [--workers N]
 
 DATA holds the research data (`ffpp/` in the official layout, `more/manifest.csv`), MORE the videos that the latter
 names, collected. Writes the stores OUT/ffpp and OUT/more, and with what `make_degraded.py` made of them in FOLDER
-OUT/degraded. Stopped and started again, it goes on.
+OUT/degraded. `--strangers` names a folder with the collected videos of `strangers/manifest.csv`, which nothing is trained
+on: their store is OUT/strangers. Stopped and started again, it goes on.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ def main() -> None:
     parser.add_argument("more", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--degraded", type=Path, metavar="FOLDER")
+    parser.add_argument("--strangers", type=Path, metavar="FOLDER")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     args = parser.parse_args()
     sets = {
@@ -51,6 +53,8 @@ def main() -> None:
     }
     if args.degraded is not None:
         sets["degraded"] = read_manifest(args.degraded / "manifest.csv")
+    if args.strangers is not None:
+        sets["strangers"] = read_collected(args.data / "strangers" / "manifest.csv", args.strangers)
     for name, records in sets.items():
         print(f"{name}: {len(records)} videos", flush=True)
         extract(records, args.out / name, store_preprocessing(), workers=args.workers, tell=Teller())

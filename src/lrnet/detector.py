@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,6 +13,7 @@ from typing import Final, Literal
 
 from lrnet.errors import ModelError
 from lrnet.faces import Landmarker, landmarker
+from lrnet.faces.look import LOOK_EVERY, look_at
 from lrnet.faces.tracker import FaceTracker, FrameFaces, TrackSettings
 from lrnet.files import is_file
 from lrnet.network.bundle import ModelBundle
@@ -177,6 +179,7 @@ class Sequencer:
         self._pipeline = pipeline
         self._builders: dict[int, SequenceBuilder] = {}
         self._started: dict[int, float] = {}
+        self._looked: dict[int, float] = {}
         self._stretch = 0
 
     def run(self, frames: Iterable[FrameFaces]) -> Iterator[Examined]:
@@ -201,10 +204,14 @@ class Sequencer:
                 crop = replace(self._crop, side=self._sides.get(number))
                 self._builders[number] = SequenceBuilder(number, crop, self._calibration)
                 self._started[number] = frame.time
+                self._looked[number] = -math.inf
 
         def add(number: int) -> None:
             seen = faces.seen[number]
             self._builders[number].add(frame.luma, seen.landmarks, seen.confidence, frame.index, frame.time)
+            if frame.time - self._looked[number] >= LOOK_EVERY:
+                self._looked[number] = frame.time
+                self._builders[number].add_look(look_at(frame, seen.landmarks), frame.time)
 
         self._pipeline.each(add, list(faces.seen))
         for number in faces.missing:

@@ -42,6 +42,7 @@ class Provenance:
         sha256: of the video (or landmark file).
         size: of it, bytes.
         frames: decoded. `damaged_packets`: that could not be.
+        quantiser: how coarsely the video is encoded (`lrnet.video.reader.Reader`); None if unknown.
         versions: of lrnet and of the libraries that the landmarks depend on.
     """
 
@@ -49,6 +50,7 @@ class Provenance:
     size: int = 0
     frames: int = 0
     damaged_packets: int = 0
+    quantiser: float | None = None
     versions: dict[str, str] = field(default_factory=dict)
 
 
@@ -90,15 +92,16 @@ class LandmarkJob:
         cv2.setNumThreads(1)
         with local_file(record) as path:
             if holds_landmarks(path):
-                sequences, frames, damaged = _read_released(path, self.preprocessing)
+                sequences, frames = _read_released(path, self.preprocessing)
+                damaged, quantiser = 0, None
             else:
                 with self._treated(path, record.key) as video:
-                    sequences, frames, damaged = self._follow(video)
+                    sequences, frames, damaged, quantiser = self._follow(video)
             if not sequences:
                 raise NoFaceError(
                     f"{record.key} shows no face in {frames} frames.", hint="Leave it out of the dataset."
                 )
-            provenance = Provenance(file_sha256(path), path.stat().st_size, frames, damaged, versions())
+            provenance = Provenance(file_sha256(path), path.stat().st_size, frames, damaged, quantiser, versions())
         return ExtractedVideo(sequences, provenance, perf_counter() - began)
 
     @contextmanager
@@ -111,14 +114,14 @@ class LandmarkJob:
             self.treatment.write(path, copy, key, self.most_frames)
             yield copy
 
-    def _follow(self, path: Path) -> tuple[tuple[LandmarkSequence, ...], int, int]:
+    def _follow(self, path: Path) -> tuple[tuple[LandmarkSequence, ...], int, int, float | None]:
         with open_video(path, self.access, threads=1) as reader:
             frames = spaced(islice(reader, self.most_frames), self.preprocessing.frame_rate)
             tracks = TrackSettings(max_faces=self.access.limits.faces)
             found = landmark_sequences(frames, _finder(self.preprocessing.landmarker), self.preprocessing, tracks)
             sequences = tuple(s for s in found if s.valid.any())
         looked_at = min(reader.frames, self.most_frames or reader.frames)  # some more wait, decoded ahead
-        return sequences, looked_at, reader.damaged
+        return sequences, looked_at, reader.damaged, reader.quantiser
 
 
 @lru_cache(maxsize=1)
@@ -139,7 +142,7 @@ def holds_landmarks(path: Path) -> bool:
     return path.suffix.lower() == ".txt"
 
 
-def _read_released(path: Path, preprocessing: Preprocessing) -> tuple[tuple[LandmarkSequence, ...], int, int]:
+def _read_released(path: Path, preprocessing: Preprocessing) -> tuple[tuple[LandmarkSequence, ...], int]:
     if preprocessing.landmarker != RELEASED_LANDMARKER:
         raise SequenceError(
             f"The landmarks of {path.name} lie in a file, and the store is of {preprocessing.landmarker} landmarks.",
@@ -152,7 +155,7 @@ def _read_released(path: Path, preprocessing: Preprocessing) -> tuple[tuple[Land
             hint="Released landmark files are normalised to [-1, 1]; pixels go through `lrnet calibrate`.",
         )
     sequence = LandmarkSequence.from_values(table.points)
-    return ((sequence,) if sequence.valid.any() else ()), len(table), 0
+    return ((sequence,) if sequence.valid.any() else ()), len(table)
 
 
 @contextmanager

@@ -39,6 +39,8 @@ class SequenceBuilder:
         self._error: list[Array] = []
         self._surround_error: list[Array] = []
         self._tracked: list[NDArray[np.bool_]] = []
+        self._looks: list[Array] = []
+        self._look_times: list[float] = []
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -63,6 +65,11 @@ class SequenceBuilder:
         self._last_luma = luma
         self._gap = False
         return crop.to_frame(step.points)
+
+    def add_look(self, look: Array, time: float) -> None:
+        """Keep what the face looks like (`lrnet.faces.look`) in the frame that was added last."""
+        self._looks.append(look)
+        self._look_times.append(time)
 
     def add_gap(self, index: int, time: float) -> None:
         """The face was not found in this frame."""
@@ -103,6 +110,8 @@ class SequenceBuilder:
             surround_error=stacked(self._surround_error, 1, NUM_SURROUNDINGS) / np.float32(half)
             if self._around
             else None,
+            looks=np.array(self._looks, np.float32) if self._looks else None,
+            look_times=np.array(self._look_times, np.float64) if self._looks else None,
         )
 
     def _place_crop(self, landmarks: Array) -> StabilisedCrop:

@@ -62,6 +62,9 @@ class LandmarkSequence:
         face: which face of the video, from 0.
         surround_error: (N - 1, 42) float32, forward-backward error of the `surroundings`, normalised; NaN likewise and
             where a point could not be followed. None where it was not measured.
+        looks: (K, L) float32, what the face looked like at `look_times` (`lrnet.faces.look`). None where it was not
+            measured.
+        look_times: (K,) float64 seconds, rising, within `times`.
     """
 
     values: Array
@@ -77,6 +80,8 @@ class LandmarkSequence:
     half_side: float
     face: int = 0
     surround_error: Array | None = None
+    looks: Array | None = None
+    look_times: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         n = len(self.times)

@@ -7,6 +7,7 @@ A row is a frame of one sequence; arrays lie flat in fixed-size lists (x and y i
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from collections.abc import Collection, Sequence
@@ -21,12 +22,13 @@ import pyarrow.parquet as pq
 from lrnet.data.landmark_job import Provenance
 from lrnet.data.records import Label, VideoRecord
 from lrnet.errors import DatasetError
+from lrnet.faces.look import LOOK_SIZE
 from lrnet.files import parse_json, written_beside
 from lrnet.sequence.landmark_sequence import NUM_LANDMARKS, LandmarkSequence
 from lrnet.sequence.surroundings import NUM_SURROUNDINGS
 
-FORMAT: Final = 2
-READABLE: Final = (1, 2)  # format 1 lacks provenance, compression and identities
+FORMAT: Final = 3
+READABLE: Final = (1, 2, 3)  # format 1 lacks provenance, compression and identities; 2 looks and quantisers
 _POINTS: Final = 2 * NUM_LANDMARKS
 
 SCHEMA: Final = pa.schema(
@@ -51,7 +53,7 @@ SURROUND_ERROR: Final = pa.field("surround_error", pa.list_(pa.float32(), NUM_SU
 
 COLUMNS: Final = (
     *("values", "detected", "innovation", "forward_backward_error", "tracked", "confidence", "centres"),
-    SURROUND_ERROR.name,
+    *(SURROUND_ERROR.name, "looks"),
 )
 """What `StoredVideo.sequences` can leave out."""
 
@@ -120,13 +122,15 @@ class StoredVideo:
         unknown = set(only) - set(COLUMNS)
         if unknown:
             raise ValueError(f"a store has no column {', '.join(sorted(unknown))}")
-        wanted = [*_ALWAYS, *(_STORED_AS.get(name, name) for name in only)]
+        wanted = [*_ALWAYS, *(_STORED_AS.get(name, name) for name in only if name != "looks")]
         _require_bounded(self.file, self.rows)
         try:
             if SURROUND_ERROR.name in wanted and SURROUND_ERROR.name not in pq.read_schema(self.file).names:
                 wanted.remove(SURROUND_ERROR.name)  # it was not measured
             table = pq.read_table(self.file, columns=wanted)
-            halves = [float(half) for half in _metadata(self.file, table.schema)["half_sides"]]
+            about = _metadata(self.file, table.schema)
+            halves = [float(half) for half in about["half_sides"]]
+            looks = [_looks_of_json(text) for text in about.get("looks", [None] * len(halves))]
             _require_whole(table, wanted, len(halves))
         except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
             raise damaged(self.file, error) from error
@@ -134,7 +138,11 @@ class StoredVideo:
         # A sequence's rows lie together, in order.
         bounds = np.searchsorted(column["sequence"], np.arange(len(halves) + 1))
         return [
-            _sequence({name: values[bounds[n] : bounds[n + 1]] for name, values in column.items()}, half)
+            _sequence(
+                {name: values[bounds[n] : bounds[n + 1]] for name, values in column.items()},
+                half,
+                looks[n] if "looks" in only else (None, None),
+            )
             for n, half in enumerate(halves)
         ]
 
@@ -234,6 +242,7 @@ def write(
         "record": _record_as_json(record),
         "preprocessing": preprocessing,
         "half_sides": [s.half_side for s in sequences],
+        "looks": [_looks_as_json(s) for s in sequences],
         "frames": [len(s) for s in sequences],
         "provenance": asdict(provenance) if provenance else None,
     }
@@ -338,7 +347,25 @@ def _array(column: pa.ChunkedArray) -> np.ndarray:
     return np.asarray(column.to_numpy(zero_copy_only=False))
 
 
-def _sequence(rows: dict[str, np.ndarray], half_side: float) -> LandmarkSequence:
+def _looks_as_json(sequence: LandmarkSequence) -> dict[str, Any] | None:
+    """Looks are few (two a second): they stand in the metadata, as base64 of little-endian float16."""
+    if sequence.looks is None or sequence.look_times is None:
+        return None
+    packed = base64.b64encode(sequence.looks.astype("<f2").tobytes()).decode()
+    return {"times": sequence.look_times.tolist(), "looks": packed}
+
+
+def _looks_of_json(about: dict[str, Any] | None) -> tuple[np.ndarray | None, np.ndarray | None]:
+    if about is None:
+        return None, None
+    times = np.array([float(_plain(time, float)) for time in about["times"]], np.float64)
+    looks = np.frombuffer(base64.b64decode(about["looks"], validate=True), "<f2").astype(np.float32)
+    return looks.reshape(len(times), LOOK_SIZE), times
+
+
+def _sequence(
+    rows: dict[str, np.ndarray], half_side: float, looks: tuple[np.ndarray | None, np.ndarray | None]
+) -> LandmarkSequence:
     n = len(rows["time"])
 
     def column(name: str, count: int, *shape: int, kind: type = np.float32) -> np.ndarray:
@@ -362,4 +389,6 @@ def _sequence(rows: dict[str, np.ndarray], half_side: float) -> LandmarkSequence
         half_side=half_side,
         face=int(rows["face"][0]) if n else 0,
         surround_error=(column(SURROUND_ERROR.name, pairs, NUM_SURROUNDINGS) if SURROUND_ERROR.name in rows else None),
+        looks=looks[0],
+        look_times=looks[1],
     )
