@@ -38,7 +38,7 @@ from numpy.typing import NDArray
 from lrnet.faces import landmarker
 from lrnet.faces.landmark_files import read_landmarks
 from lrnet.faces.tracker import FaceTracker, TrackSettings
-from lrnet.sequence import CalibrationSettings, OpenCVFlow
+from lrnet.sequence import CalibrationSpec, SequenceSpec
 from lrnet.sequence.builder import SequenceBuilder
 from lrnet.sequence.calibrate import calibrate
 from lrnet.video.reader import VideoReader
@@ -69,8 +69,8 @@ def load(video: Path, landmarks: Path | None, frames: int) -> tuple[list[Image],
     return grey, colour, np.array(points, np.float32)
 
 
-def ours(frames: Sequence[Image], points: Points, settings: CalibrationSettings) -> None:
-    builder = SequenceBuilder(calibration=settings)
+def ours(frames: Sequence[Image], points: Points, settings: SequenceSpec) -> None:
+    builder = SequenceBuilder(settings=settings)
     for index, (frame, shape) in enumerate(zip(frames, points, strict=True)):
         builder.add(frame, shape, 1.0, index, index / 25)
 
@@ -145,11 +145,11 @@ def milliseconds(run: Callable[[Sequence[Image], Points], None], frames: Sequenc
 
 
 def distance(
-    grey: Sequence[Image], colour: Sequence[Image], points: Points, settings: CalibrationSettings, other: int
+    grey: Sequence[Image], colour: Sequence[Image], points: Points, settings: SequenceSpec, other: int
 ) -> tuple[float, float]:
     """Median and 95th percentile distance to the calibration on colour with a window of `other`; crop pixels."""
     a = calibrate(grey, points, settings=settings)
-    b = calibrate(colour, points, settings=CalibrationSettings(flow=OpenCVFlow(window=other)))
+    b = calibrate(colour, points, settings=SequenceSpec(calibration=CalibrationSpec(window=other)))
     apart = np.linalg.norm(a.points - b.points, axis=2) * (CROP / (2 * a.sequence.half_side))
     return float(np.nanmedian(apart)), float(np.nanpercentile(apart, 95))
 
@@ -160,13 +160,13 @@ def main() -> None:
     parser.add_argument("--landmarks", type=Path, help="in frame pixels; of any form that `lrnet calibrate` reads")
     parser.add_argument("--frames", type=int, default=150)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--window", type=int, default=OpenCVFlow().window, help="of lrnet's optical flow")
+    parser.add_argument("--window", type=int, default=CalibrationSpec().window, help="of lrnet's optical flow")
     options = parser.parse_args()
     cv2.setNumThreads(1)
     grey, colour, points = load(options.video, options.landmarks, options.frames)
     if len(points) < 2:
         raise SystemExit(f"{options.video}: no face in the first two frames.")
-    settings = CalibrationSettings(flow=OpenCVFlow(window=options.window))
+    settings = SequenceSpec(calibration=CalibrationSpec(window=options.window))
     mine_run = partial(ours, settings=settings)
     mine_run(grey[:5], points[:5])
     reference(colour[:5], points[:5])

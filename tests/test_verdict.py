@@ -12,12 +12,12 @@ from lrnet.network.spec import (
     AggregationSpec,
     BundleSpec,
     NetworkSpec,
-    Preprocessing,
     ScoreCalibration,
     StreamSpec,
     Thresholds,
 )
 from lrnet.sequence.landmark_sequence import LandmarkSequence
+from lrnet.sequence.settings import Preprocessing
 from lrnet.verdict import (
     MAX_QUANTISER,
     REASON_TEXT,

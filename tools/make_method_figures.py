@@ -28,10 +28,11 @@ from lrnet.faces.blazeface import FaceDetector
 from lrnet.faces.mesh import MeshLandmarker
 from lrnet.network.spec import Thresholds
 from lrnet.network.streams import differences, positions
-from lrnet.sequence.calibrator import CalibrationSettings
-from lrnet.sequence.crop import CropSettings, StabilisedCrop
+from lrnet.sequence.crop import StabilisedCrop
 from lrnet.sequence.kalman import lengths
 from lrnet.sequence.landmark_sequence import FACIAL_GROUPS
+from lrnet.sequence.optical_flow import optical_flow
+from lrnet.sequence.settings import SequenceSpec
 from lrnet.video.frame import Frame
 from lrnet.video.reader import VideoReader
 
@@ -106,8 +107,9 @@ def landmark_figure(seen: Examples) -> Figure:
 
 def flow_figure(seen: Examples) -> Figure:
     """Step 2: where optical flow expects each landmark, and how far off it comes back."""
-    settings = CalibrationSettings()
-    crop = StabilisedCrop(CropSettings(size=CROP), seen.landmarks[0])
+    settings = SequenceSpec()
+    flow = optical_flow(settings.calibration)
+    crop = StabilisedCrop(seen.landmarks[0], settings)
     cuts, points = [], []
     for frame, landmarks in zip(seen.frames, seen.landmarks, strict=True):
         crop.follow(landmarks)
@@ -115,12 +117,12 @@ def flow_figure(seen: Examples) -> Figure:
         points.append(crop.to_crop(landmarks).astype(np.float32))
     tracked = []
     for (source, start), (target, guess) in pairwise(zip(cuts, points, strict=True)):
-        predicted, _ = settings.flow.track(source, target, start, guess)
-        returned, _ = settings.flow.track(target, source, predicted, start)
+        predicted, _ = flow.track(source, target, start, guess)
+        returned, _ = flow.track(target, source, predicted, start)
         tracked.append((predicted, lengths(returned - start)))
     at = int(np.argmax([error.max() for _, error in tracked]))
     source, target, start, (predicted, error) = cuts[at], cuts[at + 1], points[at], tracked[at]
-    passed = error <= settings.max_forward_backward_error
+    passed = error <= settings.calibration.max_forward_backward_error
     figure, (forward, back) = _panels(1, 2, 5.0, sharex=True, sharey=True)
     for axes, image in ((forward, target), (back, source)):
         axes.imshow(image, cmap="gray", vmin=0, vmax=255)

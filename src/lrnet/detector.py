@@ -6,7 +6,7 @@ import hashlib
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
 from typing import Final, Literal
@@ -17,17 +17,13 @@ from lrnet.faces.look import LOOK_EVERY, look_at
 from lrnet.faces.tracker import FaceTracker, FrameFaces, TrackSettings
 from lrnet.files import is_file
 from lrnet.network.bundle import ModelBundle
-from lrnet.network.clips import Clip, ClipSettings, cut_clips
+from lrnet.network.clips import Clip, cut_clips
 from lrnet.network.registry import DEFAULT_MODEL, load_model
 from lrnet.network.runtime import NetworkRuntime
-from lrnet.network.spec import Preprocessing
 from lrnet.network.streams import embed_clips
 from lrnet.sequence.builder import SequenceBuilder
-from lrnet.sequence.calibrator import CalibrationSettings
-from lrnet.sequence.crop import CropSettings
 from lrnet.sequence.landmark_sequence import LandmarkSequence
-from lrnet.sequence.optical_flow import flow_by_name
-from lrnet.sequence.surroundings import MARGIN
+from lrnet.sequence.settings import Preprocessing
 from lrnet.verdict import ClipScore, FaceVerdict, QualityMeter, Reason, VideoVerdict, judge_face, judge_video
 from lrnet.version import __version__
 from lrnet.video.frame import Frame, VideoInfo
@@ -172,10 +168,9 @@ class Sequencer:
     def __init__(
         self, preprocessing: Preprocessing, pipeline: Pipeline, sides: Mapping[int, float] | None = None
     ) -> None:
-        self._crop = crop_settings(preprocessing)
-        self._sides = sides or {}
-        self._calibration = calibration_settings(preprocessing)
+        self._preprocessing = preprocessing
         self._longest = preprocessing.max_sequence_seconds
+        self._sides = sides or {}
         self._pipeline = pipeline
         self._builders: dict[int, SequenceBuilder] = {}
         self._started: dict[int, float] = {}
@@ -198,11 +193,14 @@ class Sequencer:
             self._stretch, over = frame.stretch, tuple(self._builders)
         ended = [self._builders.pop(number).finish() for number in over if number in self._builders]
         for number in faces.seen:
-            if number in self._builders and frame.time - self._started[number] >= self._longest:
+            if (
+                number in self._builders
+                and frame.time - self._started[number] >= self._preprocessing.max_sequence_seconds
+            ):
                 ended.append(self._builders.pop(number).finish())
             if number not in self._builders:
-                crop = replace(self._crop, side=self._sides.get(number))
-                self._builders[number] = SequenceBuilder(number, crop, self._calibration)
+                side = self._sides.get(number)
+                self._builders[number] = SequenceBuilder(number, self._preprocessing, side=side)
                 self._started[number] = frame.time
                 self._looked[number] = -math.inf
 
@@ -222,26 +220,6 @@ class Sequencer:
     def finish(self) -> tuple[LandmarkSequence, ...]:
         """The sequences of all faces that are still being followed."""
         return tuple(builder.finish() for builder in self._builders.values())
-
-
-def crop_settings(preprocessing: Preprocessing) -> CropSettings:
-    """How faces are cut out for a bundle: with a margin, where what surrounds them is measured."""
-    size = preprocessing.crop_size
-    margin = round(MARGIN * size / 8) * 8 if preprocessing.calibration.surroundings else 0
-    return CropSettings(scale=preprocessing.crop_scale, size=size, margin=margin)
-
-
-def calibration_settings(preprocessing: Preprocessing) -> CalibrationSettings:
-    """The calibrator's settings as a bundle states them."""
-    spec = preprocessing.calibration
-    return CalibrationSettings(
-        enabled=spec.enabled,
-        flow=flow_by_name(spec.flow, spec.window, spec.levels, spec.iterations, spec.epsilon, spec.min_eigenvalue),
-        max_forward_backward_error=spec.max_forward_backward_error,
-        process_variance=spec.process_variance,
-        round_to_pixels=preprocessing.round_to_pixels,
-        surroundings=spec.surroundings,
-    )
 
 
 class Detector:
@@ -288,7 +266,7 @@ class Detector:
                 hint="Use the model that came with this version of lrnet, or train it anew.",
             )
         self._streams = tuple(stream.name for stream in spec.network.streams)
-        self._clips = clip_settings(spec.preprocessing)
+        self._clips = spec.preprocessing.clips
 
     def detect(
         self,
@@ -393,11 +371,6 @@ def _shortfalls(damaged: int, examined: float, declared: float | None, passed: S
     if passed or (declared is not None and examined < 0.95 * declared - 1.0):
         reasons.append(Reason.PARTLY_EXAMINED)
     return reasons + [_PASSED[excess] for excess in passed]
-
-
-def clip_settings(preprocessing: Preprocessing) -> ClipSettings:
-    """How a bundle wants sequences cut."""
-    return ClipSettings(preprocessing.clip_length, preprocessing.clip_stride, preprocessing.min_clip_length)
 
 
 def _clip_score(sequence: LandmarkSequence, clip: Clip, score: float, streams: dict[str, float]) -> ClipScore:

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lrnet.network import BundleSpec, ModelBundle, NetworkSpec, Preprocessing, StreamSpec
+from lrnet.network import BundleSpec, ModelBundle, NetworkSpec, StreamSpec
+from lrnet.sequence.settings import Preprocessing
 
 TWO_STREAMS = NetworkSpec.of(
     StreamSpec(name="positions", width=6, units=3),

@@ -10,7 +10,7 @@ import pytest
 from network_kit import TWO_STREAMS, bundle_spec, make_bundle, random_weights
 
 from lrnet.errors import ModelError, OutputError
-from lrnet.network import ModelBundle, NetworkSpec, StreamSpec
+from lrnet.network import BundleSpec, ModelBundle, NetworkSpec, StreamSpec, load_model
 from lrnet.network.bundle import CARD_FILE, LARGEST_NETWORK, LARGEST_TEXT, NETWORK_FILE, SPEC_FILE
 from lrnet.network.reference import MotionReference, StatisticQuantiles, StreamMotion
 
@@ -29,6 +29,13 @@ def test_files_are_listed_with_their_sha256(bundle):
     for name, sha256 in bundle.spec.files.items():
         assert hashlib.sha256((bundle.path / name).read_bytes()).hexdigest() == sha256
     assert bundle.content_hash == hashlib.sha256((bundle.path / SPEC_FILE).read_bytes()).hexdigest()
+
+
+def test_the_shipped_bundle_is_written_again_to_the_same_bytes():
+    """Bundles of earlier versions load, and the order of their fields has not changed."""
+    file = load_model().path / SPEC_FILE
+    description = BundleSpec.model_validate_json(file.read_bytes(), strict=True)
+    assert description.model_dump_json(indent=2).encode() + b"\n" == file.read_bytes()
 
 
 def test_same_model_same_hash_other_weights_other_hash(bundle, tmp_path):

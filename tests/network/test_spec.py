@@ -10,12 +10,12 @@ from lrnet.network import (
     BundleSpec,
     MeasuredResult,
     NetworkSpec,
-    Preprocessing,
     ScoreCalibration,
     StreamSpec,
     Thresholds,
     TrainingRecord,
 )
+from lrnet.sequence.settings import Preprocessing
 
 
 def gru(inputs, units):

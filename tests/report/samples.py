@@ -17,12 +17,12 @@ from lrnet.network.spec import (
     RELEASED_NETWORK,
     BundleSpec,
     MeasuredResult,
-    Preprocessing,
     ScoreCalibration,
     Thresholds,
     TrainingRecord,
 )
 from lrnet.sequence.landmark_sequence import LandmarkSequence
+from lrnet.sequence.settings import Preprocessing
 from lrnet.verdict import ClipScore, FaceVerdict, InputQuality, Reason, State, VideoVerdict, judge_video
 from lrnet.video.frame import VideoInfo
 from lrnet.video.writer import VideoWriter

@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lrnet.detector import Detector, VideoResult, clip_settings
+from lrnet.detector import Detector, VideoResult
 from lrnet.errors import ModelError
-from lrnet.network import BundleSpec, ModelBundle, NetworkSpec, Preprocessing, StreamSpec
+from lrnet.network import BundleSpec, ModelBundle, NetworkSpec, StreamSpec
 from lrnet.network.clips import Clip, cut_clips
 from lrnet.network.streams import STREAMS, embed_clips
 from lrnet.report.explain import Explainer, group_columns, most_unusual, replace_frames, replace_group
 from lrnet.report.motion import motion_reference, typical_clips
 from lrnet.sequence.landmark_sequence import FACIAL_GROUPS, NUM_LANDMARKS, LandmarkSequence
+from lrnet.sequence.settings import Preprocessing
 from lrnet.sequence.surroundings import NUM_SURROUNDINGS
 from tests.report.test_motion import CLIPS, random_face
 
@@ -222,7 +223,7 @@ def gradients_and_occlusion(
 ) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
     """For every so many clips of a face, the two methods' word on the seven groups."""
     network = LandmarkNetwork.from_weights(bundle.spec.network, bundle.weights).eval()
-    settings = clip_settings(bundle.spec.preprocessing)
+    settings = bundle.spec.preprocessing.clips
     found = Explainer(bundle).explain_face([face])
     assert found is not None
     assert bundle.reference is not None

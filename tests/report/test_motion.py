@@ -9,7 +9,6 @@ import pytest
 from numpy.typing import NDArray
 
 from lrnet.errors import DatasetError, SequenceError
-from lrnet.network.clips import ClipSettings
 from lrnet.network.reference import MotionReference
 from lrnet.network.streams import STREAMS
 from lrnet.report.motion import (
@@ -24,8 +23,9 @@ from lrnet.report.motion import (
     typical_clips,
 )
 from lrnet.sequence.landmark_sequence import FACIAL_GROUPS, NUM_LANDMARKS, LandmarkSequence
+from lrnet.sequence.settings import ClipSpec
 
-CLIPS = ClipSettings(length=40, stride=40, min_length=20)
+CLIPS = ClipSpec(length=40, stride=40, min_length=20)
 NAMES = ("differences", "acceleration")
 
 
@@ -141,7 +141,7 @@ def test_drawn_clips_move_like_the_faces_that_they_are_fitted_to() -> None:
             velocity[t] = 0.6 * velocity[t - 1] + 0.002 * modes[t] * size[:, None]
         return [LandmarkSequence.from_values(np.cumsum(velocity, axis=0).astype(np.float32))]
 
-    settings = ClipSettings(length=300, stride=300, min_length=300)
+    settings = ClipSpec(length=300, stride=300, min_length=300)
     reference = motion_reference([face() for _ in range(10)], ("differences",), settings, description="AR(1)")
     rows = np.concatenate([clip["differences"] for clip in typical_clips(reference, 300)])
     points = rows.reshape(len(rows), NUM_LANDMARKS, 2)

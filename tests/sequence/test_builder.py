@@ -9,9 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from lrnet.sequence import CalibrationSettings, PointKalmanFilter, relative_variance
+from lrnet.sequence import CalibrationSpec, PointKalmanFilter, SequenceSpec, relative_variance
 from lrnet.sequence.builder import SequenceBuilder
-from lrnet.sequence.crop import CropSettings
 from lrnet.sequence.landmark_sequence import LandmarkSequence
 from lrnet.sequence.surroundings import surroundings
 
@@ -35,8 +34,7 @@ def build(
 ) -> LandmarkSequence:
     """The sequence of a textured face that moves by `shifts` (N, 2) pixels, detected with noise of `jitter` pixels."""
     noise = np.random.default_rng(5).normal(0, jitter, (len(shifts), 68, 2))
-    crop = CropSettings(margin=64 if around else 0)
-    builder = SequenceBuilder(crop=crop, calibration=CalibrationSettings(enabled=enabled, surroundings=around))
+    builder = SequenceBuilder(settings=SequenceSpec(calibration=CalibrationSpec(enabled=enabled, surroundings=around)))
     for i, by in enumerate(shifts):
         if i in gaps:
             builder.add_gap(i, i / 25)
@@ -101,7 +99,7 @@ def test_what_surrounds_a_face_and_cannot_be_followed_is_unknown() -> None:
     picture = np.full_like(TEXTURE, 128)
     low, high = np.rint(centre - half - 4).astype(int), np.rint(centre + half + 4).astype(int)
     picture[low[1] : high[1], low[0] : high[0]] = TEXTURE[low[1] : high[1], low[0] : high[0]]
-    builder = SequenceBuilder(crop=CropSettings(margin=64), calibration=CalibrationSettings(surroundings=True))
+    builder = SequenceBuilder(settings=SequenceSpec(calibration=CalibrationSpec(surroundings=True)))
     for i in range(3):
         builder.add(picture, FACE, 0.9, i, i / 25)
     s = builder.finish()

@@ -17,7 +17,7 @@ from tests.media import write_video
 import lrnet
 from lrnet.errors import LrnetError, NotAVideoError, SequenceError, VideoError
 from lrnet.faces.landmark_files import LandmarkTable, read_landmarks, write_landmarks
-from lrnet.sequence import CalibrationSettings, PyramidalLucasKanade
+from lrnet.sequence import CalibrationSpec, SequenceSpec
 from lrnet.sequence.builder import SequenceBuilder
 from lrnet.sequence.calibrate import CalibratedLandmarks, jitter
 from lrnet.sequence.landmark_sequence import finite_frames
@@ -87,7 +87,7 @@ def test_a_translation_is_followed(flow: str, colour: bool) -> None:
     shifts = np.stack([np.linspace(0, 18, 12), np.linspace(0, -9, 12)], axis=1)
     frames = [np.dstack([shifted(by)] * 3) if colour else shifted(by) for by in shifts]
     truth = (FACE + shifts[:, None, :]).astype(np.float32)
-    chosen = CalibrationSettings(flow=PyramidalLucasKanade()) if flow == "algorithm1" else None
+    chosen = SequenceSpec(calibration=CalibrationSpec.model_validate({"flow": flow}))
     result = lrnet.calibrate(frames, truth, settings=chosen)
     assert np.abs(result.points - truth).max() < 0.25
     assert result.tracked_share > 0.95
@@ -334,7 +334,7 @@ def test_the_function_stays_callable_beside_its_module() -> None:
 def test_the_released_example(shared: Path, flow: str) -> None:
     """Against the released calibrator's output, which is rounded to whole pixels of its crop three times a frame."""
     golden = shared / "reference" / "upstream" / "calibration"
-    chosen = CalibrationSettings(flow=PyramidalLucasKanade()) if flow == "algorithm1" else None
+    chosen = SequenceSpec(calibration=CalibrationSpec.model_validate({"flow": flow}))
     result = lrnet.calibrate(golden / "000_003.mp4", golden / "000_003.csv", settings=chosen)
     assert len(result) == 396
     assert result.valid.all()

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from lrnet.errors import DatasetError, SequenceError
-from lrnet.network.clips import Clip, ClipSettings, cut_clips
+from lrnet.network.clips import Clip, cut_clips
 from lrnet.network.streams import STREAMS, embed_clips, noise_level
-from lrnet.sequence.crop import CropSettings, StabilisedCrop
+from lrnet.sequence.crop import StabilisedCrop
 from lrnet.sequence.landmark_sequence import FACIAL_GROUPS, LandmarkSequence
+from lrnet.sequence.settings import ClipSpec
 
 
 def face(size: float = 100.0, centre: tuple[float, float] = (200.0, 150.0), seed: int = 0) -> NDArray[np.float32]:
@@ -36,7 +37,7 @@ def test_a_pixel_lies_in_the_crop_where_the_map_says(size: float) -> None:
     at = np.array([810.0, 605.0]) + size * np.array([0.13, -0.21])
     y, x = np.mgrid[:1200, :1600]
     image = 250 * np.exp(-((x - at[0]) ** 2 + (y - at[1]) ** 2) / (2 * (size / 40 + 1) ** 2))
-    crop = StabilisedCrop(CropSettings(), face(size, (810.0, 605.0)))
+    crop = StabilisedCrop(face(size, (810.0, 605.0)))
     cut = crop.cut(image.astype(np.uint8)).astype(np.float64)
     y, x = np.mgrid[:400, :400]
     found = np.array([(x * cut).sum(), (y * cut).sum()]) / cut.sum()
@@ -44,12 +45,12 @@ def test_a_pixel_lies_in_the_crop_where_the_map_says(size: float) -> None:
 
 
 def test_crop_and_frame_coordinates_are_inverse() -> None:
-    crop = StabilisedCrop(CropSettings(), face())
+    crop = StabilisedCrop(face())
     np.testing.assert_allclose(crop.to_frame(crop.to_crop(face(seed=3))), face(seed=3), atol=1e-3)
 
 
 def test_the_crop_s_centre_is_held_against_jitter_and_follows_motion() -> None:
-    crop = StabilisedCrop(CropSettings(), face())
+    crop = StabilisedCrop(face())
     crop.follow(face() + 0.4)
     np.testing.assert_allclose(crop.centre, (200, 150), atol=1e-3)
     crop.follow(face() + 3.0)
@@ -122,7 +123,7 @@ def test_the_shortest_sequences_have_embeddings_too(name: str, frames: int) -> N
     ],
 )
 def test_clips_cover_the_tail(frames: int, expected: list[tuple[int, int]]) -> None:
-    clips = cut_clips(sequence([True] * frames), ClipSettings(60, 60, 30))
+    clips = cut_clips(sequence([True] * frames), ClipSpec(length=60, stride=60, min_length=30))
     assert [(c.start, c.stop) for c in clips] == expected
 
 
@@ -135,7 +136,7 @@ def test_clips_cover_the_tail(frames: int, expected: list[tuple[int, int]]) -> N
 def test_every_long_enough_run_is_covered_and_no_gap_is_inside(
     valid: list[bool], length: int, stride: int, minimum: int
 ) -> None:
-    settings = ClipSettings(length, min(stride, length), min(minimum, length))
+    settings = ClipSpec(length=length, stride=min(stride, length), min_length=min(minimum, length))
     clips = cut_clips(sequence(valid), settings)
     covered = np.zeros(len(valid), bool)
     for clip in clips:
@@ -154,7 +155,7 @@ def test_every_long_enough_run_is_covered_and_no_gap_is_inside(
 def test_a_pause_in_time_parts_clips() -> None:
     s = sequence([True] * 40)
     s.times[20:] += 5.0
-    assert cut_clips(s, ClipSettings(30, 30, 10)) == [Clip(0, 20), Clip(20, 40)]
+    assert cut_clips(s, ClipSpec(length=30, stride=30, min_length=10)) == [Clip(0, 20), Clip(20, 40)]
 
 
 def test_batches_hold_the_rows_of_their_clips() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lrnet.sequence import CalibrationSettings, Calibrator, OpenCVFlow
+from lrnet.sequence import CalibrationSpec, Calibrator, SequenceSpec
 from lrnet.video.reader import VideoReader
 
 CROP = 400
@@ -53,8 +53,8 @@ def golden(shared: Path) -> Path:
 def calibrate(golden: Path, rounding: bool) -> NDArray[np.float64]:
     """(N, 136) normalised, through the released code's crops."""
     # The released code's window, and OpenCV's own threshold, which it left as it is.
-    flow = OpenCVFlow(window=15, min_eigenvalue=1e-4)
-    calibrator = Calibrator(CalibrationSettings(flow=flow, round_to_pixels=rounding))
+    flow = CalibrationSpec(window=15, min_eigenvalue=1e-4)
+    calibrator = Calibrator(SequenceSpec(calibration=flow, round_to_pixels=rounding))
     rows = []
     landmarks = openface_landmarks(golden / "000_003.csv")
     crop = WholePixelCrop(landmarks)

@@ -7,13 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
-from lrnet.detector import calibration_settings
-from lrnet.errors import ModelError
 from lrnet.faces.landmark_files import read_landmarks
-from lrnet.network.spec import CalibrationSpec, Preprocessing
-from lrnet.sequence import CalibrationSettings, OpenCVFlow, PyramidalLucasKanade, flow_by_name
-from lrnet.sequence.crop import CropSettings, StabilisedCrop
+from lrnet.sequence import Calibrator, OpenCVFlow, PyramidalLucasKanade, optical_flow
+from lrnet.sequence.crop import StabilisedCrop
+from lrnet.sequence.settings import CalibrationSpec, Preprocessing
 from lrnet.video.reader import VideoReader
 
 SIDE = 240
@@ -165,28 +164,30 @@ def test_no_points_at_all() -> None:
     assert status.shape == (0,)
 
 
-def test_flows_go_by_name() -> None:
-    assert flow_by_name("algorithm1", window=21, levels=2, iterations=5, epsilon=0.1) == PyramidalLucasKanade(
-        21, 2, 5, 0.1
-    )
-    assert flow_by_name("opencv") == OpenCVFlow() == CalibrationSettings().flow
-    with pytest.raises(ModelError, match="no optical flow 'farneback'"):
-        flow_by_name("farneback")
+def test_the_settings_name_the_flow() -> None:
+    spec = CalibrationSpec(flow="algorithm1", window=21, levels=2, iterations=5, epsilon=0.1)
+    assert optical_flow(spec) == PyramidalLucasKanade(21, 2, 5, 0.1)
+    assert optical_flow(CalibrationSpec(flow="algorithm1", min_eigenvalue=1e-6)) == PyramidalLucasKanade()
+    assert optical_flow(CalibrationSpec()) == OpenCVFlow()
+    assert optical_flow(CalibrationSpec(window=15, min_eigenvalue=1e-4)) == OpenCVFlow(15, min_eigenvalue=1e-4)
+    with pytest.raises(ValidationError, match="flow"):
+        CalibrationSpec.model_validate({"flow": "farneback"})
 
 
 def test_a_bundle_can_ask_for_it() -> None:
+    """Detection hands the bundle's own settings to the builder."""
     spec = CalibrationSpec(flow="algorithm1", window=21, iterations=7)
     preprocessing = Preprocessing(
         landmarker_version="1", clip_length=60, clip_stride=60, min_clip_length=30, calibration=spec
     )
-    assert calibration_settings(preprocessing).flow == PyramidalLucasKanade(21, 3, 7, 0.03)
+    assert Calibrator(preprocessing).flow == PyramidalLucasKanade(21, 3, 7, 0.03)
 
 
 def test_the_two_agree_on_a_real_face(shared: Path) -> None:
     """Sixty frames of the released example, each point from its detection; pixels of the 400-pixel crop."""
     golden = shared / "reference" / "upstream" / "calibration"
     landmarks = read_landmarks(golden / "000_003.csv").points
-    crop = StabilisedCrop(CropSettings(), landmarks[0])
+    crop = StabilisedCrop(landmarks[0])
     distances = []
     before: NDArray[np.uint8] | None = None
     with VideoReader(golden / "000_003.mp4") as reader:

@@ -9,20 +9,11 @@ import numpy as np
 import pytest
 from training_kit import walk
 
-from lrnet.network.clips import ClipSettings, cut_clips
+from lrnet.network.clips import cut_clips
 from lrnet.network.streams import embed_clips
 from lrnet.sequence.landmark_sequence import FACIAL_GROUPS, LandmarkSequence
-from lrnet.sequence.surroundings import surroundings
-from lrnet.training.augment import (
-    MIRROR,
-    MIRROR_SURROUNDINGS,
-    augmented,
-    mirrored,
-    slower,
-    thinned,
-    with_drops,
-    with_noise,
-)
+from lrnet.sequence.settings import ClipSpec
+from lrnet.training.augment import augmented, slower, thinned, with_drops, with_noise
 from lrnet.training.config import Augmentation
 
 
@@ -46,30 +37,6 @@ def flow_steps(s: LandmarkSequence) -> np.ndarray:
     """Where optical flow says each landmark went, frame pixels over half_side."""
     where = s.centres[:, None, :] / s.half_side
     return (s.detected[1:] - s.innovation + where[1:]) - (s.values + where)[:-1]
-
-
-def test_the_mirror_swaps_sides_and_is_its_own_inverse() -> None:
-    np.testing.assert_array_equal(MIRROR[MIRROR], np.arange(68))
-    for right, left in (("right brow", "left brow"), ("right eye", "left eye")):
-        assert set(MIRROR[FACIAL_GROUPS[right]]) == set(range(68)[FACIAL_GROUPS[left]])
-    s = tracked_walk()
-    np.testing.assert_allclose(mirrored(mirrored(s)).values, s.values)
-    np.testing.assert_allclose(mirrored(s).values[:, 36, 0], -s.values[:, 45, 0])
-    assert mirrored(s).image_motion() == pytest.approx(s.image_motion(), rel=1e-5)
-
-
-def test_the_mirror_shows_what_surrounds_the_mirrored_face() -> None:
-    s = tracked_walk()
-    points = s.values[0]
-    np.testing.assert_allclose(
-        surroundings(points[MIRROR] * np.float32([-1, 1])),
-        surroundings(points)[MIRROR_SURROUNDINGS] * np.float32([-1, 1]),
-        atol=1e-5,
-    )
-    shown = mirrored(s).surround_error
-    assert shown is not None
-    assert s.surround_error is not None
-    np.testing.assert_array_equal(shown, s.surround_error[:, MIRROR_SURROUNDINGS])
 
 
 def test_thinning_adds_up_what_the_tracker_saw() -> None:
@@ -113,7 +80,7 @@ def test_a_gap_stays_a_gap_and_no_clip_leads_over_it() -> None:
     assert t.frame_indices.tolist() == sorted([*kept.tolist(), 30])
     assert t.valid.tolist() == [i != 30 for i in t.frame_indices]
     streams = ["positions", "differences", "relative_innovation", "forward_backward_around"]
-    found = list(embed_clips(t, cut_clips(t, ClipSettings(10, 5, 5)), streams))
+    found = list(embed_clips(t, cut_clips(t, ClipSpec(length=10, stride=5, min_length=5)), streams))
     assert sum(len(batch.clips) for batch in found) >= 4
     for batch in found:
         assert all(np.isfinite(rows).all() for rows in batch.streams.values())

@@ -11,10 +11,10 @@ from training_kit import PREPROCESSING, quick, record, walk, write_store
 
 from lrnet.data import store
 from lrnet.data.records import Label
-from lrnet.network.clips import ClipSettings
+from lrnet.sequence.settings import ClipSpec
 from lrnet.training.clips import ClipTable, TrainingClips, balanced_weights, clip_table, main_faces
 
-CLIPS = ClipSettings(20, 10, 20)
+CLIPS = ClipSpec(length=20, stride=10, min_length=20)
 
 
 def test_a_table_holds_every_clip_of_the_longest_seen_face(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def same(one: Fitted, other: Fitted) -> bool:
 def test_a_network_learns_what_separates_and_the_seed_decides_all(faces) -> None:  # type: ignore[no-untyped-def]
     config = quick()
     fitted = fit(TrainingClips(faces[:16], config), config)
-    test = clip_table(faces[16:], ("differences",), config.clips.settings())
+    test = clip_table(faces[16:], ("differences",), config.clips)
     assert roc_auc_score(test.label, predict(fitted.spec, fitted.weights, test)) > 0.98
     again = fit(TrainingClips(faces[:16], config), config)
     seeded = config.model_copy(update={"seed": 1})
@@ -100,7 +100,7 @@ def test_training_stops_early_and_keeps_the_best_epoch(faces) -> None:  # type: 
         fit={"epochs": 60, "batch": 8, "learning_rate": 0.05, "schedule": "constant", "dropout": 0.0},
         validation={"share": 0.3, "patience": 4},
     )
-    aside = clip_table(faces[16:], config.stream_names, config.clips.settings())
+    aside = clip_table(faces[16:], config.stream_names, config.clips)
     told: list[float] = []
     fitted = fit(
         TrainingClips(faces[:16], config), config, validation=aside, tell=lambda p: told.append(p.validation or 0.0)
@@ -118,7 +118,7 @@ def test_a_stream_that_stopped_early_is_not_trained_on_by_a_resumed_run(faces, t
         fit={"epochs": 60, "batch": 8, "learning_rate": 0.05, "schedule": "constant", "together": False},
         validation={"share": 0.3, "patience": 2},
     )
-    aside = clip_table(faces[16:], config.stream_names, config.clips.settings())
+    aside = clip_table(faces[16:], config.stream_names, config.clips)
 
     def told(run: list[tuple[str, int]], stop: bool, progress: Progress) -> None:
         run.append((progress.stream, progress.epoch))

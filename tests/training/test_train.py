@@ -130,7 +130,7 @@ def test_onnx_and_pytorch_agree_on_a_trained_network(tmp_path: Path) -> None:
     config = quick(streams=[{"name": "differences", "units": 8}, {"name": "acceleration", "units": 8}])
     model = train(videos, config)
     spec = bundle_spec(model, config, name="x", version="1", licence="none", command="")
-    table = clip_table(main_faces(videos), config.stream_names, config.clips.settings())
+    table = clip_table(main_faces(videos), config.stream_names, config.clips)
     ours = NetworkRuntime(in_memory(spec, model.fitted)).score(table.streams).probability
     np.testing.assert_allclose(ours, predict(model.fitted.spec, model.fitted.weights, table), atol=1e-5)
 
@@ -147,7 +147,7 @@ def test_a_model_of_uncalibrated_landmarks_is_measured_on_them(tmp_path: Path) -
     assert not spec.preprocessing.calibration.enabled
     bundle = in_memory(spec, model.fitted)
     runtime = NetworkRuntime(bundle)
-    table = clip_table(main_faces(videos, calibrated=False), config.stream_names, config.clips.settings())
+    table = clip_table(main_faces(videos, calibrated=False), config.stream_names, config.clips)
     expected = runtime.score(table.streams).probability
     scored = evaluate(bundle, videos)
     np.testing.assert_allclose([c.score for v in scored for c in v.clips], expected, atol=1e-6)

@@ -9,8 +9,8 @@ import numpy as np
 from lrnet.data import store
 from lrnet.data.records import Label, VideoRecord
 from lrnet.data.store import StoredVideo
-from lrnet.network.spec import Preprocessing
 from lrnet.sequence.landmark_sequence import LandmarkSequence
+from lrnet.sequence.settings import Preprocessing
 from lrnet.training.config import TrainingConfig
 
 PREPROCESSING = Preprocessing(landmarker_version="1", clip_length=60, clip_stride=30, min_clip_length=30).model_dump(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Flow(StrEnum):
-    """Names of `lrnet.sequence.FLOWS`."""
+    """The optical flows of `lrnet.sequence.CalibrationSpec`."""
 
     OPENCV = "opencv"
     ALGORITHM1 = "algorithm1"
@@ -55,10 +55,12 @@ def calibrate_command(
     ] = 16,
     max_error: Annotated[
         float,
-        typer.Option(min=0.0, help="Forward-backward error above which a prediction is dropped, pixels of the crop."),
+        typer.Option(
+            min=0.0, max=1e4, help="Forward-backward error above which a prediction is dropped, pixels of the crop."
+        ),
     ] = 2.0,
     process_variance: Annotated[
-        float, typer.Option(min=1e-6, help="Q of Eq. 6: the larger, the more detections count.")
+        float, typer.Option(min=1e-6, max=1e6, help="Q of Eq. 6: the larger, the more detections count.")
     ] = 0.3,
     rounding: Annotated[
         bool, typer.Option("--round", help="Whole-pixel arithmetic, as the reference implementation does it.")
@@ -70,7 +72,7 @@ def calibrate_command(
     """Take the jitter out of a face's landmarks by optical flow and a Kalman filter."""
     from lrnet.faces.landmark_files import require_known_suffix, write_landmarks
     from lrnet.files import require_writable
-    from lrnet.sequence import CalibrationSettings, flow_by_name
+    from lrnet.sequence import CalibrationSpec, SequenceSpec
     from lrnet.sequence.calibrate import calibrate
 
     for source in (video, landmarks):
@@ -78,11 +80,18 @@ def calibrate_command(
             raise OutputError(f"{out} is an input.", hint="Write the result to another file.")
     require_known_suffix(out)
     require_writable(out)
-    settings = CalibrationSettings(
-        flow=flow_by_name(flow.value, window),
-        max_forward_backward_error=max_error,
-        process_variance=process_variance,
+    if isnan(max_error) or isnan(process_variance):
+        raise typer.BadParameter("nan is not a number that landmarks can be calibrated with")
+    settings = SequenceSpec(
         round_to_pixels=rounding,
+        calibration=CalibrationSpec.model_validate(
+            {
+                "flow": flow.value,
+                "window": window,
+                "max_forward_backward_error": max_error,
+                "process_variance": process_variance,
+            }
+        ),
     )
     result = calibrate(video, landmarks, settings=settings, face=face, align=align.value)
     if not result.frames_with_face:

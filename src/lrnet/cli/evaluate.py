@@ -12,7 +12,8 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from lrnet.evaluation import Evaluation
-    from lrnet.network.spec import BundleSpec, Preprocessing
+    from lrnet.network.spec import BundleSpec
+    from lrnet.sequence.settings import Preprocessing
 
 
 def evaluate_command(

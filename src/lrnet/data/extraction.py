@@ -18,7 +18,7 @@ from lrnet.data.store.ledger import Failure, failure_of, forget_failure, record_
 from lrnet.errors import DatasetError, EngineError, OutputError
 from lrnet.faces import landmarker
 from lrnet.network.released import released_preprocessing
-from lrnet.network.spec import CalibrationSpec, Preprocessing
+from lrnet.sequence.settings import CalibrationSpec, Preprocessing
 from lrnet.version import __version__
 from lrnet.video.treatments import Treatment
 

@@ -25,8 +25,8 @@ from lrnet.faces import Landmarker, landmarker
 from lrnet.faces.landmark_files import read_landmarks
 from lrnet.faces.tracker import TrackSettings
 from lrnet.network.released import RELEASED_LANDMARKER
-from lrnet.network.spec import Preprocessing
 from lrnet.sequence.landmark_sequence import LandmarkSequence
+from lrnet.sequence.settings import Preprocessing
 from lrnet.version import __version__, library_versions
 from lrnet.video.isolation import open_video
 from lrnet.video.limits import Access, Limits

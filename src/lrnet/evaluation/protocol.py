@@ -15,11 +15,12 @@ from lrnet.data.records import Label, VideoRecord, people_of
 from lrnet.data.store import StoredVideo
 from lrnet.evaluation.metrics import Scores
 from lrnet.network.bundle import ModelBundle
-from lrnet.network.clips import ClipSettings, cut_clips
+from lrnet.network.clips import cut_clips
 from lrnet.network.runtime import NetworkRuntime
 from lrnet.network.spec import TrainingRecord
 from lrnet.network.streams import embed_clips
 from lrnet.sequence.landmark_sequence import LandmarkSequence, main_face
+from lrnet.sequence.settings import ClipSpec
 from lrnet.verdict import CLEAR, HOLD_BACK, ClipScore, FaceVerdict, QualityMeter, Reason, State, aggregate, judge_face
 
 COMPRESSIONS: Final = ("raw", "c0", "c23", "c40")
@@ -98,15 +99,13 @@ def score_face(
 ) -> ScoredVideo:
     """One face's sequences scored and judged."""
     spec = bundle.spec
-    how = spec.preprocessing
-    settings = ClipSettings(how.clip_length, how.clip_stride, how.min_clip_length)
     meter = QualityMeter()
     clips: list[ClipScore] = []
     face = None
     for sequence in sequences:
         face = sequence.face
         meter.add(sequence)
-        clips += _scored_clips(runtime, sequence, settings)
+        clips += _scored_clips(runtime, sequence, spec.preprocessing.clips)
     seen = spec.training is not None and shows_one_of(known_people(spec.training), record)
     verdict = None if face is None else judge_face(face, clips, meter, spec)
     return ScoredVideo(record, verdict, seen)
@@ -123,7 +122,7 @@ def shows_one_of(people: Collection[str], record: VideoRecord) -> bool:
     return not people_of(record).isdisjoint(people)
 
 
-def _scored_clips(runtime: NetworkRuntime, sequence: LandmarkSequence, how: ClipSettings) -> list[ClipScore]:
+def _scored_clips(runtime: NetworkRuntime, sequence: LandmarkSequence, how: ClipSpec) -> list[ClipScore]:
     found = []
     for batch in embed_clips(sequence, cut_clips(sequence, how), runtime.spec.stream_names):
         scores = runtime.score(batch.streams)

@@ -2,7 +2,7 @@
 
 The released code holds a video in memory, averages the face's size over all of it and cuts every frame with a crop of
 that size. Detection sees a video once: its crop starts from the first frame's face and is measured anew when the face
-has grown or shrunk (`CropSettings.resize`). Here each video is decoded twice, the landmarks are found
+has grown or shrunk (`lrnet.sequence.crop.RESIZE`). Here each video is decoded twice, the landmarks are found
 once, and both crops are calibrated and scored.
 """
 

@@ -29,7 +29,6 @@ from numpy.typing import NDArray
 
 from lrnet.data import Label, store
 from lrnet.data.store import StoredVideo
-from lrnet.detector import clip_settings
 from lrnet.network.bundle import ModelBundle
 from lrnet.network.clips import Clip, cut_clips
 from lrnet.network.registry import DEFAULT_MODEL, load_model
@@ -71,7 +70,7 @@ class Benchmark:
         self.explainer = Explainer(bundle)
         self.network = NetworkRuntime(bundle)
         self.names = bundle.spec.network.stream_names
-        self.clips = clip_settings(bundle.spec.preprocessing)
+        self.clips = bundle.spec.preprocessing.clips
         real = [v for v in videos if v.record.label is Label.REAL]
         self.originals = {Path(v.record.key).stem: v for v in real}
         fakes = [v for v in videos if v.record.label is Label.FAKE and v.record.split == split]

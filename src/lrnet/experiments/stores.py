@@ -29,7 +29,7 @@ from lrnet.data.store.ledger import failures
 from lrnet.detector import file_sha256
 from lrnet.errors import DatasetError, VideoNotFoundError
 from lrnet.files import write_text, written_beside
-from lrnet.network.spec import Preprocessing
+from lrnet.sequence.settings import Preprocessing
 from lrnet.version import __version__
 from lrnet.video.treatments import Perturbation, Reencoding, Treatment, parse_treatment
 

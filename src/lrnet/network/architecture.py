@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from lrnet.errors import MissingDependencyError
 from lrnet.extras import install_command
 from lrnet.network.graph import Weights
-from lrnet.network.spec import CLASSES, FAKE, LANDMARKS, POINT_INPUTS, POINTS, NetworkSpec, StreamSpec
+from lrnet.network.spec import CLASSES, FAKE, POINT_INPUTS, NetworkSpec, StreamSpec
 from lrnet.network.weights import check_weights
+from lrnet.sequence.landmark_sequence import NUM_LANDMARKS
+from lrnet.sequence.surroundings import NUM_SURROUNDINGS
 
 try:
     import torch
@@ -119,10 +121,10 @@ class LandmarkDropout(nn.Module):
         if not self.training or self.probability == 0:
             return streams
         clips = len(next(iter(streams.values())))
-        kept = torch.rand(clips, LANDMARKS, generator=self.generator) >= self.probability
+        kept = torch.rand(clips, NUM_LANDMARKS, generator=self.generator) >= self.probability
         gain = kept / (1 - self.probability)
-        if any(values.shape[-1] == POINTS for values in streams.values()):
-            around = torch.rand(clips, POINTS - LANDMARKS, generator=self.generator) >= self.probability
+        if any(values.shape[-1] == NUM_LANDMARKS + NUM_SURROUNDINGS for values in streams.values()):
+            around = torch.rand(clips, NUM_SURROUNDINGS, generator=self.generator) >= self.probability
             gain = torch.cat([gain, around / (1 - self.probability)], dim=1)
         return {name: values * _gain_by_column(gain, values) for name, values in streams.items()}
 
@@ -132,8 +134,8 @@ def _gain_by_column(gain: Tensor, values: Tensor) -> Tensor:
     width = values.shape[-1]
     columns = torch.ones(len(gain), width)
     if width >= POINT_INPUTS:
-        columns[:, :POINT_INPUTS] = gain[:, :LANDMARKS].repeat_interleave(2, dim=1)
-    elif width in (LANDMARKS, POINTS):
+        columns[:, :POINT_INPUTS] = gain[:, :NUM_LANDMARKS].repeat_interleave(2, dim=1)
+    elif width in (NUM_LANDMARKS, NUM_LANDMARKS + NUM_SURROUNDINGS):
         columns = gain[:, :width]
     return columns[:, None, :].to(values)
 

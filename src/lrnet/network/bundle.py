@@ -21,8 +21,9 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from lrnet.errors import ModelError, OutputError
 from lrnet.network.graph import Weights
 from lrnet.network.reference import REFERENCE_FILE, MotionReference
-from lrnet.network.spec import SCHEMA_VERSION, BundleSpec, NetworkSpec, PlainName
+from lrnet.network.spec import SCHEMA_VERSION, BundleSpec, NetworkSpec
 from lrnet.network.weights import read_weights
+from lrnet.schema import PlainName
 
 SPEC_FILE = "bundle.json"
 NETWORK_FILE = "network.onnx"

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Final
 
 import numpy as np
 
 from lrnet.sequence.landmark_sequence import LandmarkSequence
+from lrnet.sequence.settings import ClipSpec
+
+MAX_GAP: Final = 0.15  # seconds between two frames, beyond which they do not belong to the same clip
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,40 +25,23 @@ class Clip:
         return self.stop - self.start
 
 
-@dataclass(frozen=True, slots=True)
-class ClipSettings:
-    """How a sequence is cut.
-
-    Attributes:
-        length: frames of a clip.
-        stride: frames from one clip's start to the next one's.
-        min_length: a run of frames shorter than `length` becomes one shorter clip, if it has this many.
-        max_gap: seconds between two frames beyond which they do not belong to the same clip.
-    """
-
-    length: int = 60
-    stride: int = 60
-    min_length: int = 30
-    max_gap: float = 0.15
-
-
-def runs(sequence: LandmarkSequence, max_gap: float) -> list[Clip]:
+def runs(sequence: LandmarkSequence) -> list[Clip]:
     """The longest stretches without a gap, in order."""
     if not len(sequence):
         return []
-    breaks = ~sequence.valid[1:] | ~sequence.valid[:-1] | (np.diff(sequence.times) > max_gap)
+    breaks = ~sequence.valid[1:] | ~sequence.valid[:-1] | (np.diff(sequence.times) > MAX_GAP)
     edges = np.flatnonzero(np.concatenate([[True], breaks, [True]]))
     return [Clip(int(a), int(b)) for a, b in pairwise(edges) if sequence.valid[int(a)]]
 
 
-def cut_clips(sequence: LandmarkSequence, settings: ClipSettings) -> list[Clip]:
+def cut_clips(sequence: LandmarkSequence, settings: ClipSpec) -> list[Clip]:
     """Clips that cover every frame of every run of at least `min_length` frames.
 
     A run that the stride does not fill ends with one more clip, aligned to the run's end and overlapping the one
     before: no tail is dropped.
     """
     clips: list[Clip] = []
-    for run in runs(sequence, settings.max_gap):
+    for run in runs(sequence):
         if len(run) < settings.min_length:
             continue
         if len(run) <= settings.length:

@@ -17,7 +17,7 @@ from lrnet.faces import landmarker
 from lrnet.network.bundle import ModelBundle, read_bounded, refuse_to_overwrite
 from lrnet.network.registry import user_models_folder
 from lrnet.network.released import import_released
-from lrnet.network.spec import Preprocessing
+from lrnet.sequence.settings import Preprocessing
 
 COMMIT: Final = "9a172a0ccebea85556ca2b385645342806e24bc8"
 SOURCE: Final = f"https://raw.githubusercontent.com/frederickszk/LRNet/{COMMIT}"

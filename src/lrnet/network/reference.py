@@ -10,7 +10,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from lrnet.network.spec import Count, Positive, Schema, Share, StreamName
+from lrnet.schema import Count, Positive, Schema, Share, StreamName
 
 REFERENCE_FILE = "motion_reference.json"
 

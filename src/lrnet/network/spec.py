@@ -12,30 +12,17 @@ from typing import Annotated, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import Field, JsonValue, model_validator
 
-from lrnet.sequence.surroundings import NUM_SURROUNDINGS
+from lrnet.schema import Count, PlainName, Positive, Schema, Sha256, Share, StreamName
+from lrnet.sequence.landmark_sequence import NUM_LANDMARKS
+from lrnet.sequence.settings import Preprocessing
 
 SCHEMA_VERSION = 1
 
-LANDMARKS = 68
-POINT_INPUTS = 2 * LANDMARKS  # x and y in turn
-POINTS = LANDMARKS + NUM_SURROUNDINGS
+POINT_INPUTS = 2 * NUM_LANDMARKS  # x and y in turn
 CLASSES = 2  # class 0 is real, class 1 is fake
 FAKE = 1
-
-PlainName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-StreamName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Positive = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
-
-
-class Schema(BaseModel):
-    """The habits that all parts of a bundle's description share."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class StreamSpec(Schema):
@@ -162,73 +149,6 @@ def _count(streams: tuple[StreamSpec, ...]) -> int:
     return sum(math.prod(shape) for stream in streams for shape in stream.weight_shapes().values())
 
 
-class CalibrationSpec(Schema):
-    """How landmarks are denoised (Sun et al., Algorithms 1 and 2, Eq. 4-7).
-
-    Attributes:
-        enabled: whether they are denoised at all.
-        flow: which pyramidal Lucas-Kanade tracker: OpenCV's, or the paper's Algorithm 1.
-        window: side of the patch that is tracked, pixels of the normalised crop.
-        levels: pyramid levels.
-        iterations: most Newton steps a level.
-        epsilon: a step shorter than this ends the iteration, pixels.
-        min_eigenvalue: a patch whose smaller eigenvalue lies below this is too smooth to be tracked (OpenCV's unit).
-        max_forward_backward_error: a point that comes back farther off than this is taken as detected, pixels
-            of the normalised crop.
-        process_variance: the Kalman filter's process noise, pixels squared.
-        surroundings: whether the forward-backward error of what surrounds the face is measured as well.
-    """
-
-    enabled: bool = True
-    flow: Literal["opencv", "algorithm1"] = "opencv"
-    window: int = Field(default=16, ge=3, le=101)
-    levels: int = Field(default=3, ge=1, le=8)
-    iterations: int = Field(default=10, ge=1, le=100)
-    epsilon: float = Field(default=0.03, gt=0, le=1e3)
-    min_eigenvalue: float = Field(default=1e-6, ge=0, le=1e6)
-    max_forward_backward_error: float = Field(default=2.0, gt=0, le=1e4)
-    process_variance: float = Field(default=0.3, gt=0, le=1e6)
-    surroundings: bool = False
-
-
-class Preprocessing(Schema):
-    """Everything between the video and the network, as it was when the network was trained.
-
-    Attributes:
-        landmarker: name of the landmark backend.
-        landmarker_version: its version.
-        crop_scale: side of the stabilised crop in face sizes.
-        crop_size: side of the normalised crop, pixels.
-        round_to_pixels: whether the training landmarks were rounded to whole pixels of the crop.
-        calibration: how the landmarks are denoised.
-        frame_rate: frames a second that a sequence is resampled to.
-        clip_length: frames a clip.
-        clip_stride: frames between the starts of two clips.
-        min_clip_length: the shortest clip that is scored at all, frames.
-        max_sequence_seconds: a longer sequence is cut.
-    """
-
-    landmarker: str = "mesh"
-    landmarker_version: str
-    crop_scale: float = Field(default=1.2, ge=0.5, le=10)
-    crop_size: int = Field(default=400, ge=16, le=4096)
-    round_to_pixels: bool = False
-    calibration: CalibrationSpec = CalibrationSpec()
-    frame_rate: float = Field(default=25.0, ge=1, le=1000)
-    clip_length: int = Field(ge=2, le=10_000)
-    clip_stride: int = Field(ge=1)
-    min_clip_length: int = Field(ge=2)
-    max_sequence_seconds: float = Field(default=60.0, gt=0, le=3600)
-
-    @model_validator(mode="after")
-    def _clips_cover_the_sequence(self) -> Self:
-        if self.clip_stride > self.clip_length:
-            raise ValueError(f"clip_stride {self.clip_stride} leaves frames between clips of {self.clip_length}")
-        if self.min_clip_length > self.clip_length:
-            raise ValueError(f"min_clip_length {self.min_clip_length} exceeds clip_length {self.clip_length}")
-        return self
-
-
 class AggregationSpec(Schema):
     """How the scores of a face's clips become one."""
 
@@ -255,7 +175,7 @@ class ScoreCalibration(Schema):
     y: tuple[Share, ...] | None = None
     fitted_on: str
     n: Count
-    brier: dict[str, Annotated[float, Field(ge=0, le=1)]] = {}
+    brier: dict[str, Share] = Field(default={})
 
     @model_validator(mode="after")
     def _has_its_method_s_numbers(self) -> Self:
@@ -400,8 +320,8 @@ class TrainingRecord(Schema):
     epochs: Count
     seconds: Annotated[float, Field(ge=0)]
     command: str
-    versions: dict[str, str] = {}
-    configuration: dict[str, JsonValue] = {}
+    versions: dict[str, str] = Field(default={})
+    configuration: dict[str, JsonValue] = Field(default={})
 
 
 class BundleSpec(Schema):

@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lrnet.detector import VideoResult, clip_settings
+from lrnet.detector import VideoResult
 from lrnet.errors import ModelError
 from lrnet.network.bundle import ModelBundle
 from lrnet.network.clips import Clip, cut_clips
@@ -215,7 +215,7 @@ class Explainer:
     ) -> FaceExplanation | None:
         """One face from its sequences; None if they give no clip."""
         number = face if isinstance(face, int) else face.face
-        cut = [(s, clip) for s in sequences for clip in cut_clips(s, clip_settings(self._spec.preprocessing))]
+        cut = [(s, clip) for s in sequences for clip in cut_clips(s, self._spec.preprocessing.clips)]
         if not cut:
             return None
         chosen = _evenly(len(cut), CLIPS_EXPLAINED)

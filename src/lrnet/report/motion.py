@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrnet.errors import DatasetError
-from lrnet.network.clips import ClipSettings, cut_clips
+from lrnet.network.clips import cut_clips
 from lrnet.network.reference import MotionReference, StatisticQuantiles, StreamMotion
 from lrnet.network.streams import STREAMS, embed_clips
 from lrnet.sequence.landmark_sequence import FACIAL_GROUPS, NUM_LANDMARKS, LandmarkSequence
+from lrnet.sequence.settings import ClipSpec
 
 Array = NDArray[np.float32]
 Rows = NDArray[np.float64]
@@ -122,7 +123,7 @@ def percentile(reference: MotionReference, statistic: str, group: str, value: fl
 def motion_reference(
     faces: Iterable[Sequence[LandmarkSequence]],
     streams: Sequence[str],
-    clips: ClipSettings,
+    clips: ClipSpec,
     *,
     description: str,
     crop_scale: float = 1.2,

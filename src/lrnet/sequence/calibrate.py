@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, Literal
 
@@ -19,9 +19,9 @@ from lrnet.errors import SequenceError, VideoError
 from lrnet.faces.landmark_files import LandmarkTable, read_landmarks
 from lrnet.faces.tracker import CutDetector
 from lrnet.sequence.builder import SequenceBuilder
-from lrnet.sequence.calibrator import CalibrationSettings
-from lrnet.sequence.crop import CropSettings, face_box
+from lrnet.sequence.crop import face_box
 from lrnet.sequence.landmark_sequence import NUM_LANDMARKS, LandmarkSequence
+from lrnet.sequence.settings import SequenceSpec
 from lrnet.video.frame import Frame
 from lrnet.video.limits import WHOLE
 from lrnet.video.reader import VideoReader
@@ -75,7 +75,7 @@ class CalibratedLandmarks:
     def shots(self) -> tuple[LandmarkSequence, ...]:
         """`sequence` cut at the shot cuts: what may be cut into clips."""
         edges = (*self.shot_starts, len(self))
-        return tuple(_part(self.sequence, start, stop) for start, stop in pairwise(edges))
+        return tuple(self.sequence[start:stop] for start, stop in pairwise(edges))
 
     @property
     def frames_with_face(self) -> int:
@@ -113,8 +113,7 @@ def calibrate(
     video_or_frames: Source,
     landmarks: str | os.PathLike[str] | LandmarkTable | NDArray[np.floating],
     *,
-    settings: CalibrationSettings | None = None,
-    crop: CropSettings | None = None,
+    settings: SequenceSpec | None = None,
     face: int | None = None,
     align: Align = "index",
     frame_rate: float = 25.0,
@@ -130,8 +129,7 @@ def calibrate(
             a `lrnet.video.frame.Frame` (whose brightness is looked at, as it is for a path).
         landmarks: path of a landmark file (see `read_landmarks`), a table, or an array (N, 68, 2) or (N, 136) in
             frame pixels, x right and y down, NaN where a point is missing.
-        settings: of calibration, in pixels of the normalised crop.
-        crop: of the stabilised crop in which calibration works.
+        settings: of calibration and of the crop in which it works.
         face: number of the face, where the landmarks are of several.
         align: "index" takes landmarks frame by frame; "time" gives a frame those whose time stamp is its own.
         frame_rate: of frames given as arrays, Hz; only times depend on it.
@@ -153,17 +151,15 @@ def calibrate(
     number = int(rows.face_id[0])
     row_of = _row_finder(rows, align)
     points, present = _completed(rows)
-    shots = _Shots(number, crop, settings)
+    shots = _Shots(number, settings)
     used = 0
     read = -1
-    times: list[float] = []
     with _pictures(video_or_frames, frame_rate) as pictures:
         for read, (image, time) in enumerate(pictures):
             if align == "index" and read >= table.frame_count:
                 continue  # only counted, so that the error can say how many there are
             row = row_of(read, time)
             used += row is not None
-            times.append(time)
             if row is None or np.isnan(points[row, 0, 0]):
                 shots.add(image, None, np.zeros(NUM_LANDMARKS, bool), 0.0, read, time)
                 continue
@@ -171,7 +167,7 @@ def calibrate(
             shots.add(image, points[row], present[row], float(rows.confidence[row]), read, time)
     video = os.fspath(video_or_frames) if isinstance(video_or_frames, str | os.PathLike) else "the video"
     _require_fit(table, video, align, read + 1, used)
-    return shots.finish(np.array(times, np.float64))
+    return shots.finish()
 
 
 def jitter(landmarks: Array, shot_starts: Iterable[int] = ()) -> float:
@@ -197,21 +193,20 @@ def jitter(landmarks: Array, shot_starts: Iterable[int] = ()) -> float:
 class _Shots:
     """Builds a sequence for each shot and joins them."""
 
-    def __init__(self, face: int, crop: CropSettings | None, settings: CalibrationSettings | None) -> None:
-        self._new: Callable[[], SequenceBuilder] = lambda: SequenceBuilder(face, crop, settings)
+    def __init__(self, face: int, settings: SequenceSpec | None) -> None:
+        self._new: Callable[[], SequenceBuilder] = lambda: SequenceBuilder(face, settings)
         self._builder = self._new()
         self._cuts = CutDetector()
         self._done: list[LandmarkSequence] = []
         self._starts = [0]
         self._present: list[NDArray[np.bool_]] = []
-        self._face = face
 
     def add(
         self, image: Image, points: Array | None, present: NDArray[np.bool_], confidence: float, index: int, time: float
     ) -> None:
         # Any one colour channel shows a cut; the second is green in every usual order, and nearest to brightness.
         if self._cuts.is_cut(image if image.ndim == 2 else image[:, :, 1]):
-            self._done.append(self._builder.finish())
+            self._done.append(self._builder.finish(keep_gaps=True))
             self._builder = self._new()
             self._starts.append(index)
         self._present.append(present)
@@ -220,75 +215,28 @@ class _Shots:
         else:
             self._builder.add(image, points, confidence, index, time)
 
-    def finish(self, times: NDArray[np.float64]) -> CalibratedLandmarks:
-        n, pairs = len(times), max(len(times) - 1, 0)
-        points = np.full((n, NUM_LANDMARKS, 2), np.nan, np.float32)
-        detected = points.copy()
-        confidence = np.zeros(n, np.float32)
-        centres = np.zeros((n, 2), np.float32)
-        error = np.full((pairs, NUM_LANDMARKS), np.nan, np.float32)
-        innovation = np.full((pairs, NUM_LANDMARKS, 2), np.nan, np.float32)
-        tracked = np.zeros((pairs, NUM_LANDMARKS), bool)
-        shots = [s for s in (*self._done, self._builder.finish()) if len(s)]
-        for s in shots:
-            start, stop = int(s.frame_indices[0]), int(s.frame_indices[-1]) + 1
-            points[start:stop] = s.frame_landmarks()
-            detected[start:stop] = s.detected * s.half_side + s.centres[:, None, :]
-            confidence[start:stop] = s.confidence
-            centres[start:stop] = s.centres
-            error[start : stop - 1] = s.forward_backward_error * s.half_side
-            innovation[start : stop - 1] = s.innovation * s.half_side
-            tracked[start : stop - 1] = s.tracked
-
-        present = np.array(self._present, bool).reshape(n, NUM_LANDMARKS)
+    def finish(self) -> CalibratedLandmarks:
+        whole = LandmarkSequence.join([*self._done, self._builder.finish(keep_gaps=True)])
+        present = np.array(self._present, bool).reshape(len(whole), NUM_LANDMARKS)
         both = present[1:] & present[:-1]
-        points[~present] = detected[~present] = np.nan
-        error[~both] = innovation[~both] = np.nan
-        tracked &= both
-        valid = np.asarray(np.logical_and.reduce(present, axis=1), bool)
-        seen = [int(s.valid.sum()) for s in shots]
-        half = float(np.average([s.half_side for s in shots], weights=seen)) if sum(seen) else 1.0
-        both_valid = valid[1:] & valid[:-1]
-        sequence = LandmarkSequence(
-            values=_where(valid, (points - centres[:, None, :]) / half),
-            detected=_where(valid, (detected - centres[:, None, :]) / half),
-            times=times,
-            valid=valid,
-            confidence=np.where(valid, confidence, 0).astype(np.float32),
-            forward_backward_error=_where(both_valid, error / half),
-            innovation=_where(both_valid, innovation / half),
-            tracked=tracked & both_valid[:, None],
-            frame_indices=np.arange(n),
-            centres=centres,
-            half_side=half,
-            face=self._face,
-        )
-        starts = tuple(self._starts)
+        complete = np.asarray(np.logical_and.reduce(present, axis=1), bool)
         return CalibratedLandmarks(
-            points, detected, times, valid, confidence, error, innovation, tracked, starts, sequence
+            points=_where(present, whole.frame_landmarks()),
+            detected=_where(present, whole.uncalibrated().frame_landmarks()),
+            times=whole.times,
+            valid=complete,
+            confidence=whole.confidence,
+            forward_backward_error=_where(both, whole.forward_backward_error * np.float32(whole.half_side)),
+            innovation=_where(both, whole.innovation * np.float32(whole.half_side)),
+            tracked=whole.tracked & both,
+            shot_starts=tuple(self._starts),
+            sequence=whole.with_gaps(~complete),
         )
 
 
-def _where(keep: NDArray[np.bool_], rows: Array) -> Array:
-    """`rows` (N, …) float32, NaN where `keep` (N,) is False."""
-    return np.where(keep.reshape(-1, *[1] * (rows.ndim - 1)), rows, np.float32(np.nan)).astype(np.float32)
-
-
-def _part(s: LandmarkSequence, start: int, stop: int) -> LandmarkSequence:
-    frames, pairs = slice(start, stop), slice(start, max(stop - 1, start))
-    return replace(
-        s,
-        values=s.values[frames],
-        detected=s.detected[frames],
-        times=s.times[frames],
-        valid=s.valid[frames],
-        confidence=s.confidence[frames],
-        forward_backward_error=s.forward_backward_error[pairs],
-        innovation=s.innovation[pairs],
-        tracked=s.tracked[pairs],
-        frame_indices=s.frame_indices[frames],
-        centres=s.centres[frames],
-    )
+def _where(keep: NDArray[np.bool_], values: Array) -> Array:
+    """`values` (N, 68) or (N, 68, 2), NaN where `keep` (N, 68) is False."""
+    return np.where(keep.reshape(*keep.shape, *[1] * (values.ndim - 2)), values, np.float32(np.nan))
 
 
 def _as_table(landmarks: str | os.PathLike[str] | LandmarkTable | NDArray[np.floating]) -> LandmarkTable:

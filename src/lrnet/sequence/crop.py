@@ -1,38 +1,41 @@
-"""The square window that follows one face."""
+"""The square window that follows one face, and the three coordinate systems.
+
+*Frame* coordinates are pixels of the frame. *Crop* coordinates are pixels of the resampled window, in which calibration
+works. *Normalised* coordinates have their origin in the window's centre, and 1 is half a window's side.
+"""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lrnet.sequence.landmark_sequence import Array
+from lrnet.sequence.settings import SequenceSpec
+from lrnet.sequence.surroundings import MARGIN
+
+Array = NDArray[np.float32]
+
+HOLD: Final = 0.006
+"""The crop's centre stays where it is until the face's centre is further away than this share of the face's size:
+otherwise jitter of the centre would move all landmarks at once."""
+
+RESIZE: Final = 1.15
+"""The crop's side is set again when the face's size has changed by more than this factor."""
+
+SMALLEST_SIDE: Final = 8.0  # frame pixels
 
 
-@dataclass(frozen=True, slots=True)
-class CropSettings:
-    """How the face is cut from the frame.
+def to_normalised(points: NDArray[np.floating], centres: NDArray[np.floating], half_side: float) -> Array:
+    """Frame to normalised coordinates: (N, P, 2) points, each frame about its own centre, (N, 2)."""
+    return ((points - centres[:, None, :]) / half_side).astype(np.float32)
 
-    Attributes:
-        scale: crop side over face size (the longer side of the landmarks' bounding box); the paper's code takes 1.2.
-        size: side of the resampled crop, pixels: the unit in which calibration works.
-        hold: the crop's centre stays where it is until the face's centre is further away than this share of the face
-            size; jitter of the centre would otherwise move all landmarks at once.
-        resize: the side of the crop is measured anew when the face's size leaves it by more than this factor.
-        side: of the crop, frame pixels, if it is known beforehand and shall not change; None takes it from the face.
-        margin: pixels that are cut beyond each edge of the crop, for what surrounds the face. A multiple of 8 leaves
-            what optical flow measures within the crop as it is without: its pyramid halves the picture three times.
-    """
 
-    scale: float = 1.2
-    size: int = 400
-    hold: float = 0.006
-    resize: float = 1.15
-    side: float | None = None
-    margin: int = 0
+def from_normalised(points: Array, centres: Array, half_side: float) -> Array:
+    """Normalised to frame coordinates, the inverse of `to_normalised`."""
+    return (points * half_side + centres[:, None, :]).astype(np.float32)
 
 
 def face_box(landmarks: Array) -> tuple[NDArray[np.float64], float]:
@@ -44,57 +47,68 @@ def face_box(landmarks: Array) -> tuple[NDArray[np.float64], float]:
 class StabilisedCrop:
     """A square window that follows one face: fixed size, centre held against jitter.
 
+    Args:
+        landmarks: (68, 2) frame pixels, where the face is first.
+        settings: side and resolution of the crop. Where the surroundings of the face are measured, a margin is cut
+            beyond each edge; it is a multiple of 8 pixels, so that the pyramid of optical flow, which halves the
+            picture three times, sees the same pixels within the crop as without it.
+        side: side of the crop, frame pixels, if it is known beforehand and must not change.
+
     Attributes:
         centre: (2,) frame pixels.
-        side: frame pixels.
+        side: frame pixels, without the margin.
         face_size: longer side of the bounding box of the last landmarks, frame pixels.
     """
 
-    def __init__(self, settings: CropSettings, landmarks: Array) -> None:
-        self.settings = settings
+    def __init__(self, landmarks: Array, settings: SequenceSpec | None = None, *, side: float | None = None) -> None:
+        settings = settings or SequenceSpec()
+        self._scale, self._size = settings.crop_scale, settings.crop_size
+        self._margin = round(MARGIN * self._size / 8) * 8 if settings.calibration.surroundings else 0
+        self._fixed = side is not None
         self.centre, self.face_size = face_box(landmarks)
-        self.side = settings.side or max(settings.scale * self.face_size, 8.0)
+        self.side = side or max(self._scale * self.face_size, SMALLEST_SIDE)
 
     def follow(self, landmarks: Array) -> bool:
-        """Move to the face's new place, (68, 2) frame pixels. True if the side had to change as well."""
+        """Move to the face's new place, (68, 2) frame pixels. Returns whether the side changed as well."""
         centre, size = face_box(landmarks)
         self.face_size = size
-        if math.dist(centre, self.centre) > self.settings.hold * size:
+        if math.dist(centre, self.centre) > HOLD * size:
             self.centre = centre
-        if self.settings.side is not None:
+        if self._fixed or 1 / RESIZE < self._scale * size / self.side < RESIZE:
             return False
-        ratio = self.settings.scale * size / self.side
-        if not 1 / self.settings.resize < ratio < self.settings.resize:
-            self.side = max(self.settings.scale * size, 8.0)
-            return True
-        return False
+        self.side = max(self._scale * size, SMALLEST_SIDE)
+        return True
 
     @property
     def zoom(self) -> float:
         """Crop pixels for one pixel of the frame."""
-        return self.settings.size / self.side
+        return self._size / self.side
+
+    @property
+    def unit(self) -> float:
+        """Frame pixels for one pixel of the crop."""
+        return 1 / self.zoom
 
     @property
     def middle(self) -> float:
-        """Where the centre lies in what is cut, pixels, x and y alike."""
-        return self.settings.size / 2 + self.settings.margin
+        """Crop coordinate of the centre, x and y alike; the margin counts."""
+        return self._size / 2 + self._margin
 
     def to_crop(self, points: Array) -> Array:
-        """Frame pixels to pixels of what is cut, (…, 2)."""
+        """Frame to crop coordinates, (…, 2)."""
         return ((points - self.centre) * self.zoom + self.middle).astype(np.float32)
 
     def to_frame(self, points: Array) -> Array:
-        """Pixels of what is cut to frame pixels, (…, 2)."""
-        return ((points - self.middle) / self.zoom + self.centre).astype(np.float32)
+        """Crop to frame coordinates, (…, 2)."""
+        return ((points - self.middle) * self.unit + self.centre).astype(np.float32)
 
     def cut(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The window of `image`, (H, W) or (H, W, C), with its margin, resampled to a square of `size` + 2 `margin`.
+        """The window of `image`, (H, W) or (H, W, C), resampled to a square of `crop_size` pixels and the margin.
 
-        Edge pixels go on outside the frame.
-
-        A face larger than twice the crop is averaged down first, so that resampling does not skip pixels.
+        Outside the frame, its edge pixels are repeated. A face larger than twice the crop is averaged down first, so
+        that resampling does not skip pixels.
         """
-        size, zoom = self.settings.size + 2 * self.settings.margin, self.zoom
+        size, zoom = self._size + 2 * self._margin, self.zoom
         origin = np.zeros(2)
         bins = int(1 / zoom)
         if bins > 1:

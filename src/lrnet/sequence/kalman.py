@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,32 +10,27 @@ from numpy.typing import NDArray
 Array = NDArray[np.float32]
 Float = TypeVar("Float", np.float32, np.float64)
 
-PROCESS_VARIANCE: Final = 0.3
-"""Q of Eq. 6, in the unit of the relative variance (a ratio, expected near 1): what one Lucas-Kanade step adds."""
 
-
-def relative_variance(detected_step: Array, predicted_step: Array, still: float = 0.0) -> NDArray[np.float64]:
+def relative_variance(detected_step: Array, predicted_step: Array) -> NDArray[np.float64]:
     """The detection's variance relative to the prediction's, Eq. 4.
 
-    How far the detector says that a point moved, over how far optical flow says that it did: a detection that jumps
-    where the image does not is noise.
+    How far a point moved according to the landmarker, over how far it moved according to optical flow: a detection that
+    jumps where the image does not is noise.
 
     Args:
         detected_step: (P, 2), detection minus the detection before, pixels.
         predicted_step: (P, 2), prediction minus the calibrated point before, pixels.
-        still: a prediction that moves no further than this (pixels) counts as not moving; the ratio is then taken to
-            1 pixel, as in the released code, whose predictions are whole pixels.
 
     Returns:
-        (P,) ratios, >= 0.
+        (P,) ratios, >= 0. Where the prediction does not move, the ratio is taken to 1 pixel, as in the released code.
     """
     moved = lengths(predicted_step.astype(np.float64))
-    moved[moved <= still] = 1.0
+    moved[moved == 0] = 1.0
     return lengths(detected_step.astype(np.float64)) / moved
 
 
 def lengths(vectors: NDArray[Float]) -> NDArray[Float]:
-    """(…,) of (…, 2); `np.linalg.norm` takes twice as long over so few."""
+    """(…,) of (…, 2); `np.linalg.norm` takes twice as long for so few."""
     return np.hypot(vectors[..., 0], vectors[..., 1])
 
 
@@ -44,10 +39,10 @@ class PointKalmanFilter:
 
     Args:
         points: how many points.
-        process_variance: Q.
+        process_variance: Q of Eq. 6, in the unit of `relative_variance` (the paper's value).
     """
 
-    def __init__(self, points: int, process_variance: float = PROCESS_VARIANCE) -> None:
+    def __init__(self, points: int, process_variance: float = 0.3) -> None:
         self.process_variance = process_variance
         self.variance = np.zeros(points)
 

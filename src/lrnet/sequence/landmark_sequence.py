@@ -1,21 +1,23 @@
 """`LandmarkSequence`: the landmarks of one face over one stretch of time.
 
-A landmark is a point (x, y), 68 to a face in the order of iBUG 300-W. `normalised` means: coordinates of the
-stabilised crop, [-1, 1] from edge to edge, so that 1 is half the crop's side (0.6 of the face's size).
+A landmark is a point (x, y), 68 to a face in the order of iBUG 300-W. *Normalised* coordinates are those of the
+stabilised crop, [-1, 1] from edge to edge: 1 is half the crop's side (0.6 of the face's size).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lrnet.errors import SequenceError
+from lrnet.sequence.crop import from_normalised
 from lrnet.sequence.surroundings import NUM_SURROUNDINGS
 
 Array = NDArray[np.float32]
@@ -34,6 +36,65 @@ FACIAL_GROUPS: Final = MappingProxyType(
     }
 )
 """The paper's seven facial groups as ranges of the 68 landmarks; right and left are the person's own."""
+
+MIRROR: Final = np.array(
+    [
+        *range(16, -1, -1),  # jaw
+        *range(26, 16, -1),  # brows
+        *range(27, 31),  # bridge of the nose
+        *range(35, 30, -1),  # nostrils
+        *(45, 44, 43, 42, 47, 46),  # right eye
+        *(39, 38, 37, 36, 41, 40),  # left eye
+        *(54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55),  # outer lips
+        *(64, 63, 62, 61, 60, 67, 66, 65),  # inner lips
+    ]
+)
+"""Which landmark each one becomes in a mirror."""
+
+MIRROR_SURROUNDINGS: Final = np.array([*range(16, -1, -1), *range(26, 16, -1), *range(41, 26, -1)])
+"""The same for the `surroundings`."""
+
+_MIRRORS: Final = {NUM_LANDMARKS: MIRROR, NUM_SURROUNDINGS: MIRROR_SURROUNDINGS}
+
+
+class Column(NamedTuple):
+    """One array of a `LandmarkSequence`.
+
+    Attributes:
+        name: of the attribute.
+        per: "frame": one row for each of the N frames. "pair": one row for each of the N - 1 pairs of neighbours.
+        shape: of a row; (…, 2) is x and y.
+        dtype: of its numbers.
+        missing: what a row holds where nothing was measured; None if every frame has a value.
+        normalised: whether it holds lengths or places in normalised coordinates.
+        optional: whether a sequence may lack it (None).
+    """
+
+    name: str
+    per: Literal["frame", "pair"]
+    shape: tuple[int, ...]
+    dtype: type[np.generic]
+    missing: float | bool | None = None
+    normalised: bool = False
+    optional: bool = False
+
+
+_NAN: Final = float("nan")
+COLUMNS: Final = (
+    Column("frame_indices", "frame", (), np.int64),
+    Column("times", "frame", (), np.float64),
+    Column("valid", "frame", (), np.bool_, missing=False),
+    Column("confidence", "frame", (), np.float32, missing=0.0),
+    Column("centres", "frame", (2,), np.float32),
+    Column("values", "frame", (NUM_LANDMARKS, 2), np.float32, missing=_NAN, normalised=True),
+    Column("detected", "frame", (NUM_LANDMARKS, 2), np.float32, missing=_NAN, normalised=True),
+    Column("innovation", "pair", (NUM_LANDMARKS, 2), np.float32, missing=_NAN, normalised=True),
+    Column("forward_backward_error", "pair", (NUM_LANDMARKS,), np.float32, missing=_NAN, normalised=True),
+    Column("tracked", "pair", (NUM_LANDMARKS,), np.bool_, missing=False),
+    Column("surround_error", "pair", (NUM_SURROUNDINGS,), np.float32, missing=_NAN, normalised=True, optional=True),
+)
+"""Every array of a sequence with a row for each frame or pair of frames: all that slicing, joining, mirroring and the
+store need to know about it."""
 
 
 def finite_frames(points: Array) -> NDArray[np.bool_]:
@@ -61,10 +122,10 @@ class LandmarkSequence:
         half_side: frame pixels that 1.0 stands for.
         face: which face of the video, from 0.
         surround_error: (N - 1, 42) float32, forward-backward error of the `surroundings`, normalised; NaN likewise and
-            where a point could not be followed. None where it was not measured.
-        looks: (K, L) float32, what the face looked like at `look_times` (`lrnet.faces.look`). None where it was not
+            where a point could not be followed. None if it was not measured.
+        looks: (K, L) float32, what the face looked like at `look_times` (`lrnet.faces.look`). None if it was not
             measured.
-        look_times: (K,) float64 seconds, rising, within `times`.
+        look_times: (K,) float64 seconds, rising, each the time of a frame; None with `looks`.
     """
 
     values: Array
@@ -85,29 +146,137 @@ class LandmarkSequence:
 
     def __post_init__(self) -> None:
         n = len(self.times)
-        shapes = {
-            "values": (n, NUM_LANDMARKS, 2),
-            "detected": (n, NUM_LANDMARKS, 2),
-            "valid": (n,),
-            "confidence": (n,),
-            "forward_backward_error": (max(n - 1, 0), NUM_LANDMARKS),
-            "innovation": (max(n - 1, 0), NUM_LANDMARKS, 2),
-            "tracked": (max(n - 1, 0), NUM_LANDMARKS),
-            "frame_indices": (n,),
-            "centres": (n, 2),
-        }
-        if self.surround_error is not None:
-            shapes["surround_error"] = (max(n - 1, 0), NUM_SURROUNDINGS)
-        for name, shape in shapes.items():
-            found = getattr(self, name).shape
-            if found != shape:
+        for column in COLUMNS:
+            array = getattr(self, column.name)
+            if array is None and column.optional:
+                continue
+            shape = (n if column.per == "frame" else max(n - 1, 0), *column.shape)
+            if array.shape != shape:
                 raise SequenceError(
-                    f"A sequence of {n} frames needs {name} of shape {shape}, not {found}.",
-                    hint="Give every array one row a frame (or one row a pair of frames).",
+                    f"A sequence of {n} frames needs {column.name} of shape {shape}, not {array.shape}.",
+                    hint="Give every array one row for each frame (or one row for each pair of frames).",
                 )
+        looks, seen = self.looks, self.look_times
+        if (looks is None) != (seen is None) or (
+            looks is not None and seen is not None and (looks.ndim != 2 or seen.shape != (len(looks),))
+        ):
+            raise SequenceError("Every look needs its time.", hint="Give looks (K, L) and look_times (K,), or neither.")
 
     def __len__(self) -> int:
         return len(self.times)
+
+    def __getitem__(self, rows: slice | Sequence[int] | NDArray[np.integer] | NDArray[np.bool_]) -> LandmarkSequence:
+        """Some of the frames, as a sequence. What was measured from one frame to the next stays where both are kept
+        and nothing between them is left out; elsewhere it is NaN (False for `tracked`).
+
+        Args:
+            rows: a slice, rising row numbers, or one bool for each frame.
+
+        Raises:
+            SequenceError: the rows do not rise.
+            IndexError: there is no such row.
+            TypeError: a single row is given.
+        """
+        kept = np.arange(len(self))[rows]
+        if kept.ndim != 1:
+            raise TypeError("a sequence is indexed by a slice or by several rows")
+        steps = np.diff(kept)
+        if (steps <= 0).any():
+            raise SequenceError("The rows of a sequence are taken in rising order.", hint="Sort them, each once.")
+        pairs, apart = kept[:-1], steps != 1
+
+        def taken(column: Column, array: NDArray[Any]) -> NDArray[Any]:
+            if column.per == "frame":
+                return array[kept]
+            array = array[pairs]
+            array[apart] = column.missing
+            return array
+
+        return replace(self, **self._each(taken), **self._looks_at(self.times[kept]))
+
+    def between(self, start: float, stop: float) -> LandmarkSequence:
+        """The frames with start <= time < stop, seconds."""
+        first, last = np.searchsorted(self.times, (start, stop))
+        return self[first : max(first, last)]
+
+    @classmethod
+    def join(cls, parts: Sequence[LandmarkSequence]) -> LandmarkSequence:
+        """One sequence of several that follow one another. Nothing is known of the pairs of frames at the joins.
+
+        The parts may have crops of different size: the joined `half_side` is their mean, weighted by their frames with
+        a face, and normalised values are converted to it. What one of the parts lacks, the whole lacks (looks apart).
+
+        Raises:
+            SequenceError: there are no parts, they are of different faces, or one starts before another ends.
+        """
+        if len({part.face for part in parts}) != 1:
+            raise SequenceError("Only sequences of one face can be joined.", hint="Join each face's by themselves.")
+        parts = [part for part in parts if len(part)] or parts[:1]
+        if any(a.times[-1] >= b.times[0] for a, b in pairwise(parts)):
+            raise SequenceError("Sequences that overlap in time cannot be joined.", hint="Join them in their order.")
+        half = _common_half_side(parts)
+
+        def joined(column: Column) -> NDArray[Any]:
+            pieces: list[NDArray[Any]] = []
+            for number, part in enumerate(parts):
+                array: NDArray[Any] = getattr(part, column.name)
+                if column.normalised and part.half_side != half:
+                    array = array * column.dtype(part.half_side / half)
+                if number and column.per == "pair":
+                    pieces.append(np.full((1, *column.shape), column.missing, column.dtype))
+                pieces.append(array)
+            return np.concatenate(pieces)
+
+        looks = [part.looks for part in parts if part.looks is not None]
+        seen = [part.look_times for part in parts if part.look_times is not None]
+        measured = [c for c in COLUMNS if all(getattr(part, c.name) is not None for part in parts)]
+        arrays: dict[str, Any] = {c.name: joined(c) if c in measured else None for c in COLUMNS}
+        return replace(
+            parts[0],
+            **arrays,
+            half_side=half,
+            looks=np.concatenate(looks) if looks else None,
+            look_times=np.concatenate(seen) if seen else None,
+        )
+
+    def with_gaps(self, missing: NDArray[np.bool_]) -> LandmarkSequence:
+        """The sequence with more gaps: where `missing` (N,) is True, the face counts as not found."""
+        between = missing[1:] | missing[:-1]
+
+        def emptied(column: Column, array: NDArray[Any]) -> NDArray[Any]:
+            if column.missing is None:
+                return array
+            array = array.copy()
+            array[missing if column.per == "frame" else between] = column.missing
+            return array
+
+        return replace(self, **self._each(emptied), **self._looks_at(self.times[~missing]))
+
+    def mirrored(self) -> LandmarkSequence:
+        """The sequence as a mirror shows it: x turned round, left and right landmarks exchanged.
+
+        Looks are left out.
+        """
+        flip = np.array([-1, 1], np.float32)
+
+        def reflected(column: Column, array: NDArray[Any]) -> NDArray[Any]:
+            if column.shape and column.shape[0] in _MIRRORS:
+                array = array[:, _MIRRORS[column.shape[0]]]
+            return array * flip if column.shape[-1:] == (2,) else array
+
+        return replace(self, **self._each(reflected), looks=None, look_times=None)
+
+    def _each(self, change: Callable[[Column, NDArray[Any]], NDArray[Any]]) -> dict[str, Any]:
+        """Every array that the sequence has, changed, by its name."""
+        there = ((column, getattr(self, column.name)) for column in COLUMNS)
+        return {column.name: change(column, array) for column, array in there if array is not None}
+
+    def _looks_at(self, times: NDArray[np.float64]) -> dict[str, Any]:
+        """The looks that were taken at one of these times."""
+        if self.looks is None or self.look_times is None:
+            return {}
+        inside = np.isin(self.look_times, times)
+        return {"looks": self.looks[inside], "look_times": self.look_times[inside]}
 
     @property
     def face_size(self) -> float:
@@ -118,14 +287,22 @@ class LandmarkSequence:
         spans = (found.max(axis=1) - found.min(axis=1)).max(axis=1)
         return float(spans.mean() * self.half_side)
 
-    def image_motion(self) -> float:
-        """How far optical flow says that a landmark moves in a frame relative to the others: median, normalised.
+    def flow_steps(self) -> Array:
+        """(N - 1, 68, 2) how far optical flow carries each landmark from a frame to the next, in units of `half_side`.
 
-        It looks at pixels, not at detections: near zero for a picture of a face, however much its landmarks jitter.
-        NaN if there is no pair of frames.
+        The motion of the crop is in it: these are steps in the frame. NaN where either frame is a gap.
         """
-        shift = self.centres[:, None, :] / np.float32(self.half_side)
-        step = (self.detected[1:] - self.innovation + shift[1:]) - (self.values + shift)[:-1]
+        shift = self.centres[:, None, :] / np.float32(max(self.half_side, 1e-6))
+        predicted = self.detected[1:] - self.innovation
+        return (predicted + shift[1:]) - (self.values + shift)[:-1]
+
+    def image_motion(self) -> float:
+        """How far a landmark moves in a frame relative to the others, by optical flow: median, normalised.
+
+        It is taken from pixels, not from detections: near zero for a picture of a face, however much its landmarks
+        jitter. NaN if there is no pair of frames.
+        """
+        step = self.flow_steps()
         step = step[finite_frames(step)]
         if not len(step):
             return float("nan")
@@ -152,22 +329,22 @@ class LandmarkSequence:
 
     def frame_landmarks(self) -> Array:
         """The calibrated landmarks in frame pixels, (N, 68, 2), NaN at gaps."""
-        return (self.values * self.half_side + self.centres[:, None, :]).astype(np.float32)
+        return from_normalised(self.values, self.centres, self.half_side)
 
     def uncalibrated(self) -> LandmarkSequence:
-        """The same sequence with the landmarks as they were detected: what calibration adds is the difference."""
+        """The same sequence with the landmarks as they were detected: the difference is what calibration does."""
         return replace(self, values=self.detected)
 
     @classmethod
     def from_values(
         cls, values: Array, *, times: NDArray[np.float64] | None = None, rate: float = 25.0
     ) -> LandmarkSequence:
-        """A sequence of which only normalised landmarks are known, (N, 68, 2) or (N, 136) with x and y in turn.
+        """A sequence of normalised landmarks alone, (N, 68, 2) or (N, 136) with x and y in turn.
 
         Frames with a value that is not finite become gaps. Tracker measurements are zero.
 
         Raises:
-            SequenceError: the shape is another.
+            SequenceError: the landmarks have another shape.
         """
         points = np.asarray(values, np.float32)
         if points.shape[1:] not in ((NUM_LANDMARKS, 2), (2 * NUM_LANDMARKS,)):
@@ -194,8 +371,16 @@ class LandmarkSequence:
         )
 
 
+def _common_half_side(parts: Sequence[LandmarkSequence]) -> float:
+    sides = [part.half_side for part in parts]
+    seen = [int(part.valid.sum()) for part in parts]
+    if len(set(sides)) == 1 or not sum(seen):
+        return sides[0]
+    return float(np.average(sides, weights=seen))
+
+
 def main_face(sequences: Sequence[LandmarkSequence]) -> list[LandmarkSequence]:
-    """The sequences of the face that is seen in most frames; the larger one of equals."""
+    """The sequences of the face that is seen in most frames; of faces seen equally often, the larger one."""
     weight: dict[int, float] = {}
     for s in sequences:
         weight[s.face] = weight.get(s.face, 0.0) + s.valid.sum() * (1 + 1e-6 * s.face_size)

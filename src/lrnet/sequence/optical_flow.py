@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lrnet.errors import ModelError
 from lrnet.sequence.lucas_kanade import PyramidalLucasKanade
+from lrnet.sequence.settings import CalibrationSpec
 
 Array = NDArray[np.float32]
 Image = NDArray[np.uint8]
@@ -35,17 +35,7 @@ class OpticalFlow(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class OpenCVFlow:
-    """OpenCV's pyramidal Lucas-Kanade (Bouguet 2001).
-
-    Attributes:
-        window: side of the patch, pixels. The released code takes 15; a row of 16 costs a third less, because OpenCV
-            works on eight pixels at once.
-        levels: pyramid levels above the image itself.
-        iterations: at most so many steps a level.
-        epsilon: a step shorter than this many pixels ends a level.
-        min_eigenvalue: a patch whose structure tensor's smaller eigenvalue (over the patch's area, grey levels scaled
-            to 1/32 as OpenCV does) lies below this counts as not found: it is too smooth to tell where it went.
-    """
+    """OpenCV's pyramidal Lucas-Kanade (Bouguet 2001). `CalibrationSpec` explains the fields."""
 
     window: int = 16
     levels: int = 3
@@ -62,7 +52,7 @@ class OpenCVFlow:
             winSize=(self.window, self.window),
             maxLevel=self.levels,
             criteria=(cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, self.iterations, self.epsilon),
-            # The second flag spares the measure of how well patches agree, which nobody reads: 5 % of the time.
+            # The second flag leaves out the measure of how well patches agree, which is not used: 5 % of the time.
             flags=cv2.OPTFLOW_USE_INITIAL_FLOW | cv2.OPTFLOW_LK_GET_MIN_EIGENVALS,
             minEigThreshold=self.min_eigenvalue,
         )
@@ -82,27 +72,12 @@ class OpenCVFlow:
         return np.asarray(((corner >= -self.window) & (corner < size)).all(axis=1), bool)
 
 
-FLOWS: Final = ("opencv", "algorithm1")
-"""Names of the trackers of points."""
-
 OPENCV_EIGENVALUE: Final = 1024.0  # squared grey levels in OpenCV's unit of the smaller eigenvalue
 
 
-def flow_by_name(
-    name: str,
-    window: int = 16,
-    levels: int = 3,
-    iterations: int = 10,
-    epsilon: float = 0.03,
-    min_eigenvalue: float = 1e-6,
-) -> OpticalFlow:
-    """A tracker of points; the numbers mean the same to each (see `OpenCVFlow`).
-
-    Raises:
-        ModelError: none goes by that name.
-    """
-    if name == "opencv":
-        return OpenCVFlow(window, levels, iterations, epsilon, min_eigenvalue)
-    if name == "algorithm1":
-        return PyramidalLucasKanade(window, levels, iterations, epsilon, OPENCV_EIGENVALUE * min_eigenvalue)
-    raise ModelError(f"There is no optical flow {name!r}.", hint=f"Known are {', '.join(FLOWS)}.")
+def optical_flow(settings: CalibrationSpec) -> OpticalFlow:
+    """The optical flow that the settings name, with their window, levels, iterations and limits."""
+    common = (settings.window, settings.levels, settings.iterations, settings.epsilon)
+    if settings.flow == "algorithm1":
+        return PyramidalLucasKanade(*common, OPENCV_EIGENVALUE * settings.min_eigenvalue)
+    return OpenCVFlow(*common, settings.min_eigenvalue)

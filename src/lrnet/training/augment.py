@@ -15,41 +15,9 @@ from numpy.typing import NDArray
 from lrnet.sequence.landmark_sequence import FACIAL_GROUPS, NUM_LANDMARKS, LandmarkSequence
 from lrnet.training.config import Augmentation
 
-MIRROR: Final = np.array(
-    [
-        *range(16, -1, -1),  # jaw
-        *range(26, 16, -1),  # brows
-        *range(27, 31),  # bridge of the nose
-        *range(35, 30, -1),  # nostrils
-        *(45, 44, 43, 42, 47, 46),  # right eye
-        *(39, 38, 37, 36, 41, 40),  # left eye
-        *(54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55),  # outer lips
-        *(64, 63, 62, 61, 60, 67, 66, 65),  # inner lips
-    ]
-)
-"""Which landmark each one becomes in a mirror."""
-
-MIRROR_SURROUNDINGS: Final = np.array([*range(16, -1, -1), *range(26, 16, -1), *range(41, 26, -1)])
-"""The same of `lrnet.sequence.landmark_sequence.surroundings`."""
-
 SHORTEST_GOP: Final = 12  # frames between key frames: half a second at 25 Hz is common in streaming
 LONGEST_GOP: Final = 60
 SHARED: Final = 0.5  # of the noise's variance is that of the whole facial group: blocks are larger than landmarks
-
-
-def mirrored(sequence: LandmarkSequence) -> LandmarkSequence:
-    """The sequence as a mirror would show it."""
-    flip = np.array([-1, 1], np.float32)
-    return replace(
-        sequence,
-        values=sequence.values[:, MIRROR] * flip,
-        detected=sequence.detected[:, MIRROR] * flip,
-        innovation=sequence.innovation[:, MIRROR] * flip,
-        forward_backward_error=sequence.forward_backward_error[:, MIRROR],
-        tracked=sequence.tracked[:, MIRROR],
-        centres=sequence.centres * flip,
-        surround_error=None if sequence.surround_error is None else sequence.surround_error[:, MIRROR_SURROUNDINGS],
-    )
 
 
 def thinned(sequence: LandmarkSequence, kept: NDArray[np.int64]) -> LandmarkSequence:
@@ -64,20 +32,17 @@ def thinned(sequence: LandmarkSequence, kept: NDArray[np.int64]) -> LandmarkSequ
     """
     kept = np.union1d(kept, np.flatnonzero(~sequence.valid))
     if len(kept) < 2:
-        return _cut(sequence, kept)
-    unit = np.float32(max(sequence.half_side, 1e-6))
-    where = sequence.centres[:, None, :] / unit  # of the crop, in its own unit
-    predicted = sequence.detected[1:] - sequence.innovation
-    steps = predicted + where[1:] - (sequence.values + where)[:-1]
+        return sequence[kept]
+    where = sequence.centres[:, None, :] / np.float32(max(sequence.half_side, 1e-6))  # of the crop, in its own unit
     first, last = kept[:-1], kept[1:]
-    step = _sums(steps, first, last)
+    step = _sums(sequence.flow_steps(), first, last)
     innovation = (sequence.detected + where)[last] - ((sequence.values + where)[first] + step)
     single = last - first == 1  # nothing to add up: what was measured, to the last bit
     innovation[single] = sequence.innovation[first[single]]
     error = _joined(sequence.forward_backward_error, first, last)
     tracked = _sums(sequence.tracked.astype(np.float32), first, last) >= (last - first)[:, None]
     return replace(
-        _cut(sequence, kept),
+        sequence[kept],
         innovation=innovation.astype(np.float32),
         forward_backward_error=error,
         tracked=tracked,
@@ -153,24 +118,6 @@ def _correlated(frames: int, generator: np.random.Generator) -> NDArray[np.float
         if t not in key_frames:
             fresh[t] = lasting * fresh[t - 1] + np.sqrt(1 - lasting**2) * fresh[t]
     return np.asarray(fresh, np.float64)
-
-
-def _cut(sequence: LandmarkSequence, kept: NDArray[np.int64]) -> LandmarkSequence:
-    pairs = kept[:-1]
-    return replace(
-        sequence,
-        values=sequence.values[kept],
-        detected=sequence.detected[kept],
-        times=sequence.times[kept],
-        valid=sequence.valid[kept],
-        confidence=sequence.confidence[kept],
-        forward_backward_error=sequence.forward_backward_error[pairs],
-        innovation=sequence.innovation[pairs],
-        tracked=sequence.tracked[pairs],
-        frame_indices=sequence.frame_indices[kept],
-        centres=sequence.centres[kept],
-        surround_error=None if sequence.surround_error is None else sequence.surround_error[pairs],
-    )
 
 
 def _joined(error: NDArray[np.float32], first: NDArray[np.int64], last: NDArray[np.int64]) -> NDArray[np.float32]:

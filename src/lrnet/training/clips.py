@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from lrnet.data.records import Label, VideoRecord
 from lrnet.data.store import StoredVideo
 from lrnet.evaluation.metrics import root_weights
-from lrnet.network.clips import ClipSettings, cut_clips
+from lrnet.network.clips import cut_clips
 from lrnet.network.streams import STREAMS, embed_clips
 from lrnet.sequence.landmark_sequence import LandmarkSequence, main_face
-from lrnet.training.augment import augmented, mirrored
+from lrnet.sequence.settings import ClipSpec
+from lrnet.training.augment import augmented
 from lrnet.training.config import TrainingConfig
 
 
@@ -72,7 +73,7 @@ def main_faces(videos: Iterable[StoredVideo], *, calibrated: bool = True) -> lis
     ]
 
 
-def clip_table(faces: Iterable[FaceOfVideo], streams: Sequence[str], clips: ClipSettings) -> ClipTable:
+def clip_table(faces: Iterable[FaceOfVideo], streams: Sequence[str], clips: ClipSpec) -> ClipTable:
     """Cut and embed every face.
 
     Args:
@@ -111,11 +112,10 @@ class TrainingClips:
 
     def __init__(self, faces: Sequence[FaceOfVideo], config: TrainingConfig) -> None:
         self._config = config
-        mirror = config.augmentation.mirror
-        self._faces = [
-            FaceOfVideo(f.record, (*f.sequences, *map(mirrored, f.sequences)) if mirror else f.sequences) for f in faces
-        ]
-        self.plain = clip_table(self._faces, config.stream_names, config.clips.settings())
+        self._faces = list(faces)
+        if config.augmentation.mirror:
+            self._faces = [FaceOfVideo(f.record, (*f.sequences, *(s.mirrored() for s in f.sequences))) for f in faces]
+        self.plain = clip_table(self._faces, config.stream_names, config.clips)
         self._drawn = -1
         self._table = self.plain
 
@@ -131,7 +131,7 @@ class TrainingClips:
                 FaceOfVideo(f.record, tuple(augmented(s, settings, generator) for s in f.sequences))
                 for f in self._faces
             )
-            self._table = clip_table(faces, self._config.stream_names, self._config.clips.settings())
+            self._table = clip_table(faces, self._config.stream_names, self._config.clips)
             self._drawn = draw
         return self._table
 

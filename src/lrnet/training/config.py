@@ -10,9 +10,9 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from lrnet.errors import TrainingError
-from lrnet.network.clips import ClipSettings
-from lrnet.network.spec import Count, PlainName, Positive, Schema, Share, StreamName
 from lrnet.network.streams import STREAMS
+from lrnet.schema import Count, PlainName, Positive, Schema, Share, StreamName
+from lrnet.sequence.settings import ClipSpec
 
 PARAMETER_BUDGET: Final = 180_292  # the paper's network, "0.18 M"
 
@@ -48,21 +48,11 @@ class StreamConfig(Schema):
         return self
 
 
-class ClipConfig(Schema):
-    """How sequences are cut, in training and in detection; frames."""
+class ClipConfig(ClipSpec):
+    """How sequences are cut, in training and in detection; frames. A clip must be long enough to learn from."""
 
     length: int = Field(default=60, ge=8, le=10_000)
-    stride: int = Field(default=30, ge=1)
     min_length: int = Field(default=30, ge=8)
-
-    @model_validator(mode="after")
-    def _covers(self) -> Self:
-        if self.stride > self.length or self.min_length > self.length:
-            raise ValueError("stride and min_length must not exceed length")
-        return self
-
-    def settings(self) -> ClipSettings:
-        return ClipSettings(self.length, self.stride, self.min_length)
 
 
 class Augmentation(Schema):

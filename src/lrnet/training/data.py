@@ -14,7 +14,7 @@ from lrnet.data import store
 from lrnet.data.records import Label, VideoRecord, joined_groups, of_split, people_of
 from lrnet.data.store import StoredVideo
 from lrnet.errors import DatasetError, TrainingError
-from lrnet.network.spec import Preprocessing
+from lrnet.sequence.settings import Preprocessing
 from lrnet.training.config import DataConfig, TrainingConfig, Validation
 
 

@@ -18,8 +18,9 @@ from lrnet.files import make_folder, read_json, write_text
 from lrnet.network.bundle import ModelBundle
 from lrnet.network.export import to_onnx
 from lrnet.network.reference import MotionReference
-from lrnet.network.spec import AggregationSpec, BundleSpec, Preprocessing, TrainingRecord
+from lrnet.network.spec import AggregationSpec, BundleSpec, TrainingRecord
 from lrnet.report.motion import motion_reference
+from lrnet.sequence.settings import Preprocessing
 from lrnet.training.clips import FaceOfVideo, TrainingClips, clip_table, main_faces
 from lrnet.training.config import TrainingConfig
 from lrnet.training.data import everybody, fingerprint, preprocessing_of, selected, set_aside
@@ -92,7 +93,7 @@ def train_on(
 ) -> Fitted:
     """Train on faces that are in memory; see `train`."""
     clips = TrainingClips(faces, config)
-    validation = clip_table(aside, config.stream_names, config.clips.settings()) if aside else None
+    validation = clip_table(aside, config.stream_names, config.clips) if aside else None
     return fit(clips, config, validation=validation, folder=folder, resume=resume, tell=tell)
 
 
@@ -150,7 +151,7 @@ def genuine_motion(model: TrainedModel, config: TrainingConfig) -> MotionReferen
         return motion_reference(
             real,
             config.stream_names,
-            config.clips.settings(),
+            config.clips,
             description=f"real videos that the model was trained on ({', '.join(sources)})",
             crop_scale=model.preprocessing.crop_scale,
         )

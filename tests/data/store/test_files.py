@@ -6,12 +6,15 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
 
 from lrnet.data import store
 from lrnet.data.records import Label, VideoRecord
 from lrnet.errors import DatasetError
+from lrnet.faces.look import LOOK_SIZE
 from lrnet.sequence.landmark_sequence import LandmarkSequence
 
 
@@ -90,3 +93,33 @@ def test_faults_of_a_store_are_typed(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(DatasetError, match="damaged"):
         store.open(tmp_path)
+
+
+def test_looks_are_kept_and_read_only_where_asked_for(tmp_path: Path) -> None:
+    looks = np.random.default_rng(0).normal(size=(3, LOOK_SIZE)).astype(np.float16).astype(np.float32)
+    with_looks = dataclasses.replace(sequence(10), looks=looks, look_times=np.array([0, 4, 9]) / 30)
+    store.write(tmp_path, record(), [with_looks, sequence(7, face=1)], {})
+    video = store.open(tmp_path)[0]
+    assert all(s.looks is None and s.look_times is None for s in video.sequences(only=("values",)))
+    first, second = video.sequences()
+    np.testing.assert_array_equal(first.looks, looks)
+    np.testing.assert_array_equal(first.look_times, with_looks.look_times)
+    assert second.looks is None
+
+
+def test_a_file_is_the_same_as_in_earlier_versions(tmp_path: Path) -> None:
+    """Order and types of the columns: other programs read them, too."""
+    store.write(tmp_path, record(), [dataclasses.replace(sequence(10), surround_error=surround_error(10))], {})
+    (path,) = tmp_path.glob("*.parquet")
+    schema = pq.read_schema(path)
+    assert schema.names == [
+        *("sequence", "face", "frame_index", "time", "valid", "confidence", "centre", "values", "detected"),
+        *("innovation", "forward_backward_error", "tracked", "surround_error"),
+    ]
+    widths = {f.name: f.type.list_size for f in schema if pa.types.is_fixed_size_list(f.type)}
+    assert widths == {
+        **{"centre": 2, "values": 136, "detected": 136, "innovation": 136},
+        **{"forward_backward_error": 68, "tracked": 68, "surround_error": 42},
+    }
+    assert str(schema.field("frame_index").type) == "int64"
+    assert str(schema.field("time").type) == "double"

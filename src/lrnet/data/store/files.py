@@ -10,9 +10,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -24,44 +26,45 @@ from lrnet.data.records import Label, VideoRecord
 from lrnet.errors import DatasetError
 from lrnet.faces.look import LOOK_SIZE
 from lrnet.files import parse_json, written_beside
-from lrnet.sequence.landmark_sequence import NUM_LANDMARKS, LandmarkSequence
-from lrnet.sequence.surroundings import NUM_SURROUNDINGS
+from lrnet.sequence.landmark_sequence import COLUMNS as SEQUENCE_COLUMNS
+from lrnet.sequence.landmark_sequence import Column, LandmarkSequence
 
 FORMAT: Final = 3
 READABLE: Final = (1, 2, 3)  # format 1 lacks provenance, compression and identities; 2 looks and quantisers
-_POINTS: Final = 2 * NUM_LANDMARKS
+
+_STORED_AS: Final = {"frame_indices": "frame_index", "times": "time", "centres": "centre"}
+_ARROW: Final = {np.int64: pa.int64(), np.float64: pa.float64(), np.float32: pa.float32(), np.bool_: pa.bool_()}
+
+
+def _stored_as(column: Column) -> str:
+    return _STORED_AS.get(column.name, column.name)
+
+
+def _field(column: Column) -> pa.Field:
+    """How a file holds an array: in flat lists, one a frame. Arrays of pairs have a first row that means nothing."""
+    kind, width = _ARROW[column.dtype], math.prod(column.shape)
+    return pa.field(_stored_as(column), pa.list_(kind, width) if column.shape else kind)
+
+
+FIELDS: Final = MappingProxyType({_stored_as(column): _field(column) for column in SEQUENCE_COLUMNS})
+"""Each array of a sequence as a column of a file, by its name there."""
 
 SCHEMA: Final = pa.schema(
     [
         ("sequence", pa.int32()),
         ("face", pa.int32()),
-        ("frame_index", pa.int64()),
-        ("time", pa.float64()),  # seconds
-        ("valid", pa.bool_()),
-        ("confidence", pa.float32()),
-        ("centre", pa.list_(pa.float32(), 2)),  # frame pixels
-        ("values", pa.list_(pa.float32(), _POINTS)),
-        ("detected", pa.list_(pa.float32(), _POINTS)),
-        ("innovation", pa.list_(pa.float32(), _POINTS)),  # NaN in a sequence's first row
-        ("forward_backward_error", pa.list_(pa.float32(), NUM_LANDMARKS)),  # likewise
-        ("tracked", pa.list_(pa.bool_(), NUM_LANDMARKS)),
+        *(FIELDS[_stored_as(column)] for column in SEQUENCE_COLUMNS if not column.optional),
     ]
 )
+"""The columns that every file has. Files have the optional ones where they were measured."""
 
-SURROUND_ERROR: Final = pa.field("surround_error", pa.list_(pa.float32(), NUM_SURROUNDINGS))
-"""A column that files have where it was measured; NaN in a sequence's first row and where a point was lost."""
+_ALWAYS: Final = ("sequence", "face", "frame_index", "time", "valid")
 
-COLUMNS: Final = (
-    *("values", "detected", "innovation", "forward_backward_error", "tracked", "confidence", "centres"),
-    *(SURROUND_ERROR.name, "looks"),
-)
+COLUMNS: Final = (*(column.name for column in SEQUENCE_COLUMNS if _stored_as(column) not in _ALWAYS), "looks")
 """What `StoredVideo.sequences` can leave out."""
 
 LEAST_ROW: Final = 100  # bytes; a frame takes about 1600
 FREE_ROWS: Final = 10_000  # frames that any file may hold: gaps and still pictures pack well
-
-_STORED_AS: Final = {"centres": "centre"}
-_ALWAYS: Final = ("sequence", "face", "frame_index", "time", "valid")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +115,8 @@ class StoredVideo:
         """Its sequences, in order.
 
         Args:
-            only: which of `COLUMNS` to read. The others are not read, cost no memory, and are NaN (False for
-                `tracked`, None for `surround_error`): training on landmarks alone needs 544 bytes a frame and face
-                instead of about 2 kB.
+            only: which of `COLUMNS` to read. The others are not read, cost no memory, and are NaN (False for `tracked`, None for `surround_error` and `looks`): training on landmarks alone needs 544
+                bytes a frame and face instead of about 2 kB.
 
         Raises:
             DatasetError: the file is damaged.
@@ -125,8 +127,8 @@ class StoredVideo:
         wanted = [*_ALWAYS, *(_STORED_AS.get(name, name) for name in only if name != "looks")]
         _require_bounded(self.file, self.rows)
         try:
-            if SURROUND_ERROR.name in wanted and SURROUND_ERROR.name not in pq.read_schema(self.file).names:
-                wanted.remove(SURROUND_ERROR.name)  # it was not measured
+            there = pq.read_schema(self.file).names
+            wanted = [name for name in wanted if name in there or name in SCHEMA.names]  # others were not measured
             table = pq.read_table(self.file, columns=wanted)
             about = _metadata(self.file, table.schema)
             halves = [float(half) for half in about["half_sides"]]
@@ -141,7 +143,7 @@ class StoredVideo:
             _sequence(
                 {name: values[bounds[n] : bounds[n + 1]] for name, values in column.items()},
                 half,
-                looks[n] if "looks" in only else (None, None),
+                looks[n] if "looks" in only else {},
             )
             for n, half in enumerate(halves)
         ]
@@ -183,13 +185,19 @@ def _require_whole(table: pa.Table, wanted: Collection[str], sequences: int) -> 
         if name not in table.column_names:
             raise ValueError(f"the column {name} is missing")
         column = table.column(name)
-        if column.type != (SURROUND_ERROR if name == SURROUND_ERROR.name else SCHEMA.field(name)).type:
+        if column.type != (FIELDS.get(name) or SCHEMA.field(name)).type:
             raise ValueError(f"the column {name} is of type {column.type}")
         if column.null_count or any(chunk.flatten().null_count for chunk in _lists(column)):
             raise ValueError(f"the column {name} has holes")
     numbers = table.column("sequence").to_numpy()
     if len(numbers) and (numbers[0] < 0 or numbers[-1] >= sequences or (np.diff(numbers) < 0).any()):
         raise ValueError("its rows are not in the order of sequences")
+
+
+def _holds_looks(kind: pa.DataType) -> bool:
+    return bool(
+        pa.types.is_fixed_size_list(kind) and kind.value_type == pa.float32() and 0 < kind.list_size <= LARGEST_LOOK
+    )
 
 
 def _lists(column: pa.ChunkedArray) -> list[pa.Array]:
@@ -312,31 +320,22 @@ def _metadata(file: Path, schema: pa.Schema) -> dict[str, Any]:
 
 def _table(number: int, s: LandmarkSequence) -> pa.Table:
     n = len(s)
+    columns = [("sequence", pa.array(np.full(n, number, np.int32))), ("face", pa.array(np.full(n, s.face, np.int32)))]
+    for column in SEQUENCE_COLUMNS:
+        rows = getattr(s, column.name)
+        if rows is None:
+            continue
+        if column.per == "pair" and n:
+            rows = np.concatenate([np.full((1, *column.shape), column.missing, rows.dtype), rows])
+        columns.append((_stored_as(column), _flat(rows) if column.shape else pa.array(rows)))
+    schema = pa.schema([FIELDS.get(name) or pa.field(name, values.type) for name, values in columns])
+    return pa.table([values for _, values in columns], schema=schema)
 
-    def flat(rows: np.ndarray, first: object = None) -> pa.Array:
-        if first is not None and n:
-            rows = np.concatenate([np.full((1, *rows.shape[1:]), first, rows.dtype), rows])
-        width = int(np.prod(rows.shape[1:]))
-        return pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(rows).ravel()), width)
 
-    table = pa.table(
-        [
-            pa.array(np.full(n, number, np.int32)),
-            pa.array(np.full(n, s.face, np.int32)),
-            pa.array(s.frame_indices),
-            pa.array(s.times),
-            pa.array(s.valid),
-            pa.array(s.confidence),
-            flat(s.centres),
-            flat(s.values),
-            flat(s.detected),
-            flat(s.innovation, np.nan),
-            flat(s.forward_backward_error, np.nan),
-            flat(s.tracked, False),
-        ],
-        schema=SCHEMA,
-    )
-    return table if s.surround_error is None else table.append_column(SURROUND_ERROR, flat(s.surround_error, np.nan))
+def _flat(rows: np.ndarray) -> pa.Array:
+    """(N, …) as N lists."""
+    flat = pa.array(np.ascontiguousarray(rows).ravel())
+    return pa.FixedSizeListArray.from_arrays(flat, math.prod(rows.shape[1:]))
 
 
 def _array(column: pa.ChunkedArray) -> np.ndarray:
@@ -355,40 +354,25 @@ def _looks_as_json(sequence: LandmarkSequence) -> dict[str, Any] | None:
     return {"times": sequence.look_times.tolist(), "looks": packed}
 
 
-def _looks_of_json(about: dict[str, Any] | None) -> tuple[np.ndarray | None, np.ndarray | None]:
+def _looks_of_json(about: dict[str, Any] | None) -> dict[str, np.ndarray]:
     if about is None:
-        return None, None
+        return {}
     times = np.array([float(_plain(time, float)) for time in about["times"]], np.float64)
     looks = np.frombuffer(base64.b64decode(about["looks"], validate=True), "<f2").astype(np.float32)
-    return looks.reshape(len(times), LOOK_SIZE), times
+    return {"looks": looks.reshape(len(times), LOOK_SIZE), "look_times": times}
 
 
-def _sequence(
-    rows: dict[str, np.ndarray], half_side: float, looks: tuple[np.ndarray | None, np.ndarray | None]
-) -> LandmarkSequence:
+def _sequence(rows: dict[str, np.ndarray], half_side: float, looks: dict[str, np.ndarray]) -> LandmarkSequence:
     n = len(rows["time"])
-
-    def column(name: str, count: int, *shape: int, kind: type = np.float32) -> np.ndarray:
-        stored = rows.get(_STORED_AS.get(name, name))
-        if stored is None:  # not asked for: one value, seen from everywhere
-            return np.broadcast_to(kind(False) if kind is bool else kind(np.nan), (count, *shape))
-        return stored[n - count :].reshape(count, *shape)
-
-    pairs = max(n - 1, 0)
-    return LandmarkSequence(
-        values=column("values", n, NUM_LANDMARKS, 2),
-        detected=column("detected", n, NUM_LANDMARKS, 2),
-        times=rows["time"],
-        valid=rows["valid"],
-        confidence=column("confidence", n),
-        forward_backward_error=column("forward_backward_error", pairs, NUM_LANDMARKS),
-        innovation=column("innovation", pairs, NUM_LANDMARKS, 2),
-        tracked=column("tracked", pairs, NUM_LANDMARKS, kind=bool),
-        frame_indices=rows["frame_index"],
-        centres=column("centres", n, 2),
-        half_side=half_side,
-        face=int(rows["face"][0]) if n else 0,
-        surround_error=(column(SURROUND_ERROR.name, pairs, NUM_SURROUNDINGS) if SURROUND_ERROR.name in rows else None),
-        looks=looks[0],
-        look_times=looks[1],
-    )
+    arrays: dict[str, Any] = {}
+    for column in SEQUENCE_COLUMNS:
+        count = n if column.per == "frame" else max(n - 1, 0)
+        stored = rows.get(_stored_as(column))
+        if stored is not None:
+            arrays[column.name] = stored[n - count :].reshape(count, *column.shape)
+        elif column.optional:
+            arrays[column.name] = None
+        else:  # not asked for: one value, seen from everywhere
+            nothing = column.dtype(False if column.dtype is np.bool_ else np.nan)
+            arrays[column.name] = np.broadcast_to(nothing, (count, *column.shape))
+    return LandmarkSequence(**arrays, half_side=half_side, face=int(rows["face"][0]) if n else 0, **looks)

@@ -126,8 +126,7 @@ def merged(sequence: LandmarkSequence, gain: float | np.ndarray) -> LandmarkSequ
     if len(sequence) < 2:
         return sequence
     place = sequence.centres[:, None, :] / np.float32(max(sequence.half_side, 1e-6))
-    predicted = sequence.detected[1:] - sequence.innovation
-    steps = (predicted + place[1:]) - (sequence.values + place)[:-1]
+    steps = sequence.flow_steps()
     gains = np.broadcast_to(np.asarray(gain, np.float32), sequence.tracked.shape)[..., None]
     values = sequence.detected.copy()
     values[0] = sequence.values[0]
