@@ -170,6 +170,7 @@ class Sequencer:
     ) -> None:
         self._preprocessing = preprocessing
         self._longest = preprocessing.max_sequence_seconds
+        self._longest = preprocessing.max_sequence_seconds
         self._sides = sides or {}
         self._pipeline = pipeline
         self._builders: dict[int, SequenceBuilder] = {}
@@ -193,10 +194,7 @@ class Sequencer:
             self._stretch, over = frame.stretch, tuple(self._builders)
         ended = [self._builders.pop(number).finish() for number in over if number in self._builders]
         for number in faces.seen:
-            if (
-                number in self._builders
-                and frame.time - self._started[number] >= self._preprocessing.max_sequence_seconds
-            ):
+            if number in self._builders and frame.time - self._started[number] >= self._longest:
                 ended.append(self._builders.pop(number).finish())
             if number not in self._builders:
                 side = self._sides.get(number)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
@@ -82,7 +82,7 @@ def clip_table(faces: Iterable[FaceOfVideo], streams: Sequence[str], clips: Clip
     parts: dict[str, list[NDArray[np.float32]]] = {name: [] for name in streams}
     owners: list[int] = []
     records: list[VideoRecord] = []
-    whole = replace(clips, min_length=clips.length)
+    whole = clips.model_copy(update={"min_length": clips.length})
     for face in faces:
         count = 0
         for sequence in face.sequences:

@@ -115,8 +115,9 @@ class StoredVideo:
         """Its sequences, in order.
 
         Args:
-            only: which of `COLUMNS` to read. The others are not read, cost no memory, and are NaN (False for `tracked`, None for `surround_error` and `looks`): training on landmarks alone needs 544
-                bytes a frame and face instead of about 2 kB.
+            only: which of `COLUMNS` to read. The others are not read, cost no memory, and are NaN (False for
+                `tracked`, None for `surround_error` and `looks`): training on landmarks alone needs 544 bytes a frame
+                and face instead of about 2 kB.
 
         Raises:
             DatasetError: the file is damaged.
@@ -192,12 +193,6 @@ def _require_whole(table: pa.Table, wanted: Collection[str], sequences: int) -> 
     numbers = table.column("sequence").to_numpy()
     if len(numbers) and (numbers[0] < 0 or numbers[-1] >= sequences or (np.diff(numbers) < 0).any()):
         raise ValueError("its rows are not in the order of sequences")
-
-
-def _holds_looks(kind: pa.DataType) -> bool:
-    return bool(
-        pa.types.is_fixed_size_list(kind) and kind.value_type == pa.float32() and 0 < kind.list_size <= LARGEST_LOOK
-    )
 
 
 def _lists(column: pa.ChunkedArray) -> list[pa.Array]:
