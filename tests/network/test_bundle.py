@@ -1,9 +1,11 @@
 """Bundles on disk: what goes in comes out, and what was tampered with is refused."""
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -59,6 +61,27 @@ def test_save_replaces_a_bundle_when_asked_but_nothing_else(bundle, tmp_path):
     precious.mkdir()
     with pytest.raises(OutputError, match="not a model"):
         ModelBundle.save(*arguments, precious, replace=True)
+
+
+@pytest.mark.parametrize("failing", [1, 2])
+def test_a_bundle_that_cannot_be_replaced_stays(bundle, tmp_path, monkeypatch, failing):
+    """Whichever of the two renamings fails: the old one out of the way, the new one into its place."""
+    calls, rename_really = [], Path.rename
+
+    def rename(path, target):
+        calls.append(path)
+        if len(calls) == failing:
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        return rename_really(path, target)
+
+    before = {path.name: path.read_bytes() for path in bundle.path.iterdir()}
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", rename)
+        with pytest.raises(OutputError, match="cannot be written"):
+            ModelBundle.save(bundle_spec(version="2"), bundle.network, "", bundle.path, replace=True)
+    assert {path.name: path.read_bytes() for path in bundle.path.iterdir()} == before
+    assert ModelBundle.load(bundle.path).content_hash == bundle.content_hash
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny"]
 
 
 def test_save_of_a_network_that_does_not_fit_writes_nothing(bundle, tmp_path):

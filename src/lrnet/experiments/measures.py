@@ -11,6 +11,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from lrnet.sequence.calibrate import OUTER_EYE_CORNERS
+from lrnet.sequence.kalman import lengths
 from lrnet.sequence.landmark_sequence import FACIAL_GROUPS
 
 Points = NDArray[np.float64]
@@ -20,18 +22,12 @@ LEAST_FAST: Final = 5  # of them below which a lag is not told
 MAX_LAG: Final = 3  # frames, either way
 FLAT: Final = 1e-6  # second difference of a correlation that has no peak
 RESAMPLES: Final = 2000
-OUTER_EYE_CORNERS: Final = (36, 45)
 
 
 def mean_of_known(values: NDArray[np.float64]) -> float:
     """Mean of what is finite; NaN if nothing is."""
     known = values[np.isfinite(values)]
     return float(known.mean()) if known.size else float("nan")
-
-
-def lengths(vectors: Points) -> NDArray[np.float64]:
-    """(…,) of (…, 2)."""
-    return np.hypot(vectors[..., 0], vectors[..., 1])
 
 
 def inter_ocular_distance(points: Points) -> float:

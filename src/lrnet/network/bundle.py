@@ -98,8 +98,9 @@ class ModelBundle:
     ) -> ModelBundle:
         """Write a bundle, all of it or nothing, and return it as `load` reads it.
 
-        It is written and verified in a folder beside `directory` and then renamed. `spec.files` is filled in.
-        The same arguments give the same bytes.
+        It is written and verified in a folder beside `directory` and then renamed; a bundle that is to be replaced
+        stays until then, and is kept if anything fails. `spec.files` is filled in. The same arguments give the same
+        bytes.
 
         Args:
             spec: the description.
@@ -128,9 +129,7 @@ class ModelBundle:
             for name, content in {**contents, SPEC_FILE: described}.items():
                 (beside / name).write_bytes(content)
             cls.load(beside)
-            if target.exists():
-                shutil.rmtree(target)
-            beside.rename(target)
+            _put(beside, target)
         except OSError as error:
             raise OutputError(
                 f"The model cannot be written to {target}: {error.strerror}.", hint="Choose another folder."
@@ -138,6 +137,21 @@ class ModelBundle:
         finally:
             shutil.rmtree(beside, ignore_errors=True)
         return cls.load(target)
+
+
+def _put(new: Path, target: Path) -> None:
+    """Rename a folder to `target`. What is there gives way, and is back if the renaming fails."""
+    if not target.exists():
+        new.rename(target)
+        return
+    old = new.with_name(f"{new.name}.old")
+    target.rename(old)
+    try:
+        new.rename(target)
+    except OSError:
+        old.rename(target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def require_name(name: str) -> None:

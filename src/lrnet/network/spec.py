@@ -1,7 +1,6 @@
 """What `bundle.json` says: the schema of a model, its preprocessing and the measurements that back it.
 
-Every class is frozen, refuses unknown fields and holds finite numbers only. Detection reads its settings from
-here and from nowhere else.
+Detection takes its settings from here and from nowhere else.
 """
 
 from __future__ import annotations
@@ -194,7 +193,7 @@ class ScoreCalibration(Schema):
     def apply(self, raw: NDArray[np.floating]) -> NDArray[np.float64]:
         """Calibrated probabilities of fake for raw scores in [0, 1], of any shape; NaN stays NaN.
 
-        A raw score within 1e-6 of 0 or 1 counts as that far from it: float32 tells little more apart.
+        Raw scores are clipped to [1e-6, 1 - 1e-6]: float32 resolves little more near 1.
         """
         scores = np.asarray(raw, dtype=np.float64)
         if self.x is not None and self.y is not None:
@@ -212,11 +211,12 @@ class Thresholds(Schema):
     Attributes:
         likely_fake: at or above, the verdict is "likely_fake".
         no_evidence: at or below, it is "no_evidence_of_manipulation"; between the two, "inconclusive".
-        false_positive_rate: share of real videos at or above `likely_fake`.
-        miss_rate: share of fake videos at or below `no_evidence`.
+        false_positive_rate: share of all real videos, those that could not be judged included, with the verdict
+            "likely_fake".
+        miss_rate: share of all fake videos with the verdict "no_evidence_of_manipulation".
         measured_on: which videos the two rates were measured on.
-        unseen_miss_rate: share at or below `no_evidence` of fakes of a manipulation that the network was not trained
-            on; None if that was not measured.
+        unseen_miss_rate: the same share, of fakes made by manipulations that the network was not trained on; None if it
+            was not measured.
     """
 
     likely_fake: Share
@@ -299,13 +299,13 @@ class MeasuredResult(Schema):
 
 
 class TrainingRecord(Schema):
-    """How the weights came about.
+    """How the weights were trained.
 
     Attributes:
         data: the training data in words.
         groups: the identity groups that were trained on.
-        people: the people in them, as far as datasets tell them apart, as others may have them in other groups; and
-            those whom training was stopped by, who are no test either.
+        people: the people in them, as far as the datasets name them (other datasets may group them otherwise), and the
+            people in the validation videos, on whom the model cannot be tested either.
         seed, epochs: of the run.
         seconds: wall time.
         command: what to type to train it again.
@@ -332,7 +332,7 @@ class BundleSpec(Schema):
         version: of the model.
         licence: of the weights.
         created: the day the bundle was made, ISO 8601.
-        domain: what the training videos were like; None judges whatever comes.
+        domain: what the training videos were like; None if every video is judged.
         results: what the model was measured to do.
         files: sha256 of every file beside `bundle.json` by its name. `ModelBundle.save` fills it in.
     """

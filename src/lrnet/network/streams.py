@@ -31,9 +31,9 @@ def acceleration(sequence: LandmarkSequence) -> Array:
     """Relative acceleration over the track's own noise level, (N, 136 + 7); rows 0 and 1 are NaN.
 
     The second difference of each landmark, less the mean over the 68 (so that the head's motion is gone), divided by
-    its median magnitude over the sequence. The last seven columns say for each facial group how its own level compares:
-    the natural logarithm of (the group's median magnitude, normalised crop units, over 0.003). What differs between
-    sources is mostly how noisy everything is; what differs between real and fake is how noise is spread over the face.
+    its median magnitude over the sequence. The last seven columns give each facial group's own level: the natural
+    logarithm of (the group's median magnitude, normalised, over 0.003). Sources differ mostly in how noisy all
+    landmarks are; real and fake faces differ in how the noise is spread over the face.
     """
     second, usable = _relative_acceleration(sequence)
     groups = [_level(usable[:, where]) for where in FACIAL_GROUPS.values()]
@@ -62,7 +62,7 @@ def _level(magnitudes: Array) -> float:
 
 
 def innovation(sequence: LandmarkSequence) -> Array:
-    """What the tracker did not foresee, (N, 136): row t is detected minus predicted at frame t; row 0 is NaN."""
+    """Innovation, (N, 136): row t is detected minus predicted at frame t; row 0 is NaN."""
     return _flat(_after_gap(sequence.innovation, 1), len(sequence))
 
 
@@ -72,14 +72,14 @@ def forward_backward(sequence: LandmarkSequence) -> Array:
 
 
 def relative_innovation(sequence: LandmarkSequence) -> Array:
-    """Innovation over the track's own noise level, (N, 136), held within 10; row 0 is NaN."""
+    """Innovation over the track's own noise level, (N, 136), clipped to [-10, 10]; row 0 is NaN."""
     return _flat(_after_gap(np.clip(sequence.innovation / noise_level(sequence), -10, 10), 1), len(sequence))
 
 
 def relative_forward_backward(sequence: LandmarkSequence) -> Array:
     """Natural logarithm of the forward-backward error over the track's own noise level, (N, 68); row 0 is NaN.
 
-    The ratio is held within a thousand either way.
+    The ratio is clipped to [0.001, 1000].
     """
     ratio = np.clip(sequence.forward_backward_error / noise_level(sequence), 1e-3, 1e3)
     return _after_gap(np.log(ratio), 1)[: len(sequence)]
@@ -88,8 +88,8 @@ def relative_forward_backward(sequence: LandmarkSequence) -> Array:
 def forward_backward_around(sequence: LandmarkSequence) -> Array:
     """Forward-backward error of the landmarks beside that of the `surroundings`, (N, 68 + 42); row 0 is NaN.
 
-    Natural logarithm of (the error over the median of all of them over the sequence), held within 5; a point that could
-    not be followed has the median of its frame. All rows are NaN where the surroundings were not measured.
+    Natural logarithm of (the error over the median of all of them over the sequence), clipped to [-5, 5]; a point that
+    could not be followed has the median of its frame. All rows are NaN if the surroundings were not measured.
     """
     around = sequence.surround_error
     if around is None:
@@ -165,7 +165,7 @@ def embed_clips(sequence: LandmarkSequence, clips: list[Clip], names: tuple[str,
 
     Raises:
         SequenceError: a stream's name is unknown.
-        DatasetError: a stream reads what was not measured.
+        DatasetError: a stream needs the surroundings of the face, and they were not measured.
     """
     unknown = [name for name in names if name not in STREAMS]
     if unknown:
@@ -173,7 +173,7 @@ def embed_clips(sequence: LandmarkSequence, clips: list[Clip], names: tuple[str,
     if clips and sequence.surround_error is None and any(STREAMS[name].around for name in names):
         raise DatasetError(
             "These landmarks come without what surrounds the face, which the network reads.",
-            hint="Extract them anew from their videos with this version of lrnet.",
+            hint="Extract the landmarks again with this version of lrnet.",
         )
     rows = {name: STREAMS[name].embed(sequence) for name in names}
     batches = []
