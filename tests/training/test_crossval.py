@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,18 +10,19 @@ import numpy as np
 import pytest
 from training_kit import quick, record, write_store
 
-from lrnet.data.records import Label
-from lrnet.errors import TrainingError
+from lrnet.data.records import Label, people_of
+from lrnet.errors import ModelError, TrainingError
 from lrnet.network.bundle import ModelBundle
 from lrnet.verdict import State
 
 pytest.importorskip("torch")
 
 from lrnet.evaluation.card import card
+from lrnet.evaluation.protocol import evaluate
 from lrnet.evaluation.results import ACROSS, ALL_KINDS, SEEN, UNSEEN, WITHIN, known_and_unseen
 from lrnet.network.export import to_onnx
 from lrnet.training import crossval
-from lrnet.training.crossval import cross_validate, manipulations, plan_folds
+from lrnet.training.crossval import cross_validate, fold_network, manipulations, plan_folds
 from lrnet.training.finish import against, decide_on, finished, on_unseen
 from lrnet.training.train import bundle_spec, train
 
@@ -190,3 +192,61 @@ def test_a_manipulation_that_cannot_be_left_out(tmp_path: Path) -> None:
         cross_validate(videos, quick(), folds=3, unseen="Deepfakes")
     with pytest.raises(TrainingError, match="all of one kind"):
         manipulations([v for v in videos if v.record.method != "other"], quick())
+
+
+def test_the_network_of_each_fold_is_kept_and_gives_the_fold_s_scores(tmp_path: Path) -> None:
+    videos, folder = write_store(tmp_path / "store", 12), tmp_path / "scores"
+    held = cross_validate(videos, quick(), folds=2, repeats=2, folder=folder, keep_networks=True)
+    names = {f"{repeat}fold-{n}" for repeat in ("", "repeat-2-") for n in (1, 2)}
+    assert {p.name for p in folder.iterdir()} == names | {f"{name}.parquet" for name in names}
+    stored = {v.record.key: v for v in videos}
+    for one in held:
+        bundle = fold_network(folder, one)
+        (again,) = evaluate(bundle, [stored[one.video.record.key]])
+        assert not again.seen_in_training
+        assert again.score == one.video.score
+    with pytest.raises(ModelError, match="not a folder"):
+        fold_network(folder, replace(held[0], fold=2))
+
+
+def test_a_fold_whose_network_is_missing_or_of_another_run_is_trained_again(tmp_path: Path) -> None:
+    videos, folder = write_store(tmp_path / "store", 12), tmp_path / "scores"
+    cross_validate(videos, quick(), folds=2, folder=folder)
+    scores = cross_validate(videos, quick(), folds=2, folder=folder, keep_networks=True)
+    network = fold_network(folder, scores[0]).network
+    other = quick(seed=1)
+    for n in (1, 2):  # killed after a network was written and before its scores were
+        (folder / f"fold-{n}.parquet").unlink()
+    cross_validate(videos, other, folds=2, folder=tmp_path / "other", keep_networks=True)
+    for n in (1, 2):
+        shutil.rmtree(folder / f"fold-{n}")
+        shutil.copytree(tmp_path / "other" / f"fold-{n}", folder / f"fold-{n}")
+    again = cross_validate(videos, quick(), folds=2, folder=folder, keep_networks=True)
+    assert [h.video.score for h in again] == [h.video.score for h in scores]
+    assert fold_network(folder, scores[0]).network == network
+    before = {p: p.stat().st_mtime_ns for p in folder.iterdir()}
+    cross_validate(videos, quick(), folds=2, folder=folder, keep_networks=True)
+    assert {p: p.stat().st_mtime_ns for p in folder.iterdir()} == before
+
+
+def test_nobody_is_in_two_folds() -> None:
+    """Whoever is seen in two sources is left out of both at once, and so is everybody else of a whole source."""
+    some = records()
+    shared = [
+        replace(record("x0", Label.REAL, "a"), group="x0", identities=("eve",)),
+        replace(record("x1", Label.FAKE, "paired"), group="x1", identities=("eve", "g0-p")),
+        replace(record("x2", Label.REAL, "b"), group="a0"),
+    ]
+    some = [replace(r, identities=("g0-p",)) if r.group == "g0" else r for r in some] + shared
+    for seed in range(5):
+        plan = plan_folds(some, 5, seed)
+        fold_of: dict[str, set[int]] = {}
+        for r, fold in zip(some, plan, strict=True):
+            for who in people_of(r):
+                fold_of.setdefault(who, set()).add(fold.number)
+            assert fold.left_out == ("people" if r.source == "paired" else "source")
+        assert all(len(numbers) == 1 for numbers in fold_of.values())
+        together = [f.number for r, f in zip(some, plan, strict=True) if r.source in "ab" or r.group in ("g0", "x1")]
+        assert len(together) == 18
+        assert len(set(together)) == 1
+        assert {f.number for f in plan} == set(range(5))

@@ -63,6 +63,9 @@ def crossval_command(
             min=0,
         ),
     ] = 0,
+    keep_networks: Annotated[
+        bool, typer.Option("--keep-networks", help="Keep each fold's network, a bundle, beside its scores.")
+    ] = False,
     workers: Annotated[int, typer.Option(help="Folds trained at a time.", min=1)] = 1,
 ) -> None:
     """Score every video by a network that saw neither its people nor, for sources without fakes, its source."""
@@ -73,6 +76,8 @@ def crossval_command(
     from lrnet.training.finish import Decided, decide_on, on_unseen
     from lrnet.training.finish import against as compare
 
+    if keep_networks and out is None:
+        raise typer.BadParameter("networks are kept beside the scores: give --out", param_hint="--keep-networks")
     chosen = [settings_of(name, seed, split) for name in config or ["default"]]
     if len({c.name for c in chosen}) < len(chosen):
         raise typer.BadParameter("two configurations have the same name", param_hint="--config")
@@ -85,7 +90,14 @@ def crossval_command(
             bar.config(settings.name)
             folder = None if out is None else out / settings.name if len(chosen) > 1 else out
             held = cross_validate(
-                videos, settings, folds=folds, repeats=repeats, folder=folder, workers=workers, tell=bar.fold
+                videos,
+                settings,
+                folds=folds,
+                repeats=repeats,
+                folder=folder,
+                keep_networks=keep_networks,
+                workers=workers,
+                tell=bar.fold,
             )
             decided = decide_on(held, settings)
             without = cross_validate_without(

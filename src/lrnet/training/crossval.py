@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
@@ -15,11 +16,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lrnet.data.records import Label, VideoRecord, people_of
+from lrnet.data.records import Label, VideoRecord, identity_groups, joined_groups, people_of
 from lrnet.data.store import StoredVideo
 from lrnet.errors import TrainingError
 from lrnet.evaluation.protocol import ScoredVideo, score_face
 from lrnet.files import make_folder, parse_json, written_beside
+from lrnet.network.bundle import ModelBundle
 from lrnet.network.runtime import NetworkRuntime
 from lrnet.training.clips import main_faces
 from lrnet.training.config import Decision, TrainingConfig
@@ -61,38 +63,43 @@ class HeldOut:
 
 
 def plan_folds(records: Sequence[VideoRecord], folds: int, seed: int) -> list[Fold]:
-    """Which fold leaves out which video.
+    """Assign every video to the fold that leaves it out.
 
-    Sources that have both real videos and fakes are split by identity group, a share of them in each fold: they cannot
-    be left out as a whole, or there would be no fakes to train on. Every other source is left out as a whole in one of
-    the folds, so that each has about as many videos.
+    Nobody is in two folds: what is dealt to the folds are *units*, sets of videos that share no person. A source that
+    has both real videos and fakes is split into the people in it; it cannot be left out as a whole, or there would be
+    no fakes to train on. Any other source is one unit. Units that share a person, in whatever sources, become one.
+    Units of people are dealt in random order, those with fakes first; units that hold a whole source go to the fold
+    with the fewest such videos.
 
     Raises:
-        TrainingError: there are fewer groups with fakes than folds.
+        TrainingError: fewer units have fakes than there are folds.
     """
     classes: dict[str, set[Label]] = {}
     for record in records:
         classes.setdefault(record.source, set()).add(record.label)
     paired = {source for source, labels in classes.items() if len(labels) == 2}
-    groups = sorted({r.group for r in records if r.source in paired})
-    with_fakes = {r.group for r in records if r.source in paired and r.label is Label.FAKE}
+    groups = [r.group for r in joined_groups(records)]
+    links = [
+        (f"p{g}",) if r.source in paired else (f"p{g}", f"s{r.source}") for r, g in zip(records, groups, strict=True)
+    ]
+    units = identity_groups(links)
+    with_fakes = {u for u, r in zip(units, records, strict=True) if r.label is Label.FAKE and r.source in paired}
     if len(with_fakes) < folds:
         raise TrainingError(
-            f"{len(with_fakes)} identity groups have fakes and real videos of one source: too few for {folds} folds.",
+            f"{len(with_fakes)} groups of people have fakes and real videos of one source: too few for {folds} folds.",
             hint="Use fewer folds, or add videos.",
         )
+    alone = Counter(u for u, r in zip(units, records, strict=True) if r.source not in paired)
     generator = np.random.default_rng((seed, _SEED_OF_FOLDS))
-    dealt = [g for part in (with_fakes, set(groups) - with_fakes) for g in generator.permutation(sorted(part))]
-    fold_of_group = {str(group): i % folds for i, group in enumerate(dealt)}
-    fold_of_source: dict[str, int] = {}
+    others = set(units) - with_fakes - set(alone)
+    dealt = [str(u) for part in (with_fakes, others) for u in generator.permutation(sorted(part))]
+    fold_of = {unit: i % folds for i, unit in enumerate(dealt)}
     load = [0] * folds
-    alone = {s: sum(r.source == s for r in records) for s in sorted(set(classes) - paired)}
-    for source in sorted(alone, key=lambda s: -alone[s]):
-        fold_of_source[source] = int(np.argmin(load))
-        load[fold_of_source[source]] += alone[source]
+    for unit, count in sorted(alone.items(), key=lambda item: (item[0] not in fold_of, -item[1], item[0])):
+        load[fold_of.setdefault(unit, int(np.argmin(load)))] += count
     return [
-        Fold(fold_of_group[r.group], "people") if r.source in paired else Fold(fold_of_source[r.source], "source")
-        for r in records
+        Fold(fold_of[unit], "people" if r.source in paired else "source")
+        for unit, r in zip(units, records, strict=True)
     ]
 
 
@@ -104,6 +111,7 @@ def cross_validate(
     repeats: int = 1,
     unseen: str = "",
     folder: Path | None = None,
+    keep_networks: bool = False,
     workers: int = 1,
     tell: Tell | None = None,
 ) -> list[HeldOut]:
@@ -111,16 +119,22 @@ def cross_validate(
 
     No fold trains on an identity group that it leaves out, whatever source it is seen in.
 
+    `folder` then holds `fold-N.parquet`, the scores of each fold (from 1), and with `keep_networks` the bundle
+    `fold-N/` of its network; those of further repeats begin with `repeat-R-` (from 2). A fold whose files are there is
+    not trained again; its network is, if it is asked for and missing. `fold_network` loads it.
+
     Args:
         videos: of one or several stores; the configuration selects among them.
         repeats: cross-validations, each with folds and first weights of its own: of the configuration's seed, and of
             those that follow it. Which people are left out together moves figures as much as many a setting does.
         unseen: a manipulation that no fold trains on; of the fakes, only its own are scored. Folds are the same as
             without.
-        folder: for the scores, a Parquet file a fold. Folds that are there already are not trained again.
+        folder: for scores and networks; None keeps neither.
+        keep_networks: keep each fold's network, a bundle without score calibration and thresholds.
         workers: folds trained at a time, each in a process.
 
     Raises:
+        ModelError: a network that is kept there is damaged.
         TrainingError: the folder holds another cross-validation, there are too few groups for the folds, or no fake is
             of the manipulation `unseen`, or none of another.
         OutputError: the folder cannot be made or written.
@@ -137,7 +151,10 @@ def cross_validate(
         own = config.model_copy(update={"decision": decision, "seed": config.seed + repeat})
         plan = tuple(plan_folds([v.record for v in chosen], folds, own.seed))
         mark = fingerprint(chosen, own) + f"-{folds}" + (f"-without {unseen}" if unseen else "")
-        jobs += [_Job(tuple(chosen), plan, number, repeat, own, unseen, folder, mark) for number in range(folds)]
+        jobs += [
+            _Job(tuple(chosen), plan, number, repeat, own, unseen, folder, keep_networks, mark)
+            for number in range(folds)
+        ]
     if folder is not None:
         make_folder(folder)
     if workers <= 1:
@@ -179,18 +196,47 @@ class _Job:
     config: TrainingConfig
     unseen: str
     folder: Path | None
+    keep_network: bool
     mark: str
 
     @property
+    def name(self) -> str:
+        return _name_of(self.number, self.repeat)
+
+    @property
     def file(self) -> Path | None:
-        which = f"repeat-{self.repeat + 1}-" if self.repeat else ""
-        return None if self.folder is None else self.folder / f"{which}fold-{self.number + 1}.parquet"
+        return None if self.folder is None else self.folder / f"{self.name}.parquet"
+
+    @property
+    def description(self) -> str:
+        return f"Network of a fold; its cross-validation is {self.mark}."
+
+    def has_network(self) -> bool:
+        """Whether the bundle of this very fold is kept; any other one is replaced."""
+        if self.folder is None or not (self.folder / self.name).is_dir():
+            return False
+        return ModelBundle.load(self.folder / self.name).spec.description == self.description
+
+
+def _name_of(fold: int, repeat: int) -> str:
+    return (f"repeat-{repeat + 1}-" if repeat else "") + f"fold-{fold + 1}"
+
+
+def fold_network(folder: Path, held: HeldOut) -> ModelBundle:
+    """Load the network that scored a held-out video: one that knows none of its people.
+
+    Args:
+        folder: that `cross_validate` was given with `keep_networks`.
+
+    Raises:
+        ModelError: the network was not kept there, or is damaged.
+    """
+    return ModelBundle.load(folder / _name_of(held.fold, held.repeat))
 
 
 def _run_fold(job: _Job, tell: Callable[[Progress | None], None] | None = None) -> list[HeldOut]:
-    if job.file is not None and job.file.is_file():
-        found = read_scores(job.file, job.mark)
-    else:
+    found = read_scores(job.file, job.mark) if job.file is not None and job.file.is_file() else None
+    if found is None or (job.keep_network and not job.has_network()):
         found = _train_fold(job, tell)
         if job.file is not None:
             write_scores(job.file, found, job.mark)
@@ -209,8 +255,10 @@ def _train_fold(job: _Job, tell: Callable[[Progress], None] | None) -> list[Held
     fitted = train_on(faces, config, main_faces(aside, calibrated=config.calibrated), tell=tell)
     stored = preprocessing_of(kept)
     model = TrainedModel(fitted, tuple(kept), tuple(faces), bundle_preprocessing(stored, config), 0.0)
-    spec = bundle_spec(model, config, name=f"fold-{job.number + 1}", version="0", licence="none", command="")
-    bundle = in_memory(spec, fitted)
+    spec = bundle_spec(model, config, name=job.name, version="0", licence="none", command="")
+    bundle = in_memory(spec.model_copy(update={"description": job.description}), fitted)
+    if job.folder is not None and job.keep_network:
+        ModelBundle.save(bundle.spec, bundle.network, "", job.folder / job.name, replace=True)
     runtime = NetworkRuntime(bundle)
     scored = [v for v in out if v.record.compression not in config.data.train_only]
     if job.unseen:

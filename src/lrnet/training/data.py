@@ -153,13 +153,16 @@ def everybody(videos: Iterable[StoredVideo]) -> frozenset[str]:
 
 
 def fingerprint(videos: Sequence[StoredVideo], config: TrainingConfig) -> str:
-    """What tells one run from another: the configuration, and the landmarks it is given.
+    """Tell one run from another by its configuration and the landmarks it is given.
 
-    Stores are written once and renamed into place: what a file says of itself and its size stand for its content.
+    Settings at their default do not count, so that a new one leaves earlier runs as they are; nor does `decision`, on
+    which no network depends. Stores are written once and renamed into place: a file's metadata and its size stand for
+    its content.
     """
     about = sorted(json.dumps(_identified(v), sort_keys=True, default=str) for v in videos)
     made_with = sorted({json.dumps(v.preprocessing, sort_keys=True) for v in videos})
-    text = config.model_dump_json() + json.dumps([about, made_with])
+    settings = config.model_dump_json(exclude={"decision"}, exclude_defaults=True)
+    text = settings + json.dumps([about, made_with])
     return hashlib.sha256(text.encode()).hexdigest()
 
 
