@@ -2,7 +2,7 @@
 
     python tools/build_face_api_model.py [--package FILE.tgz]
 
-Needs `npm` and the extra `train` (for `onnx`). The package holds the weights as bytes with a scale and an offset for
+Needs `npm` and the extra `dev` (for `onnx`). The package holds the weights as bytes with a scale and an offset for
 each tensor (TensorFlow.js); they stay bytes in the ONNX file, and ONNX Runtime widens them once while loading. The
 graph is written here from the architecture: four dense blocks of separable convolutions, an average, one linear layer.
 

@@ -17,7 +17,6 @@ MODULES: Final = {  # what an extra brings, by the name that it is imported unde
     "ray": "cluster",
     "lightning": "train",
     "matplotlib": "train",
-    "onnx": "train",
     "pyarrow": "train",
     "sklearn": "train",
     "tensorboard": "train",

@@ -4,7 +4,6 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from lrnet.network import BundleSpec, ModelBundle, NetworkSpec, StreamSpec
 from lrnet.sequence.settings import Preprocessing
@@ -56,7 +55,6 @@ def bundle_spec(network: NetworkSpec = TWO_STREAMS, **changes: object) -> Bundle
 def make_bundle(
     folder: Path, network: NetworkSpec = TWO_STREAMS, weights: dict[str, np.ndarray] | None = None
 ) -> ModelBundle:
-    pytest.importorskip("onnx")
     from lrnet.network.export import to_onnx
 
     weights = weights or random_weights(network)

@@ -86,7 +86,7 @@ def test_a_bundle_that_cannot_be_replaced_stays(bundle, tmp_path, monkeypatch, f
 
 def test_save_of_a_network_that_does_not_fit_writes_nothing(bundle, tmp_path):
     other = bundle_spec(NetworkSpec.of(StreamSpec(name="positions", width=136, units=3)))
-    with pytest.raises(ModelError, match=r"misshapen|expected"):
+    with pytest.raises(ModelError, match="refused"):
         ModelBundle.save(other, bundle.network, "", tmp_path / "new")
     assert [path.name for path in tmp_path.iterdir()] == ["tiny"]
 
@@ -115,11 +115,11 @@ def _tensor(bundle, name, array):
     """Put another tensor into the graph; None takes it out."""
     onnx = pytest.importorskip("onnx")
     model = onnx.load_from_string(bundle.network)
-    others = [tensor for tensor in model.graph.initializer if tensor.name != name]
-    model.graph.ClearField("initializer")
-    model.graph.initializer.extend(others)
-    if array is not None:
-        model.graph.initializer.append(onnx.numpy_helper.from_array(array, name))
+    tensor = next(tensor for tensor in model.graph.initializer if tensor.name == name)
+    if array is None:
+        model.graph.initializer.remove(tensor)
+    else:
+        tensor.CopyFrom(onnx.numpy_helper.from_array(array, name))
     _swap(bundle, NETWORK_FILE, model.SerializeToString())
 
 
@@ -145,14 +145,14 @@ TAMPERINGS = {
     "no hash": (lambda b: _edit(b, lambda d: d["files"].update({NETWORK_FILE: ""})), "does not describe"),
     "NaN weight": (lambda b: _tensor(b, BIAS, np.float32([np.nan, 0])), "not finite"),
     "infinite weight": (lambda b: _tensor(b, BIAS, np.float32([np.inf, 0])), "not finite"),
-    "other shape": (lambda b: _tensor(b, BIAS, np.zeros(3, np.float32)), "expected"),
-    "other type": (lambda b: _tensor(b, BIAS, np.zeros(2)), "type 11"),
-    "whole numbers": (lambda b: _tensor(b, BIAS, np.zeros(2, np.int64)), "expected float32"),
-    "no bias": (lambda b: _tensor(b, BIAS, None), "not there or misshapen"),
-    "another GRU's": (lambda b: _tensor(b, "positions.gru.W", np.zeros((2, 10, 6), np.float32)), "misshapen"),
-    "one direction": (lambda b: _tensor(b, "positions.gru.W", np.zeros((1, 9, 6), np.float32)), "misshapen"),
+    "other shape": (lambda b: _tensor(b, BIAS, np.zeros(3, np.float32)), "refused"),
+    "other type": (lambda b: _tensor(b, BIAS, np.zeros(2)), "refused"),
+    "whole numbers": (lambda b: _tensor(b, BIAS, np.zeros(2, np.int64)), "refused"),
+    "no bias": (lambda b: _tensor(b, BIAS, None), "refused"),
+    "another GRU's": (lambda b: _tensor(b, "positions.gru.W", np.zeros((2, 10, 6), np.float32)), "refused"),
+    "one direction": (lambda b: _tensor(b, "positions.gru.W", np.zeros((1, 9, 6), np.float32)), "refused"),
     "no graph": (lambda b: _swap(b, NETWORK_FILE, b"\xff" * 100), "refused"),
-    "empty graph": (lambda b: _swap(b, NETWORK_FILE, b""), "not there"),
+    "empty graph": (lambda b: _swap(b, NETWORK_FILE, b""), "0 bytes cannot hold"),
     "network too large": (lambda b: _oversized(b, NETWORK_FILE, LARGEST_NETWORK + 1), "larger than 64 MiB"),
     "description too large": (lambda b: _oversized(b, SPEC_FILE, LARGEST_TEXT + 1), "larger than 4 MiB"),
     "card too large": (lambda b: _oversized(b, CARD_FILE, LARGEST_TEXT + 1), "larger than 4 MiB"),

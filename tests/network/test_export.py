@@ -9,8 +9,6 @@ from lrnet.errors import ModelError
 from lrnet.network import PAPER_NETWORK, RELEASED_NETWORK, NetworkRuntime, NetworkSpec, StreamSpec
 from lrnet.network.export import to_onnx
 
-pytest.importorskip("onnx")
-
 ONE = StreamSpec(name="acceleration", width=7, units=4, head="mlp", head_hidden=3)
 ODD_SCALES = StreamSpec(
     name="differences", width=3, units=2, scale=(0.005, 1.0, 3.0), shift=(0.001, -1.0, 2.0), learned_initial_state=True
@@ -63,6 +61,15 @@ def test_same_weights_same_bytes(network):
     again = {name: array.copy() for name, array in reversed(weights.items())}
     assert to_onnx(network, weights) == to_onnx(network, again)
     assert to_onnx(network, weights) != to_onnx(network, random_weights(network, seed=1))
+
+
+@pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS.keys())
+def test_the_onnx_package_reads_it_and_writes_the_same_bytes(network):
+    onnx = pytest.importorskip("onnx")
+    written = to_onnx(network, random_weights(network))
+    model = onnx.load_from_string(written)
+    onnx.checker.check_model(model, full_check=True)
+    assert model.SerializeToString(deterministic=True) == written
 
 
 def test_graph_does_not_outgrow_its_weights():

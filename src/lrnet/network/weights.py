@@ -1,6 +1,8 @@
-"""A network's weights by name, and their way back out of the ONNX graph that `lrnet.network.export` wrote.
+"""A network's weights by name, and how they are read from the ONNX file that `lrnet.network.export` wrote.
 
-A bundle holds the weights once, in `network.onnx`: what is trained on is what runs.
+A bundle holds the weights once, in `network.onnx`: what is trained on is what runs. ONNX Runtime would run any graph, also
+one that reads files, never ends, or asks for all memory. So a file is run only if it is, byte by byte, the one that its
+description stands for, with other numbers in the places of the weights.
 """
 
 from __future__ import annotations
@@ -12,38 +14,48 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrnet.errors import ModelError
-from lrnet.network.graph import Weights, read_graph, require_same
-from lrnet.network.layout import layout
+from lrnet.network.graph import Weights, layout
+from lrnet.network.onnx_file import onnx_file
 from lrnet.network.spec import NetworkSpec, StreamSpec
 
 _GET_IT_AGAIN = "Get the model again from where it came, or use another one."
 
 
-def read_weights(graph: bytes, network: NetworkSpec, source: str) -> Weights:
-    """The weights in a serialised ONNX graph, under their names and in PyTorch's order of gates.
+def read_weights(network: bytes, spec: NetworkSpec, source: str) -> Weights:
+    """The weights in an ONNX file, under their names and in PyTorch's order of gates.
 
     Args:
-        graph: the bytes of `network.onnx`.
-        network: what they are checked against.
-        source: what to call the graph in a message.
+        network: the bytes of `network.onnx`.
+        spec: what they are checked against.
+        source: what to call the file in a message.
 
     Raises:
-        ModelError: the graph is not the network's: another node, a weight of another name or shape, a number that is
-            not finite. What passes is safe to run.
+        ModelError: the file is not the network's, or a weight is not finite. What passes is safe to run.
     """
-    found = read_graph(graph, source)
-    weights: dict[str, NDArray[np.float32]] = {}
-    for stream in network.streams:
-        try:
-            weights.update(_stream_weights(stream, found.tensors))
-        except (KeyError, ValueError, IndexError, TypeError) as error:
-            raise ModelError(
-                f"{source}: the weights of the stream {stream.name} are not there or misshapen ({error}).",
-                hint=_GET_IT_AGAIN,
-            ) from error
-    check_weights(weights, network, source)
-    require_same(found, layout(network, weights), source)
+    if len(network) < 4 * spec.parameters:  # first: a description could ask for more memory than there is
+        raise _refused(source, f"{len(network)} bytes cannot hold its {spec.parameters} weights")
+    graph = layout(spec, {name: np.zeros(shape, np.float32) for name, shape in spec.weight_shapes().items()})
+    expected = onnx_file(spec, graph)
+    if len(network) != len(expected.content):
+        raise _refused(
+            source, f"it has {len(network)} bytes, and the network of its description {len(expected.content)}"
+        )
+    same = np.frombuffer(network, np.uint8) == np.frombuffer(expected.content, np.uint8)
+    for name in graph.learned:
+        same[expected.places[name]] = True
+    if not same.all():
+        raise _refused(source, f"from byte {int(np.argmin(same))} on it is not the network of its description")
+    tensors = {
+        name: np.frombuffer(network[expected.places[name]], "<f4").reshape(graph.tensors[name].shape).astype(np.float32)
+        for name in graph.learned
+    }
+    weights = {name: array for stream in spec.streams for name, array in _stream_weights(stream, tensors)}
+    check_weights(weights, spec, source)
     return weights
+
+
+def _refused(source: str, what: str) -> ModelError:
+    return ModelError(f"The network in {source} is refused: {what}.", hint=_GET_IT_AGAIN)
 
 
 def check_weights(weights: Mapping[str, NDArray[np.generic]], network: NetworkSpec, source: str) -> None:
@@ -70,7 +82,7 @@ def check_weights(weights: Mapping[str, NDArray[np.generic]], network: NetworkSp
 
 
 def _stream_weights(stream: StreamSpec, tensors: Mapping[str, NDArray[Any]]) -> Iterator[tuple[str, NDArray[Any]]]:
-    """Pairs of name and weight; the tensors' names are those that `lrnet.network.export` gives."""
+    """Pairs of name and weight; the tensors' names are those that `layout` gives."""
     prefix = f"streams.{stream.name}"
     biases = np.split(tensors[f"{stream.name}.gru.B"], 2, axis=1)
     of_gru = {
