@@ -1,8 +1,8 @@
 """A network's weights by name, and how they are read from the ONNX file that `lrnet.network.export` wrote.
 
-A bundle holds the weights once, in `network.onnx`: what is trained on is what runs. ONNX Runtime would run any graph, also
-one that reads files, never ends, or asks for all memory. So a file is run only if it is, byte by byte, the one that its
-description stands for, with other numbers in the places of the weights.
+A bundle holds the weights once, in `network.onnx`: what is trained on is what runs. ONNX Runtime would run any graph,
+also one that reads files, never ends, or asks for all memory. So a file is run only if it is, byte by byte, the one
+that its description stands for, with other numbers in the places of the weights.
 """
 
 from __future__ import annotations
