@@ -31,8 +31,9 @@ class OnnxFile:
 def onnx_file(spec: NetworkSpec, graph: Graph) -> OnnxFile:
     """Write a network's graph.
 
-    Inputs: one for each stream, under its name, (clips, frames, width) float32; clips and frames are free, and frames may
-    differ between streams. Outputs: "probability" (clips,), fused, and for each stream "probability.<stream>" (clips,).
+    Inputs: one for each stream, under its name, (clips, frames, width) float32, not scaled; clips and frames are free,
+    and frames may differ between streams. Outputs: "probability" (clips,), fused, and for each stream
+    "probability.<stream>" (clips,).
     """
     body = b"".join(_bytes(1, _node(node)) for node in graph.nodes) + _bytes(2, b"lrnet")
     ends: dict[str, int] = {}
