@@ -4,8 +4,8 @@ usage: make_stores.py DATA MORE OUT [--degraded FOLDER] [--strangers FOLDER] [--
 
 DATA holds the research data (`ffpp/` in the official layout, `more/manifest.csv`), MORE the videos that the latter
 names, collected. Writes the stores OUT/ffpp and OUT/more, and with what `make_degraded.py` made of them in FOLDER
-OUT/degraded. `--strangers` names a folder with the collected videos of `strangers/manifest.csv`, which nothing is trained
-on: their store is OUT/strangers. Stopped and started again, it goes on.
+OUT/degraded. `--strangers` names a folder with the collected videos of `strangers/manifest.csv`, which nothing is
+trained on: their store is OUT/strangers. Stopped and started again, it goes on.
 """
 
 from __future__ import annotations

@@ -17,14 +17,12 @@ from lrnet.faces.look import LOOK_EVERY, look_at
 from lrnet.faces.tracker import FaceTracker, FrameFaces, TrackSettings
 from lrnet.files import is_file
 from lrnet.network.bundle import ModelBundle
-from lrnet.network.clips import Clip, cut_clips
 from lrnet.network.registry import DEFAULT_MODEL, load_model
 from lrnet.network.runtime import NetworkRuntime
-from lrnet.network.streams import embed_clips
 from lrnet.sequence.builder import SequenceBuilder
 from lrnet.sequence.landmark_sequence import LandmarkSequence
 from lrnet.sequence.settings import Preprocessing
-from lrnet.verdict import ClipScore, FaceVerdict, QualityMeter, Reason, VideoVerdict, judge_face, judge_video
+from lrnet.verdict import ClipScore, Coverage, FaceVerdict, Judge, Reason, VideoVerdict, score_clips
 from lrnet.version import __version__
 from lrnet.video.frame import Frame, VideoInfo
 from lrnet.video.isolation import open_video
@@ -263,8 +261,6 @@ class Detector:
                 f"{spec.preprocessing.landmarker_version}, and this is version {self._finder.version}.",
                 hint="Use the model that came with this version of lrnet, or train it anew.",
             )
-        self._streams = tuple(stream.name for stream in spec.network.streams)
-        self._clips = spec.preprocessing.clips
 
     def detect(
         self,
@@ -290,8 +286,7 @@ class Detector:
         """
         began = perf_counter()
         preprocessing = self.bundle.spec.preprocessing
-        scores: dict[int, list[ClipScore]] = {}
-        meters: dict[int, QualityMeter] = {}
+        judge = Judge(self.bundle, self._network)
         kept: list[LandmarkSequence] = []
         network = Stopwatch("network")
         access = access or Access()
@@ -309,18 +304,16 @@ class Detector:
                 for sequence in step.ended:
                     if not sequence.valid.any():
                         continue
-                    found = network.time(self.score, sequence)
-                    count.scored(sequence.face, found)
-                    scores.setdefault(sequence.face, []).extend(found)
-                    meters.setdefault(sequence.face, QualityMeter()).add(sequence)
+                    count.scored(sequence.face, network.time(judge.add, sequence))
                     if keep_sequences:
                         kept.append(sequence)
                 count.step(step)
             count.finish()
             info, damaged, passed = reader.info, reader.damaged, tuple(reader.guard.passed)
             quantiser = reader.quantiser
+        coverage = Coverage(count.time, info.duration, tuple(_shortfalls(damaged, count.time, info.duration, passed)))
+        faces, verdict = judge.verdict(quantiser, coverage)
         spec = self.bundle.spec
-        faces = tuple(judge_face(n, scores[n], meters[n], spec, quantiser) for n in sorted(meters))
         return VideoResult(
             path=os.fspath(path),
             sha256=file_sha256(path) if is_file(path) else None,
@@ -329,7 +322,7 @@ class Detector:
             frames_examined=count.frames_examined,
             seconds_examined=count.time,
             damaged_packets=damaged,
-            verdict=judge_video(faces, _shortfalls(damaged, count.time, info.duration, passed)),
+            verdict=verdict,
             faces=faces,
             model=spec.name,
             model_version=spec.version,
@@ -341,15 +334,8 @@ class Detector:
         )
 
     def score(self, sequence: LandmarkSequence) -> list[ClipScore]:
-        """The network's word on each clip of a sequence, in order of time; none if no run is long enough."""
-        clips = cut_clips(sequence, self._clips)
-        found: list[ClipScore] = []
-        for batch in embed_clips(sequence, clips, self._streams):
-            result = self._network.score(batch.streams)
-            for i, clip in enumerate(batch.clips):
-                streams = {name: float(p[i]) for name, p in result.per_stream.items()}
-                found.append(_clip_score(sequence, clip, float(result.probability[i]), streams))
-        return sorted(found, key=lambda c: c.start)
+        """The score of each clip of a sequence, in order of time; none if no run of frames is long enough."""
+        return score_clips(self._network, sequence, self.bundle.spec.preprocessing.clips)
 
 
 _PASSED: Final = {
@@ -369,11 +355,6 @@ def _shortfalls(damaged: int, examined: float, declared: float | None, passed: S
     if passed or (declared is not None and examined < 0.95 * declared - 1.0):
         reasons.append(Reason.PARTLY_EXAMINED)
     return reasons + [_PASSED[excess] for excess in passed]
-
-
-def _clip_score(sequence: LandmarkSequence, clip: Clip, score: float, streams: dict[str, float]) -> ClipScore:
-    times = sequence.times
-    return ClipScore(float(times[clip.start]), float(times[clip.stop - 1]), len(clip), score, streams)
 
 
 def file_sha256(path: str | os.PathLike[str]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 
 class LrnetError(Exception):
-    """An error that the caller can act on.
+    """Something that the caller can do something about.
 
     Args:
         what: what happened, naming the file or value concerned.
@@ -16,8 +16,6 @@ class LrnetError(Exception):
     """
 
     exit_code = 1
-    permanent = False
-    """Whether the same input would fail again. False for what may pass: a network, a missing extra, lost memory."""
 
     def __init__(self, what: str, *, hint: str) -> None:
         super().__init__(what)
@@ -43,7 +41,7 @@ class InternalError(LrnetError):
 
     @classmethod
     def of(cls, error: BaseException, doing: str) -> InternalError:
-        """Wrap an unexpected exception; `doing` names the input that caused it."""
+        """Wrap what nobody expected; `doing` names the input that brought it out."""
         fault = cls(
             f"{doing} brought out a fault in lrnet ({type(error).__name__}: {error}).",
             hint="Please report it, with the video if you can share it.",
@@ -63,23 +61,19 @@ class VideoNotFoundError(VideoError):
 
 
 class NotAVideoError(VideoError):
-    """The file is not a video: empty, of another type, or without a video stream."""
-
-    permanent = True
+    """The file is no video: empty, of another type, or without a video stream."""
 
 
 class DamagedVideoError(VideoError):
-    """The file is a video, but no frame can be decoded."""
-
-    permanent = True
+    """The file is a video, but not one frame of it can be decoded."""
 
 
 class NetworkSourceError(VideoError):
-    """A network address was given without permission to open it."""
+    """A network address was given without the permission to open it."""
 
 
 class TreatmentError(LrnetError):
-    """Unknown perturbation or re-encoding, or one that cannot be applied to the input."""
+    """A perturbation or re-encoding that there is none of, or that cannot be applied to what was given."""
 
     exit_code = 2
 
@@ -88,17 +82,16 @@ class LimitError(VideoError):
     """A video asks for more than a limit allows (see `lrnet.video.limits`)."""
 
     exit_code = 11
-    permanent = True
 
 
 class DecoderDiedError(VideoError):
-    """The isolated process that decoded the video died."""
+    """The process that decoded the video on its own died."""
 
     exit_code = 12
 
 
 class UsageError(LrnetError):
-    """Unknown setting, or value out of range."""
+    """A setting that is none, or has no such value."""
 
     exit_code = 2
 
@@ -107,7 +100,6 @@ class SequenceError(LrnetError):
     """Landmarks that do not fit the video or the method (shape, length, not finite)."""
 
     exit_code = 3
-    permanent = True
 
 
 class OutputError(LrnetError):
@@ -123,49 +115,42 @@ class ModelError(LrnetError):
 
 
 class MissingDependencyError(LrnetError):
-    """The feature needs an extra that is not installed."""
+    """A part that was asked for needs an extra that is not installed."""
 
     exit_code = 7
 
 
 class DatasetError(LrnetError):
-    """A dataset, store or split is missing or invalid."""
+    """A dataset, a store or a split is not what it should be."""
 
     exit_code = 8
 
 
 class NoFaceError(LrnetError):
-    """A video shows no face, and landmarks were asked for."""
+    """A video shows no face, where landmarks were asked for."""
 
     exit_code = 4
-    permanent = True
 
 
 class TrainingError(LrnetError):
-    """Invalid training configuration, or a run that cannot continue."""
+    """A configuration that says something unknown, or a run that cannot go on."""
 
     exit_code = 8
 
 
 class DownloadError(LrnetError):
-    """A download failed, or its content is not the expected one."""
+    """Something cannot be fetched, or is not what was expected."""
 
     exit_code = 6
 
 
 class ServiceError(LrnetError):
-    """The service cannot start, or cannot reach its database or queue."""
+    """The service cannot start as it was asked to, or cannot reach its database or queue."""
 
     exit_code = 10
 
 
 class EngineError(LrnetError):
-    """Worker processes or a cluster failed."""
+    """Worker processes or a cluster cannot do what they are given."""
 
     exit_code = 9
-
-
-class StoppedError(LrnetError):
-    """A batch was interrupted before it reached a video."""
-
-    exit_code = 130

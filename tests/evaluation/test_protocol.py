@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from lrnet.data import Label, VideoRecord, read_faceforensics, store
@@ -13,6 +12,7 @@ from lrnet.detector import Detector
 from lrnet.evaluation.metrics import auc
 from lrnet.evaluation.protocol import evaluate, known_people, shows_one_of, video_scores
 from lrnet.network.registry import load_model
+from lrnet.verdict import Reason
 
 
 @pytest.fixture(scope="module")
@@ -71,19 +71,26 @@ def written(folder: Path) -> dict[Path, int]:
     return {p: p.stat().st_mtime_ns for p in folder.glob("*.parquet")}
 
 
-def test_detection_scores_as_evaluation_does(validation: Path) -> None:
-    """The way from the file and the way through the store are one."""
+def test_detection_judges_as_evaluation_does(validation: Path) -> None:
+    """The way from the file and the way through the store give the same verdict, people, stretches and reasons."""
     bundle = load_model()
-    video = store.open(validation)[0]
-    (stored,) = evaluate_one(bundle, video)
-    face = max(Detector(bundle).detect(video.record.path).faces, key=lambda f: f.quality.frames)
-    assert face.score == pytest.approx(stored, abs=1e-6)
+    stored = [v for v in store.open(validation)]
+    chosen = [next(v for v in stored if v.record.label is label) for label in Label]
+    for video, scored in zip(chosen, evaluate(bundle, chosen), strict=True):
+        result = Detector(bundle).detect(video.record.path)
+        assert result.verdict.probability == pytest.approx(scored.probability, abs=1e-6)
+        assert (result.verdict.state, result.verdict.reasons) == (scored.state, scored.verdict.reasons)
+        assert [len(f.stretches) for f in result.faces] == [len(p.stretches) for p in scored.people]
 
 
-def evaluate_one(bundle, video) -> list[float]:  # type: ignore[no-untyped-def]
-    from lrnet.evaluation.protocol import score_video
+def test_a_coarse_video_is_judged_by_the_quantiser_that_its_store_keeps(validation: Path) -> None:
+    """Evaluation used to know no quantiser and accused what detection did not."""
+    from lrnet.evaluation.protocol import score_sequences
     from lrnet.network.runtime import NetworkRuntime
 
-    score = score_video(bundle, NetworkRuntime(bundle), video).score
-    assert score is not None
-    return [float(np.float64(score))]
+    bundle = load_model()
+    video = store.open(validation)[0]
+    assert video.provenance is not None
+    assert video.provenance.quantiser is not None
+    coarse = score_sequences(bundle, NetworkRuntime(bundle), video.record, video.sequences(), 51.0)
+    assert Reason.COARSE in coarse.verdict.reasons

@@ -14,7 +14,7 @@ from lrnet.evaluation.protocol import ScoredVideo
 from lrnet.evaluation.report import as_markdown, table, write_evaluation
 from lrnet.network.registry import load_model
 from lrnet.network.spec import BundleSpec
-from lrnet.verdict import ClipScore, FaceVerdict, InputQuality, Reason, State
+from lrnet.verdict import ClipScore, FaceVerdict, InputQuality, Reason, State, VideoVerdict, logit
 
 QUALITY = InputQuality(10.0, 250, 200.0, 25.0, 1.0, 0.9, 0.9, 0.01)
 
@@ -27,10 +27,10 @@ def model() -> BundleSpec:
 def a_video(key: str, label: Label, probability: float, state: State) -> ScoredVideo:
     clips = (ClipScore(0.0, 1.0, 25, probability, {}),)
     reason = Reason.ABOVE_THRESHOLD if state is State.LIKELY_FAKE else Reason.BELOW_THRESHOLD
-    verdict = FaceVerdict(0, 0.0, 1.0, state, probability, probability, clips, (reason,), QUALITY)
-    return ScoredVideo(
-        VideoRecord(Path(key), key, label, "" if label is Label.REAL else "swap", "FF++", "", key), verdict
-    )
+    person = FaceVerdict(1, 0.0, 1.0, state, probability, probability, clips, (reason,), QUALITY)
+    verdict = VideoVerdict(state, probability, probability, (reason,), 1, log_ratio=float(logit(probability)))
+    record = VideoRecord(Path(key), key, label, "" if label is Label.REAL else "swap", "FF++", "", key)
+    return ScoredVideo(record, verdict, (person,))
 
 
 def evaluated() -> Evaluation:

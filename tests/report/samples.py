@@ -23,7 +23,7 @@ from lrnet.network.spec import (
 )
 from lrnet.sequence.landmark_sequence import LandmarkSequence
 from lrnet.sequence.settings import Preprocessing
-from lrnet.verdict import ClipScore, FaceVerdict, InputQuality, Reason, State, VideoVerdict, judge_video
+from lrnet.verdict import ClipScore, FaceVerdict, InputQuality, Reason, State, VideoVerdict
 from lrnet.video.frame import VideoInfo
 from lrnet.video.writer import VideoWriter
 
@@ -122,6 +122,22 @@ def a_face(
     return FaceVerdict(number, start, ends, state, probability, mean, tuple(clips), tuple(reasons), quality)
 
 
+def a_verdict(faces: Sequence[FaceVerdict], extra: Sequence[Reason] = ()) -> VideoVerdict:
+    """The verdict of the gravest of the faces, with further reasons."""
+    if not faces:
+        return VideoVerdict(State.NOT_APPLICABLE, None, None, (Reason.NO_FACE, *extra), None)
+    order = [State.UNABLE, State.NO_EVIDENCE, State.INCONCLUSIVE, State.LIKELY_FAKE]
+    worst = max(faces, key=lambda f: (order.index(f.state), -1.0 if f.score is None else f.score))
+    return VideoVerdict(
+        worst.state,
+        worst.probability,
+        worst.score,
+        (*worst.reasons, *extra),
+        worst.face,
+        moment=None if worst.score is None else (worst.start, worst.stop),
+    )
+
+
 def a_result(
     faces: Sequence[FaceVerdict],
     *,
@@ -152,7 +168,7 @@ def a_result(
         frames_examined=round(seconds * RATE),
         seconds_examined=seconds,
         damaged_packets=3 if Reason.DAMAGED in extra else 0,
-        verdict=verdict or judge_video(faces, extra),
+        verdict=verdict or a_verdict(faces, extra),
         faces=tuple(faces),
         model="sample-model",
         model_version="1",

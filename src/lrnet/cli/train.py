@@ -16,10 +16,10 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from lrnet.data.store import StoredVideo
+    from lrnet.evaluation.decide import HeldOut
     from lrnet.network.bundle import ModelBundle
     from lrnet.network.spec import BundleSpec
     from lrnet.training.config import TrainingConfig
-    from lrnet.training.crossval import HeldOut
     from lrnet.training.fit import Progress as FitProgress
     from lrnet.training.train import TrainedModel
 

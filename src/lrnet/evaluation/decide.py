@@ -1,112 +1,201 @@
-"""From scores of videos that a network did not see to calibrated probabilities and thresholds."""
+"""From scores of videos that a network did not see to a score calibration and thresholds.
+
+Everything is fitted and measured on the verdict for the whole video, by the function that detection uses
+(`lrnet.verdict.judge_people`), with edited videos among the whole ones.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedGroupKFold
 
+from lrnet.data.records import people_of
 from lrnet.errors import DatasetError
-from lrnet.evaluation.metrics import Scores, brier, root_weights
-from lrnet.evaluation.protocol import ScoredVideo, video_scores
-from lrnet.network.spec import ScoreCalibration, Thresholds
-from lrnet.verdict import State, band, held_back, logit
+from lrnet.evaluation.metrics import Scores, root_weights
+from lrnet.evaluation.protocol import ScoredVideo
+from lrnet.network.spec import Material, MaterialTerm, ScoreCalibration, Thresholds
+from lrnet.verdict import Rules, State, Stretch, logit
 
-Method = Literal["platt", "isotonic"]
-METHODS: Final[tuple[Method, ...]] = ("platt", "isotonic")
-FOLDS: Final = 5
-HARDLY_ANY_SLOPE: Final = 1e-3  # of a calibration whose scores do not separate: the probability stays near one half
+LeftOut = Literal["people", "source"]
+
+SETTLE: Final = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)  # seconds; lengths of evidence that are tried
+TERMS: Final[dict[Material, tuple[float, Literal["log", "linear"]]]] = {
+    "face_size": (150.0, "log"),
+    "noise": (0.0015, "log"),
+    "quantiser": (25.0, "linear"),
+}
+"""Quantities of the material that may move a calibration, where each moves nothing, and its scale."""
+RIDGE: Final = 0.3  # shrinks what the material does, of one standard deviation of each term
+LEAST_SLOPE: Final = 1e-3  # of a calibration whose scores do not separate: the probability stays near one half
 
 
-def calibrate_scores(
-    scores: Scores,
-    fitted_on: str,
-    method: Literal["best", "platt", "isotonic"],
-    source: NDArray[np.str_] | None = None,
-    repeats: int = 1,
-) -> ScoreCalibration:
-    """From raw scores to probabilities, real and fake weighing the same.
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """A video scored by a network that was trained without its fold.
+
+    Attributes:
+        video: its clips are scored; nothing is decided on them yet (`ScoredVideo.judged_by`).
+        fold: which one, from 0.
+        left_out: "people": its identity group was left out, but its source was trained on; "source": all of it was.
+        repeat: which cross-validation, from 0.
+        edit: how the video was edited (`lrnet.training.edits`); "" for the whole video.
+        fake_shot: seconds (start, stop) of the only fake shot of an edited video.
+    """
+
+    video: ScoredVideo
+    fold: int
+    left_out: LeftOut
+    repeat: int = 0
+    edit: str = ""
+    fake_shot: tuple[float, float] | None = None
+
+    def label_of(self, stretch: Stretch) -> bool:
+        """Whether a stretch is fake."""
+        if self.fake_shot is None:
+            return self.video.is_fake
+        return self.fake_shot[0] - 0.1 <= stretch.start and stretch.stop <= self.fake_shot[1] + 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """Judged stretches or videos, one a row.
+
+    Attributes:
+        x: (N, F) inputs of the fit: the first is the log odds of the score (or the log ratio of the video).
+        fake: (N,) bool.
+        weight: (N,) what each counts; real and fake together one half each.
+        seconds: (N,) of evidence.
+        group: (N,) identity group.
+    """
+
+    x: NDArray[np.float64]
+    fake: NDArray[np.bool_]
+    weight: NDArray[np.float64]
+    seconds: NDArray[np.float64]
+    group: NDArray[np.str_]
+
+
+def fit_calibration(held: Sequence[HeldOut], rules: Rules, fitted_on: str) -> ScoreCalibration:
+    """A score calibration for stretches, and what takes several of them to the probability of a video.
+
+    A log ratio is linear in the log odds of the score, less what the material alone does to them, and grows with the
+    seconds of evidence (`ScoreCalibration.settle`). What the material does is a ridge regression on genuine faces only:
+    fakes and genuine faces come from unlike sources, and a fit to both would learn the source. Real and fake weigh the
+    same; within a class, a source weighs by the root of its number of videos, and whole and edited videos the same.
 
     Args:
-        scores: raw scores in [0, 1] of videos that the network was not trained on.
-        fitted_on: which videos, in words.
-        method: "best" takes the one with the lower Brier score, cross-validated over identity groups; "platt" if there
-            are too few groups to tell.
-        source: (N,) of each; within a class, a source weighs by the root of its number. None: all weigh the same.
-        repeats: how often each video is among them, scored by another network each time.
+        held: of people that the network was not trained on.
+        rules: aggregation and clip length.
 
     Raises:
         DatasetError: a class is missing.
     """
-    if not scores.both_classes:
+    blank = replace(rules, score_calibration=None, thresholds=None)
+    judged = [replace(h, video=h.video.judged_by(blank)) for h in held]
+    table = _stretches(judged)
+    moved = _by_material(table)
+    table = replace(table, x=np.column_stack([table.x[:, 0] - table.x[:, 2:] @ moved, table.x[:, 1]]))
+    best, settle, coefficients = np.inf, 0.0, np.zeros(2)
+    for seconds in SETTLE:
+        found = _logistic(table, table.seconds / (table.seconds + seconds))
+        loss = _log_loss(table, found, seconds)
+        if loss < best - 1e-4:
+            best, settle, coefficients = loss, seconds, found
+    slope, offset = coefficients.tolist()
+    calibration = ScoreCalibration(
+        method="platt",
+        a=slope,
+        b=offset,
+        settle=settle,
+        material=tuple(
+            MaterialTerm(quantity=name, slope=-slope * each, typical=TERMS[name][0], scale=TERMS[name][1])
+            for name, each in zip(TERMS, moved.tolist(), strict=True)
+        ),
+        fitted_on=fitted_on,
+        n=len({h.video.record.key for h in held if not h.edit}),
+    )
+    videos = _videos([replace(h, video=h.video.judged_by(replace(blank, score_calibration=calibration))) for h in held])
+    slope, offset = _logistic(videos, np.ones(len(videos.fake))).tolist()
+    return calibration.model_copy(update={"video_slope": slope, "video_offset": offset})
+
+
+def _stretches(held: Sequence[HeldOut]) -> _Table:
+    rows = []
+    for h in held:
+        for stretch in (s for person in h.video.people for s in person.stretches if s.judged):
+            assert stretch.score is not None
+            quality = stretch.quality
+            material = {"face_size": quality.face_size, "noise": quality.noise, "quantiser": quality.quantiser}
+            units = [
+                MaterialTerm(quantity=name, slope=1.0, typical=typical, scale=scale).shift(material[name])
+                for name, (typical, scale) in TERMS.items()
+            ]
+            rows.append((h, [float(logit(stretch.score)), 1.0, *units], h.label_of(stretch), stretch.seconds))
+    return _table(rows)
+
+
+def _videos(held: Sequence[HeldOut]) -> _Table:
+    known = [(h, h.video.verdict.log_ratio) for h in held]
+    return _table([(h, [ratio, 1.0], h.video.is_fake, 1.0) for h, ratio in known if ratio is not None])
+
+
+def _table(rows: Sequence[tuple[HeldOut, list[float], bool, float]]) -> _Table:
+    fake = np.array([row[2] for row in rows], bool)
+    if not fake.any() or fake.all():
         raise DatasetError("Real and fake scores are both needed to calibrate.", hint="Add the class that is missing.")
-    kinds = _kinds(scores, source)
-    tried = {name: cross_validated_brier(scores, name, kinds, repeats) for name in METHODS}
-    known = {name: value for name, value in tried.items() if value is not None}
-    best = min(known, key=lambda name: known[name]) if known else "platt"
-    chosen: Method = best if method == "best" else method
-    return _fitted(scores, chosen, kinds, repeats).model_copy(update={"fitted_on": fitted_on, "brier": known})
+    kind = np.array([h.edit for h, *_ in rows], dtype=str)
+    source = np.array([h.video.record.source for h, *_ in rows], dtype=str)
+    weight = np.zeros(len(rows))
+    for label in (True, False):
+        kinds = np.unique(kind[fake == label])
+        for name in kinds:
+            some = (fake == label) & (kind == name)
+            weight[some] = root_weights(source[some]) / len(kinds)
+    return _Table(
+        np.array([row[1] for row in rows], np.float64),
+        fake,
+        weight * len(rows) / 2 / len({h.repeat for h, *_ in rows}),  # scored again, a video is no further one
+        np.array([row[3] for row in rows], np.float64),
+        np.array([h.video.record.group for h, *_ in rows], dtype=str),
+    )
 
 
-def cross_validated_brier(
-    scores: Scores, method: Method, source: NDArray[np.str_] | None = None, repeats: int = 1
-) -> float | None:
-    """Brier score of probabilities for people whom the calibration was not fitted on; None with too few of them."""
-    kinds = _kinds(scores, source)
-    probability = np.full(len(scores), np.nan)
-    for train, test in _people_apart(scores):
-        part = scores.take(train)
-        if not part.both_classes:
-            return None
-        probability[test] = _fitted(part, method, kinds[train], repeats).apply(scores.score[test])
-    if not np.isfinite(probability).all():
-        return None
-    return brier(Scores(scores.label, probability, scores.group))
+def _by_material(table: _Table) -> NDArray[np.float64]:
+    """What the material adds to the log odds of genuine faces, for each unit of each term; shrunk towards nothing."""
+    real = ~table.fake
+    units, weight = table.x[real, 2:], table.weight[real] / table.weight[real].sum()
+    means = weight @ units
+    spread = np.maximum(np.sqrt(weight @ (units - means) ** 2), 1e-9)
+    inputs = (units - means) / spread * np.sqrt(weight)[:, None]
+    wanted = (table.x[real, 0] - weight @ table.x[real, 0]) * np.sqrt(weight)
+    found = np.linalg.solve(inputs.T @ inputs + RIDGE * np.eye(units.shape[1]), inputs.T @ wanted)
+    return np.asarray(found / spread, np.float64)
 
 
-def _kinds(scores: Scores, source: NDArray[np.str_] | None) -> NDArray[np.str_]:
-    return np.full(len(scores), "") if source is None else source
+def _logistic(table: _Table, scale: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Slope and offset of a logistic regression of `fake` on the inputs times `scale`. Scores that do not separate give
+    a slope of nearly zero and no offset, so that the probability stays at one half."""
+    # Platt's targets are those of Laplace's rule of succession, not 0 and 1: each person counts as a little of both.
+    people = [len(np.unique(table.group[table.fake == label])) for label in (True, False)]
+    target = np.where(table.fake, (people[0] + 1) / (people[0] + 2), 1 / (people[1] + 2))
+    inputs = table.x * scale[:, None]
+    fit = LogisticRegression(C=1e6, fit_intercept=False, max_iter=1000).fit(
+        np.concatenate([inputs, inputs]),
+        np.repeat([1, 0], len(target)),
+        sample_weight=np.concatenate([table.weight * target, table.weight * (1 - target)]),
+    )
+    found = np.asarray(fit.coef_[0], np.float64)
+    return found if found[0] > LEAST_SLOPE else np.array([LEAST_SLOPE, 0.0])
 
 
-def _people_apart(scores: Scores) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    fewest = min(len(np.unique(scores.group[scores.label == k])) for k in (0, 1))
-    if fewest < 2:
-        return []
-    splitter = StratifiedGroupKFold(min(FOLDS, fewest), shuffle=True, random_state=0)
-    return list(splitter.split(scores.score[:, None], scores.label, scores.group))
-
-
-def _fitted(scores: Scores, method: Method, source: NDArray[np.str_], repeats: int) -> ScoreCalibration:
-    rows, n = len(scores), round(len(scores) / repeats)  # scored again, a video is no further one
-    fake = scores.label == 1
-    weight = np.zeros(rows)
-    for some in (fake, ~fake):
-        weight[some] = root_weights(source[some])
-    if method == "platt":
-        # Platt's targets are those of Laplace's rule of succession, not 0 and 1: each video counts as a little of both.
-        fakes, others = fake.sum() / repeats, (~fake).sum() / repeats
-        target = np.where(fake, (fakes + 1) / (fakes + 2), 1 / (others + 2))
-        fit = LogisticRegression(C=1e6).fit(
-            np.tile(logit(scores.score), 2)[:, None],
-            np.repeat([1, 0], rows),
-            sample_weight=n / 2 * np.concatenate([weight * target, weight * (1 - target)]),
-        )
-        slope = max(float(fit.coef_[0, 0]), HARDLY_ANY_SLOPE)
-        return ScoreCalibration(method="platt", a=slope, b=float(fit.intercept_[0]), fitted_on="", n=n)
-    steps = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip")
-    steps.fit(scores.score, scores.label, sample_weight=weight)
-    x, where = np.unique(steps.X_thresholds_, return_index=True)
-    # No number of videos proves a probability of 0 or 1: the ends are those of Laplace's rule of succession.
-    y = np.clip(steps.y_thresholds_[where], 1 / (n + 2), 1 - 1 / (n + 2))
-    if len(x) < 2:
-        x, y = np.array([0.0, 1.0]), np.repeat(y, 2)
-    return ScoreCalibration(method="isotonic", x=tuple(x.tolist()), y=tuple(y.tolist()), fitted_on="", n=n)
+def _log_loss(table: _Table, coefficients: NDArray[np.float64], settle: float) -> float:
+    ratio = (table.x @ coefficients) * (table.seconds / (table.seconds + settle))
+    return float((table.weight * np.logaddexp(0, np.where(table.fake, -ratio, ratio))).sum() / table.weight.sum())
 
 
 def place_thresholds(
@@ -127,7 +216,7 @@ def place_thresholds(
         raise DatasetError(
             "Real and fake scores are both needed for thresholds.", hint="Add the class that is missing."
         )
-    kinds = _kinds(probabilities, source)
+    kinds = np.full(len(probabilities), "") if source is None else source
     score, fake = probabilities.score, probabilities.label == 1
     everything = np.unique(score)
     likely = _above(-_first_beyond(-score[~fake], kinds[~fake], false_alarms), everything)
@@ -154,72 +243,57 @@ def _below(value: float, known: NDArray[np.float64]) -> float:
     return float((value + (lower[-1] if len(lower) else 0.0)) / 2)
 
 
-def judged(video: ScoredVideo, calibration: ScoreCalibration, limits: Thresholds | None) -> ScoredVideo:
-    """The video with the probability and the state that these would have given it."""
-    verdict = video.verdict
-    if verdict is None or verdict.score is None:
-        return video
-    probability = float(calibration.apply(np.array(verdict.score)))
-    held = video.held_back
-    state, why = held_back(*band(probability, limits), held)
-    return replace(video, verdict=replace(verdict, probability=probability, state=state, reasons=(*why, *held)))
-
-
 def decide(
-    videos: Sequence[ScoredVideo],
-    folds: Sequence[Hashable],
-    *,
-    false_alarms: float,
-    misses: float,
-    method: Literal["best", "platt", "isotonic"],
-    what: str,
-) -> tuple[ScoreCalibration, Thresholds, list[ScoredVideo]]:
-    """Calibrate and set thresholds on out-of-fold scores; and say what their rates are where they were not set.
+    held: Sequence[HeldOut], rules: Rules, *, false_alarms: float, misses: float, what: str
+) -> tuple[ScoreCalibration, Thresholds, list[HeldOut]]:
+    """Calibrate and set thresholds on out-of-fold scores; and measure both where they were not set.
 
-    Calibration and thresholds are fitted on all videos. The rates that are stated are those of calibrations and
-    thresholds fitted without the fold of the video in question: neither its people nor, if a source was left out, its
-    source had a part in them; they are plain shares of videos. In fitting, a source weighs by the root of its number of
-    videos, as in training: a user's video may be of any. Videos that are not judged (`ScoredVideo.held_back`) count as
-    neither wrong.
+    Calibration and thresholds are fitted on all videos. The rates that are stated are those of whole videos, judged by
+    calibrations and thresholds that were fitted without anybody in the video's fold.
 
     Args:
-        videos: scored by networks that saw neither their people nor, for some, their source. Of several
-            cross-validations each video is there several times, in folds of their own.
-        folds: of each.
+        held: scored by networks that saw neither their people nor, for some, their source. Of several cross-validations
+            each video is there several times.
+        rules: aggregation and clip length.
+        false_alarms, misses: at most these shares of real and of fake videos beyond the thresholds.
         what: the videos in words.
 
     Returns:
         the calibration, the thresholds, and the videos judged without their fold's part in either.
     """
-    calibration, (likely, none) = _set(videos, false_alarms, misses, method, what)
-    apart: list[ScoredVideo] = list(videos)
-    for fold in dict.fromkeys(folds):
-        out = {v.record.key for v, f in zip(videos, folds, strict=True) if f == fold}
-        own, edges = _set([v for v in videos if v.record.key not in out], false_alarms, misses, method, what)
-        marks = _thresholds(*edges, 0.0, 0.0, what)
-        for i, f in enumerate(folds):
-            if f == fold:
-                apart[i] = judged(videos[i], own, marks)
-    real = [v for v in apart if not v.is_fake]
-    fake = [v for v in apart if v.is_fake]
+    rules = replace(rules, score_calibration=None, thresholds=None)
+    calibration, (likely, none) = _set(held, rules, false_alarms, misses, what)
+    apart: list[HeldOut] = list(held)
+    for repeat, fold in dict.fromkeys((h.repeat, h.fold) for h in held):
+        inside = [i for i, h in enumerate(held) if (h.repeat, h.fold) == (repeat, fold)]
+        people = {name for i in inside for name in people_of(held[i].video.record)}
+        others = [h for h in held if people.isdisjoint(people_of(h.video.record))]
+        own, edges = _set(others, rules, false_alarms, misses, what)
+        set_apart = replace(rules, score_calibration=own, thresholds=_thresholds(*edges, 0.0, 0.0, what))
+        for i in inside:
+            apart[i] = replace(held[i], video=held[i].video.judged_by(set_apart))
+    whole = [h.video for h in apart if not h.edit]
+    real, fake = [v for v in whole if not v.is_fake], [v for v in whole if v.is_fake]
     limits = _thresholds(likely, none, _share(real, State.LIKELY_FAKE), _share(fake, State.NO_EVIDENCE), what)
     return calibration, limits, apart
 
 
 def _set(
-    videos: Sequence[ScoredVideo],
-    false_alarms: float,
-    misses: float,
-    method: Literal["best", "platt", "isotonic"],
-    what: str,
+    held: Sequence[HeldOut], rules: Rules, false_alarms: float, misses: float, what: str
 ) -> tuple[ScoreCalibration, tuple[float, float]]:
-    """Both on every scored video: what is not judged later can then only make the rates smaller."""
-    scored = video_scores(videos)
-    source = np.array([v.record.source for v in videos if v.score is not None], dtype=str)
-    repeats = round(len(videos) / max(len({v.record.key for v in videos}), 1))
-    calibration = calibrate_scores(scored, what, method, source, repeats)
-    probabilities = Scores(scored.label, calibration.apply(scored.score), scored.group)
-    return calibration, place_thresholds(probabilities, false_alarms, misses, source)
+    """Both on every video with a probability: verdicts that are held back later can only make the rates smaller."""
+    calibration = fit_calibration(held, rules, what)
+    judged = [replace(h, video=h.video.judged_by(replace(rules, score_calibration=calibration))) for h in held]
+    known = [h for h in judged if h.video.probability is not None]
+    scores = Scores(
+        np.array([h.video.is_fake for h in known], np.int64),
+        np.array([h.video.probability for h in known], np.float64),
+        np.array([h.video.record.group for h in known], dtype=str),
+    )
+    # Whole and edited videos of a source are sources of their own: each counts.
+    return calibration, place_thresholds(
+        scores, false_alarms, misses, np.array([f"{h.video.record.source}/{h.edit}" for h in known], dtype=str)
+    )
 
 
 def _thresholds(likely: float, none: float, alarms: float, missed: float, what: str) -> Thresholds:

@@ -163,9 +163,9 @@ def _auc(scores: Scores) -> Estimate | None:
 
 
 def _face_size(video: ScoredVideo) -> str:
-    if video.verdict is None:
+    if video.deciding is None:
         return ""
-    size = video.verdict.quality.face_size
+    size = video.deciding.quality.face_size
     low = max((edge for edge in FACE_SIZES if edge <= size), default=0)
     high = min((edge for edge in FACE_SIZES if edge > size), default=None)
     return f"{low} px or more" if high is None else f"{low} to {high} px"

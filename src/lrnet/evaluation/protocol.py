@@ -1,9 +1,9 @@
-"""Run a model over stored landmarks, as detection would, one face a video."""
+"""Run a model over stored landmarks, as detection would."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -15,53 +15,74 @@ from lrnet.data.records import Label, VideoRecord, people_of
 from lrnet.data.store import StoredVideo
 from lrnet.evaluation.metrics import Scores
 from lrnet.network.bundle import ModelBundle
-from lrnet.network.clips import cut_clips
 from lrnet.network.runtime import NetworkRuntime
 from lrnet.network.spec import TrainingRecord
-from lrnet.network.streams import embed_clips
-from lrnet.sequence.landmark_sequence import LandmarkSequence, main_face
-from lrnet.sequence.settings import ClipSpec
-from lrnet.verdict import CLEAR, HOLD_BACK, ClipScore, FaceVerdict, QualityMeter, Reason, State, aggregate, judge_face
+from lrnet.sequence.landmark_sequence import LandmarkSequence
+from lrnet.verdict import (
+    HOLD_BACK,
+    INCOMPLETE,
+    INFLATING,
+    ClipScore,
+    FaceVerdict,
+    Judge,
+    Reason,
+    Rules,
+    State,
+    Stretch,
+    VideoVerdict,
+    aggregate,
+    judge_people,
+    sigmoid,
+)
 
 COMPRESSIONS: Final = ("raw", "c0", "c23", "c40")
 
 
 @dataclass(frozen=True, slots=True)
 class ScoredVideo:
-    """A video and what is said of its longest-seen face.
+    """A video and what is said of it.
 
     Attributes:
         record: the dataset's word on it.
-        verdict: the model's; None if no face was found.
+        verdict: on the video.
+        people: the verdict on each person in it.
         seen_in_training: whether it shows somebody whom the model was trained on.
     """
 
     record: VideoRecord
-    verdict: FaceVerdict | None
+    verdict: VideoVerdict
+    people: tuple[FaceVerdict, ...] = ()
     seen_in_training: bool = False
 
     @property
     def score(self) -> float | None:
-        """The clips' scores, aggregated; None without a clip."""
-        return None if self.verdict is None else self.verdict.score
+        """How much all of its scores together speak for a fake, in [0, 1], not calibrated between videos of unlike
+        material; None without a clip. Rankings use it."""
+        return None if self.verdict.log_ratio is None else sigmoid(self.verdict.log_ratio)
 
     @property
     def probability(self) -> float | None:
         """Calibrated; None if the model is not, or without a clip."""
-        return None if self.verdict is None else self.verdict.probability
+        return self.verdict.probability
 
     @property
     def clips(self) -> tuple[ClipScore, ...]:
-        return () if self.verdict is None else self.verdict.clips
+        """The clips of everybody in it."""
+        return tuple(clip for person in self.people for clip in person.clips)
 
     @property
     def state(self) -> State:
-        return State.NOT_APPLICABLE if self.verdict is None else self.verdict.state
+        return self.verdict.state
 
     @property
     def held_back(self) -> tuple[Reason, ...]:
         """What of the material keeps a score from becoming a verdict."""
-        return () if self.verdict is None else tuple(r for r in self.verdict.reasons if r in HOLD_BACK | CLEAR)
+        return tuple(r for r in self.verdict.reasons if r in HOLD_BACK | INFLATING | INCOMPLETE)
+
+    @property
+    def deciding(self) -> FaceVerdict | None:
+        """The person that decides the verdict; None without a face."""
+        return next((p for p in self.people if p.face == self.verdict.face), None)
 
     @property
     def is_fake(self) -> bool:
@@ -73,9 +94,14 @@ class ScoredVideo:
             return None
         return aggregate([c.streams[name] for c in self.clips], [c.frames for c in self.clips], method)
 
+    def judged_by(self, rules: Rules) -> ScoredVideo:
+        """The video as another score calibration and other thresholds would judge the same clips."""
+        people, verdict = judge_people([p.stretches for p in self.people], rules, self.verdict.coverage)
+        return replace(self, verdict=verdict, people=people)
+
 
 def evaluate(bundle: ModelBundle, videos: Sequence[StoredVideo], *, calibrated: bool = True) -> list[ScoredVideo]:
-    """Score every video's longest-seen face as detection would.
+    """Judge every video as detection does: everybody in it, with the quantiser that its store keeps.
 
     Args:
         calibrated: False feeds landmarks as they were detected, as a bundle without calibration is always fed.
@@ -87,28 +113,38 @@ def evaluate(bundle: ModelBundle, videos: Sequence[StoredVideo], *, calibrated: 
 def score_video(
     bundle: ModelBundle, runtime: NetworkRuntime, video: StoredVideo, *, calibrated: bool = True
 ) -> ScoredVideo:
-    """One stored video as detection would score its longest-seen face."""
-    sequences = main_face(video.sequences())
+    """One stored video, judged as detection does."""
+    sequences = video.sequences()
     if not (calibrated and bundle.spec.preprocessing.calibration.enabled):
         sequences = [s.uncalibrated() for s in sequences]
-    return score_face(bundle, runtime, video.record, sequences)
+    quantiser = None if video.provenance is None else video.provenance.quantiser
+    return score_sequences(bundle, runtime, video.record, sequences, quantiser)
 
 
-def score_face(
-    bundle: ModelBundle, runtime: NetworkRuntime, record: VideoRecord, sequences: Iterable[LandmarkSequence]
+def score_sequences(
+    bundle: ModelBundle,
+    runtime: NetworkRuntime,
+    record: VideoRecord,
+    sequences: Iterable[LandmarkSequence],
+    quantiser: float | None = None,
 ) -> ScoredVideo:
-    """One face's sequences scored and judged."""
-    spec = bundle.spec
-    meter = QualityMeter()
-    clips: list[ClipScore] = []
-    face = None
+    """The sequences of one video, judged as detection does."""
+    judge = Judge(bundle, runtime)
     for sequence in sequences:
-        face = sequence.face
-        meter.add(sequence)
-        clips += _scored_clips(runtime, sequence, spec.preprocessing.clips)
-    seen = spec.training is not None and shows_one_of(known_people(spec.training), record)
-    verdict = None if face is None else judge_face(face, clips, meter, spec)
-    return ScoredVideo(record, verdict, seen)
+        judge.add(sequence)
+    people, verdict = judge.verdict(quantiser)
+    training = bundle.spec.training
+    seen = training is not None and shows_one_of(known_people(training), record)
+    return ScoredVideo(record, verdict, people, seen)
+
+
+def unjudged(record: VideoRecord, people: Sequence[Sequence[Stretch]]) -> ScoredVideo:
+    """A video whose clips were scored before; `ScoredVideo.judged_by` judges it. Until then nothing is aggregated."""
+    faces = tuple(
+        FaceVerdict(n, 0.0, 0.0, State.UNABLE, None, None, (), (), stretches[0].quality, tuple(stretches))
+        for n, stretches in enumerate(people, start=1)
+    )
+    return ScoredVideo(record, VideoVerdict(State.UNABLE, None, None, (), None), faces)
 
 
 def known_people(training: TrainingRecord) -> frozenset[str]:
@@ -120,17 +156,6 @@ def known_people(training: TrainingRecord) -> frozenset[str]:
 def shows_one_of(people: Collection[str], record: VideoRecord) -> bool:
     """Whether a video shows one of these people; not only its group counts, as other datasets group them otherwise."""
     return not people_of(record).isdisjoint(people)
-
-
-def _scored_clips(runtime: NetworkRuntime, sequence: LandmarkSequence, how: ClipSpec) -> list[ClipScore]:
-    found = []
-    for batch in embed_clips(sequence, cut_clips(sequence, how), runtime.spec.stream_names):
-        scores = runtime.score(batch.streams)
-        for i, clip in enumerate(batch.clips):
-            start, stop = float(sequence.times[clip.start]), float(sequence.times[clip.stop - 1])
-            streams = {name: float(p[i]) for name, p in scores.per_stream.items()}
-            found.append(ClipScore(start, stop, len(clip), float(scores.probability[i]), streams))
-    return found
 
 
 def clip_scores(videos: Iterable[ScoredVideo]) -> Scores:

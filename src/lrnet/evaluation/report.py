@@ -214,7 +214,7 @@ def _figure_rows(evaluation: Evaluation) -> Iterable[dict[str, Any]]:
 
 
 def _video_row(video: ScoredVideo) -> dict[str, Any]:
-    r, verdict = video.record, video.verdict
+    r = video.record
     return {
         "video": r.key,
         "label": r.label.value,
@@ -227,8 +227,9 @@ def _video_row(video: ScoredVideo) -> dict[str, Any]:
         "score": video.score,
         "probability": video.probability,
         "state": video.state.value,
-        "reasons": " ".join(reason.value for reason in verdict.reasons) if verdict is not None else "",
-        "face_size": None if verdict is None else round(verdict.quality.face_size, 1),
+        "reasons": " ".join(reason.value for reason in video.verdict.reasons),
+        "people": len(video.people),
+        "face_size": None if video.deciding is None else round(video.deciding.quality.face_size, 1),
     }
 
 

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from lrnet.data.records import Label
+from lrnet.evaluation.decide import HeldOut
 from lrnet.evaluation.metrics import (
     RANKING,
     RESAMPLES,
@@ -25,7 +26,7 @@ from lrnet.evaluation.metrics import (
 )
 from lrnet.evaluation.protocol import ScoredVideo, clip_scores, groups_of, scores_of, video_probabilities, video_scores
 from lrnet.network.spec import MeasuredResult
-from lrnet.verdict import UNLIKE_TRAINING, State
+from lrnet.verdict import State
 
 WITHIN = "people left out, their source trained on"
 ACROSS = "fakes against real videos of sources left out"
@@ -103,7 +104,6 @@ def decision_results(sets: Sequence[Sets]) -> list[MeasuredResult]:
     for label in Label:
         some = [v for v in videos if v.record.label is label]
         found += state_results(f"{label.value} videos, held out", some)
-        found.append(unlike_result(f"{label.value} videos, held out", some))
     how = {v.record.source: kind for v, kind in zip(videos, left_out, strict=True)}
     for source in sorted(how):
         some = [v for v in videos if v.record.source == source and not v.is_fake]
@@ -112,6 +112,16 @@ def decision_results(sets: Sequence[Sets]) -> list[MeasuredResult]:
             found.append(state_result(what, some, State.LIKELY_FAKE))
     for method in sorted({v.record.method for v in videos} - {""}):
         found += state_results(f"{method}, {SEEN}", _of_method(videos, method))
+    return found
+
+
+def edit_results(held: Sequence[HeldOut]) -> list[MeasuredResult]:
+    """Shares of the verdicts on edited videos, by how they were edited, as `lrnet.evaluation.decide` judged them."""
+    found = []
+    for edit in sorted({h.edit for h in held} - {""}):
+        for label in Label:
+            some = [h.video for h in held if h.edit == edit and h.video.record.label is label]
+            found += state_results(f"{label.value} videos, held out, edited: {edit}", some)
     return found
 
 
@@ -160,24 +170,6 @@ def state_results(what: str, videos: Sequence[ScoredVideo]) -> list[MeasuredResu
 def state_result(what: str, videos: Sequence[ScoredVideo], state: State) -> MeasuredResult:
     """Share of one verdict."""
     return result(what, "video", f"called {state.value}", _share(videos, [v.state is state for v in videos]))
-
-
-def unlike_result(what: str, videos: Sequence[ScoredVideo]) -> MeasuredResult:
-    """Share that is not judged because the material is unlike the training videos."""
-    hits = [bool(UNLIKE_TRAINING & set(v.held_back)) for v in videos]
-    return result(what, "video", "unlike the training videos", _share(videos, hits))
-
-
-def judged_all_the_same(videos: Iterable[ScoredVideo]) -> list[ScoredVideo]:
-    """The videos without the reasons that a `TrainingDomain` gives: what would be said without it."""
-    found = []
-    for video in videos:
-        verdict = video.verdict
-        if verdict is not None:
-            kept = tuple(r for r in verdict.reasons if r not in UNLIKE_TRAINING)
-            video = replace(video, verdict=replace(verdict, reasons=kept))
-        found.append(video)
-    return found
 
 
 def finished_results(name: str, videos: Sequence[ScoredVideo]) -> list[MeasuredResult]:

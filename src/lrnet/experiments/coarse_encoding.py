@@ -23,7 +23,8 @@ from typing import Final
 from lrnet.data import open_dataset
 from lrnet.data.records import Label, VideoRecord
 from lrnet.detector import Detector
-from lrnet.verdict import MAX_QUANTISER, Reason, State, band, held_back
+from lrnet.verdict import Reason, State, band, held_back
+from lrnet.verdict.quality import MAX_QUANTISER
 from lrnet.video.reencode import reencode
 
 EDGES: Final = (0.0, 30.0, 33.0, 36.0, 38.0, 39.0, 40.0, 41.0, 42.0, 43.0, 45.0, 51.0)  # of the ranges in the table

@@ -24,7 +24,7 @@ from lrnet.faces import landmarker
 from lrnet.faces.tracker import FaceTracker, FrameFaces
 from lrnet.sequence.crop import face_box
 from lrnet.sequence.landmark_sequence import LandmarkSequence
-from lrnet.verdict import QualityMeter, judge_face, judge_video
+from lrnet.verdict import Judge
 from lrnet.video.pipeline import Pipeline
 from lrnet.video.reader import VideoReader, spaced
 
@@ -164,13 +164,8 @@ def _second_pass(
 
 
 def _score(detector: Detector, sequences: list[LandmarkSequence]) -> tuple[float | None, tuple[float, ...]]:
-    verdicts = []
-    for number in sorted({s.face for s in sequences if s.valid.any()}):
-        meter = QualityMeter()
-        clips = []
-        for sequence in sequences:
-            if sequence.face == number and sequence.valid.any():
-                meter.add(sequence)
-                clips += detector.score(sequence)
-        verdicts.append(judge_face(number, clips, meter, detector.bundle.spec))
-    return judge_video(verdicts).score, tuple(c.score for v in verdicts for c in v.clips)
+    judge = Judge(detector.bundle)
+    for sequence in sequences:
+        judge.add(sequence)
+    people, video = judge.verdict()
+    return video.score, tuple(clip.score for person in people for clip in person.clips)

@@ -31,13 +31,13 @@ from lrnet.data.records import Label
 from lrnet.data.store import StoredVideo
 from lrnet.data.store import open as open_store
 from lrnet.detector import Detector
-from lrnet.evaluation.protocol import score_face
+from lrnet.evaluation.protocol import score_sequences
 from lrnet.faces import landmarker
 from lrnet.faces.tracker import FaceTracker, TrackSettings
 from lrnet.network.runtime import NetworkRuntime
 from lrnet.sequence.crop import face_box
 from lrnet.sequence.landmark_sequence import LandmarkSequence, main_face
-from lrnet.verdict import CLEAR, HOLD_BACK, State
+from lrnet.verdict import HOLD_BACK, INFLATING, State
 from lrnet.video.reader import VideoReader
 from lrnet.video.reencode import reencode
 from lrnet.video.writer import VideoWriter
@@ -342,8 +342,8 @@ def ordinary(detector: Detector, videos: Sequence[StoredVideo]) -> Iterator[Said
     """Judge stored landmarks as they are."""
     runtime = NetworkRuntime(detector.bundle)
     for video in videos:
-        verdict = score_face(detector.bundle, runtime, video.record, main_face(video.sequences())).verdict
-        if verdict is not None:
+        verdict = score_sequences(detector.bundle, runtime, video.record, main_face(video.sequences())).verdict
+        if verdict.face is not None:
             label = f"ordinary, {video.record.label.value}"
             reasons = tuple(r.value for r in verdict.reasons)
             yield Said(label, video.record.key, verdict.state, verdict.probability, reasons)
@@ -356,7 +356,7 @@ def table(said: Sequence[Said]) -> str:
         "| kind | videos | " + " | ".join(s.value for s in states) + " | probability, median | largest | held back |"
     ]
     lines.append("|---" * (len(states) + 5) + "|")
-    codes = {r.value for r in HOLD_BACK | CLEAR}
+    codes = {r.value for r in HOLD_BACK | INFLATING}
     for kind in dict.fromkeys(s.kind for s in said):
         some = [s for s in said if s.kind == kind]
         counts = Counter(s.state for s in some)

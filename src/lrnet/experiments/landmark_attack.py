@@ -39,7 +39,8 @@ from lrnet.faces.landmarker import FaceObservation
 from lrnet.faces.tracker import FaceTracker, FrameFaces, TrackSettings
 from lrnet.sequence.crop import face_box
 from lrnet.sequence.landmark_sequence import FACIAL_GROUPS
-from lrnet.verdict import MAX_INNOVATION, FaceVerdict, QualityMeter, Reason, State, judge_face, logit
+from lrnet.verdict import FaceVerdict, Judge, Reason, State, logit
+from lrnet.verdict.quality import MAX_INNOVATION
 from lrnet.video.pipeline import Pipeline
 from lrnet.video.reader import VideoReader, spaced
 from lrnet.video.writer import VideoWriter
@@ -98,14 +99,11 @@ def attacked(video: Seen, noise: Noise, strength: float, seed: int) -> Iterator[
 
 def judged(detector: Detector, frames: Iterable[FrameFaces]) -> FaceVerdict:
     """What is said of the one face of these frames."""
-    spec = detector.bundle.spec
-    meter = QualityMeter()
-    clips = []
-    for step in Sequencer(spec.preprocessing, Pipeline(threads=1)).run(frames):
+    judge = Judge(detector.bundle)
+    for step in Sequencer(detector.bundle.spec.preprocessing, Pipeline(threads=1)).run(frames):
         for sequence in step.ended:
-            clips += detector.score(sequence)
-            meter.add(sequence)
-    return judge_face(0, clips, meter, spec)
+            judge.add(sequence)
+    return judge.verdict()[0][0]
 
 
 def noisy_picture(video: Seen, level: int, still: bool, folder: Path, seed: int) -> Path:

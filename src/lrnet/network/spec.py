@@ -6,7 +6,9 @@ Detection takes its settings from here and from nowhere else.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from datetime import date
+from types import MappingProxyType
 from typing import Annotated, Literal, Self
 
 import numpy as np
@@ -154,14 +156,43 @@ class AggregationSpec(Schema):
     method: Literal["mean_probability", "mean_logit", "median_logit"] = "mean_logit"
 
 
+Material = Literal["face_size", "noise", "quantiser"]
+"""Measured quantities (`lrnet.verdict.InputQuality`) that move a score calibration."""
+
+
+class MaterialTerm(Schema):
+    """How the material moves a log ratio: by `slope` for each unit of `scale` above `typical`.
+
+    Attributes:
+        typical: value of the quantity at which nothing is moved.
+        scale: "log": units are natural logarithms; "linear": units are those of the quantity.
+    """
+
+    quantity: Material
+    slope: float
+    typical: float
+    scale: Literal["log", "linear"] = "log"
+
+    def shift(self, value: float) -> float:
+        """What is added to the log ratio; 0 if the quantity was not measured."""
+        if not math.isfinite(value) or (self.scale == "log" and value <= 0):
+            return 0.0
+        return self.slope * (math.log(value / self.typical) if self.scale == "log" else value - self.typical)
+
+
 class ScoreCalibration(Schema):
     """From a raw score to a calibrated probability of fake.
 
     Attributes:
-        method: "platt": sigmoid(a x logit(raw) + b), with a > 0. "isotonic": straight lines between the
+        method: "platt": log ratio = a x logit(raw) + b, with a > 0. "isotonic": straight lines between the
             knots (x, y).
         a, b: of "platt".
         x, y: the knots of "isotonic", at least two: raw scores, rising, and probabilities, never falling.
+        settle: seconds of evidence at which a log ratio counts half of what it counts in the end; 0: its length does
+            not matter.
+        material: terms by which the material moves a log ratio.
+        video_slope, video_offset: a video's log odds = slope x its log ratio + offset: of several people and stretches
+            together, the log ratio is no longer calibrated.
         fitted_on: which videos it was fitted on.
         n: how many.
         brier: mean squared error of the probabilities of each method that was tried, cross-validated over people.
@@ -172,9 +203,13 @@ class ScoreCalibration(Schema):
     b: float | None = None
     x: tuple[Share, ...] | None = None
     y: tuple[Share, ...] | None = None
+    settle: Annotated[float, Field(ge=0)] = 0.0
+    material: tuple[MaterialTerm, ...] = ()
+    video_slope: Positive = 1.0
+    video_offset: float = 0.0
     fitted_on: str
     n: Count
-    brier: dict[str, Share] = Field(default={})
+    brier: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(default={})
 
     @model_validator(mode="after")
     def _has_its_method_s_numbers(self) -> Self:
@@ -190,19 +225,39 @@ class ScoreCalibration(Schema):
             raise ValueError("isotonic knots must rise in x and not fall in y")
         return self
 
+    def log_ratio(self, raw: float, seconds: float, material: Mapping[Material, float] = MappingProxyType({})) -> float:
+        """How much likelier a raw score is for a fake than for a genuine face: the natural log of the ratio.
+
+        Args:
+            seconds: how long the face was judged.
+            material: measured quantities; a term whose quantity is missing adds nothing.
+        """
+        found = float(self.log_odds(np.array(raw)))
+        found += sum(term.shift(material.get(term.quantity, math.nan)) for term in self.material)
+        return found * seconds / (seconds + self.settle) if self.settle else found
+
     def apply(self, raw: NDArray[np.floating]) -> NDArray[np.float64]:
         """Calibrated probabilities of fake for raw scores in [0, 1], of any shape; NaN stays NaN.
 
         Raw scores are clipped to [1e-6, 1 - 1e-6]: float32 resolves little more near 1.
         """
+        if self.x is not None and self.y is not None:
+            return np.interp(np.asarray(raw, dtype=np.float64), self.x, self.y)
+        return np.asarray(0.5 * (1 + np.tanh(0.5 * self.log_odds(raw))), dtype=np.float64)
+
+    def log_odds(self, raw: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Natural log odds of fake for raw scores, as `apply`."""
         scores = np.asarray(raw, dtype=np.float64)
         if self.x is not None and self.y is not None:
-            return np.interp(scores, self.x, self.y)
+            return _log_odds(np.interp(scores, self.x, self.y))
         assert self.a is not None  # the validator saw to it
         assert self.b is not None
-        inside = np.clip(scores, 1e-6, 1 - 1e-6)
-        logit = np.log(inside) - np.log1p(-inside)
-        return np.asarray(0.5 * (1 + np.tanh(0.5 * (self.a * logit + self.b))), dtype=np.float64)
+        return self.a * _log_odds(scores) + self.b
+
+
+def _log_odds(p: NDArray[np.float64]) -> NDArray[np.float64]:
+    inside = np.clip(p, 1e-6, 1 - 1e-6)
+    return np.asarray(np.log(inside) - np.log1p(-inside), dtype=np.float64)
 
 
 class Thresholds(Schema):

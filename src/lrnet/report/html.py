@@ -29,7 +29,15 @@ from lrnet.report.keyframes import KeyFrame
 from lrnet.report.schema import ReportDocument
 from lrnet.report.wording import WORDING, clock, readable, refuse_source, two_decimals
 from lrnet.verdict import (
-    CLEAR,
+    INFLATING,
+    REASON_TEXT,
+    ClipScore,
+    FaceVerdict,
+    InputQuality,
+    Reason,
+    is_held_back,
+)
+from lrnet.verdict.quality import (
     DEFORMATION_LAG,
     MAX_INNOVATION,
     MAX_QUANTISER,
@@ -39,12 +47,6 @@ from lrnet.verdict import (
     MIN_MOTION,
     MIN_PRESENT,
     MIN_TRACKED,
-    REASON_TEXT,
-    ClipScore,
-    FaceVerdict,
-    InputQuality,
-    Reason,
-    is_held_back,
 )
 from lrnet.video.limits import Access
 from lrnet.video.quantiser import COARSEST
@@ -455,7 +457,7 @@ def _measures(quality: InputQuality) -> list[Measure]:
         below = reason in held
         told = effect
         if below and reason is not None:
-            holds = "keeps it from being called likely fake" if reason in CLEAR else "holds the verdict back"
+            holds = "keeps it from being called likely fake" if reason in INFLATING else "holds the verdict back"
             told = f"{holds}: {REASON_TEXT[reason]}"
         return Measure(name, value, needed, told, below)
 

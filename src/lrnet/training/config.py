@@ -175,15 +175,10 @@ class Decision(Schema):
     Attributes:
         false_alarms: share of real videos called likely_fake.
         misses: share of fakes called no_evidence_of_manipulation.
-        score_calibration: "best" takes what has the lower cross-validated Brier score.
-        outside: share of the training videos that lies outside the stated range of each measured quantity, half of it
-            at either end; a video beyond is not judged. 0 judges everything.
     """
 
     false_alarms: Annotated[float, Field(gt=0, lt=0.5)] = 0.02
     misses: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
-    score_calibration: Literal["best", "platt", "isotonic"] = "best"
-    outside: Annotated[float, Field(ge=0, lt=0.5)] = 0.01
 
 
 class TrainingConfig(Schema):

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -19,18 +19,19 @@ import pyarrow.parquet as pq
 from lrnet.data.records import Label, VideoRecord, identity_groups, joined_groups, people_of
 from lrnet.data.store import StoredVideo
 from lrnet.errors import TrainingError
-from lrnet.evaluation.protocol import ScoredVideo, score_face
+from lrnet.evaluation.decide import HeldOut, LeftOut
+from lrnet.evaluation.protocol import score_sequences, score_video, unjudged
 from lrnet.files import make_folder, parse_json, written_beside
 from lrnet.network.bundle import ModelBundle
 from lrnet.network.runtime import NetworkRuntime
 from lrnet.training.clips import main_faces
 from lrnet.training.config import Decision, TrainingConfig
 from lrnet.training.data import everybody, fingerprint, preprocessing_of, selected, set_aside
+from lrnet.training.edits import edited_videos
 from lrnet.training.fit import Progress
 from lrnet.training.train import TrainedModel, bundle_preprocessing, bundle_spec, in_memory, train_on
-from lrnet.verdict import ClipScore, FaceVerdict, InputQuality, Reason, State
+from lrnet.verdict import ClipScore, InputQuality, Rules, Stretch
 
-LeftOut = Literal["people", "source"]
 Tell = Callable[[int, int, Progress | None], None]
 """Called with the fold (from 1), how many there are, and its progress; None when the fold is done."""
 
@@ -43,23 +44,6 @@ class Fold:
 
     number: int
     left_out: LeftOut
-
-
-@dataclass(frozen=True, slots=True)
-class HeldOut:
-    """A video scored by a network that was trained without its fold.
-
-    Attributes:
-        video: with its raw score; the verdict's state means nothing yet (see `lrnet.evaluation.decide`).
-        fold: which one, from 0.
-        left_out: "people": its identity group was left out, but its source was trained on; "source": all of it was.
-        repeat: which cross-validation, from 0.
-    """
-
-    video: ScoredVideo
-    fold: int
-    left_out: LeftOut
-    repeat: int = 0
 
 
 def plan_folds(records: Sequence[VideoRecord], folds: int, seed: int) -> list[Fold]:
@@ -144,11 +128,10 @@ def cross_validate(
         raise TrainingError(
             f"No fake that is trained on is of {unseen}.", hint=f"Name one of these: {', '.join(known)}."
         )
-    # Scores do not depend on what is decided by them; ranges of the training data are measured, wanted or not.
-    decision = Decision(outside=config.decision.outside or Decision().outside)
     jobs = []
     for repeat in range(repeats):
-        own = config.model_copy(update={"decision": decision, "seed": config.seed + repeat})
+        # Scores do not depend on what is decided by them.
+        own = config.model_copy(update={"decision": Decision(), "seed": config.seed + repeat})
         plan = tuple(plan_folds([v.record for v in chosen], folds, own.seed))
         mark = fingerprint(chosen, own) + f"-{folds}" + (f"-without {unseen}" if unseen else "")
         jobs += [
@@ -242,7 +225,8 @@ def _run_fold(job: _Job, tell: Callable[[Progress | None], None] | None = None) 
             write_scores(job.file, found, job.mark)
     if tell is not None:
         tell(None)
-    return [replace(held, repeat=job.repeat) for held in found]
+    rules = Rules(job.config.aggregation, job.config.clips.length)
+    return [replace(held, repeat=job.repeat, video=held.video.judged_by(rules)) for held in found]
 
 
 def _train_fold(job: _Job, tell: Callable[[Progress], None] | None) -> list[HeldOut]:
@@ -264,10 +248,15 @@ def _train_fold(job: _Job, tell: Callable[[Progress], None] | None) -> list[Held
     if job.unseen:
         scored = [v for v in scored if v.record.label is Label.REAL or _is_of(v, job.unseen)]
     left_out = {v.record.key: fold.left_out for v, fold in zip(job.videos, job.plan, strict=True)}
-    return [
-        HeldOut(score_face(bundle, runtime, face.record, face.sequences), job.number, left_out[face.record.key])
-        for face in main_faces(scored, calibrated=config.calibrated)
+    found = [
+        HeldOut(score_video(bundle, runtime, v, calibrated=config.calibrated), job.number, left_out[v.record.key])
+        for v in scored
     ]
+    for edited in edited_videos(scored, config.seed) if config.calibrated else []:
+        judged = score_sequences(bundle, runtime, edited.record, edited.sequences, edited.quantiser)
+        how = left_out[edited.record.key.partition("#")[0]]
+        found.append(HeldOut(judged, job.number, how, edit=edited.edit, fake_shot=edited.fake_shot))
+    return found
 
 
 def _is_of(video: StoredVideo, method: str) -> bool:
@@ -308,57 +297,35 @@ def read_scores(file: Path, mark: str) -> list[HeldOut]:
 
 
 def _row(held: HeldOut) -> dict[str, Any]:
-    record, verdict = held.video.record, held.video.verdict
-    row: dict[str, Any] = {
+    record = asdict(held.video.record) | {"path": str(held.video.record.path), "label": held.video.record.label.value}
+    people = [[_stretch_row(stretch) for stretch in person.stretches] for person in held.video.people]
+    return {
+        "record": record,
         "fold": held.fold,
         "left_out": held.left_out,
-        "record": {**asdict(record), "path": str(record.path), "label": record.label.value},
-        "score": None,
-        "face": None,
-        "start": None,
-        "stop": None,
-        "held_back": [r.value for r in held.video.held_back],
-        "quality": None,
-        "clips": [
-            {
-                "start": c.start,
-                "stop": c.stop,
-                "frames": c.frames,
-                "score": c.score,
-                "streams": [{"name": n, "score": s} for n, s in c.streams.items()],
-            }
-            for c in held.video.clips
-        ],
+        "edit": held.edit,
+        "fake_shot": held.fake_shot,
+        "people": json.dumps(people),  # nested lists that may be empty, for which Parquet has no type
     }
-    if verdict is not None:
-        row |= {
-            "score": verdict.score,
-            "face": verdict.face,
-            "start": verdict.start,
-            "stop": verdict.stop,
-            "quality": asdict(verdict.quality),
-        }
-    return row
+
+
+def _stretch_row(stretch: Stretch) -> dict[str, Any]:
+    return {
+        "start": stretch.start,
+        "stop": stretch.stop,
+        "clips": [asdict(clip) for clip in stretch.clips],
+        "quality": asdict(stretch.quality),
+    }
 
 
 def _held_out(row: dict[str, Any]) -> HeldOut:
     told: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in row["record"].items()}
-    told |= {"path": Path(told["path"]), "label": Label(told["label"])}
-    record = VideoRecord(**told)
-    verdict = None
-    if row["quality"] is not None:
-        verdict = FaceVerdict(
-            row["face"],
-            row["start"],
-            row["stop"],
-            State.UNABLE if row["score"] is None else State.INCONCLUSIVE,
-            None,
-            row["score"],
-            tuple(
-                ClipScore(c["start"], c["stop"], c["frames"], c["score"], {s["name"]: s["score"] for s in c["streams"]})
-                for c in row["clips"]
-            ),
-            tuple(Reason(r) for r in row["held_back"]),
-            InputQuality(**row["quality"]),
-        )
-    return HeldOut(ScoredVideo(record, verdict), row["fold"], row["left_out"])
+    record = VideoRecord(**told | {"path": Path(told["path"]), "label": Label(told["label"])})
+    people = [[_stretch_of(stretch) for stretch in person] for person in parse_json(row["people"])]
+    shot = None if row["fake_shot"] is None else tuple(row["fake_shot"])
+    return HeldOut(unjudged(record, people), row["fold"], row["left_out"], edit=row["edit"], fake_shot=shot)
+
+
+def _stretch_of(row: dict[str, Any]) -> Stretch:
+    clips = tuple(ClipScore(**clip) for clip in row["clips"])
+    return Stretch(row["start"], row["stop"], clips, InputQuality(**row["quality"]))

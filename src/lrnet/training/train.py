@@ -24,7 +24,6 @@ from lrnet.sequence.settings import Preprocessing
 from lrnet.training.clips import FaceOfVideo, TrainingClips, clip_table, main_faces
 from lrnet.training.config import TrainingConfig
 from lrnet.training.data import everybody, fingerprint, preprocessing_of, selected, set_aside
-from lrnet.training.domain import training_domain
 from lrnet.training.fit import Fitted, Progress, fit
 from lrnet.version import library_versions
 
@@ -124,7 +123,6 @@ def bundle_spec(
         network=model.fitted.spec,
         preprocessing=model.preprocessing,
         aggregation=AggregationSpec(method=config.aggregation),
-        domain=training_domain(model.faces, config.decision.outside) if config.decision.outside else None,
         training=TrainingRecord(
             data=_in_words(model.trained_on),
             groups=tuple(sorted({v.record.group for v in model.trained_on})),

@@ -19,7 +19,7 @@ from sklearn.metrics import accuracy_score, roc_auc_score
 
 from lrnet.errors import DatasetError
 from lrnet.evaluation.metrics import Estimate, Scores, auc, clustered_interval, contrast_interval
-from lrnet.evaluation.protocol import ScoredVideo
+from lrnet.evaluation.protocol import ScoredVideo, unjudged
 from lrnet.experiments.paper import TITLES, cost
 from lrnet.experiments.paper.everything import carry_out, experiment, index
 from lrnet.experiments.paper.result import RESAMPLES, Contrast, Result, contrast, is_above, measured, paper_figures
@@ -28,7 +28,7 @@ from lrnet.experiments.paper.setting import Setting
 from lrnet.experiments.paper.videos import VideoSet
 from lrnet.network.streams import STREAMS
 from lrnet.training.config import TrainingConfig
-from lrnet.verdict import ClipScore, FaceVerdict, InputQuality, State
+from lrnet.verdict import ClipScore, InputQuality, Rules, Stretch
 
 SEPARATION = {"calibrated": 2.0, "equal weights": 1.6, "prediction alone": 1.2, "detected": 0.3}
 
@@ -53,10 +53,9 @@ class KnownScores(Runs):
                 side = 1 if video.record.label.value == "fake" else -1
                 logits = side * self.strength(train, test, config) / 2 + rng.normal(0, 1, 3)
                 clips = tuple(ClipScore(k, k + 1, 30, float(1 / (1 + np.exp(-x))), {}) for k, x in enumerate(logits))
-                score = float(1 / (1 + np.exp(-logits.mean())))
-                quality = InputQuality(*([0.0] * len(InputQuality.__dataclass_fields__)))
-                verdict = FaceVerdict(0, 0.0, 3.0, State.INCONCLUSIVE, None, score, clips, (), quality)
-                videos.append(ScoredVideo(video.record, verdict))
+                quality = InputQuality(3.0, 90, 200.0, 25.0, 1.0, 1.0, 1.0, 0.01)
+                seen = unjudged(video.record, [[Stretch(0.0, 3.0, clips, quality)]])
+                videos.append(seen.judged_by(Rules("mean_logit", 30)))
             found.append(videos)
         return found
 

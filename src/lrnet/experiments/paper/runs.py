@@ -19,15 +19,16 @@ from typing import Final
 
 from lrnet.data.records import VideoRecord
 from lrnet.errors import TrainingError
-from lrnet.evaluation.protocol import ScoredVideo, score_face
+from lrnet.evaluation.decide import HeldOut
+from lrnet.evaluation.protocol import ScoredVideo, score_sequences, unjudged
 from lrnet.experiments.paper.videos import VideoSet
 from lrnet.network.bundle import ModelBundle
 from lrnet.network.runtime import NetworkRuntime
-from lrnet.training.config import Decision, StreamConfig, TrainingConfig
-from lrnet.training.crossval import HeldOut, plan_folds, read_scores, write_scores
+from lrnet.training.config import StreamConfig, TrainingConfig
+from lrnet.training.crossval import plan_folds, read_scores, write_scores
 from lrnet.training.data import preprocessing_of
 from lrnet.training.train import TrainedModel, bundle_preprocessing, bundle_spec, in_memory, train_on
-from lrnet.verdict import ClipScore, aggregate
+from lrnet.verdict import ClipScore, Rules, aggregate
 from lrnet.version import __version__
 
 Tell = Callable[[str], None]
@@ -104,7 +105,6 @@ def seeded(config: TrainingConfig, seed: int) -> TrainingConfig:
         update={
             "seed": seed,
             "data": config.data.model_copy(update={"splits": ()}),
-            "decision": Decision(outside=0.0),
             "calibrated": True,
         }
     )
@@ -221,25 +221,31 @@ class Runs:
 def score_set(bundle: ModelBundle, videos: VideoSet) -> list[ScoredVideo]:
     """A model's scores of a set, as detection would give them."""
     runtime = NetworkRuntime(bundle)
-    return [score_face(bundle, runtime, face.record, face.sequences) for face in videos.faces()]
+    return [score_sequences(bundle, runtime, face.record, face.sequences) for face in videos.faces()]
 
 
 def joined(parts: Sequence[ScoredVideo], config: TrainingConfig) -> ScoredVideo:
     """One video's scores by several streams as one, clip by clip."""
     if len(parts) == 1:
         return parts[0]
-    first = parts[0]
-    if first.verdict is None:
-        return first
     votes = [stream.vote for stream in config.streams]
-    method = config.fusion
-    clips = []
-    for same in zip(*(p.clips for p in parts), strict=True):
+
+    def voted(same: Sequence[ClipScore]) -> ClipScore:
         streams = {name: score for clip in same for name, score in clip.streams.items()}
-        score = aggregate([clip.score for clip in same], votes, method)
-        clips.append(ClipScore(same[0].start, same[0].stop, same[0].frames, score, streams))
-    whole = aggregate([c.score for c in clips], [c.frames for c in clips], config.aggregation) if clips else None
-    return replace(first, verdict=replace(first.verdict, clips=tuple(clips), score=whole))
+        score = aggregate([clip.score for clip in same], votes, config.fusion)
+        return ClipScore(same[0].start, same[0].stop, same[0].frames, score, streams)
+
+    people = []
+    for same_person in zip(*([p.stretches for p in part.people] for part in parts), strict=True):
+        stretches = []
+        for same in zip(*same_person, strict=True):
+            clips = tuple(voted(clip) for clip in zip(*(stretch.clips for stretch in same), strict=True))
+            stretches.append(replace(same[0], clips=clips))
+        people.append(stretches)
+    whole = unjudged(parts[0].record, people)
+    return replace(
+        whole.judged_by(Rules(config.aggregation, config.clips.length)), seen_in_training=parts[0].seen_in_training
+    )
 
 
 def key_of(*parts: object) -> str:

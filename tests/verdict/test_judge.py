@@ -19,18 +19,25 @@ from lrnet.network.spec import (
 from lrnet.sequence.landmark_sequence import LandmarkSequence
 from lrnet.sequence.settings import Preprocessing
 from lrnet.verdict import (
-    MAX_QUANTISER,
     REASON_TEXT,
     ClipScore,
+    Coverage,
     FaceVerdict,
     InputQuality,
     QualityMeter,
     Reason,
+    Rules,
     State,
+    Stretch,
     aggregate,
     judge_face,
+    judge_people,
     judge_video,
+    with_prior,
 )
+from lrnet.verdict.evidence import pooled_ratio
+from lrnet.verdict.quality import MAX_QUANTISER
+from lrnet.verdict.scores import weighted_median
 
 SPEC = BundleSpec(
     name="test",
@@ -46,6 +53,9 @@ SPEC = BundleSpec(
         likely_fake=0.8, no_evidence=0.3, false_positive_rate=0.03, miss_rate=0.05, measured_on="nothing"
     ),
 )
+
+
+RULES = Rules.of(SPEC)
 
 
 def clip(score: float, start: float = 0.0, frames: int = 60) -> ClipScore:
@@ -97,6 +107,27 @@ def noisy_meter(deformation: float, noise: float, tracked: float, *, frames: int
     return m
 
 
+def stretch(
+    score: float | None,
+    material: QualityMeter | None = None,
+    *,
+    start: float = 0.0,
+    seconds: float = 9.96,
+    frames: int = 60,
+    quantiser: float | None = None,
+) -> Stretch:
+    """A stretch with one clip of this score, or with none."""
+    clips = () if score is None else (clip(score, start, frames),)
+    return Stretch(start, start + seconds, clips, (material or meter()).quality(quantiser))
+
+
+def judged(
+    score: float | None, material: QualityMeter | None = None, *, frames: int = 60, quantiser: float | None = None
+) -> FaceVerdict:
+    """The verdict on a person in view once."""
+    return judge_face(1, [stretch(score, material, frames=frames, quantiser=quantiser)], RULES)
+
+
 @pytest.mark.parametrize(
     ("score", "state", "reason"),
     [
@@ -107,7 +138,7 @@ def noisy_meter(deformation: float, noise: float, tracked: float, *, frames: int
     ],
 )
 def test_bands(score: float, state: State, reason: Reason) -> None:
-    verdict = judge_face(0, [clip(score)], meter(), SPEC)
+    verdict = judged(score)
     assert verdict.state is state
     assert verdict.reasons == (reason,)
     assert verdict.probability == pytest.approx(score)
@@ -125,9 +156,10 @@ def test_bands(score: float, state: State, reason: Reason) -> None:
 )
 @pytest.mark.parametrize("score", [0.999, 0.001])
 def test_poor_material_holds_the_verdict_back(material: dict[str, float], reason: Reason, score: float) -> None:
-    verdict = judge_face(0, [clip(score)], meter(**material), SPEC)
+    verdict = judged(score, meter(**material))
     assert verdict.state is State.INCONCLUSIVE
-    assert verdict.reasons == (reason,)
+    # At 8 Hz the change of shape over 0.4 s is that of three frames, hardly more than from one to the next.
+    assert set(verdict.reasons) - ({Reason.RIGID} if "rate" in material else set()) == {reason}
 
 
 @pytest.mark.parametrize(
@@ -146,7 +178,7 @@ def test_poor_material_holds_the_verdict_back(material: dict[str, float], reason
 def test_what_keeps_its_shape_is_not_judged(
     deformation: float, noise: float, tracked: float, rigid: bool, score: float
 ) -> None:
-    verdict = judge_face(0, [clip(score)], noisy_meter(deformation, noise, tracked), SPEC)
+    verdict = judged(score, noisy_meter(deformation, noise, tracked))
     assert (Reason.RIGID in verdict.reasons) is rigid
     assert (verdict.state is State.INCONCLUSIVE) is rigid
 
@@ -161,34 +193,34 @@ def test_on_tiny_faces_noise_does_not_pass_for_deformation() -> None:
 
 def test_disagreement_of_detector_and_flow_keeps_from_accusing_and_from_nothing_else() -> None:
     for innovation, state in ((0.012, State.LIKELY_FAKE), (0.013, State.INCONCLUSIVE)):
-        verdict = judge_face(0, [clip(0.99)], meter(innovation=innovation), SPEC)
+        verdict = judged(0.99, meter(innovation=innovation))
         assert verdict.state is state
         assert (Reason.DISAGREEMENT in verdict.reasons) is (state is State.INCONCLUSIVE)
-    clear = judge_face(0, [clip(0.01)], meter(innovation=0.05), SPEC)
+    clear = judged(0.01, meter(innovation=0.05))
     assert (clear.state, clear.reasons) == (State.NO_EVIDENCE, (Reason.BELOW_THRESHOLD, Reason.DISAGREEMENT))
 
 
 def test_coarse_encoding_keeps_from_accusing_and_from_nothing_else() -> None:
     limit = MAX_QUANTISER
     for quantiser, state in ((None, State.LIKELY_FAKE), (limit, State.LIKELY_FAKE), (limit + 1, State.INCONCLUSIVE)):
-        verdict = judge_face(0, [clip(0.99)], meter(), SPEC, quantiser)
+        verdict = judged(0.99, quantiser=quantiser)
         assert verdict.state is state
         assert (Reason.COARSE in verdict.reasons) is (state is State.INCONCLUSIVE)
-    clear = judge_face(0, [clip(0.01)], meter(), SPEC, 51.0)
+    clear = judged(0.01, quantiser=51.0)
     assert (clear.state, clear.reasons) == (State.NO_EVIDENCE, (Reason.BELOW_THRESHOLD, Reason.COARSE))
 
 
 def test_less_than_a_full_clip_is_inconclusive_and_none_is_unable() -> None:
-    short = judge_face(0, [clip(0.99, frames=40)], meter(40), SPEC)
+    short = judged(0.99, meter(40), frames=40)
     assert (short.state, short.reasons) == (State.INCONCLUSIVE, (Reason.SHORT,))
-    none = judge_face(0, [], meter(10), SPEC)
+    none = judged(None, meter(10))
     assert (none.state, none.probability) == (State.UNABLE, None)
     assert none.reasons[0] is Reason.TOO_SHORT
 
 
 def test_a_model_without_calibration_gives_a_score_and_no_verdict() -> None:
     bare = SPEC.model_copy(update={"score_calibration": None, "thresholds": None})
-    verdict = judge_face(0, [clip(0.99)], meter(), bare)
+    verdict = judge_face(1, [stretch(0.99)], Rules.of(bare))
     assert (verdict.state, verdict.probability) == (State.INCONCLUSIVE, None)
     assert verdict.score == pytest.approx(0.99)
     assert verdict.reasons == (Reason.UNCALIBRATED,)
@@ -206,17 +238,106 @@ def test_aggregation_weighs_by_frames(method: str, expected: float) -> None:
     assert aggregate([0.2, 0.5, 0.9], [30, 60, 30], method) == pytest.approx(expected)
 
 
-def test_the_video_says_what_its_gravest_face_says() -> None:
-    def face(number: int, score: float | None, material: QualityMeter | None = None) -> FaceVerdict:
-        return judge_face(number, [] if score is None else [clip(score)], material or meter(), SPEC)
+def people(*scores: float | None, **how: object) -> list[list[Stretch]]:
+    return [[stretch(score, start=10.0 * n)] for n, score in enumerate(scores)]
 
-    faces = [face(0, 0.1), face(1, 0.9), face(2, 0.99, meter(size=20.0)), face(3, None)]
-    assert (judge_video(faces).state, judge_video(faces).face) == (State.LIKELY_FAKE, 1)
-    assert judge_video([faces[0], faces[3]]).state is State.NO_EVIDENCE
-    assert judge_video([faces[0], faces[2]]).state is State.INCONCLUSIVE
-    assert judge_video([faces[3]]).state is State.UNABLE
-    nobody = judge_video([], [Reason.DAMAGED])
+
+def test_a_person_in_view_once_has_the_probability_of_the_score() -> None:
+    faces, video = judge_people(people(0.62), RULES)
+    assert faces[0].probability == video.probability == pytest.approx(0.62)
+    assert (video.face, video.people, video.stretches, video.moment) == (1, 1, 1, (0.0, 9.96))
+
+
+def test_of_several_people_the_mean_of_their_likelihood_ratios_counts() -> None:
+    """Closed form: with odds of 0.25, 0.25 and 9 the mean is 9.5 / 3, whatever the order."""
+    for order in ((0.2, 0.2, 0.9), (0.9, 0.2, 0.2)):
+        _, video = judge_people(people(*order), RULES)
+        odds = (0.25 + 0.25 + 9) / 3
+        assert video.probability == pytest.approx(odds / (1 + odds))
+        assert video.face == 1 + order.index(0.9)
+        assert video.moment == (10.0 * order.index(0.9), 10.0 * order.index(0.9) + 9.96)
+
+
+def test_more_people_do_not_accuse_more_often() -> None:
+    """Genuine scores that a calibration fits: likelihood ratios with mean 1. Above odds of 19 lie at most 1 in 19."""
+    rng = np.random.default_rng(0)
+    alarms = {}
+    for count in (1, 12):
+        logits = rng.normal(-1.0, np.sqrt(2.0), (20_000, count))  # log ratios of two normals with means -1 and 1
+        ratios = [pooled_ratio(None, list(row)) for row in logits]
+        alarms[count] = float(np.mean(np.array(ratios) > np.log(4)))
+    assert alarms[12] <= alarms[1]
+    gravest = float(np.mean(rng.normal(-1.0, np.sqrt(2.0), (20_000, 12)).max(axis=1) > np.log(4)))
+    assert gravest > 4 * alarms[1]  # what the gravest of twelve would do
+
+
+def test_a_fake_stretch_among_genuine_ones_of_one_person_is_not_averaged_away() -> None:
+    genuine = [stretch(0.1, start=10.0 * n) for n in range(5)]
+    faces, video = judge_people([[*genuine, stretch(0.99, start=50.0)]], RULES)
+    assert len(faces) == 1
+    assert video.state is State.LIKELY_FAKE
+    assert video.moment == (50.0, 59.96)
+    assert aggregate([0.1] * 5 + [0.99], [60] * 6, "mean_logit") < 0.5  # what a mean over its clips would say
+
+
+def test_a_stretch_that_cannot_be_judged_does_not_outrank_one_that_was() -> None:
+    clear, short, poor = stretch(0.1), stretch(None, start=20.0, seconds=2.0), stretch(0.99, meter(size=20.0))
+    for more in (short, replace(poor, start=20.0, stop=22.0)):
+        _, video = judge_people([[clear], [more]], RULES)
+        assert (video.state, video.face, video.people) == (State.NO_EVIDENCE, 1, 1)
+        faces, video = judge_people([[clear, more]], RULES)
+        assert (video.state, faces[0].seconds_judged) == (State.NO_EVIDENCE, pytest.approx(9.96))
+    _, video = judge_people([[clear], [replace(poor, start=20.0, stop=50.0)]], RULES)
+    assert (video.state, video.reasons) == (State.INCONCLUSIVE, (Reason.UNJUDGED_STRETCHES,))
+    _, video = judge_people([[stretch(0.99)], [replace(poor, start=20.0, stop=50.0)]], RULES)
+    assert video.state is State.LIKELY_FAKE
+
+
+def test_nothing_that_can_be_judged() -> None:
+    _, video = judge_people([[stretch(None)]], RULES)
+    assert (video.state, video.probability, video.moment) == (State.UNABLE, None, None)
+    nobody = judge_video([], RULES, Coverage(1.0, 2.0, (Reason.DAMAGED,)))
     assert (nobody.state, nobody.reasons) == (State.NOT_APPLICABLE, (Reason.NO_FACE, Reason.DAMAGED))
+
+
+@pytest.mark.parametrize(
+    ("score", "seconds", "state"),
+    [
+        (0.1, 2.9, State.INCONCLUSIVE),  # a third of ten seconds clears nothing
+        (0.1, 5.1, State.NO_EVIDENCE),
+        (0.95, 2.9, State.LIKELY_FAKE),  # what was seen stays seen
+    ],
+)
+def test_a_minor_part_of_a_file_is_not_called_clean(score: float, seconds: float, state: State) -> None:
+    _, video = judge_people(people(score), RULES, Coverage(seconds, 10.0, (Reason.PARTLY_EXAMINED,)))
+    assert video.state is state
+    assert Reason.PARTLY_EXAMINED in video.reasons
+    assert (Reason.MINOR_PART in video.reasons) is (seconds < 5)
+
+
+def test_a_prior_moves_the_probability_by_bayes_rule() -> None:
+    assert with_prior(0.7, 0.5) == pytest.approx(0.7)
+    assert with_prior(0.99, 0.01) == pytest.approx(0.5)  # as many false alarms as hits
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        with_prior(0.7, 1.0)
+
+
+def test_short_evidence_says_less() -> None:
+    """Closed form: as long as `settle`, a log ratio counts half."""
+    calibration = ScoreCalibration(method="platt", a=1.0, b=0.0, settle=3.0, fitted_on="", n=0)
+    rules = replace(RULES, score_calibration=calibration)
+    odds = [judge_face(1, [stretch(0.9, seconds=s)], rules).log_ratio for s in (1.0, 3.0, 3e6)]
+    assert odds == pytest.approx([np.log(9) / 4, np.log(9) / 2, np.log(9)], rel=1e-5)
+
+
+def test_medians_weigh_by_frames() -> None:
+    assert weighted_median(np.array([1.0, 5.0]), np.array([2, 1500])) == 5.0
+    assert weighted_median(np.array([3.0, 1.0, 2.0]), np.ones(3)) == 2.0
+    assert weighted_median(np.array([1.0, 2.0]), np.ones(2)) == 1.5
+    two, many = meter(60, size=50.0), meter(1500, size=200.0)
+    pooled = InputQuality.pooled([two.quality(), many.quality()])
+    assert pooled.noise == many.quality().noise
+    assert pooled.frames == 1560
 
 
 def test_the_meter_measures() -> None:

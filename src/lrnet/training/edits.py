@@ -1,0 +1,122 @@
+"""Edited videos at the level of landmarks: shots of held-out videos put one after the other.
+
+News items, compilations and calls show several people in shots of a few seconds. Verdicts on such videos must keep
+their error rates, so score calibration and thresholds are set with them among the whole videos. Encoded ones, made and
+judged by `lrnet.experiments.edited`, check that shots of landmarks stand for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Literal
+
+import numpy as np
+
+from lrnet.data.records import Label, VideoRecord
+from lrnet.data.store import StoredVideo
+from lrnet.sequence.landmark_sequence import LandmarkSequence, main_face
+
+Edit = Literal["", "shots", "cuts", "one fake shot"]
+"""How a video was edited: not at all; shots of several real videos; one video with parts cut out; a fake shot of five
+seconds among shots of real videos."""
+
+SHOT: Final = (2.0, 5.0)  # seconds of a shot
+SHOTS: Final = (4, 14)  # shots of an edited video
+MOST_PEOPLE: Final = 12
+FAKE_SHOT: Final = 5.0  # seconds of the one fake shot
+CUT_OUT: Final = (0.5, 2.0)  # seconds between two shots of one video
+
+
+@dataclass(frozen=True, slots=True)
+class EditedVideo:
+    """An edited video.
+
+    Attributes:
+        record: of the video that gives the label; its key and group are those of the edit.
+        edit: how it was made.
+        sequences: its landmarks, each shot a track of its own.
+        quantiser: of the video that gives the label.
+        fake_shot: seconds (start, stop) of the one fake shot; None otherwise.
+    """
+
+    record: VideoRecord
+    edit: Edit
+    sequences: tuple[LandmarkSequence, ...]
+    quantiser: float | None
+    fake_shot: tuple[float, float] | None = None
+
+
+def edited_videos(videos: Sequence[StoredVideo], seed: int) -> list[EditedVideo]:
+    """One edit of each kind that can be made for each video; the same videos and seed give the same edits.
+
+    Args:
+        videos: people who may stand in one video: of one fold.
+    """
+    draw = np.random.default_rng((0xED17, seed))
+    faces = {v.record.key: [s for s in main_face(v.sequences()) if len(s) > 1] for v in videos}
+    long = [v for v in videos if sum(_seconds(s) for s in faces[v.record.key]) >= SHOT[0]]
+    real = [v for v in long if v.record.label is Label.REAL]
+    found: list[EditedVideo] = []
+    for video in long:
+        shots = _cut_up(faces[video.record.key], draw)
+        if len(shots) > 1:
+            found.append(_edit(video, "cuts", shots))
+        if not real:
+            continue
+        among = _shots_of(real, faces, draw)
+        if video.record.label is Label.REAL:
+            found.append(_edit(video, "shots", [*among, _shot(faces[video.record.key], draw.uniform(*SHOT), draw)]))
+        else:
+            place = int(draw.integers(len(among) + 1))
+            fake = _shot(faces[video.record.key], FAKE_SHOT, draw)
+            found.append(_edit(video, "one fake shot", [*among[:place], fake, *among[place:]], place))
+    return found
+
+
+def _seconds(sequence: LandmarkSequence) -> float:
+    return float(sequence.times[-1] - sequence.times[0])
+
+
+def _shots_of(
+    real: Sequence[StoredVideo], faces: dict[str, list[LandmarkSequence]], draw: np.random.Generator
+) -> list[LandmarkSequence]:
+    """Shots of some of the real videos, of which each may come again."""
+    count = int(draw.integers(*SHOTS))
+    people = draw.permutation(len(real))[: int(draw.integers(1, MOST_PEOPLE + 1))]
+    chosen = [real[int(draw.choice(people))] for _ in range(count)]
+    return [_shot(faces[v.record.key], draw.uniform(*SHOT), draw) for v in chosen]
+
+
+def _shot(face: Sequence[LandmarkSequence], seconds: float, draw: np.random.Generator) -> LandmarkSequence:
+    """Some seconds from anywhere in a face's sequences, fewer if they are shorter."""
+    lengths = np.array([_seconds(s) for s in face])
+    sequence = face[int(draw.choice(len(face), p=lengths / lengths.sum()))]
+    start = float(sequence.times[0] + draw.uniform(0, max(_seconds(sequence) - seconds, 0)))
+    return sequence.between(start, start + seconds)
+
+
+def _cut_up(face: Sequence[LandmarkSequence], draw: np.random.Generator) -> list[LandmarkSequence]:
+    """The face with parts left out."""
+    shots = []
+    for sequence in face:
+        at, end = float(sequence.times[0]), float(sequence.times[-1])
+        while end - at >= SHOT[0]:
+            stop = at + draw.uniform(*SHOT)
+            shots.append(sequence.between(at, stop))
+            at = stop + draw.uniform(*CUT_OUT)
+    return shots
+
+
+def _edit(video: StoredVideo, edit: Edit, shots: Sequence[LandmarkSequence], fake: int | None = None) -> EditedVideo:
+    tracks, at, where = [], 0.0, None
+    for number, shot in enumerate(shots):
+        begins = at - float(shot.times[0])
+        looks = None if shot.look_times is None else shot.look_times + begins
+        tracks.append(replace(shot, times=shot.times + begins, look_times=looks, face=number))
+        if number == fake:
+            where = (at, at + _seconds(shot))
+        at += _seconds(shot) + 0.04
+    record = replace(video.record, key=f"{video.record.key}#{edit}")
+    quantiser = None if video.provenance is None else video.provenance.quantiser
+    return EditedVideo(record, edit, tuple(tracks), quantiser, where)

@@ -1,0 +1,91 @@
+"""How much a score speaks for a fake, and how the evidence of several stretches and people adds up.
+
+The unit is the log ratio: the natural log of how much likelier a score is for a fake than for a genuine face. With as
+many fakes as genuine videos it is the log odds of fake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lrnet.network.spec import BundleSpec, Material, ScoreCalibration, Thresholds
+from lrnet.verdict.quality import InputQuality
+from lrnet.verdict.scores import logit, sigmoid
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a model says on how scores of clips become a verdict.
+
+    Attributes:
+        aggregation: how the scores of a stretch's clips become one (`lrnet.verdict.scores.aggregate`).
+        clip_length: frames of a whole clip.
+        score_calibration: from a score to a probability; None leaves every verdict without one.
+        thresholds: of that probability.
+    """
+
+    aggregation: str
+    clip_length: int
+    score_calibration: ScoreCalibration | None = None
+    thresholds: Thresholds | None = None
+
+    @classmethod
+    def of(cls, spec: BundleSpec) -> Rules:
+        """The rules that a bundle states."""
+        how = spec.preprocessing.clip_length
+        return cls(spec.aggregation.method, how, spec.score_calibration, spec.thresholds)
+
+
+def log_ratio(score: float, seconds: float, quality: InputQuality, rules: Rules) -> float:
+    """The log ratio of an aggregated score; its log odds if the model has no score calibration.
+
+    Args:
+        score: aggregated over the clips, in [0, 1].
+        seconds: how long the face was judged.
+        quality: of the material that was judged.
+    """
+    if rules.score_calibration is None:
+        return float(logit(score))
+    material: dict[Material, float] = {
+        "face_size": quality.face_size,
+        "noise": quality.noise,
+        "quantiser": quality.quantiser,
+    }
+    return rules.score_calibration.log_ratio(score, seconds, material)
+
+
+def pooled_ratio(whole: float | None, parts: Sequence[float]) -> float:
+    """One log ratio for "all of it is fake, or one part is, no matter which".
+
+    The ratio of "one of k parts is fake" is the mean of the parts' ratios. On genuine material its expectation stays 1
+    whatever k is, so it exceeds t with a probability of at most 1 / t (Markov's inequality).
+
+    Args:
+        whole: log ratio of everything judged together; None leaves that hypothesis out.
+        parts: log ratios of the parts alone, one or more. A single part is the whole.
+    """
+    if len(parts) == 1:
+        return parts[0] if whole is None else whole
+    one = float(np.logaddexp.reduce(parts) - np.log(len(parts)))
+    return one if whole is None else float(np.logaddexp(whole, one) - np.log(2))
+
+
+def probability_of(ratio: float | None, rules: Rules) -> float | None:
+    """The calibrated probability of fake for a log ratio, supposing as many fakes as genuine videos."""
+    how = rules.score_calibration
+    return None if ratio is None or how is None else sigmoid(how.video_slope * ratio + how.video_offset)
+
+
+def with_prior(probability: float, prior: float) -> float:
+    """The probability of fake where a share `prior` of videos is fake instead of one half (Bayes' rule).
+
+    Raises:
+        ValueError: the prior is not between 0 and 1.
+    """
+    if not 0 < prior < 1:
+        raise ValueError(f"a prior lies between 0 and 1, not at {prior}")
+    fake, genuine = probability * prior, (1 - probability) * (1 - prior)
+    return fake / (fake + genuine)
