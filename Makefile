@@ -47,7 +47,7 @@ $(VENV)/.core: $(VENV)/bin/pip pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.all: $(VENV)/bin/pip pyproject.toml constraints.txt
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[train,dev,service,postgres,redis,dlib,benchmark,notebook,cluster,docs]'
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[train,dev,service,postgres,dlib,benchmark,notebook,cluster,docs]'
 	@touch $@ $(VENV)/.core
 
 # The page is tested in Chromium: Debian's where we may install it, else Playwright's. Without either its tests are skipped.

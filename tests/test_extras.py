@@ -36,7 +36,7 @@ def test_an_installed_package_is_installed_by_its_name(
 ) -> None:
     installed_from(monkeypatch, origin)
     assert install_command("train") == "pip install 'lrnet[train]'"
-    assert install_command("service", "redis") == "pip install 'lrnet[service,redis]'"
+    assert install_command("service", "postgres") == "pip install 'lrnet[service,postgres]'"
     assert install_command() == "pip install lrnet"
 
 

@@ -175,21 +175,3 @@ def postgres() -> Iterator[str]:
             yield f"postgresql://lrnet@/postgres?host={folder}"
         finally:
             call("pg_ctl", "-w", "-m", "immediate", "stop")
-
-
-@contextmanager
-def redis() -> Iterator[str]:
-    """A Redis server of our own on a socket; its address."""
-    program = shutil.which("redis-server")
-    if program is None:
-        pytest.skip("no Redis server on this machine (Debian: apt-get install redis-server)")
-    with tempfile.TemporaryDirectory(prefix="lrnet-redis-") as folder:
-        socket = Path(folder) / "redis.sock"
-        options = ["--port", "0", "--unixsocket", str(socket), "--save", "", "--dir", folder]
-        server = subprocess.Popen([program, *options], stdout=subprocess.DEVNULL)
-        try:
-            wait_for(socket.exists, 10)
-            yield f"unix://{socket}"
-        finally:
-            server.terminate()
-            server.wait(10)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -12,12 +14,19 @@ import pytest
 from sqlalchemy import DDL, create_engine
 
 from lrnet.errors import ServiceError
-from lrnet.service.database import Finding, JobState, Store, opened
+from lrnet.service.database import Finding, JobState, Search, Store, VideoRow, opened
 from lrnet.service.settings import Settings
 from lrnet.verdict import Reason
 from tests.service.kit import postgres
 
-FOUND = Finding("likely_fake", 0.97, False, 0.9, 1, "model 1", '{"all": "of it"}')
+SUMMARY = {"reasons": [], "seconds_examined": 9.6, "duration": 10.0, "damaged_packets": 0, "model_hash": "ab"}
+
+
+def found(verdict: str = "likely_fake", probability: float = 0.97, document: str = '{"all": "of it"}') -> Finding:
+    return Finding(verdict, probability, False, 0.9, 1, "model 1", SUMMARY, document, {})
+
+
+FOUND = found()
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
@@ -44,8 +53,9 @@ def add(store: Store, name: str = "clip.mp4", sha256: str = "ab" * 32) -> str:
 
 
 def claim(store: Store, video: str, lease_seconds: float = 60) -> str:
-    row = store.claim(video, lease_seconds)
+    row = store.claim(lease_seconds)
     assert row is not None
+    assert row.id == video
     assert row.lease is not None
     return row.lease
 
@@ -68,25 +78,35 @@ def test_a_video_goes_from_the_queue_to_a_result(store: Store) -> None:
     assert store.finish(video, lease, FOUND)
     row = store.get(video)
     assert row is not None
+    assert row.summary == SUMMARY
     assert (row.state, row.verdict, row.probability, row.attempt) == (JobState.DONE, "likely_fake", 0.97, lease)
     assert store.document(video) == '{"all": "of it"}'
 
 
-def test_one_of_many_workers_gets_a_video(store: Store) -> None:
-    video = add(store)
+def test_each_video_goes_to_one_of_many_workers(store: Store) -> None:
+    videos = [add(store) for _ in range(6)]
     got = []
     start = threading.Barrier(8)
 
     def try_it() -> None:
         start.wait()
-        got.append(store.claim(video, 60))
+        got.append(store.claim(60))
 
     threads = [threading.Thread(target=try_it) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sum(row is not None for row in got) == 1
+    assert sorted(row.id for row in got if row is not None) == sorted(videos)
+    assert store.claim(60) is None
+
+
+def test_videos_come_in_order_and_one_that_was_put_back_comes_first(store: Store) -> None:
+    first, second, third = (add(store) for _ in range(3))
+    store.release(first, claim(store, first), counted=True)
+    claim(store, first)
+    claim(store, second)
+    claim(store, third)
 
 
 def test_a_worker_that_lost_its_lease_changes_nothing(store: Store) -> None:
@@ -96,7 +116,7 @@ def test_a_worker_that_lost_its_lease_changes_nothing(store: Store) -> None:
     assert [row.id for row in store.expired()] == [video]
     assert store.release(video, slow, counted=True)
     fast = claim(store, video)
-    other = Finding("inconclusive", 0.5, False, 0.5, 1, "model 1", "{}")
+    other = found("inconclusive", 0.5)
     assert not store.finish(video, slow, other)
     assert not store.fail(video, slow, {"error": "x"})
     assert not store.renew(video, slow, 60, None)
@@ -143,7 +163,7 @@ def test_a_deleted_video_takes_its_file_along_unless_another_needs_it(store: Sto
 def test_a_search_takes_every_character_for_itself(store: Store, text: str, found: list[str]) -> None:
     for name in ("ÜBER.mov", "bxc.mp4", "b_c.mp4", "Straße 100%.mp4"):
         add(store, name, "cd" * 32 if name == "bxc.mp4" else "ef" * 32)
-    page = store.page(text=text)
+    page = store.page(Search(text))
     assert [row.name for row in page.items] == found
     assert page.total == len(found)
 
@@ -183,31 +203,166 @@ def test_workers_are_counted_while_they_speak(store: Store) -> None:
     store.leave("w2")
 
 
-def test_a_database_of_layout_1_is_brought_up_to_date(store: Store, address: str) -> None:
-    """Layout 1 did not say which verdicts were held back; the documents do."""
-    kinds = {
-        "held back": ("inconclusive", Reason.SMALL_FACE),
-        "between": ("inconclusive", Reason.BETWEEN_THRESHOLDS),
-        "clear": ("likely_fake", Reason.ABOVE_THRESHOLD),
-    }
-    found: dict[str, str] = {}
-    for name, (verdict, reason) in kinds.items():
-        document = json.dumps({"verdict": {"state": verdict, "reasons": [{"code": reason, "text": "…"}]}})
-        found[name] = add(store, name)
-        assert store.finish(found[name], claim(store, found[name]), Finding(verdict, 0.9, False, 0.9, 1, "m", document))
-    waiting = add(store, "waiting")
-    engine = create_engine(address)
+def test_more_videos_than_are_watched_are_not_taken_for_deleted(store: Store) -> None:
+    known: dict[str, int] = {}
+    for _ in range(5):
+        add(store)
+        rows, gone = store.changed(known, 2, after=len(known))
+        assert gone == []
+        known |= {row.id: row.revision for row in rows}
+    claim(store, min(known, key=lambda video: row_of(store, video).number))
+    rows, gone = store.changed(known, 2)
+    assert ([row.state for row in rows], gone) == ([JobState.RUNNING], [])
+
+
+def row_of(store: Store, video: str) -> VideoRow:
+    row = store.get(video)
+    assert row is not None
+    return row
+
+
+def test_a_cancelled_video_is_kept_and_its_worker_finds_out(store: Store) -> None:
+    video = add(store)
+    lease = claim(store, video)
+    assert store.cancel(video)
+    assert not store.renew(video, lease, 60, None)
+    assert not store.finish(video, lease, FOUND)
+    assert state(store, video) == JobState.CANCELLED
+    assert not store.cancel(video)
+    assert store.claim(60) is None
+
+
+def test_a_key_makes_one_video(store: Store) -> None:
+    got: list[str] = []
+    start = threading.Barrier(4)
+
+    def add_it() -> None:
+        start.wait()
+        got.append(store.add("a", "ab" * 32, 7, key="me:1").id)
+
+    threads = [threading.Thread(target=add_it) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(got) == 4
+    assert len(set(got)) == 1
+    assert store.add("a", "ab" * 32, 7, key="you:1").id not in got
+
+
+def test_labels_and_the_clients_own_identifier_find_a_video(store: Store) -> None:
+    one = store.add("a", "ab" * 32, 7, external_id="case 7/1", labels=("urgent", "50%")).id
+    store.add("b", "ab" * 32, 7, external_id="case 7/10", labels=("urgently",))
+    for search in (Search(external_id="case 7/1"), Search(label="urgent"), Search(label="50%")):
+        assert [row.id for row in store.page(search).items] == [one]
+    assert store.page().items[1].labels == ("urgent", "50%")
+
+
+def test_a_list_is_sorted(store: Store) -> None:
+    for name, probability in (("b", 0.2), ("a", 0.9), ("C", 0.5)):
+        video = add(store, name)
+        store.finish(video, claim(store, video), found(probability=probability))
+    add(store, "d")
+    orders = {"newest": "dCab", "oldest": "baCd", "name": "abCd", "probability": "aCbd"}
+    for sort, names in orders.items():
+        first = store.page(Search(sort=sort), limit=3)
+        rest = store.page(Search(sort=sort), limit=3, before=first.before)
+        assert "".join(row.name for row in (*first.items, *rest.items)) == names
+        assert rest.before is None
+
+
+def test_clocks_of_workers_do_not_matter(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A keeper whose clock is far ahead takes no living worker's video: the database's clock counts."""
+    video = add(store)
+    claim(store, video, 30)
+    for ahead in (3600, -3600):
+        monkeypatch.setattr(time, "time", lambda ahead=ahead: 1_800_000_000.0 + ahead)
+        assert store.expired() == []
+        store.beat("w", "here", 1, 2)
+        assert store.slots(30) == 2
+        store.leave("w")
+
+
+def test_a_notice_is_taken_once_and_again_after_a_failure(store: Store) -> None:
+    video = store.add("a", "ab" * 32, 7, notify=True).id
+    add(store)
+    assert store.take_notice(60) is None
+    store.finish(video, claim(store, video), FOUND)
+    taken = store.take_notice(60)
+    assert taken is not None
+    assert (taken[0].id, taken[1]) == (video, 0)
+    assert store.take_notice(60) is None
+    store.noticed(video, -1)
+    again = store.take_notice(60)
+    assert again is not None
+    assert again[1] == 1
+    store.noticed(video, None)
+    assert store.take_notice(60) is None
+
+
+def test_several_processes_start_at_once_on_an_empty_database(tmp_path: Path, address: str) -> None:
+    if "sqlite" in address:
+        address = Settings(tmp_path).database_url
+    else:
+        engine = create_engine(address)
+        with engine.begin() as connection:
+            for table in ("videos", "workers", "counters", "audit", "about"):
+                connection.execute(DDL(f"DROP TABLE IF EXISTS {table}"))
+        engine.dispose()
+    program = "import sys; from lrnet.service.database import Store; sys.stdin.read(1); Store(sys.argv[1])"
+    command = [sys.executable, "-c", program, address]
+    started = [subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(4)]
+    time.sleep(2)  # all of them have imported what they need
+    for process in started:
+        assert process.stdin is not None
+        process.stdin.write(b"x")
+        process.stdin.flush()
+    for process in started:
+        assert process.communicate()[1] == b""
+        assert process.returncode == 0
+
+
+@pytest.mark.parametrize("layout", ["1", "2"])
+def test_an_older_database_is_brought_up_to_date(tmp_path: Path, layout: str) -> None:
+    """Layout 1 did not say which verdicts were held back, layout 2 had no summaries; the documents have both."""
+    url = Settings(tmp_path).database_url
+    with opened(url) as store:
+        kinds = {
+            "held back": ("inconclusive", Reason.SMALL_FACE),
+            "between": ("inconclusive", Reason.BETWEEN_THRESHOLDS),
+            "clear": ("likely_fake", Reason.ABOVE_THRESHOLD),
+        }
+        judged: dict[str, str] = {}
+        for name, (verdict, reason) in kinds.items():
+            document = {
+                "verdict": {"state": verdict, "reasons": [{"code": reason, "text": "…"}]},
+                "video": {"seconds_examined": 2.9, "duration": 10.0, "damaged_packets": 3},
+                "model": {"hash": "cd"},
+            }
+            judged[name] = add(store, name)
+            assert store.finish(judged[name], claim(store, judged[name]), found(verdict, document=json.dumps(document)))
+        waiting = add(store, "waiting")
+    engine = create_engine(url)
     with engine.begin() as connection:
-        connection.execute(DDL("ALTER TABLE videos DROP COLUMN held_back"))
-        connection.execute(DDL("UPDATE about SET value = '1' WHERE name = 'schema'"))
+        connection.execute(DDL("DROP INDEX videos_by_key"))
+        gone = ["owner", "external_id", "labels", "idempotency_key", "summary", "extras_failed", "notice_due"]
+        gone += ["notice_tries", *(["held_back"] if layout == "1" else [])]
+        for column in gone:
+            connection.execute(DDL(f"ALTER TABLE videos DROP COLUMN {column}"))
+        connection.execute(DDL("ALTER TABLE videos ADD COLUMN enqueued FLOAT NOT NULL DEFAULT 0"))
+        connection.execute(DDL(f"UPDATE about SET value = '{layout}' WHERE name = 'schema'"))
     engine.dispose()
     for _ in range(2):  # the second time there is nothing to do
-        with opened(address) as new:
-            rows = {name: new.get(video) for name, video in found.items()}
-            assert {name: bool(row.held_back) for name, row in rows.items() if row} == {
+        with opened(url) as new:
+            rows = {name: row_of(new, video) for name, video in judged.items()}
+            assert {name: bool(row.held_back) for name, row in rows.items()} == {
                 "held back": True, "between": False, "clear": False,
             }  # fmt: skip
+            summary = rows["clear"].summary
+            assert summary is not None
+            assert (summary["seconds_examined"], summary["model_hash"]) == (2.9, "cd")
             assert state(new, waiting) == JobState.QUEUED
+            new.add("more", "ab" * 32, 7, key="k")
 
 
 def test_a_database_of_another_layout_is_refused(tmp_path: Path) -> None:

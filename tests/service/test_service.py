@@ -22,7 +22,6 @@ from tests.service.kit import (
     command_line,
     descendants,
     postgres,
-    redis,
     running,
     short_clip,
     wait_for,
@@ -87,9 +86,9 @@ def test_ten_uploads_at_once_are_all_judged_and_the_page_stays_quick(clip: Path,
         assert statistics.median(times) < 0.2
 
 
-def test_a_worker_alone_works_for_a_service_over_redis_and_postgresql(clip: Path, tmp_path: Path) -> None:
-    with redis() as queue, postgres() as database:
-        places = {"LRNET_DATABASE": database, "LRNET_QUEUE": queue}
+def test_a_worker_alone_works_for_a_service_over_postgresql(clip: Path, tmp_path: Path) -> None:
+    with postgres() as database:
+        places = {"LRNET_DATABASE": database}
         with running(tmp_path / "data", "--workers", "0", **places) as service:
             video = service.hand_in(clip)
             assert service.client.get("/health/ready").status_code == 503  # nobody is there to work

@@ -3,30 +3,46 @@
 from __future__ import annotations
 
 import asyncio
+import csv
 import errno
 import hashlib
+import hmac
+import io
 import json
 import os
+import threading
+import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from sqlalchemy.exc import OperationalError
 
+from lrnet.errors import ServiceError
+from lrnet.report.wording import WORDING
 from lrnet.service import events
 from lrnet.service.database import Finding, Store
 from lrnet.service.folder import Folder, Incoming
-from lrnet.service.guard import COOKIE, new_session, session_holds
+from lrnet.service.guard import COOKIE
 from lrnet.service.settings import Settings
-from lrnet.service.upload import RefusedError, receive
+from lrnet.service.tokens import Role, Token, new_session, read_tokens, session_holder
+from lrnet.service.upload import SPARE, RefusedError, Room, receive
 from lrnet.service.web import create_app
-from tests.service.kit import TOKEN
+from lrnet.service.webhook import SIGNATURE, Webhook
+from lrnet.verdict import State
+from tests.service.kit import TOKEN, wait_for
 
 OCTETS = {"content-type": "application/octet-stream"}
 HOST = "http://127.0.0.1:8000"
+SUMMARY: dict[str, Any] = {
+    "reasons": [{"code": "score_between_thresholds", "text": "…"}], "seconds_examined": 2.9, "duration": 10.0,
+    "damaged_packets": 1, "model_hash": "ab",
+}  # fmt: skip
 
 
 @dataclass
@@ -45,16 +61,16 @@ class Site:
         return str(answer.json()["id"])
 
     def judge(self, video: str, verdict: str = "likely_fake", held_back: bool = False) -> None:
-        row = self.store.claim(video, 60)
+        row = self.store.claim(60)
         assert row is not None
+        assert row.id == video
         assert row.lease is not None
         folder = self.folder.result(video, row.lease)
         folder.mkdir(parents=True)
         (folder / "report.html").write_text("<!doctype html><title>Report</title><script>alert(1)</script>")
         (folder / "overlay.mp4").write_bytes(bytes(range(256)) * 8)
-        assert self.store.finish(
-            video, row.lease, Finding(verdict, 0.97, held_back, 0.9, 1, "m 1", json.dumps({"of": video}))
-        )
+        finding = Finding(verdict, 0.97, held_back, 0.9, 1, "m 1", SUMMARY, json.dumps({"of": video}), {})
+        assert self.store.finish(video, row.lease, finding)
 
 
 @pytest.fixture
@@ -145,7 +161,7 @@ def test_an_upload_that_stands_still_or_trickles_ends(tmp_path: Path, idle: floa
     folder = Folder(tmp_path)
     wanted = Settings(tmp_path, upload_idle_seconds=idle, upload_seconds=whole)
     with pytest.raises(RefusedError) as refused:
-        asyncio.run(receive(body(), wanted, folder))
+        asyncio.run(receive(body(), None, wanted, folder, Room(folder)))
     assert refused.value.status == 408
     assert list(folder.incoming.iterdir()) == []
 
@@ -182,8 +198,12 @@ def test_a_judged_video_has_its_results(site: Site) -> None:
         assert site.client.get(f"/v1/videos/{video}/{part}").json()["error"] == "no_result"
     site.judge(video)
     told = site.client.get(f"/v1/videos/{video}").json()
-    assert told["verdict"]["headline"] == "Likely manipulated"
-    assert told["verdict"]["probability"] == 0.97
+    verdict = told["verdict"]
+    assert verdict["headline"] == WORDING[State.LIKELY_FAKE].headline
+    assert verdict["probability"] == 0.97
+    assert (verdict["share_examined"], verdict["damaged_packets"], verdict["model_hash"]) == (0.29, 1, "ab")
+    assert verdict["reasons"] == SUMMARY["reasons"]
+    assert site.client.get("/v1/videos").json()["items"][0]["verdict"] == verdict
     assert site.client.get(told["links"]["result"]).json() == {"of": video}
     overlay = told["links"]["overlay"]
     assert site.client.get(overlay).content == bytes(range(256)) * 8
@@ -249,7 +269,7 @@ def test_events_tell_what_is_new_and_no_more(site: Site) -> None:
     from lrnet.service.events import one_video
 
     video = site.hand_in()
-    row = site.store.claim(video, 60)
+    row = site.store.claim(60)
     assert row is not None
     lease = str(row.lease)
     clip = {"face": 0, "start": 0.0, "stop": 2.4, "score": 0.5}
@@ -340,7 +360,7 @@ def test_the_page_names_nothing_from_elsewhere(site: Site) -> None:
     assert "https://" not in page
     assert "<script>" not in page
     assert " style=" not in page
-    for name in ("app.js", "home.js", "detail.js", "api.js", "dom.js", "words.js", "style.css"):
+    for name in ("app.js", "home.js", "detail.js", "api.js", "dom.js", "words.js", "reference.js", "style.css"):
         answer = site.client.get(f"/assets/{name}")
         assert answer.status_code == 200
         assert "https://" not in answer.text
@@ -352,7 +372,7 @@ def test_the_page_names_nothing_from_elsewhere(site: Site) -> None:
 
 def test_a_method_that_a_path_does_not_have_is_answered_with_those_it_has(site: Site) -> None:
     answer = site.client.options("/v1/videos/" + "0" * 32)
-    assert (answer.status_code, answer.headers["allow"]) == (405, "DELETE, GET")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "DELETE, GET, HEAD")
 
 
 def test_figures_and_health(site: Site) -> None:
@@ -368,13 +388,14 @@ def test_figures_and_health(site: Site) -> None:
     missing = site.client.get("/health/ready")
     assert (missing.status_code, missing.json()["workers"]) == (503, False)
     site.store.beat("w", "here", 1, 2)
-    assert site.client.get("/health/ready").json() == {"ready": True, "database": True, "queue": True, "workers": True}
+    assert site.client.get("/health/ready").json() == {"ready": True, "database": True, "workers": True}
     assert site.client.get("/v1/about").json()["slots"] == 2
 
 
 @pytest.fixture
-def locked(tmp_path: Path) -> Iterator[Site]:
-    with opened(Settings(tmp_path, token=TOKEN)) as site:
+def locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    monkeypatch.setattr("lrnet.service.tokens.WRONG_SECONDS", 0.0)
+    with opened(Settings(tmp_path, tokens=(Token(TOKEN),))) as site:
         yield site
 
 
@@ -416,20 +437,324 @@ def test_signing_in_gives_a_session_that_ends(locked: Site) -> None:
     assert client.get("/v1/videos").status_code == 401
 
 
-@pytest.mark.parametrize("forge", ["", "x", ".", "9999999999.", "9999999999.abc", "²." + "0" * 64])
+OURS = Token(TOKEN)
+
+
+@pytest.mark.parametrize("forge", ["", "x", ".", "9999999999.", "9999999999.token.abc", "².token." + "0" * 64])
 def test_a_forged_session_does_not_hold(forge: str) -> None:
-    assert not session_holds(forge, TOKEN)
+    assert session_holder(forge, (OURS,)) is None
 
 
 def test_a_session_holds_for_its_token_and_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    session = new_session(TOKEN)
-    assert session_holds(session, TOKEN)
-    assert not session_holds(session, TOKEN + "x")
-    ends, proof = session.split(".")
-    assert not session_holds(f"{int(ends) + 1}.{proof}", TOKEN)
-    monkeypatch.setattr("lrnet.service.guard.time.time", lambda: float(ends) + 1)
-    assert not session_holds(session, TOKEN)
+    other = Token("another-token-of-length", "other", Role.READ)
+    session = new_session(OURS)
+    assert session_holder(session, (other, OURS)) == OURS
+    assert session_holder(session, (Token(TOKEN + "x"), other)) is None
+    ends, name, proof = session.split(".")
+    assert session_holder(f"{int(ends) + 1}.{name}.{proof}", (OURS,)) is None
+    assert session_holder(f"{ends}.other.{proof}", (OURS, other)) is None
+    monkeypatch.setattr("lrnet.service.tokens.time.time", lambda: float(ends) + 1)
+    assert session_holder(session, (OURS,)) is None
     assert COOKIE.isidentifier()
+
+
+def test_tokens_have_names_and_roles() -> None:
+    (alone,) = read_tokens(f"{TOKEN}\n")
+    assert (alone.secret, alone.role) == (TOKEN, Role.ADMIN)
+    several = read_tokens(f"# who may what\nanna read {'a' * 20}\nbot submit {'b' * 20}\n")
+    assert [(token.name, token.role) for token in several] == [("anna", Role.READ), ("bot", Role.SUBMIT)]
+    for wrong in (
+        "anna king " + "a" * 20,
+        "a b",
+        f"x read {'a' * 20}\nx read {'b' * 20}",
+        "anna read short",
+        "x/y read " + "a" * 20,
+    ):
+        with pytest.raises(ServiceError):
+            read_tokens(wrong)
+    assert "secret" not in repr(alone)
+
+
+def test_a_role_bounds_what_a_token_may_do_and_a_log_says_who_did_what(tmp_path: Path) -> None:
+    tokens = tuple(Token(role.name.lower() * 5, role.name.lower(), role) for role in Role)
+    with opened(Settings(tmp_path, tokens=tokens)) as site:
+
+        def ask(role: Role, method: str, path: str, **options: Any) -> Any:
+            headers = {**OCTETS, "authorization": f"Bearer {role.name.lower() * 5}"}
+            return site.client.request(method, path, headers=headers, **options)
+
+        handed = ask(Role.SUBMIT, "POST", "/v1/videos", content=b"x")
+        video = handed.json()
+        assert video["owner"] == "submit"
+        refusals = {
+            ("POST", "/v1/videos"): Role.SUBMIT,
+            ("POST", f"/v1/videos/{video['id']}/cancel"): Role.SUBMIT,
+            ("POST", f"/v1/videos/{video['id']}/again"): Role.SUBMIT,
+            ("GET", "/v1/audit"): Role.ADMIN,
+            ("DELETE", f"/v1/videos/{video['id']}"): Role.ADMIN,
+        }
+        for (method, path), needed in refusals.items():
+            for role in Role:
+                if role < needed:
+                    answer = ask(role, method, path)
+                    assert (answer.status_code, answer.json()["error"]) == (403, "not_allowed"), (role, path)
+        assert ask(Role.READ, "GET", f"/v1/videos/{video['id']}").status_code == 200
+        assert ask(Role.READ, "GET", "/v1/about").json()["role"] == "read"
+        assert ask(Role.ADMIN, "DELETE", f"/v1/videos/{video['id']}").status_code == 204
+        lines = ask(Role.ADMIN, "GET", "/v1/audit").json()["items"]
+        assert [(line["who"], line["action"], line["video"]) for line in lines] == [
+            ("admin", "delete", video["id"]),
+            ("submit", "submit", video["id"]),
+        ]
+        assert lines[1]["request"] == handed.headers["x-request-id"]
+
+
+def test_wrong_tokens_are_slowed_logged_and_at_last_refused(
+    locked: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("lrnet.service.tokens.WRONG_SECONDS", 0.2)
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    for headers, path, content in (
+        ({"authorization": "Bearer wrong"}, "/v1/videos", None), (form, "/signin", "token=wrong")
+    ):  # fmt: skip
+        began = time.monotonic()
+        method = "POST" if content else "GET"
+        locked.client.request(method, path, headers=headers, content=content)
+        assert time.monotonic() - began > 0.15
+    assert [record.message for record in caplog.records].count("wrong token from testclient") == 2
+    monkeypatch.setattr("lrnet.service.tokens.MOST_WRONG", 0)
+    right = locked.client.get("/v1/videos", headers={"authorization": f"Bearer {TOKEN}"})
+    assert (right.status_code, right.headers["retry-after"]) == (429, "60")
+    assert locked.client.post("/signin", content=f"token={TOKEN}", headers=form).status_code == 429
+
+
+def test_probes_ask_for_no_token_and_tell_nothing_else(locked: Site) -> None:
+    assert locked.client.get("/health/live").status_code == 204
+    answer = locked.client.get("/health/ready")
+    assert (answer.status_code, answer.json()) == (503, {"ready": False, "database": True, "workers": False})
+
+
+def test_readiness_says_that_the_database_is_away(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: Any) -> None:
+        raise OperationalError("…", None, Exception("gone"))
+
+    monkeypatch.setattr(Store, "slots", away)
+    monkeypatch.setattr(Store, "get", away)
+    assert site.client.get("/health/ready").json() == {"ready": False, "database": False, "workers": False}
+    answer = site.client.get(f"/v1/videos/{'0' * 32}")
+    assert (answer.status_code, answer.json()["error"]) == (503, "database")
+
+
+@pytest.mark.parametrize("path", ["/", "/v1/videos", "/v1/videos/{}", "/v1/videos/{}/report", "/v1/videos/{}/overlay",
+                                  "/v1/videos/{}/result", "/v1/videos.csv", "/v1/events", "/openapi.json", "/metrics",
+                                  "/assets/app.js", "/health/live"])  # fmt: skip
+def test_head_is_answered_as_get_without_the_body(site: Site, path: str) -> None:
+    video = site.hand_in()
+    site.judge(video)
+    site.store.beat("w", "here", 1, 2)
+    answer = site.client.head(path.format(video))
+    assert answer.status_code in (200, 204), path
+    assert answer.content == b""
+    if "overlay" in path:
+        assert answer.headers["content-length"] == "2048"
+
+
+@pytest.mark.parametrize("path", ["/v1/videos?verdikt=likely_fake", "/v1/videos?format=csv", "/v1/about?x=1"])
+def test_unknown_parameters_are_refused(site: Site, path: str) -> None:
+    answer = site.client.get(path)
+    assert (answer.status_code, answer.json()["error"]) == (422, "unknown_parameter")
+    assert site.client.post("/v1/videos?nmae=x", content=b"x", headers=OCTETS).status_code == 422
+
+
+def test_uploads_leave_room_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also those of unknown length, beside those that have announced theirs, and if something else fills the disk."""
+    free = SPARE + 10_000_000
+    folder = Folder(tmp_path)
+    room = Room(folder)
+    monkeypatch.setattr(Folder, "free", lambda self: free - sum(p.stat().st_size for p in self.incoming.iterdir()))
+    wanted = Settings(tmp_path)
+
+    async def body(size: int, *, waits: asyncio.Event | None = None) -> AsyncIterator[bytes]:
+        for _ in range(size // 1_000_000):
+            yield b"x" * 1_000_000
+        if waits is not None:
+            await waits.wait()
+
+    async def try_it() -> None:
+        nonlocal free
+        go_on = asyncio.Event()
+        with pytest.raises(RefusedError, match="room"):  # more than there is, announced
+            await receive(body(0), 11_000_000, wanted, folder, room)
+        with pytest.raises(RefusedError, match="room"):  # and not announced
+            await receive(body(11_000_000), None, wanted, folder, room)
+        assert list(folder.incoming.iterdir()) == []
+        first = asyncio.create_task(receive(body(1_000_000, waits=go_on), 7_000_000, wanted, folder, room))
+        await asyncio.sleep(0.2)
+        with pytest.raises(RefusedError, match="room"):  # the first will still need 6 MB
+            await receive(body(0), 4_000_000, wanted, folder, room)
+        with pytest.raises(RefusedError, match="room"):
+            await receive(body(4_000_000), None, wanted, folder, room)
+        (await receive(body(3_000_000), 3_000_000, wanted, folder, room)).discard()
+        go_on.set()
+        (await first).discard()
+        free -= 9_500_000
+        with pytest.raises(RefusedError, match="room"):
+            await receive(body(1_000_000), None, wanted, folder, room)
+
+    asyncio.run(try_it())
+    assert list(folder.incoming.iterdir()) == []
+
+
+def test_a_client_that_goes_away_is_one_line_in_the_log(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    heard = iter([{"type": "http.request", "body": b"x", "more_body": True}, {"type": "http.disconnect"}])
+
+    async def receive() -> Any:
+        return next(heard)
+
+    async def send(_message: Any) -> None:
+        pass
+
+    scope = {
+        "type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"}, "http_version": "1.1", "method": "POST",
+        "scheme": "http", "path": "/v1/videos", "raw_path": b"/v1/videos", "query_string": b"", "root_path": "",
+        "headers": [(b"host", b"127.0.0.1:8000")], "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 8000),
+    }  # fmt: skip
+    asyncio.run(site.app(scope, receive, send))
+    lines = [record.getMessage() for record in caplog.records if "went away" in record.getMessage()]
+    assert len(lines) == 1
+    assert not any(record.exc_info for record in caplog.records)
+    assert list(site.folder.incoming.iterdir()) == []
+
+
+def test_lists_do_not_carry_the_scores_of_clips(site: Site) -> None:
+    video = site.hand_in()
+    row = site.store.claim(60)
+    assert row is not None
+    clip = {"face": 0, "start": 0.0, "stop": 2.4, "score": 0.5}
+    site.store.renew(video, str(row.lease), 60, {"stage": "examining", "clips": 1, "scored": [clip]})
+    assert site.client.get(f"/v1/videos/{video}").json()["progress"]["scored"] == [clip]
+    listed = site.client.get("/v1/videos").json()["items"][0]["progress"]
+    assert (listed["clips"], listed["scored"]) == (1, [])
+
+
+def test_a_table_of_the_list(site: Site) -> None:
+    for name in ("=cmd|' /C calc'!A0", 'a "b", c.mp4', "ünter.mp4"):
+        site.hand_in(name.encode(), name)
+    answer = site.client.get("/v1/videos.csv", params={"sort": "oldest"})
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    assert [row["name"] for row in rows] == [
+        "'=cmd|' /C calc'!A0".rpartition("/")[2] or "",
+        'a "b", c.mp4',
+        "ünter.mp4",
+    ]
+    site.judge(rows[0]["id"])
+    (judged,) = csv.DictReader(io.StringIO(site.client.get("/v1/videos.csv?verdict=likely_fake").text))
+    assert (judged["probability"], judged["seconds_examined"], judged["held_back"]) == ("0.97", "2.9", "False")
+
+
+def test_a_request_that_is_repeated_makes_no_second_video(site: Site) -> None:
+    def hand_in(data: bytes, key: str) -> Any:
+        return site.client.post("/v1/videos", content=data, headers={**OCTETS, "idempotency-key": key})
+
+    first, second = hand_in(b"1", "a"), hand_in(b"1", "a")
+    assert (first.status_code, second.status_code) == (201, 200)
+    assert first.json()["id"] == second.json()["id"]
+    other = hand_in(b"2", "a")
+    assert (other.status_code, other.json()["error"]) == (409, "key_reused")
+    assert hand_in(b"2", "b").status_code == 201
+    assert list(site.folder.incoming.iterdir()) == []
+
+
+def test_a_file_is_looked_up_before_it_is_sent(site: Site) -> None:
+    video = site.hand_in(b"1")
+    site.hand_in(b"2")
+    sha256 = hashlib.sha256(b"1").hexdigest()
+    assert [v["id"] for v in site.client.get("/v1/videos", params={"sha256": sha256}).json()["items"]] == [video]
+    assert site.client.get("/v1/videos?sha256=abc").status_code == 422
+
+
+def test_what_a_client_calls_a_video(site: Site) -> None:
+    parameters = {"external_id": "case 7/1", "label": ["urgent", "press"]}
+    video = site.client.post("/v1/videos", params=parameters, content=b"x", headers=OCTETS).json()
+    site.hand_in()
+    assert (video["external_id"], video["labels"]) == ("case 7/1", ["urgent", "press"])
+    for search in ({"external_id": "case 7/1"}, {"label": "press"}):
+        assert [v["id"] for v in site.client.get("/v1/videos", params=search).json()["items"]] == [video["id"]]
+    for wrong in ({"label": "a\nb"}, {"label": "x" * 61}, {"label": ["x"] * 21}, {"external_id": "x" * 201}):
+        assert site.client.post("/v1/videos", params=wrong, content=b"x", headers=OCTETS).status_code == 422
+
+
+def test_a_video_is_cancelled_and_examined_again(site: Site) -> None:
+    video = site.hand_in()
+    assert site.client.post(f"/v1/videos/{video}/again").json()["error"] == "not_finished"
+    assert site.client.post(f"/v1/videos/{video}/cancel").json()["state"] == "cancelled"
+    assert site.client.post(f"/v1/videos/{video}/cancel").json()["error"] == "finished"
+    again = site.client.post(f"/v1/videos/{video}/again")
+    new = again.json()
+    assert (again.status_code, new["state"], new["sha256"]) == (
+        201,
+        "queued",
+        site.client.get(f"/v1/videos/{video}").json()["sha256"],
+    )
+    assert new["id"] != video
+    site.client.delete(f"/v1/videos/{video}")
+    assert site.folder.video(new["sha256"]).exists()
+    site.judge(new["id"])
+
+
+def test_a_video_whose_last_worker_died_is_shown_as_waiting(tmp_path: Path) -> None:
+    """Without a worker there is still the web process to notice it."""
+    with opened(Settings(tmp_path, lease_seconds=0.4)) as site:
+        video = site.hand_in()
+        assert site.store.claim(0.4) is not None
+        wait_for(lambda: site.client.get(f"/v1/videos/{video}").json()["state"] == "queued", 10)
+
+
+def test_a_finished_video_is_told_with_a_signature_until_it_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lrnet.service.webhook.PAUSES", (0.1, 0.1))
+    told: list[tuple[str, bytes]] = []
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            told.append((self.headers[SIGNATURE], self.rfile.read(int(self.headers["content-length"]))))
+            self.send_response(500 if len(told) == 1 else 204)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    receiver = HTTPServer(("127.0.0.1", 0), Receiver)
+    thread = threading.Thread(target=receiver.serve_forever)
+    thread.start()
+    try:
+        webhook = Webhook(f"http://127.0.0.1:{receiver.server_port}/", "s" * 20)
+        with opened(Settings(tmp_path, webhook=webhook, lease_seconds=0.4)) as site:
+            video = site.hand_in()
+            site.judge(video)
+            wait_for(lambda: len(told) == 2, 10)
+            time.sleep(0.5)
+    finally:
+        receiver.shutdown()
+        thread.join()
+        receiver.server_close()
+    assert len(told) == 2
+    given, body = told[1]
+    when, proof = (part.partition("=")[2] for part in given.split(","))
+    assert hmac.new(b"s" * 20, when.encode() + b"." + body, "sha256").hexdigest() == proof
+    assert abs(int(when) - time.time()) < 60
+    assert (json.loads(body)["id"], json.loads(body)["state"]) == (video, "done")
+
+
+@pytest.mark.parametrize(
+    ("url", "secret"), [("ftp://x/", "s" * 20), ("file:///etc/passwd", "s" * 20), ("http://x/", "")]
+)
+def test_a_webhook_without_address_or_secret_is_refused(url: str, secret: str) -> None:
+    with pytest.raises(ServiceError):
+        Webhook(url, secret)
 
 
 def test_nothing_is_sent_anywhere_even_if_the_environment_asks_for_it(

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from lrnet.service.work import Job, JobProcess, display_name, file_name
+from lrnet.errors import OutputError
+from lrnet.service.work import Job, JobProcess, Judge, display_name, file_name
 from lrnet.video.limits import Access, Limits
 from tests.service.kit import alive, short_clip, wait_for
 
@@ -23,15 +25,18 @@ from tests.service.kit import alive, short_clip, wait_for
         ("..", "..", "video"),
         (".hidden", ".hidden", "hidden"),
         ("-rf", "-rf", "rf"),
-        ("a\nb\x00c\x1b[31m.mp4", "abc[31m.mp4", "abc_31m.mp4"),
+        ("a\nb\x00c\x1b[31m.mp4", "abc[31m.mp4", "abc[31m.mp4"),
         ("gpj.\u202e4pm", "gpj.4pm", "gpj.4pm"),
         ("http:evil", "http:evil", "http_evil"),
-        ("<img src=x>.mp4", "<img src=x>.mp4", "_img src_x_.mp4"),
+        ("<img src=x>.mp4", "<img src=x>.mp4", "<img src=x>.mp4"),
+        ("100%d.mp4", "100%d.mp4", "100_d.mp4"),
         ("Rede über Ärger.mov", "Rede über Ärger.mov", "Rede über Ärger.mov"),
         ("講演.mp4", "講演.mp4", "講演.mp4"),
         ("report.html", "report.html", "video report.html"),
         ("\udcff.mp4", ".mp4", "mp4"),
         ("x" * 300, "x" * 200, "x" * 200),
+        ("x" * 300 + ".mp4", "x" * 196 + ".mp4", "x" * 196 + ".mp4"),
+        ("x" * 300 + "." + "y" * 30, "x" * 200, "x" * 200),
     ],
 )
 def test_names_are_cleaned(given: str, shown: str, on_disk: str) -> None:
@@ -54,11 +59,11 @@ def job(video: Path, folder: Path, name: str = "a clip.mp4") -> Job:
     return Job(str(video), name, str(folder / "out"), True)
 
 
-def last_word(process: JobProcess) -> dict[str, object]:
+def last_word(process: JobProcess, *, of: tuple[str, ...] = ("extras", "failure")) -> dict[str, object]:
     while True:
         message = process.hear(60)
         assert message is not None
-        if message["kind"] != "progress":
+        if message["kind"] in of:
             return message
 
 
@@ -76,9 +81,12 @@ def test_one_process_judges_several_videos(clip: Path, tmp_path: Path) -> None:
     process = JobProcess("lrnet-mesh-v2")
     try:
         process.give(job(clip, tmp_path / "1"))
-        found = last_word(process)
+        found = last_word(process, of=("finding", "failure"))
         assert found["kind"] == "finding", found
         assert found["faces"] == 1
+        assert found["summary"]["seconds_examined"] > 1  # type: ignore[index]
+        extras = last_word(process)
+        assert extras["extras_failed"] == {}
         first = process.pid
         bad = tmp_path / "bad"
         bad.write_text("no video")
@@ -93,7 +101,27 @@ def test_one_process_judges_several_videos(clip: Path, tmp_path: Path) -> None:
     assert sorted(path.name for path in results.iterdir()) == ["overlay.mp4", "report.html"]
     report = (results / "report.html").read_text()
     assert "a clip.mp4" in report
-    assert str(tmp_path) not in report + str(found["document"])
+    assert str(tmp_path) not in report + str(found["document"]) + str(extras["document"])
+
+
+def test_a_verdict_comes_before_its_report_and_survives_it(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_room(*_: object, **__: object) -> None:
+        raise OutputError("overlay.mp4 cannot be written (No space left on device).", hint="Free some.")
+
+    def bug(*_: object, **__: object) -> None:
+        raise KeyError("x")
+
+    monkeypatch.setattr("lrnet.report.overlay.write_overlay", no_room)
+    monkeypatch.setattr("lrnet.report.explain.Explainer.explain", bug)
+    monkeypatch.chdir(tmp_path)
+    told: list[dict[str, Any]] = []
+    last = Judge("lrnet-mesh-v2", Access(isolate=False))(job(clip, tmp_path), told.append)
+    assert [message["kind"] for message in told if message["kind"] != "progress"] == ["finding"]
+    assert set(last["extras_failed"]) == {"explanation", "overlay.mp4"}
+    assert "No space left" in last["extras_failed"]["overlay.mp4"]
+    assert (tmp_path / "out" / "report.html").exists()
 
 
 def test_a_process_that_is_killed_is_noticed_and_replaced(clip: Path, tmp_path: Path) -> None:

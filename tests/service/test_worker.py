@@ -11,19 +11,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from lrnet.service import schema
 from lrnet.service.database import JobState, Store, VideoRow
 from lrnet.service.folder import ORPHAN_SECONDS, Folder
-from lrnet.service.queue import JobQueue
 from lrnet.service.settings import Settings
 from lrnet.service.work import Job
 from lrnet.service.worker import Keeper, Overseer, remove
 
+SUMMARY = {"reasons": [], "seconds_examined": 9.6, "duration": 10.0, "damaged_packets": 0, "model_hash": "ab"}
 FINDING = {
     "kind": "finding", "verdict": "inconclusive", "probability": 0.5, "held_back": False, "score": 0.5, "faces": 1,
-    "model": "m 1", "document": "{}",
+    "model": "m 1", "summary": SUMMARY, "document": "{}", "extras_failed": {},
 }  # fmt: skip
+EXTRAS = {"kind": "extras", "document": '{"with": "explanations"}', "extras_failed": {}}
 
 
 @dataclass
@@ -61,7 +63,6 @@ class Room:
     settings: Settings
     store: Store
     folder: Folder
-    queue: JobQueue
     stop: threading.Event
 
     def add(self) -> VideoRow:
@@ -72,9 +73,10 @@ class Room:
         return self.store.add("clip.mp4", incoming.sha256, incoming.size)
 
     def judge(self, video: str, *script: Any) -> Scripted:
-        overseer = Overseer(self.settings, self.store, self.folder, self.queue, self.stop)
+        overseer = Overseer(self.settings, self.store, self.folder, self.stop)
         overseer.process = process = Scripted(list(script))  # type: ignore[assignment]
-        overseer.judge(video)
+        assert overseer.judge_next() == bool(process.given)
+        assert all(video in Path(job.folder).parts for job in process.given)
         return process
 
     def now(self, video: str) -> VideoRow:
@@ -83,7 +85,7 @@ class Room:
         return row
 
     def keeper(self) -> Keeper:
-        return Keeper(self.settings, self.store, self.folder, self.queue)
+        return Keeper(self.settings, self.store, self.folder)
 
     def results(self, video: str) -> list[str]:
         folder = self.folder.results / video
@@ -93,7 +95,7 @@ class Room:
 @pytest.fixture
 def room(tmp_path: Path) -> Iterator[Room]:
     settings = Settings(tmp_path, lease_seconds=1.0, max_attempts=2)
-    room = Room(settings, Store(settings.database_url), Folder(tmp_path), JobQueue("", tmp_path), threading.Event())
+    room = Room(settings, Store(settings.database_url), Folder(tmp_path), threading.Event())
     yield room
     room.store.close()
 
@@ -101,7 +103,7 @@ def room(tmp_path: Path) -> Iterator[Room]:
 def test_a_finding_is_stored_and_earlier_leftovers_go(room: Room) -> None:
     video = room.add()
     (room.folder.results / video.id / "left-by-a-dead-worker").mkdir(parents=True)
-    process = room.judge(video.id, {"kind": "progress", "stage": "examining", "frames": 5}, FINDING)
+    process = room.judge(video.id, {"kind": "progress", "stage": "examining", "frames": 5}, FINDING, EXTRAS)
     row = room.now(video.id)
     assert (row.state, row.verdict, row.attempts) == (JobState.DONE, "inconclusive", 1)
     assert room.results(video.id) == [row.attempt]
@@ -116,21 +118,20 @@ def test_progress_reaches_the_row_while_it_runs(room: Room) -> None:
         seen.append(room.now(video.id).progress)
 
     told = {"kind": "progress", "stage": "examining", "frames": 5}
-    room.judge(video.id, told, {**told, "frames": 9}, lambda: time.sleep(0.6), look, FINDING)
+    room.judge(video.id, told, {**told, "frames": 9}, lambda: time.sleep(0.6), look, FINDING, EXTRAS)
     assert seen[0]["frames"] == 9
 
 
 def test_a_video_that_is_not_queued_is_left_alone(room: Room) -> None:
     video = room.add()
-    room.judge(video.id, FINDING)
-    assert room.judge(video.id, FINDING).given == []
-    assert room.judge("no such video", FINDING).given == []
+    room.judge(video.id, FINDING, EXTRAS)
+    assert room.judge(video.id, FINDING, EXTRAS).given == []
 
 
 def test_a_dead_process_is_tried_again_and_then_given_up(room: Room) -> None:
     video = room.add()
     room.judge(video.id, EOFError)
-    assert (room.now(video.id).state, room.queue.messages()) == (JobState.QUEUED, {video.id})
+    assert room.now(video.id).state == JobState.QUEUED
     room.judge(video.id, EOFError)
     row = room.now(video.id)
     assert row.state == JobState.FAILED
@@ -141,10 +142,10 @@ def test_a_dead_process_is_tried_again_and_then_given_up(room: Room) -> None:
 
 def test_a_last_word_that_makes_no_sense_is_not_believed(room: Room) -> None:
     """It comes from a process that has read a hostile file: it must not break the list of all videos."""
-    for nonsense in ({"verdict": "hacked"}, {"probability": "high"}, {"document": None}):
+    for nonsense in ({"verdict": "hacked"}, {"probability": "high"}, {"document": None}, {"summary": {"reasons": 1}}):
         video = room.add().id
         for _ in range(room.settings.max_attempts):
-            room.judge(video, {**FINDING, **nonsense})
+            room.judge(video, {**FINDING, **nonsense}, {**EXTRAS, **nonsense})
         row = room.now(video)
         assert row.state == JobState.FAILED
         assert row.failure is not None
@@ -153,7 +154,7 @@ def test_a_last_word_that_makes_no_sense_is_not_believed(room: Room) -> None:
 
 def test_a_word_of_progress_that_makes_no_sense_is_not_told(room: Room) -> None:
     video = room.add().id
-    row = room.store.claim(video, 60)
+    row = room.store.claim(60)
     assert row is not None
     assert row.lease is not None
     assert room.store.renew(video, row.lease, 60, {"stage": "hacked", "frames": "many"})
@@ -171,7 +172,7 @@ def test_a_video_that_fails_leaves_nothing_of_earlier_attempts(room: Room, endin
         if ending == "death":
             room.judge(video, EOFError)
         elif ending == "silence":
-            assert room.store.claim(video, -1) is not None
+            assert room.store.claim(-1) is not None
             room.keeper().recover()
     assert room.now(video).state == JobState.FAILED
     assert room.results(video) == []
@@ -191,7 +192,6 @@ def test_a_worker_that_ends_puts_its_video_back_unharmed(room: Room) -> None:
     process = room.judge(video.id, room.stop.set)
     row = room.now(video.id)
     assert (row.state, row.attempts, process.kills) == (JobState.QUEUED, 0, 1)
-    assert room.queue.messages() == {video.id}
 
 
 def test_deleting_a_running_video_ends_the_work_and_leaves_nothing(room: Room) -> None:
@@ -209,31 +209,94 @@ def test_a_suspended_worker_finds_its_video_gone_to_another(room: Room) -> None:
     def meanwhile() -> None:
         time.sleep(1.2)  # longer than the lease
         room.keeper().recover()
-        room.judge(video.id, {**FINDING, "verdict": "likely_fake"})
+        room.judge(video.id, {**FINDING, "verdict": "likely_fake"}, EXTRAS)
 
-    room.judge(video.id, meanwhile, FINDING)
+    room.judge(video.id, meanwhile, FINDING, EXTRAS)
     row = room.now(video.id)
     assert (row.verdict, row.attempts) == ("likely_fake", 2)
     assert room.results(video.id) == [row.attempt]
     counted = room.store.counters()
     assert counted["verdict_likely_fake"] == 1
-    assert "verdict_inconclusive" not in counted
+    assert counted["verdict_inconclusive"] == 0
 
 
-def test_a_lost_message_is_sent_again(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lrnet.service.worker.UNSENT_SECONDS", 0.0)
-    lost, sent = room.add(), room.add()
-    room.queue.send(sent.id)
+def test_a_verdict_is_delivered_although_report_and_overlay_fail(room: Room) -> None:
+    """Whether their process says so, dies, falls silent after a word of nonsense, or has no time left."""
+    said = {**EXTRAS, "extras_failed": {"overlay.mp4": "No room."}}
+    for script in ([said], [EOFError], [{"kind": "what?"}, EOFError]):
+        video = room.add().id
+        room.judge(video, FINDING, *script)
+        row = room.now(video)
+        assert (row.state, row.attempts) == (JobState.DONE, 1)
+        assert row.extras_failed is not None
+        assert set(row.extras_failed) == {"report.html", "overlay.mp4"}
+        told = schema.video(row).verdict
+        assert told is not None
+        assert told.extras_failed == row.extras_failed
+    assert room.store.document(video) == "{}"
+    room.settings = replace(room.settings, time_limit=0.3)
+    video = room.add().id
+    room.judge(video, FINDING)
+    assert room.now(video).state == JobState.DONE
+
+
+def test_extras_that_were_made_are_not_called_missing(room: Room) -> None:
+    video = room.add().id
+
+    def draw() -> None:
+        (attempt,) = (room.folder.results / video).iterdir()
+        for name in ("report.html", "overlay.mp4"):
+            (attempt / name).write_text("x")
+
+    room.judge(video, FINDING, draw, EXTRAS)
+    assert room.now(video).extras_failed is None
+    assert room.store.document(video) == EXTRAS["document"]
+
+
+@pytest.mark.parametrize("step", ["finish", "fail", "release", "renew", "get"])
+def test_a_database_that_is_away_costs_no_work(room: Room, step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    video = room.add().id
+    original, calls = getattr(Store, step), []
+
+    def away_at_first(self: Store, *arguments: Any, **options: Any) -> Any:
+        calls.append(step)
+        if len(calls) <= 3:
+            raise OperationalError("…", None, Exception("the server is restarting"))
+        return original(self, *arguments, **options)
+
+    monkeypatch.setattr("lrnet.service.worker.POLL_SECONDS", 0.01)
+    monkeypatch.setattr(Store, step, away_at_first)
+    failure = {"kind": "failure", "error": "VideoError", "message": "No video.", "hint": "Send one."}
+    script = {"fail": [failure], "release": [EOFError]}.get(step, [lambda: time.sleep(1.2), FINDING, EXTRAS])
+    room.judge(video, *script)
+    monkeypatch.undo()
+    row = room.now(video)
+    states = {"fail": JobState.FAILED, "release": JobState.QUEUED}
+    assert (row.state, row.attempts) == (states.get(step, JobState.DONE), 1)
+    assert bool(room.results(video)) == (step not in states)
+
+
+def test_a_lost_video_comes_before_those_that_wait(room: Room) -> None:
+    first, second = room.add().id, room.add().id
+    assert room.store.claim(-1) is not None
     room.keeper().recover()
-    room.keeper().recover()
-    assert len(room.queue) == 2
-    assert room.queue.messages() == {lost.id, sent.id}
+    room.judge(first, FINDING, EXTRAS)
+    room.judge(second, FINDING, EXTRAS)
+
+
+def test_cancelling_a_running_video_ends_the_work_and_keeps_the_video(room: Room) -> None:
+    video = room.add()
+    process = room.judge(video.id, lambda: room.store.cancel(video.id))
+    assert process.kills == 1
+    assert room.now(video.id).state == JobState.CANCELLED
+    assert room.results(video.id) == []
+    assert room.folder.video(video.sha256).exists()
 
 
 def test_a_video_that_silences_each_worker_is_given_up(room: Room) -> None:
     video = room.add()
     for _ in range(2):
-        assert room.store.claim(video.id, -1) is not None
+        assert room.store.claim(-1) is not None
         room.keeper().recover()
     row = room.now(video.id)
     assert row.failure is not None
@@ -243,7 +306,7 @@ def test_a_video_that_silences_each_worker_is_given_up(room: Room) -> None:
 def test_what_is_old_is_deleted_and_what_is_wanted_stays(room: Room) -> None:
     old, young = room.add(), room.add()
     for video in (old, young):
-        room.judge(video.id, FINDING)
+        room.judge(video.id, FINDING, EXTRAS)
     room.settings = replace(room.settings, keep_days=0.5)
     with room.store._engine.begin() as connection:
         from lrnet.service.database import videos

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from click import Choice
 from rich.console import Console
 from rich.text import Text
 
@@ -29,9 +30,6 @@ DatabaseOption = Annotated[
         show_default="SQLite in the data folder",
     ),
 ]
-QueueOption = Annotated[
-    str, typer.Option("--queue", help="Queue: redis://host:6379/0.", show_default="SQLite in the data folder")
-]
 ModelOption = Annotated[
     str, typer.Option("--model", help="Name of a model (see `lrnet models list`) or path of a bundle.")
 ]
@@ -47,6 +45,7 @@ LeaseOption = Annotated[
 ServiceIsolateOption = Annotated[
     bool, typer.Option("--isolate/--no-isolate", help="Decode in processes of their own, as `lrnet detect` does.")
 ]
+LogFormatOption = Annotated[str, typer.Option("--log-format", click_type=Choice(["text", "json"]), help="Of the log.")]
 OverlayOption = Annotated[bool, typer.Option("--overlay/--no-overlay", help="Make the annotated video too.")]
 
 
@@ -58,52 +57,69 @@ def serve_command(
     ] = max(1, (os.cpu_count() or 2) // 2),
     data: DataOption = "",
     database: DatabaseOption = "",
-    queue: QueueOption = "",
     model: ModelOption = "",
     token_file: Annotated[
-        str, typer.Option("--token-file", help="File with a token that clients must know. Or set LRNET_TOKEN.")
+        str,
+        typer.Option(
+            "--token-file",
+            help="File with the token that clients must know, or lines of NAME ROLE TOKEN (read, submit, admin).",
+            show_default="the variable LRNET_TOKEN",
+        ),
+    ] = "",
+    webhook: Annotated[
+        str, typer.Option(help="Address that gets a signed POST request when a video is finished.")
+    ] = "",
+    webhook_secret_file: Annotated[
+        str,
+        typer.Option(help="File with the secret that signs it.", show_default="the variable LRNET_WEBHOOK_SECRET"),
     ] = "",
     allow_host: Annotated[
         list[str] | None, typer.Option("--allow-host", help="A further name by which the service is reached.")
     ] = None,
     max_upload_mb: Annotated[int, typer.Option(min=1, help="Largest video, megabytes.")] = 2048,
-    max_waiting: Annotated[int, typer.Option(min=1, help="Videos that may wait; more are refused.")] = 1000,
+    max_waiting: Annotated[int, typer.Option(min=1, max=20_000, help="Videos that may wait; more are refused.")] = 1000,
     time_limit: TimeLimitOption = 3600,
     keep_days: KeepOption = 0,
     lease_seconds: LeaseOption = 15,
     overlay: OverlayOption = True,
     isolate: ServiceIsolateOption = True,
+    log_format: LogFormatOption = "text",
     limit: LimitOption = None,
     refuse_past_limits: RefuseOption = False,
 ) -> None:
-    """Serve the page and the API, and judge what comes in.
+    """Serve the page and the API, and judge the videos that are handed in.
 
-    Nobody but this machine reaches it unless --host says so, and then it wants a token. Nothing is sent anywhere.
+    Only this machine reaches the service unless --host is given, and then a token is required. Nothing is sent anywhere
+    but to --webhook.
     """
     _require_extra()
     from lrnet.network.registry import DEFAULT_MODEL
     from lrnet.service import supervisor
     from lrnet.service.settings import Settings, allowed_hosts
+    from lrnet.service.tokens import read_tokens
+    from lrnet.service.webhook import Webhook
 
-    token = _token(token_file)
+    tokens = read_tokens(_secret(token_file, "LRNET_TOKEN", "--token-file"))
+    signing = _secret(webhook_secret_file, "LRNET_WEBHOOK_SECRET", "--webhook-secret-file")
     settings = Settings(
         data=_data(data),
         database=_from_environment(database, "LRNET_DATABASE"),
-        queue=_from_environment(queue, "LRNET_QUEUE"),
-        token=token,
-        hosts=allowed_hosts(host, allow_host or [], token),
+        tokens=tokens,
+        webhook=Webhook(webhook, signing) if webhook else None,
+        hosts=allowed_hosts(host, allow_host or [], bool(tokens)),
         max_upload=max_upload_mb * 1_000_000,
         max_waiting=max_waiting,
         time_limit=time_limit,
         keep_days=keep_days,
         lease_seconds=lease_seconds,
         overlay=overlay,
+        log_format=log_format,
         access=Access(isolate=isolate, limits=Limits().changed(limit or (), refuse_past_limits)),
         model=model or DEFAULT_MODEL,
     )
     listener = supervisor.listening(host, port)
     supervisor.check(settings)
-    supervisor.log_to_stderr()
+    supervisor.log_to_stderr(log_format)
     shown = f"[{host}]" if ":" in host else host
     address = f"http://{shown}:{listener.getsockname()[1]}/"
     supervisor.serve(settings, listener, workers, lambda: _greet(address, settings, workers))
@@ -115,17 +131,17 @@ def worker_command(
     ),
     data: DataOption = "",
     database: DatabaseOption = "",
-    queue: QueueOption = "",
     model: ModelOption = "",
     time_limit: TimeLimitOption = 3600,
     keep_days: KeepOption = 0,
     lease_seconds: LeaseOption = 15,
     overlay: OverlayOption = True,
     isolate: ServiceIsolateOption = True,
+    log_format: LogFormatOption = "text",
     limit: LimitOption = None,
     refuse_past_limits: RefuseOption = False,
 ) -> None:
-    """Judge videos for an `lrnet serve` that runs elsewhere: same --data, --database and --queue as there."""
+    """Judge videos for an `lrnet serve` that runs elsewhere: same --data and --database as there."""
     _require_extra()
     from lrnet.network.registry import DEFAULT_MODEL
     from lrnet.service import supervisor
@@ -135,23 +151,22 @@ def worker_command(
     settings = Settings(
         data=_data(data),
         database=_from_environment(database, "LRNET_DATABASE"),
-        queue=_from_environment(queue, "LRNET_QUEUE"),
         time_limit=time_limit,
         keep_days=keep_days,
         lease_seconds=lease_seconds,
         overlay=overlay,
+        log_format=log_format,
         access=Access(isolate=isolate, limits=Limits().changed(limit or (), refuse_past_limits)),
         model=model or DEFAULT_MODEL,
     )
     supervisor.check(settings)
-    supervisor.log_to_stderr()
+    supervisor.log_to_stderr(log_format)
     run_worker(settings, workers)
 
 
 def _require_extra() -> None:
     try:
         import fastapi  # noqa: F401
-        import huey  # noqa: F401
         import prometheus_client  # noqa: F401
         import sqlalchemy  # noqa: F401
         import uvicorn  # noqa: F401
@@ -170,21 +185,22 @@ def _data(folder: str) -> Path:
 
 
 def _from_environment(given: str, name: str) -> str:
-    # An address with a password is better not typed: other users of the machine see command lines.
+    # Other users of the machine can see command lines, and the address may hold a password.
     return given or os.environ.get(name, "")
 
 
-def _token(path: str) -> str | None:
+def _secret(path: str, variable: str, option: str) -> str:
+    """The text of a file, or of a variable of the environment if no file is named."""
     if not path:
-        return os.environ.get("LRNET_TOKEN", "").strip() or None
+        return os.environ.get(variable, "").strip()
     try:
-        token = Path(path).read_text(encoding="utf-8").strip()
+        text = Path(path).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not text"
-        raise ServiceError(f"The token file {path} cannot be read ({reason}).", hint="Check --token-file.") from error
-    if not token:
-        raise ServiceError(f"The token file {path} is empty.", hint="Write a token of 16 characters or more into it.")
-    return token
+        raise ServiceError(f"The file {path} cannot be read ({reason}).", hint=f"Check {option}.") from error
+    if not text:
+        raise ServiceError(f"The file {path} is empty.", hint=f"Write 16 characters or more into it ({option}).")
+    return text
 
 
 def _greet(address: str, settings: Settings, workers: int) -> None:
@@ -192,5 +208,5 @@ def _greet(address: str, settings: Settings, workers: int) -> None:
     console.print(Text.assemble(("lrnet", "bold"), f" serves at {address}"))
     judged = f"{workers} at a time" if workers else "by `lrnet worker` elsewhere"
     console.print(Text(f"  videos are judged {judged}; files and results are in {settings.data}"))
-    if settings.token is not None:
-        console.print(Text("  a token is asked for"))
+    if settings.tokens:
+        console.print(Text("  a token is required"))

@@ -1,132 +1,56 @@
 """What is true of every video: one row, in SQLite or PostgreSQL.
 
-A row is `queued`, `running`, `done` or `failed`. To judge a video a worker *claims* its row and gets a lease: a random
-word and a time until which the row is its own. It renews the lease while it works. Every later write of that worker
-names the word, so that a worker which was silent for too long and whose video another one took can change nothing any
-more: a video has one result, whoever dies when.
-
-Times are seconds since the epoch by the clock of the machine that writes.
+A row is `queued`, `running`, `done`, `failed` or `cancelled`. A worker *claims* the oldest queued row and gets a lease:
+a random word, and a time until which the row is its own. It renews the lease while it works. Every later write of that
+worker names the word, so a worker that was silent for too long, and whose video another one took, can change nothing
+any more: a video has one result, whichever worker dies.
 """
 
 from __future__ import annotations
 
 import json
 import secrets
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Column,
-    ColumnElement,
-    Connection,
-    Engine,
-    Float,
-    Integer,
-    MetaData,
-    Row,
-    String,
-    Table,
-    Text,
-    create_engine,
-    delete,
-    event,
-    func,
-    insert,
-    or_,
-    select,
-    update,
-)
-from sqlalchemy import text as sql
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from lrnet.errors import MissingDependencyError, ServiceError
-from lrnet.extras import install_command
-from lrnet.verdict import Reason, State, is_held_back
-
-SCHEMA_VERSION: Final = 2
-BUSY_SECONDS: Final = 15  # SQLite lets one writer in at a time; how long another waits for its turn
+from lrnet.errors import ServiceError
+from lrnet.service.tables import audit, counters, create, now, open_engine, videos, workers
 
 
 class JobState(StrEnum):
-    """Where a video is on its way."""
+    """How far a video is."""
 
     QUEUED = "queued"
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
+    CANCELLED = "cancelled"
 
 
 UNFINISHED: Final = (JobState.QUEUED, JobState.RUNNING)
 
-_tables = MetaData()
-
-videos: Final = Table(
-    "videos",
-    _tables,
-    Column("number", Integer, primary_key=True, autoincrement=True),
-    Column("id", String(32), nullable=False, unique=True),
-    Column("name", Text, nullable=False),
-    Column("folded_name", Text, nullable=False),
-    Column("sha256", String(64), nullable=False, index=True),
-    Column("size", BigInteger, nullable=False),
-    Column("state", String(8), nullable=False, index=True),
-    Column("revision", Integer, nullable=False, default=1),
-    Column("created", Float(53), nullable=False),
-    Column("enqueued", Float(53), nullable=False),
-    Column("started", Float(53)),
-    Column("finished", Float(53)),
-    Column("attempts", Integer, nullable=False, default=0),
-    Column("lease", String(32)),
-    Column("lease_until", Float(53)),
-    Column("progress", Text),
-    Column("verdict", String(40), index=True),
-    Column("probability", Float(53)),
-    Column("held_back", Boolean),
-    Column("score", Float(53)),
-    Column("faces", Integer),
-    Column("model", Text),
-    Column("attempt", String(32)),  # the lease whose result folder counts
-    Column("document", Text),
-    Column("failure", Text),
-    sqlite_autoincrement=True,  # a number is never given twice: it is what pages are cut by
-)
-counters: Final = Table(
-    "counters", _tables, Column("name", String(40), primary_key=True), Column("value", Float(53), nullable=False)
-)
-workers: Final = Table(
-    "workers",
-    _tables,
-    Column("id", String(32), primary_key=True),
-    Column("host", Text, nullable=False),
-    Column("pid", Integer, nullable=False),
-    Column("slots", Integer, nullable=False),
-    Column("seen", Float(53), nullable=False),
-)
-about: Final = Table(
-    "about", _tables, Column("name", String(40), primary_key=True), Column("value", Text, nullable=False)
-)
-
 
 @dataclass(frozen=True, slots=True)
 class VideoRow:
-    """One video as the database has it; `progress` and `failure` are decoded, `document` is JSON text."""
+    """One video as the database has it; JSON columns are decoded."""
 
     number: int
     id: str
     name: str
     sha256: str
     size: int
+    owner: str | None
+    external_id: str | None
+    labels: tuple[str, ...]
     state: JobState
     revision: int
     created: float
-    enqueued: float
     started: float | None
     finished: float | None
     attempts: int
@@ -140,10 +64,13 @@ class VideoRow:
     faces: int | None
     model: str | None
     attempt: str | None
+    summary: dict[str, Any] | None
+    extras_failed: dict[str, str] | None
     failure: dict[str, str] | None
 
 
 _SHOWN: Final = [videos.c[name] for name in VideoRow.__dataclass_fields__]
+_JSON: Final = ("progress", "summary", "extras_failed", "failure")
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +79,8 @@ class Finding:
 
     Attributes:
         held_back: see `lrnet.verdict.is_held_back`.
+        summary: see `lrnet.service.tables.summary_of`.
+        extras_failed: report and overlay that could not be made, with the reason.
     """
 
     verdict: str
@@ -160,12 +89,56 @@ class Finding:
     score: float | None
     faces: int
     model: str
+    summary: dict[str, Any]
     document: str
+    extras_failed: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Which videos a list shows; an empty field admits all.
+
+    Attributes:
+        text: part of a name (case is ignored), or the beginning of a SHA-256 or identifier.
+        sort: "newest", "oldest", "name" or "probability".
+    """
+
+    text: str = ""
+    sha256: str = ""
+    external_id: str = ""
+    label: str = ""
+    state: JobState | None = None
+    verdict: str | None = None
+    sort: str = "newest"
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        found: list[ColumnElement[bool]] = []
+        if self.text:
+            text = self.text.casefold()
+            found.append(
+                or_(
+                    videos.c.folded_name.contains(text, autoescape=True),
+                    videos.c.sha256.startswith(text, autoescape=True),
+                    videos.c.id.startswith(text, autoescape=True),
+                )
+            )
+        if self.label:
+            found.append(videos.c.labels.contains(f"\n{self.label}\n", autoescape=True))
+        exact = {"sha256": self.sha256, "external_id": self.external_id, "state": self.state, "verdict": self.verdict}
+        return found + [videos.c[name] == value for name, value in exact.items() if value]
+
+
+_ORDERS: Final = {
+    "newest": (videos.c.number.desc(),),
+    "oldest": (videos.c.number.asc(),),
+    "name": (videos.c.folded_name.asc(), videos.c.number.desc()),
+    "probability": (videos.c.probability.desc().nulls_last(), videos.c.number.desc()),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some videos, newest first; `before` is where the next page begins, None if there is none."""
+    """Some videos; `before` is where the next page begins, None if there is none."""
 
     items: tuple[VideoRow, ...]
     total: int
@@ -184,10 +157,10 @@ class Store:
     """
 
     def __init__(self, url: str) -> None:
-        self._engine = _engine(url)
+        self._engine = open_engine(url)
         try:
             with self._engine.begin() as connection:
-                _create(connection)
+                create(connection)
         except SQLAlchemyError as error:
             raise ServiceError(
                 f"The database {self._engine.url.render_as_string()} cannot be used ({_reason(error)}).",
@@ -199,103 +172,132 @@ class Store:
 
     def ping(self) -> None:
         """Raise SQLAlchemyError if the database does not answer."""
-        with self._engine.connect() as connection:
-            connection.execute(select(1))
+        self._scalar(select(1))
 
-    # What the web process does.
+    # The web process.
 
-    def add(self, name: str, sha256: str, size: int) -> VideoRow:
-        """A new video, queued."""
-        now = time.time()
-        values = {
-            "id": secrets.token_hex(16),
-            "name": name,
-            "folded_name": name.casefold(),
-            "sha256": sha256,
-            "size": size,
-            "state": JobState.QUEUED,
-            "created": now,
-            "enqueued": now,
-        }
-        with self._engine.begin() as connection:
-            connection.execute(insert(videos).values(**values))
-            row = connection.execute(select(*_SHOWN).where(videos.c.id == values["id"])).one()
-        return _video(row)
+    def add(
+        self,
+        name: str,
+        sha256: str,
+        size: int,
+        *,
+        owner: str | None = None,
+        external_id: str | None = None,
+        labels: tuple[str, ...] = (),
+        key: str | None = None,
+        notify: bool = False,
+    ) -> VideoRow:
+        """Queue a new video.
+
+        Args:
+            key: a video that was added with the same key is returned instead.
+            notify: call the webhook when the video is finished.
+        """
+        statement = insert(videos).values(
+            id=secrets.token_hex(16),
+            name=name,
+            folded_name=name.casefold(),
+            sha256=sha256,
+            size=size,
+            owner=owner,
+            external_id=external_id,
+            labels="\n" + "".join(f"{label}\n" for label in labels) if labels else None,
+            idempotency_key=key,
+            state=JobState.QUEUED,
+            created=now(),
+            notice_due=0.0 if notify else None,
+        )
+        try:
+            with self._engine.begin() as connection:
+                return _video(connection.execute(statement.returning(*_SHOWN)).one())
+        except IntegrityError:
+            known = self.with_key(key) if key else None
+            if known is None:
+                raise
+            return known
 
     def get(self, video: str) -> VideoRow | None:
-        with self._engine.connect() as connection:
-            row = connection.execute(select(*_SHOWN).where(videos.c.id == video)).one_or_none()
-        return None if row is None else _video(row)
+        return self._one(videos.c.id == video)
+
+    def with_key(self, key: str) -> VideoRow | None:
+        """The video that was handed in with an idempotency key."""
+        return self._one(videos.c.idempotency_key == key)
 
     def document(self, video: str) -> str | None:
         """The JSON document of a judged video."""
-        with self._engine.connect() as connection:
-            return connection.execute(select(videos.c.document).where(videos.c.id == video)).scalar_one_or_none()
+        text: str | None = self._scalar(select(videos.c.document).where(videos.c.id == video))
+        return text
 
-    def page(
-        self,
-        *,
-        text: str = "",
-        state: JobState | None = None,
-        verdict: str | None = None,
-        limit: int = 50,
-        before: int | None = None,
-    ) -> Page:
-        """Videos whose name contains `text` (case ignored) or whose SHA-256 or identifier begins with it."""
-        found: list[ColumnElement[bool]] = []
-        if text:
-            folded = text.casefold()
-            found.append(
-                or_(
-                    videos.c.folded_name.contains(folded, autoescape=True),
-                    videos.c.sha256.startswith(folded, autoescape=True),
-                    videos.c.id.startswith(folded, autoescape=True),
-                )
-            )
-        if state is not None:
-            found.append(videos.c.state == state)
-        if verdict is not None:
-            found.append(videos.c.verdict == verdict)
-        here = [*found, videos.c.number < before] if before is not None else found
-        query = select(*_SHOWN).where(*here).order_by(videos.c.number.desc()).limit(limit + 1)
+    def page(self, search: Search | None = None, *, limit: int = 50, before: int | None = None) -> Page:
+        """A page of the list.
+
+        Args:
+            before: of the last page. In the order of numbers this is where the next page begins, whatever came in
+                meanwhile; in another order it is how many videos to leave out.
+        """
+        search = search or Search()
+        found = search.conditions()
+        query = select(*_SHOWN).where(*found).order_by(*_ORDERS[search.sort]).limit(limit + 1)
+        numbered = search.sort in ("newest", "oldest")
+        if before is not None and numbered:
+            query = query.where(videos.c.number < before if search.sort == "newest" else videos.c.number > before)
+        elif before is not None:
+            query = query.offset(before)
         with self._engine.connect() as connection:
             rows = [_video(row) for row in connection.execute(query)]
             total = connection.execute(select(func.count()).select_from(videos).where(*found)).scalar_one()
         more = len(rows) > limit
         rows = rows[:limit]
-        return Page(tuple(rows), total, rows[-1].number if more else None)
+        following = rows[-1].number if numbered and rows else (before or 0) + len(rows)
+        return Page(tuple(rows), total, following if more else None)
 
     def newest(self) -> int:
-        """Number of the latest video; they are numbered as they come."""
-        with self._engine.connect() as connection:
-            return int(connection.execute(select(func.max(videos.c.number))).scalar_one() or 0)
+        """Number of the latest video; numbers grow with time."""
+        return int(self._scalar(select(func.max(videos.c.number))) or 0)
 
     def changed(
         self, known: Mapping[str, int], limit: int, after: int | None = None
     ) -> tuple[list[VideoRow], list[str]]:
-        """The unfinished videos, and what of `known` (identifier to revision) is new or gone.
+        """The unfinished videos whose revision differs from the known one.
 
         Args:
-            after: finished ones with a higher number than this count too; None for none.
+            known: revisions by identifier.
+            limit: of unfinished videos, only so many are looked at, the oldest first.
+            after: finished videos with a higher number count too; None for none.
 
         Returns:
-            rows: those whose revision is not the known one.
+            rows: in order of number.
             gone: identifiers of `known` that are no longer there.
         """
-        wanted = or_(videos.c.state.in_(UNFINISHED), videos.c.id.in_(list(known)))
+        look = select(videos.c.id, videos.c.revision)
+        queries = [
+            look.where(videos.c.state.in_(UNFINISHED)).order_by(videos.c.number).limit(limit),
+            look.where(videos.c.id.in_(list(known))),
+        ]
         if after is not None:
-            wanted = or_(wanted, videos.c.number > after)
-        query = select(videos.c.id, videos.c.revision).where(wanted).order_by(videos.c.number).limit(limit)
+            queries.append(look.where(videos.c.number > after).order_by(videos.c.number).limit(limit))
         with self._engine.connect() as connection:
-            revisions: dict[str, int] = {row.id: row.revision for row in connection.execute(query)}
+            revisions: dict[str, int] = {row.id: row.revision for query in queries for row in connection.execute(query)}
             fresh = [video for video, revision in revisions.items() if known.get(video) != revision]
             rows = connection.execute(select(*_SHOWN).where(videos.c.id.in_(fresh)).order_by(videos.c.number)).all()
         return [_video(row) for row in rows], [video for video in known if video not in revisions]
 
-    def delete(self, video: str) -> str | None:
-        """Forget a video. Returns the SHA-256 of its file if no other row names that, an empty text if one does.
+    def cancel(self, video: str) -> bool:
+        """End an unfinished video and keep it; False if it is not unfinished."""
+        return self._change(
+            videos.c.id == video,
+            videos.c.state.in_(UNFINISHED),
+            state=JobState.CANCELLED,
+            finished=now(),
+            progress=None,
+            **_NO_LEASE,
+        )
 
-        None if there is no such video. A worker that is at it notices when it renews its lease.
+    def delete(self, video: str) -> str | None:
+        """Delete a video's row. Returns the SHA-256 of its file if no other row names that, an empty text if one does.
+
+        None if there is no such video. A worker that judges it notices when it renews its lease.
         """
         with self._engine.begin() as connection:
             gone = connection.execute(
@@ -316,40 +318,76 @@ class Store:
             rows = connection.execute(select(videos.c.state, func.count()).group_by(videos.c.state)).all()
         return {JobState(state): count for state, count in rows}
 
-    def oldest_waiting(self) -> float | None:
-        """When the video that has been queued longest came in."""
-        with self._engine.connect() as connection:
-            return connection.execute(
-                select(func.min(videos.c.created)).where(videos.c.state == JobState.QUEUED)
-            ).scalar_one_or_none()
+    def longest_wait(self) -> float:
+        """How many seconds the oldest queued video has been waiting."""
+        oldest = select(now() - func.min(videos.c.created)).where(videos.c.state == JobState.QUEUED)
+        return max(0.0, self._scalar(oldest) or 0.0)
 
     def counters(self) -> dict[str, float]:
         """What has been counted since the database was made."""
         with self._engine.connect() as connection:
             return {name: value for name, value in connection.execute(select(counters.c.name, counters.c.value))}
 
-    # What a worker does.
+    def note(self, who: str, action: str, video: str | None, request: str) -> None:
+        """Write a line of the audit log."""
+        with self._engine.begin() as connection:
+            connection.execute(insert(audit).values(time=now(), who=who, action=action, video=video, request=request))
 
-    def claim(self, video: str, lease_seconds: float) -> VideoRow | None:
-        """Take a queued video; None if it is not queued any more."""
-        now = time.time()
-        claimed = self._change(
-            videos.c.id == video,
-            videos.c.state == JobState.QUEUED,
-            state=JobState.RUNNING,
-            lease=secrets.token_hex(16),
-            lease_until=now + lease_seconds,
-            started=now,
-            attempts=videos.c.attempts + 1,
-            progress=None,
+    def audit(self, limit: int, before: int | None) -> list[dict[str, Any]]:
+        """Lines of the audit log, newest first."""
+        query = select(audit).order_by(audit.c.number.desc()).limit(limit)
+        if before is not None:
+            query = query.where(audit.c.number < before)
+        with self._engine.connect() as connection:
+            return [dict(row._mapping) for row in connection.execute(query)]
+
+    def take_notice(self, seconds: float) -> tuple[VideoRow, int] | None:
+        """A finished video whose webhook is due, and how often it was called in vain; nobody else gets it meanwhile."""
+        due = select(videos.c.number).where(videos.c.notice_due <= now(), videos.c.state.not_in(UNFINISHED))
+        first = due.order_by(videos.c.notice_due).limit(1).with_for_update(skip_locked=True).scalar_subquery()
+        take = update(videos).where(videos.c.number == first).values(notice_due=now() + seconds)
+        with self._engine.begin() as connection:
+            row = connection.execute(take.returning(*_SHOWN, videos.c.notice_tries)).one_or_none()
+        return None if row is None else (_video(row), row.notice_tries or 0)
+
+    def noticed(self, video: str, again: float | None) -> None:
+        """The webhook was called; after `again` seconds it is called once more, None for not."""
+        due = None if again is None else now() + again
+        tries = func.coalesce(videos.c.notice_tries, 0) + 1
+        with self._engine.begin() as connection:
+            connection.execute(update(videos).where(videos.c.id == video).values(notice_due=due, notice_tries=tries))
+
+    # A worker.
+
+    def claim(self, lease_seconds: float) -> VideoRow | None:
+        """Take the oldest queued video; None if none is queued.
+
+        A video that was put back keeps its number, so it is the next one.
+        """
+        oldest = select(videos.c.number).where(videos.c.state == JobState.QUEUED).order_by(videos.c.number).limit(1)
+        if self._scalar(oldest) is None:  # an UPDATE that finds nothing would still make SQLite's other writers wait
+            return None
+        claim = (
+            update(videos)
+            .where(videos.c.number == oldest.with_for_update(skip_locked=True).scalar_subquery())
+            .values(
+                state=JobState.RUNNING,
+                lease=secrets.token_hex(16),
+                lease_until=now() + lease_seconds,
+                started=now(),
+                attempts=videos.c.attempts + 1,
+                progress=None,
+                revision=videos.c.revision + 1,
+            )
+            .returning(*_SHOWN)
         )
-        return self.get(video) if claimed else None
+        with self._engine.begin() as connection:
+            row = connection.execute(claim).one_or_none()
+        return None if row is None else _video(row)
 
     def renew(self, video: str, lease: str, lease_seconds: float, progress: dict[str, Any] | None) -> bool:
-        """Keep a video for longer and tell of progress; False if it is no longer this worker's."""
-        return self._change(
-            *_held(video, lease), lease_until=time.time() + lease_seconds, progress=json.dumps(progress)
-        )
+        """Keep a video for longer and store its progress; False if it is no longer this worker's."""
+        return self._change(*_held(video, lease), lease_until=now() + lease_seconds, progress=json.dumps(progress))
 
     def finish(self, video: str, lease: str, finding: Finding) -> bool:
         """Store what was found; False if the video is no longer this worker's, and then nothing is stored."""
@@ -363,15 +401,17 @@ class Store:
                     score=finding.score,
                     faces=finding.faces,
                     model=finding.model,
+                    summary=json.dumps(finding.summary),
                     document=finding.document,
+                    extras_failed=json.dumps(finding.extras_failed) if finding.extras_failed else None,
                     attempt=lease,
                 )
-                .returning(videos.c.started)
+                .returning(videos.c.finished - videos.c.started)
             ).one_or_none()
             if row is None:
                 return False
             _count(connection, f"verdict_{finding.verdict}", 1)
-            _count(connection, "judging_seconds", time.time() - row.started)
+            _count(connection, "judging_seconds", row[0])
         return True
 
     def fail(self, video: str, lease: str, failure: Mapping[str, str]) -> bool:
@@ -385,32 +425,43 @@ class Store:
         return bool(done)
 
     def release(self, video: str, lease: str, *, counted: bool) -> bool:
-        """Put a video back into the queue; `counted` says whether the attempt counts."""
-        now = time.time()
-        change: dict[str, Any] = {"state": JobState.QUEUED, "enqueued": now, **_NO_LEASE, "progress": None}
+        """Put a video back into the queue, where it is the next one; `counted` says whether the attempt counts."""
+        change: dict[str, Any] = {"state": JobState.QUEUED, **_NO_LEASE, "progress": None}
         if not counted:
             change["attempts"] = videos.c.attempts - 1
         return self._change(*_held(video, lease), **change)
 
-    # What keeps a service in order.
+    def beat(self, worker: str, host: str, pid: int, slots: int) -> None:
+        """Note that a worker process is alive; those that have been silent for a day are forgotten."""
+        with self._engine.begin() as connection:
+            known = connection.execute(update(workers).where(workers.c.id == worker).values(seen=now())).rowcount
+            if not known:
+                connection.execute(insert(workers).values(id=worker, host=host, pid=pid, slots=slots, seen=now()))
+            connection.execute(delete(workers).where(workers.c.seen < now() - 86_400))
+
+    def leave(self, worker: str) -> None:
+        """Note that a worker process ends."""
+        with self._engine.begin() as connection:
+            connection.execute(delete(workers).where(workers.c.id == worker))
+
+    def slots(self, seconds: float) -> int:
+        """How many videos can be judged at a time by the workers that were alive in the last `seconds`."""
+        alive = select(func.coalesce(func.sum(workers.c.slots), 0)).where(workers.c.seen > now() - seconds)
+        return int(self._scalar(alive))
+
+    # Keeping order.
 
     def expired(self) -> list[VideoRow]:
         """Running videos whose worker has let the lease run out."""
-        query = select(*_SHOWN).where(videos.c.state == JobState.RUNNING, videos.c.lease_until < time.time())
+        query = select(*_SHOWN).where(videos.c.state == JobState.RUNNING, videos.c.lease_until < now())
         with self._engine.connect() as connection:
             return [_video(row) for row in connection.execute(query)]
 
-    def queued_since(self, latest: float) -> list[str]:
-        """Identifiers of videos that have been queued since `latest` or longer, the oldest first."""
-        query = select(videos.c.id).where(videos.c.state == JobState.QUEUED, videos.c.enqueued <= latest)
+    def finished_before(self, seconds: float, limit: int = 1000) -> list[str]:
+        """Identifiers of videos that were finished more than `seconds` ago."""
+        old = select(videos.c.id).where(videos.c.finished < now() - seconds).order_by(videos.c.finished).limit(limit)
         with self._engine.connect() as connection:
-            return list(connection.execute(query.order_by(videos.c.number)).scalars())
-
-    def finished_before(self, latest: float, limit: int = 1000) -> list[str]:
-        """Identifiers of videos that were finished before `latest`."""
-        query = select(videos.c.id).where(videos.c.finished < latest).order_by(videos.c.finished).limit(limit)
-        with self._engine.connect() as connection:
-            return list(connection.execute(query).scalars())
+            return list(connection.execute(old).scalars())
 
     def hashes(self) -> set[str]:
         """The SHA-256 of every video file that a row names."""
@@ -421,25 +472,14 @@ class Store:
         with self._engine.connect() as connection:
             return set(connection.execute(select(videos.c.id)).scalars())
 
-    def beat(self, worker: str, host: str, pid: int, slots: int) -> None:
-        """A worker process says that it lives; those that have been silent for a day are forgotten."""
-        now = time.time()
-        with self._engine.begin() as connection:
-            known = connection.execute(update(workers).where(workers.c.id == worker).values(seen=now)).rowcount
-            if not known:
-                connection.execute(insert(workers).values(id=worker, host=host, pid=pid, slots=slots, seen=now))
-            connection.execute(delete(workers).where(workers.c.seen < now - 86_400))
-
-    def leave(self, worker: str) -> None:
-        """A worker process says that it ends."""
-        with self._engine.begin() as connection:
-            connection.execute(delete(workers).where(workers.c.id == worker))
-
-    def slots(self, seconds: float) -> int:
-        """How many videos can be judged at a time by the workers that were heard of in the last `seconds`."""
-        query = select(func.coalesce(func.sum(workers.c.slots), 0)).where(workers.c.seen > time.time() - seconds)
+    def _scalar(self, query: Any) -> Any:
         with self._engine.connect() as connection:
-            return int(connection.execute(query).scalar_one())
+            return connection.execute(query).scalar_one_or_none()
+
+    def _one(self, which: ColumnElement[bool]) -> VideoRow | None:
+        with self._engine.connect() as connection:
+            row = connection.execute(select(*_SHOWN).where(which)).one_or_none()
+        return None if row is None else _video(row)
 
     def _change(self, *which: ColumnElement[bool], **values: Any) -> bool:
         with self._engine.begin() as connection:
@@ -458,78 +498,21 @@ def _ended(video: str, lease: str, state: JobState) -> Any:
     return (
         update(videos)
         .where(*_held(video, lease))
-        .values(state=state, finished=time.time(), revision=videos.c.revision + 1, **_NO_LEASE)
+        .values(state=state, finished=now(), revision=videos.c.revision + 1, **_NO_LEASE)
     )
 
 
 def _count(connection: Connection, name: str, by: float) -> None:
-    known = connection.execute(
-        update(counters).where(counters.c.name == name).values(value=counters.c.value + by)
-    ).rowcount
-    if not known:
-        connection.execute(insert(counters).values(name=name, value=by))
+    connection.execute(update(counters).where(counters.c.name == name).values(value=counters.c.value + by))
 
 
 def _video(row: Row[Any]) -> VideoRow:
-    values = dict(row._mapping)
-    for name in ("progress", "failure"):
+    values = {name: row._mapping[name] for name in VideoRow.__dataclass_fields__}
+    for name in _JSON:
         values[name] = None if values[name] is None else json.loads(values[name])
     values["state"] = JobState(values["state"])
+    values["labels"] = tuple((values["labels"] or "").split("\n")[1:-1])
     return VideoRow(**values)
-
-
-def _engine(url: str) -> Engine:
-    try:
-        address = make_url(url)
-        sqlite = address.get_backend_name() == "sqlite"
-        options = {"connect_args": {"timeout": BUSY_SECONDS}} if sqlite else {"pool_pre_ping": True}
-        engine = create_engine(address, **options)
-    except (ArgumentError, NoSuchModuleError) as error:
-        raise ServiceError(
-            "The address of the database is none that SQLAlchemy knows.",
-            hint="Write it like postgresql://user:password@host/name or sqlite:////folder/file.",
-        ) from error
-    except ModuleNotFoundError as error:
-        raise MissingDependencyError(
-            f"The database's driver, the package {error.name}, is not installed.",
-            hint=f"For PostgreSQL: {install_command('service', 'postgres')}",
-        ) from error
-    if sqlite:
-        event.listen(engine, "connect", _tune_sqlite)
-    return engine
-
-
-def _tune_sqlite(connection: Any, _record: object) -> None:
-    # Readers do not wait for the writer; a power cut may lose the last moments, never the file.
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=NORMAL")
-    cursor.close()
-
-
-def _create(connection: Connection) -> None:
-    _tables.create_all(connection)
-    version = connection.execute(select(about.c.value).where(about.c.name == "schema")).scalar_one_or_none()
-    if version is None:
-        connection.execute(insert(about).values(name="schema", value=str(SCHEMA_VERSION)))
-    elif version == "1":
-        _add_held_back(connection)
-    elif version != str(SCHEMA_VERSION):
-        raise ServiceError(
-            f"The database has layout {version}, and this version of lrnet knows layout {SCHEMA_VERSION}.",
-            hint="Use the version of lrnet that made it, or give another database.",
-        )
-
-
-def _add_held_back(connection: Connection) -> None:
-    """Layout 1 to 2: the column, filled from the documents of verdicts that can be held back."""
-    connection.execute(sql("ALTER TABLE videos ADD COLUMN held_back BOOLEAN"))
-    doubtful = select(videos.c.number, videos.c.document).where(videos.c.verdict == State.INCONCLUSIVE)
-    for number, document in connection.execute(doubtful).all():
-        codes = {reason["code"] for reason in json.loads(document)["verdict"]["reasons"]}
-        held = is_held_back(State.INCONCLUSIVE, [reason for reason in Reason if reason in codes])
-        connection.execute(update(videos).where(videos.c.number == number).values(held_back=held))
-    connection.execute(update(about).where(about.c.name == "schema").values(value="2"))
 
 
 def _reason(error: BaseException) -> str:

@@ -1,6 +1,6 @@
 """Server-sent events: what happens to one video, and what happens to all of them.
 
-Both look at the database at intervals. A worker may sit on another machine, and a row is all that a client may know.
+Both look at the database at intervals, because a worker may run on another machine.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from lrnet.service import schema
 from lrnet.service.database import UNFINISHED, JobState, Store, VideoRow
 
 LOOK_SECONDS: Final = 0.4
-SILENCE_SECONDS: Final = 15.0  # after so long a comment is sent, so that nobody on the way hangs up
-MAX_WATCHED: Final = 2000  # videos in the stream of all
+SILENCE_SECONDS: Final = 15.0  # after so long a comment is sent, so that no proxy closes the connection
+MAX_WATCHED: Final = 2000  # unfinished videos in the stream of all, the oldest first
 
 
 def of_event(name: str, data: Any, number: int | None = None) -> bytes:
@@ -28,32 +28,32 @@ def of_event(name: str, data: Any, number: int | None = None) -> bytes:
 
 
 async def one_video(store: Store, video: str, ending: Callable[[], bool]) -> AsyncIterator[bytes]:
-    """The events of one video, from where it is now until it is judged, failed or deleted.
+    """The events of one video, from now until it is finished or deleted.
 
-    `state` carries the whole `Video`; `decode`, `faces` and `clips` what is new about a running one; `deleted` its
-    identifier. A client that comes late or again is told everything once more.
+    `state` carries the whole `Video`; `decode`, `faces` and `clips` carry news of a running one; `deleted` its
+    identifier. A client that connects late or again gets everything.
 
     Args:
         ending: whether the service is shutting down.
     """
-    told = _Told()
+    known = _Known()
     async for _ in _looks(ending):
         row = await run_sync(store.get, video)
         if row is None:
             yield of_event("deleted", {"id": video})
             return
-        for event in told.news(row):
+        for event in known.news(row):
             yield event
         if row.state not in UNFINISHED:
             return
-        if told.silent():
+        if known.silent():
             yield b": still here\n\n"
 
 
 async def all_videos(store: Store, ending: Callable[[], bool]) -> AsyncIterator[bytes]:
     """`video` for every video that changes, `deleted` for every unfinished one that is deleted. Does not end.
 
-    Begins with a comment, once it watches: what a client reads after that can no longer change unnoticed.
+    Begins with a comment once it watches: every change after that is reported.
     """
     known: dict[str, int] = {}
     silence = 0.0
@@ -61,14 +61,14 @@ async def all_videos(store: Store, ending: Callable[[], bool]) -> AsyncIterator[
     watching = False
     async for _ in _looks(ending):
         newest = await run_sync(store.newest)
-        # What comes and is finished between two looks is never seen unfinished.
+        # A video that comes and is finished between two looks is never seen unfinished.
         rows, gone = await run_sync(store.changed, dict(known), MAX_WATCHED, seen)
         seen = newest
         if not watching:
             watching = True
             yield b": watching\n\n"
         for row in rows:
-            yield of_event("video", _without_clips(row))
+            yield of_event("video", schema.video(row, clips=False).model_dump_json())
             known[row.id] = row.revision
             if row.state not in UNFINISHED:
                 del known[row.id]
@@ -81,13 +81,6 @@ async def all_videos(store: Store, ending: Callable[[], bool]) -> AsyncIterator[
             silence = 0.0
 
 
-def _without_clips(row: VideoRow) -> str:
-    video = schema.video(row)
-    if video.progress is not None:
-        video = video.model_copy(update={"progress": video.progress.model_copy(update={"scored": ()})})
-    return video.model_dump_json()
-
-
 async def _looks(ending: Callable[[], bool]) -> AsyncIterator[None]:
     while not ending():
         yield
@@ -95,7 +88,7 @@ async def _looks(ending: Callable[[], bool]) -> AsyncIterator[None]:
 
 
 @dataclass(slots=True)
-class _Told:
+class _Known:
     """What a client of one video's events knows."""
 
     state: tuple[JobState, int] | None = None
@@ -126,7 +119,7 @@ class _Told:
             self.faces = now.faces
             found.append(of_event("faces", {"faces": now.faces}, revision))
         if now.clips > self.clips:
-            # Of those that were scored since the last look; the oldest are left out if there were more than fit.
+            # Those scored since the last look; the oldest are missing if there were more than a row holds.
             new = now.scored[-(now.clips - self.clips) :]
             self.clips = now.clips
             found.append(of_event("clips", {"clips": now.clips, "scored": [c.model_dump() for c in new]}, revision))

@@ -1,15 +1,16 @@
-"""Who may ask, and what every answer says about itself.
+"""Who may send requests, and what every answer says about itself.
 
-A service on loopback is reached by every page that the same browser shows. Three things keep strangers' pages out: the
+Every page that the same browser shows can reach a service on loopback. Three things keep strangers' pages out: the
 `Host` header must be a name of this service (a page whose own name was pointed at 127.0.0.1 is refused), a request that
 changes something must not come from another origin, and no answer may be read, framed or embedded from elsewhere.
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
+import logging
+import re
+import secrets
 import time
 from collections.abc import Iterable
 from http.cookies import CookieError, SimpleCookie
@@ -19,11 +20,14 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from lrnet.service.tokens import Attempts, Role, Token, holder, session_holder
+
+log = logging.getLogger("lrnet.service.requests")
+
 COOKIE: Final = "lrnet_session"
-SESSION_SECONDS: Final = 12 * 3600
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-OPEN_PATHS: Final = frozenset({"/signin", "/health/live", "/favicon.ico"})
-OPEN_FOLDER: Final = "/assets/"  # what the sign-in page needs; nothing of anybody's is in it
+OPEN_PATHS: Final = frozenset({"/signin", "/health/live", "/health/ready", "/favicon.ico"})
+OPEN_FOLDER: Final = "/assets/"  # files of the sign-in page; they hold nobody's data
 
 PAGE_POLICY: Final = "; ".join(
     (
@@ -43,8 +47,8 @@ PAGE_POLICY: Final = "; ".join(
 )
 REPORT_POLICY: Final = "; ".join(
     (
-        # A report is a file of its own with script and style inside. `sandbox` takes it out of this origin: whatever is
-        # in it, it can neither ask this service anything nor see the session. Its own <meta> policy holds besides.
+        # A report is a file with script and style inside. `sandbox` takes it out of this origin: it can neither send
+        # requests to this service nor see the session. The report's own <meta> policy applies too.
         "sandbox allow-scripts allow-modals allow-downloads",
         "default-src 'none'",
         "script-src 'unsafe-inline'",
@@ -66,37 +70,47 @@ HEADERS: Final = {
 }
 
 
+HOLDER: Final = "lrnet.token"  # in the scope: the client's token
+REQUEST: Final = "lrnet.request"  # in the scope: the request's identifier
+
+
 class Guard:
     """ASGI middleware around everything.
 
     Args:
         hosts: names, without a port, by which the service is reached.
-        token: what a client must know; None lets everybody in.
+        tokens: what clients must know; none lets everybody in.
+        attempts: shared with the sign-in page.
     """
 
-    def __init__(self, app: ASGIApp, *, hosts: Iterable[str], token: str | None) -> None:
+    def __init__(self, app: ASGIApp, *, hosts: Iterable[str], tokens: tuple[Token, ...], attempts: Attempts) -> None:
         self._app = app
         self._hosts = frozenset(host.casefold() for host in hosts)
-        self._token = token
+        self._tokens, self._attempts = tokens, attempts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
+        given = headers.get("x-request-id", "")
+        scope[REQUEST] = given if re.fullmatch(r"[\w.-]{1,64}", given, re.ASCII) else secrets.token_hex(8)
+        method, began = scope["method"], time.perf_counter()
 
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                _add_headers(MutableHeaders(scope=message))
+                _add_headers(MutableHeaders(scope=message), scope[REQUEST])
+                if method not in SAFE_METHODS:
+                    _log(scope, method, message["status"], time.perf_counter() - began)
             await send(message)
 
-        refused = self._refusal(scope, headers)
+        refused = await self._refusal(scope, headers)
         if refused is None:
             await self._app(scope, receive, send_guarded)
         else:
             await _answer(send_guarded, *refused)
 
-    def _refusal(self, scope: Scope, headers: Headers) -> tuple[int, str, str, str] | None:
+    async def _refusal(self, scope: Scope, headers: Headers) -> tuple[int, str, str, str] | None:
         """Status, word, message and hint of a refusal; None lets the request in."""
         if host_name(headers.get("host", "")) not in self._hosts:
             hint = "Use an address the service was started for, or start it with --allow-host NAME."
@@ -104,19 +118,46 @@ class Guard:
         if scope["method"] not in SAFE_METHODS and _from_elsewhere(headers):
             hint = "Send it from the service's own page, or from a program."
             return 403, "cross_origin", "A page of another origin may not change anything here.", hint
-        if self._token is not None and not _is_open(scope["path"]) and not self._knows_token(headers):
+        if not self._tokens or _is_open(scope["path"]):
+            return None
+        scheme, _, given = headers.get("authorization", "").partition(" ")
+        address = address_of(scope)
+        if scheme.casefold() == "bearer":
+            if self._attempts.too_many(address):
+                return 429, "too_many_attempts", "Too many wrong tokens were given.", "Wait a minute."
+            token = holder(given.strip(), self._tokens)
+            if token is None:
+                await self._attempts.wrong(address)
+        else:
+            token = session_holder(_cookie(headers), self._tokens)
+        if token is None:
             if scope["path"] == "/":
                 return 303, "sign_in", "/signin", ""
             hint = "Send 'Authorization: Bearer TOKEN', or sign in at /signin."
             return 401, "unauthorized", "The service asks for a token.", hint
+        scope[HOLDER] = token
+        if token.role < needed(scope["method"], scope["path"]):
+            return 403, "not_allowed", f"The token {token.name} may not do this.", "Use one with another role."
         return None
 
-    def _knows_token(self, headers: Headers) -> bool:
-        assert self._token is not None
-        scheme, _, given = headers.get("authorization", "").partition(" ")
-        if scheme.casefold() == "bearer":
-            return same(given.strip(), self._token)
-        return session_holds(_cookie(headers), self._token)
+
+def needed(method: str, path: str) -> Role:
+    """The role that a request needs."""
+    if method == "DELETE" or path == "/v1/audit":
+        return Role.ADMIN
+    return Role.READ if method in SAFE_METHODS else Role.SUBMIT
+
+
+def address_of(scope: Scope) -> str:
+    """The address that a request came from; behind a proxy the proxy's."""
+    return scope["client"][0] if scope.get("client") else ""
+
+
+def _log(scope: Scope, method: str, status: int, seconds: float) -> None:
+    token: Token | None = scope.get(HOLDER)
+    fields = {"request": scope[REQUEST], "who": token.name if token else "", "address": address_of(scope)}
+    path = scope["path"] if re.fullmatch(r"[\w/.-]{1,100}", scope["path"], re.ASCII) else "?"
+    log.info("%s %s: %d in %.3f s", method, path, status, seconds, extra=fields)
 
 
 def host_name(header: str) -> str:
@@ -135,33 +176,12 @@ def _from_elsewhere(headers: Headers) -> bool:
         return False
     try:
         return urlsplit(origin).netloc.casefold() != headers.get("host", "").casefold()
-    except ValueError:  # no address at all
+    except ValueError:  # not an address
         return True
 
 
 def _is_open(path: str) -> bool:
     return path in OPEN_PATHS or path.startswith(OPEN_FOLDER)
-
-
-def same(given: str, token: str) -> bool:
-    """Whether two texts are equal, in a time that does not tell where they differ."""
-    return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), token.encode())
-
-
-def new_session(token: str) -> str:
-    """The value of a session's cookie: when it ends, and a proof that we made it."""
-    ends = str(int(time.time()) + SESSION_SECONDS)
-    return f"{ends}.{_proof(ends, token)}"
-
-
-def session_holds(cookie: str, token: str) -> bool:
-    """Whether a cookie is one of ours and has not ended."""
-    ends, _, proof = cookie.partition(".")
-    return same(proof, _proof(ends, token)) and ends.isascii() and ends.isdigit() and int(ends) > time.time()
-
-
-def _proof(ends: str, token: str) -> str:
-    return hmac.new(token.encode(), f"lrnet session {ends}".encode("utf-8", "replace"), hashlib.sha256).hexdigest()
 
 
 def _cookie(headers: Headers) -> str:
@@ -172,7 +192,8 @@ def _cookie(headers: Headers) -> str:
     return "" if morsel is None else morsel.value
 
 
-def _add_headers(headers: MutableHeaders) -> None:
+def _add_headers(headers: MutableHeaders, request: str) -> None:
+    headers["X-Request-ID"] = request
     for name, value in HEADERS.items():
         headers.setdefault(name, value)
     headers.setdefault("Content-Security-Policy", PAGE_POLICY)
@@ -186,6 +207,8 @@ async def _answer(send: Any, status: int, error: str, message: str, hint: str) -
         headers, body = [(b"location", message.encode())], b""
     elif status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
+    elif status == 429:
+        headers.append((b"retry-after", b"60"))
     headers.append((b"content-length", str(len(body)).encode()))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

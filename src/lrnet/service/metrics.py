@@ -1,7 +1,8 @@
-"""Figures for Prometheus. Nothing is sent anywhere: whoever wants them asks."""
+"""Figures for Prometheus, which asks for them; nothing is sent anywhere."""
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
 from typing import Final
@@ -46,17 +47,19 @@ class _Database(Collector):
     def __init__(self, store: Store) -> None:
         self._store = store
 
+    def describe(self) -> Iterator[Metric]:  # the registry would else read the database when it is made
+        return iter(())
+
     def collect(self) -> Iterator[Metric]:
         states, counted = self._store.states(), self._store.counters()
         videos = GaugeMetricFamily("lrnet_videos", "Videos there are, by state.", labels=["state"])
         for state in JobState:
             videos.add_metric([state], states.get(state, 0))
         yield videos
-        oldest = self._store.oldest_waiting()
         yield GaugeMetricFamily(
             "lrnet_oldest_waiting_seconds",
-            "How long the video that waits longest has waited.",
-            value=0.0 if oldest is None else max(0.0, time.time() - oldest),
+            "How long the oldest queued video has been waiting.",
+            value=self._store.longest_wait(),
         )
         yield GaugeMetricFamily(
             "lrnet_worker_slots",
@@ -74,7 +77,10 @@ class _Database(Collector):
 
 
 class Measured:
-    """ASGI middleware that counts and times requests; inside the application, where the route is known."""
+    """ASGI middleware that counts and times requests, and answers HEAD as GET without the body.
+
+    It stands inside the application, where the route is known.
+    """
 
     def __init__(self, app: ASGIApp, *, figures: Figures) -> None:
         self._app, self._figures = app, figures
@@ -83,17 +89,32 @@ class Measured:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began = time.perf_counter()
+        began, method = time.perf_counter(), scope["method"]
+        head = method == "HEAD"
+        if head:
+            scope["method"] = "GET"
+        started = asyncio.Event()
 
         async def send_measured(message: Message) -> None:
             if message["type"] == "http.response.start":
+                started.set()
                 route = getattr(scope.get("route"), "path", "other")
-                method = scope["method"] if scope["method"] in _METHODS else "other"
-                self._figures.requests.labels(method, route, str(message["status"])).inc()
-                self._figures.seconds.labels(method, route).observe(time.perf_counter() - began)
-            await send(message)
+                known = method if method in _METHODS else "other"
+                self._figures.requests.labels(known, route, str(message["status"])).inc()
+                self._figures.seconds.labels(known, route).observe(time.perf_counter() - began)
+                await send(message)
+                if head:
+                    await send({"type": "http.response.body", "body": b""})
+            elif not head:
+                await send(message)
 
-        await self._app(scope, receive, send_measured)
+        async def receive_measured() -> Message:
+            if not head:
+                return await receive()
+            await started.wait()  # HEAD has no body, and a stream of events would not end
+            return {"type": "http.disconnect"}
+
+        await self._app(scope, receive_measured, send_measured)
 
 
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

@@ -1,4 +1,4 @@
-"""What the service says and takes, as its OpenAPI description has it. Times are UTC, ISO 8601."""
+"""The service's answers, as its OpenAPI description has them. Times are UTC, ISO 8601."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from lrnet.report.schema import Number
 from lrnet.report.wording import WORDING, finite
 from lrnet.service.database import JobState, VideoRow
 from lrnet.service.database import Page as StorePage
@@ -42,7 +43,24 @@ class Progress(_Part):
     scored: tuple[Clip, ...] = Field((), description="The latest of them, at most 400.")
 
 
-class Verdict(_Part):
+class Reason(_Part):
+    """Why a verdict is what it is."""
+
+    code: str = Field(description="Stable code, for programs.")  # also one that an older version stored
+    text: str = Field(description="The same for people.")
+
+
+class Summary(_Part):
+    """What lists show of a video's JSON document; see `lrnet.service.tables.summary_of`."""
+
+    reasons: tuple[Reason, ...] = Field((), description="Why the verdict is what it is, the most important first.")
+    seconds_examined: Number = Field(None, description="How far the video was examined, seconds.")
+    duration: Number = Field(None, description="Of the video as its header says, seconds; null if it does not say.")
+    damaged_packets: int = Field(0, description="Packets and frames that could not be decoded and were left out.")
+    model_hash: str = Field("", description="SHA-256 of the model's description, hexadecimal.")
+
+
+class Verdict(Summary):
     """What may be said of the video. The whole is at `links.result`."""
 
     state: State
@@ -56,6 +74,8 @@ class Verdict(_Part):
     score: float | None = Field(description="Aggregated raw score, 0 to 1, no probability.")
     faces: int = Field(description="Faces that were followed.")
     model: str = Field(description="Name and version of the model that judged.")
+    share_examined: float | None = Field(description="Part of the duration that was examined, 0 to 1; null if unknown.")
+    extras_failed: dict[str, str] = Field(description="Report or annotated video that could not be made, and why.")
 
 
 class Failure(_Part):
@@ -74,6 +94,8 @@ class Links(_Part):
     result: str
     report: str
     overlay: str
+    cancel: str
+    again: str
 
 
 class Video(_Part):
@@ -83,11 +105,14 @@ class Video(_Part):
     name: str = Field(description="Its file's name as the client gave it, without folders and control characters.")
     sha256: str = Field(description="SHA-256 of the file, hexadecimal.")
     size: int = Field(description="Size of the file, bytes.")
+    owner: str | None = Field(description="Name of the token that handed it in.")
+    external_id: str | None = Field(description="What the client calls it.")
+    labels: tuple[str, ...] = Field(description="As the client gave them.")
     state: JobState
     revision: int = Field(description="Grows with every change.")
     created: datetime = Field(description="When it was handed in.")
     started: datetime | None = Field(description="When the latest attempt at it began.")
-    finished: datetime | None = Field(description="When it was judged or given up.")
+    finished: datetime | None = Field(description="When it was judged, given up or cancelled.")
     attempts: int = Field(description="How often a worker took it.")
     progress: Progress | None = Field(description="While it is running.")
     verdict: Verdict | None = Field(description="Once it is done.")
@@ -96,7 +121,7 @@ class Video(_Part):
 
 
 class VideoPage(_Part):
-    """Some videos, newest first."""
+    """Some videos; `progress` is without the scores of clips."""
 
     items: tuple[Video, ...]
     total: int = Field(description="How many videos the search finds in all.")
@@ -112,7 +137,7 @@ class Problem(_Part):
 
 
 class About(_Part):
-    """What a client may want to know beforehand."""
+    """Version, limits and words of the service."""
 
     lrnet_version: str
     model: str = Field(description="Name of the model that judges.")
@@ -121,54 +146,80 @@ class About(_Part):
     slots: int = Field(description="How many videos the living workers judge at a time.")
     waiting: int = Field(description="How many videos are queued.")
     token: bool = Field(description="Whether the service asks for a token.")
+    role: str = Field(description="What this client may do: read, submit or admin.")
+    states: dict[str, str] = Field(description="What each verdict is called.")
+    caution: str = Field(description="What the method cannot see.")
+
+
+class AuditLine(_Part):
+    """Something that a client did."""
+
+    number: int
+    time: datetime
+    who: str = Field(description="Name of the client's token; empty if the service asks for none.")
+    action: str
+    video: str | None
+    request: str = Field(description="Identifier of the request, as in the log and in X-Request-ID.")
+
+
+class AuditPage(_Part):
+    """Lines of the audit log, newest first."""
+
+    items: tuple[AuditLine, ...]
 
 
 class Health(_Part):
     """Whether the service can do its work."""
 
     ready: bool
-    database: bool
-    queue: bool
+    database: bool = Field(description="Whether the database answers.")
     workers: bool = Field(description="Whether a worker was heard of lately.")
 
 
-def video(row: VideoRow) -> Video:
-    """A row as the service tells of it."""
+def video(row: VideoRow, *, clips: bool = True) -> Video:
+    """The answer for a row.
+
+    Args:
+        clips: include the scores of the latest clips of a running video.
+    """
     at = f"/v1/videos/{row.id}"
+    now = progress(row)
     return Video(
         id=row.id,
         name=row.name,
         sha256=row.sha256,
         size=row.size,
+        owner=row.owner,
+        external_id=row.external_id,
+        labels=row.labels,
         state=row.state,
         revision=row.revision,
-        created=_utc(row.created),
-        started=None if row.started is None else _utc(row.started),
-        finished=None if row.finished is None else _utc(row.finished),
+        created=utc(row.created),
+        started=None if row.started is None else utc(row.started),
+        finished=None if row.finished is None else utc(row.finished),
         attempts=row.attempts,
-        progress=progress(row),
+        progress=now if clips or now is None else now.model_copy(update={"scored": ()}),
         verdict=_verdict(row),
         failure=None if row.failure is None else Failure(**row.failure),
-        links=Links(
-            self=at, events=f"{at}/events", result=f"{at}/result", report=f"{at}/report", overlay=f"{at}/overlay"
-        ),
+        links=Links(self=at, **{name: f"{at}/{name}" for name in Links.model_fields if name != "self"}),
     )
 
 
 def progress(row: VideoRow) -> Progress | None:
-    """How far a running video is."""
+    """How far a running video is; None if it is not running, or its worker sent something invalid."""
     if row.state != JobState.RUNNING or row.progress is None:
         return None
     try:
         known = {key: value for key, value in row.progress.items() if key in Progress.model_fields}
         return Progress.model_validate(known)
-    except ValidationError:  # the word of a process that reads strangers' files
+    except ValidationError:  # it comes from a process that reads strangers' files
         return None
 
 
 def page(found: StorePage) -> VideoPage:
-    """A page of rows as the service tells of it."""
-    return VideoPage(items=tuple(video(row) for row in found.items), total=found.total, before=found.before)
+    """The answer for a page of rows."""
+    items = tuple(video(row, clips=False) for row in found.items)
+    return VideoPage(items=items, total=found.total, before=found.before)
 
 
 def _verdict(row: VideoRow) -> Verdict | None:
@@ -176,7 +227,10 @@ def _verdict(row: VideoRow) -> Verdict | None:
         return None
     state = State(row.verdict)
     words = WORDING[state]
+    summary = Summary.model_validate(row.summary or {})
+    share = summary.seconds_examined / summary.duration if summary.seconds_examined and summary.duration else None
     return Verdict(
+        **dict(summary),
         state=state,
         headline=words.headline,
         meaning=words.meaning,
@@ -186,8 +240,10 @@ def _verdict(row: VideoRow) -> Verdict | None:
         score=finite(row.score),
         faces=row.faces or 0,
         model=row.model or "",
+        share_examined=None if share is None else min(1.0, finite(share) or 0.0),
+        extras_failed=row.extras_failed or {},
     )
 
 
-def _utc(seconds: float) -> datetime:
+def utc(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)

@@ -1,4 +1,4 @@
-"""What can be set about a service, with its defaults and its checks."""
+"""The settings of a service, with defaults and checks."""
 
 from __future__ import annotations
 
@@ -10,22 +10,24 @@ from typing import Final
 
 from lrnet.errors import ServiceError
 from lrnet.network.registry import DEFAULT_MODEL
+from lrnet.service.tokens import Token
+from lrnet.service.webhook import Webhook
 from lrnet.video.limits import Access
 
-MIN_TOKEN: Final = 16  # characters
 LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How a service runs. Web and worker processes of one service share `data`, `database` and `queue`.
+    """How a service runs. Web and worker processes of one service share `data` and `database`.
 
     Attributes:
         data: folder for videos and results.
         database: SQLAlchemy address of the results; empty for an SQLite file in `data`.
-        queue: `redis://…` address of the queue; empty for an SQLite file in `data`.
         model: name or path of the model that judges.
-        token: what a client must know; None lets everybody in who reaches the port.
+        tokens: what clients must know; none lets everybody in who reaches the port.
+        webhook: where finished videos are told.
+        log_format: "text" or "json".
         hosts: names, without a port, by which the service is reached; requests for others are refused.
         max_upload: largest video, bytes.
         upload_seconds: longest time that an upload may take.
@@ -36,14 +38,15 @@ class Settings:
         overlay: whether the annotated video is made.
         lease_seconds: how long a worker that has fallen silent keeps its video.
         max_attempts: how often a video is tried whose worker dies.
-        access: how videos are opened and what they may ask for; decoded apart if nobody says otherwise.
+        access: how videos are opened and what they may ask for; by default they are decoded in a separate process.
     """
 
     data: Path
     database: str = ""
-    queue: str = ""
     model: str = DEFAULT_MODEL
-    token: str | None = None
+    tokens: tuple[Token, ...] = ()
+    webhook: Webhook | None = None
+    log_format: str = "text"
     hosts: tuple[str, ...] = LOOPBACK_NAMES
     max_upload: int = 2 * 1024**3
     upload_seconds: float = 3600.0
@@ -56,13 +59,6 @@ class Settings:
     max_attempts: int = 3
     access: Access = field(default_factory=lambda: Access(isolate=True))
 
-    def __post_init__(self) -> None:
-        if self.token is not None and len(self.token) < MIN_TOKEN:
-            raise ServiceError(
-                f"The token has {len(self.token)} characters, fewer than {MIN_TOKEN}.",
-                hint="Make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'",
-            )
-
     @property
     def database_url(self) -> str:
         """SQLAlchemy's address of the results."""
@@ -73,20 +69,25 @@ class Settings:
 
 
 def default_data() -> Path:
-    """Where a service keeps its files if nobody says otherwise (XDG base directories)."""
+    """The default data folder (XDG base directories)."""
     base = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
     return Path(base) / "lrnet"
 
 
-def allowed_hosts(bound: str, named: list[str], token: str | None) -> tuple[str, ...]:
-    """The names that requests may carry, from the address that the service is bound to and those named by the user.
+def allowed_hosts(bound: str, named: list[str], protected: bool) -> tuple[str, ...]:
+    """The names by which requests may reach the service.
+
+    Args:
+        bound: address that it listens at.
+        named: further names, given by the user.
+        protected: whether it asks for a token.
 
     Raises:
         ServiceError: other machines could reach the service, and it has no token or no name.
     """
     if is_loopback(bound):
         return (*LOOPBACK_NAMES, *_as_in_header(bound), *named)
-    if token is None:
+    if not protected:
         raise ServiceError(
             f"At {bound} other machines can reach the service, and it has no token.",
             hint="Give one with --token-file, or leave --host at 127.0.0.1.",
@@ -95,7 +96,7 @@ def allowed_hosts(bound: str, named: list[str], token: str | None) -> tuple[str,
     if wildcard and not named:
         raise ServiceError(
             f"At {bound} the service answers to any name, which lets other web pages reach it through their own.",
-            hint="Say by which names it is reached: --allow-host NAME.",
+            hint="Name the hosts by which it is reached: --allow-host NAME.",
         )
     return (*LOOPBACK_NAMES, *(() if wildcard else _as_in_header(bound)), *named)
 

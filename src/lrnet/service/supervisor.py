@@ -1,10 +1,11 @@
 """`lrnet serve`: one web process and one worker process, started, watched and ended together.
 
-They share nothing but files, database and queue, so either can run elsewhere, alone.
+They share only files and the database, so either can run alone on another machine.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import multiprocessing
 import os
@@ -14,13 +15,13 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC, datetime
 from multiprocessing.process import BaseProcess
 from typing import Any, Final
 
 from lrnet.errors import ServiceError
 from lrnet.service.database import opened
 from lrnet.service.folder import Folder
-from lrnet.service.queue import JobQueue
 from lrnet.service.settings import Settings
 
 log = logging.getLogger("lrnet.service")
@@ -33,17 +34,17 @@ END_SECONDS: Final = 15.0  # how long the processes may take to end
 
 
 def check(settings: Settings) -> None:
-    """Open folder, database and queue once, so that what is wrong is told before anything is started.
+    """Open folder, database and model once, so that errors are reported before anything is started.
 
     Raises:
-        ServiceError, MissingDependencyError: see `Folder`, `Store` and `JobQueue`.
+        ServiceError, MissingDependencyError: see `Folder` and `Store`.
         ModelError: there is no such model.
     """
     from lrnet.network.registry import load_model
 
     Folder(settings.data)
     with opened(settings.database_url):
-        JobQueue(settings.queue, settings.data)
+        pass
     load_model(settings.model)
 
 
@@ -51,11 +52,11 @@ def listening(host: str, port: int) -> socket.socket:
     """A socket that listens at an address; port 0 takes any free one.
 
     Raises:
-        ServiceError: the address is taken, or is none of this machine.
+        ServiceError: the address is taken, or does not belong to this machine.
     """
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        # Named as TCP, or asyncio leaves Nagle's algorithm on, and every answer waits 40 ms for the client's word.
+        # Named as TCP, or asyncio leaves Nagle's algorithm on, and every answer waits 40 ms for the client.
         found = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         found.bind((host, port))
@@ -100,7 +101,7 @@ def serve(settings: Settings, listener: socket.socket, slots: int, ready: Callab
         ready: called when both are started.
 
     Raises:
-        ServiceError: the web process ended by itself.
+        ServiceError: the web process died.
     """
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -153,7 +154,7 @@ def _start(target: Callable[..., None], *arguments: Any) -> BaseProcess:
 
 
 def _web_process(settings: Settings, listener: socket.socket) -> None:
-    log_to_stderr()
+    log_to_stderr(settings.log_format)
     _end_with_parent()
     run_web(settings, listener)
 
@@ -161,13 +162,13 @@ def _web_process(settings: Settings, listener: socket.socket) -> None:
 def _worker_process(settings: Settings, slots: int) -> None:
     from lrnet.service.worker import run_worker
 
-    log_to_stderr()
+    log_to_stderr(settings.log_format)
     _end_with_parent()
     run_worker(settings, slots)
 
 
 def _end_with_parent() -> None:
-    """End this process in good order when the supervisor is gone, however it went."""
+    """End this process in good order when the supervisor has died."""
     parent = multiprocessing.parent_process()
 
     def wait() -> None:
@@ -191,7 +192,29 @@ def _end(processes: list[BaseProcess]) -> None:
             process.join(5)
 
 
-def log_to_stderr() -> None:
-    """One line for each thing that happens; names of files are not logged."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+def log_to_stderr(style: str = "text") -> None:
+    """Log to standard error, one line an event; names of files are not logged.
+
+    Args:
+        style: "text" or "json".
+    """
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True)
+    if style == "json":
+        logging.getLogger().handlers[0].setFormatter(_JsonLines())
     logging.getLogger("lrnet.service").setLevel(logging.INFO)
+
+
+class _JsonLines(logging.Formatter):
+    """One JSON object a line: time, level, logger, message, and what the event has besides."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        line |= {name: getattr(record, name) for name in ("request", "who", "address") if hasattr(record, name)}
+        if record.exc_info:
+            line["error"] = self.formatException(record.exc_info)
+        return json.dumps(line)

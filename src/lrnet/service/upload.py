@@ -1,10 +1,10 @@
-"""A video on its way in: streamed to the disk, bounded in size and time, hashed as it comes."""
+"""Receiving a video: written to the disk as it comes, bounded in size and time, and hashed."""
 
 from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Final
 
 from anyio.to_thread import run_sync
@@ -17,7 +17,7 @@ PIECE: Final = 1024 * 1024  # bytes that are written at a time
 
 
 class RefusedError(Exception):
-    """A request that cannot be done: HTTP status, a word for programs, what happened, what to do."""
+    """A request that is refused: HTTP status, a word for programs, what happened, what to do."""
 
     def __init__(self, status: int, error: str, message: str, hint: str) -> None:
         super().__init__(message)
@@ -25,52 +25,92 @@ class RefusedError(Exception):
 
 
 def check_type(content_type: str) -> None:
-    """Refuse the types that a form on any page can send: they would need no consent of this service."""
+    """Refuse the types that a form on any page can send without this service's consent."""
     kind = content_type.partition(";")[0].strip().casefold()
     if kind and kind != "application/octet-stream" and not kind.startswith("video/"):
         raise RefusedError(
             415,
             "unsupported_type",
-            "The body is to be the video itself.",
+            "The body must be the video itself.",
             "Send the file's bytes as application/octet-stream or video/…, for example: curl -T clip.mp4 -X POST URL",
         )
 
 
-def check_size(declared: int | None, settings: Settings, folder: Folder) -> None:
-    """Refuse before the body what is known to be too large."""
-    if declared is not None and declared > settings.max_upload:
-        raise _too_large(settings)
-    if folder.free() < SPARE + (declared or 0):
-        raise _no_room()
+class Room:
+    """The room on the disk, with what uploads that are under way have still to write."""
+
+    def __init__(self, folder: Folder) -> None:
+        self._folder = folder
+        self._owed: dict[object, int] = {}
+
+    def take(self, upload: object, size: int) -> None:
+        """Set bytes aside for an upload.
+
+        Raises:
+            RefusedError: then less than `SPARE` would be left free.
+        """
+        if self._folder.free() - sum(self._owed.values()) - size < SPARE:
+            raise _no_room()
+        self._owed[upload] = size
+
+    def check(self, upload: object, size: int) -> None:
+        """Look before an upload writes bytes; something else may have filled the disk.
+
+        Raises:
+            RefusedError: then less than `SPARE` would be left free.
+        """
+        others = sum(owed for other, owed in self._owed.items() if other is not upload)
+        if self._folder.free() - others - size < SPARE:
+            raise _no_room()
+        self._owed[upload] = max(0, self._owed.get(upload, 0) - size)
+
+    def leave(self, upload: object) -> None:
+        """An upload has ended."""
+        self._owed.pop(upload, None)
 
 
-async def receive(body: AsyncIterator[bytes], settings: Settings, folder: Folder) -> Incoming:
+async def receive(
+    body: AsyncIterator[bytes], declared: int | None, settings: Settings, folder: Folder, room: Room
+) -> Incoming:
     """Write a body to the disk. The caller places or discards it.
+
+    Args:
+        declared: size of the body, if it is known beforehand.
 
     Raises:
         RefusedError: it is empty, too large or too slow, or the disk is full.
     """
-    incoming = await run_sync(folder.receive)
+    if declared is not None and declared > settings.max_upload:
+        raise _too_large(settings)
+    upload = object()
+    room.take(upload, declared or 0)
     try:
-        async with asyncio.timeout(settings.upload_seconds):
-            await _write(body, incoming, settings)
-        if not incoming.size:
-            raise RefusedError(400, "empty", "The body is empty.", "Send the video's bytes as the body.")
-        await run_sync(incoming.close)
+        incoming = await run_sync(folder.receive)
+        try:
+            async with asyncio.timeout(settings.upload_seconds):
+                await _write(body, incoming, settings, lambda size: room.check(upload, size))
+            if not incoming.size:
+                raise RefusedError(400, "empty", "The file is empty.", "Choose another file: this one has 0 bytes.")
+            await run_sync(incoming.close)
+        except BaseException:
+            incoming.discard()
+            raise
     except TimeoutError as error:
-        await run_sync(incoming.discard)
         raise RefusedError(
             408, "too_slow", "The upload took too long, or stood still.", "Send it again over a faster connection."
         ) from error
-    except BaseException as error:
-        incoming.discard()
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):  # filled up meanwhile
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise _no_room() from error
         raise
+    finally:
+        room.leave(upload)
     return incoming
 
 
-async def _write(body: AsyncIterator[bytes], incoming: Incoming, settings: Settings) -> None:
+async def _write(
+    body: AsyncIterator[bytes], incoming: Incoming, settings: Settings, check: Callable[[int], None]
+) -> None:
     pieces = bytearray()
     chunks = aiter(body)
     while True:
@@ -81,6 +121,7 @@ async def _write(body: AsyncIterator[bytes], incoming: Incoming, settings: Setti
         if incoming.size + len(pieces) > settings.max_upload:
             raise _too_large(settings)
         if len(pieces) >= PIECE or chunk is None:
+            check(len(pieces))
             await run_sync(incoming.write, bytes(pieces))
             pieces.clear()
         if chunk is None:

@@ -1,8 +1,7 @@
-"""Judging one video in a process of its own, and the end of the pipe that gives it work.
+"""Judging videos in a process of its own, and the worker's end of the pipe to it.
 
-A worker process keeps one such process for each video that it judges at a time. A video that kills its decoder, or that
-never ends, costs that process and nothing else. What goes through the pipe is JSON: a process that has read a hostile
-file is not believed more than that file.
+A worker keeps one such process for each video that it judges at a time. A video that kills the process, or never ends,
+harms nothing else. Messages are JSON: a process that has read a hostile file is trusted no more than that file.
 """
 
 from __future__ import annotations
@@ -15,7 +14,8 @@ import shutil
 import signal
 import threading
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -23,14 +23,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lrnet.errors import InternalError, LrnetError
 from lrnet.service.folder import OVERLAY, REPORT
+from lrnet.service.tables import summary_of
 from lrnet.video.limits import Access
 
 if TYPE_CHECKING:
-    from lrnet.detector import Detector, Progress
+    from lrnet.detector import Detector, Progress, VideoResult
+    from lrnet.network.bundle import ModelBundle
+    from lrnet.report.explain import FaceExplanation
 
-NICENESS: Final = 5  # the page answers first
+NICENESS: Final = 5  # so that the page stays quick
 MAX_MESSAGE: Final = 64 * 1024 * 1024  # bytes; a document of some hours with a dozen faces has 5 MB
-CLIPS_SHOWN: Final = 400  # the latest scored clips; a row is written again with every word of progress
+CLIPS_SHOWN: Final = 400  # the latest scored clips; they are stored with every message
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +42,8 @@ class Job:
 
     Attributes:
         video: absolute path of the file.
-        name: as the client called it.
-        folder: where results go; made if it is not there.
+        name: the file's name as the client gave it.
+        folder: for the results; created if it does not exist.
         overlay: whether the annotated video is made.
     """
 
@@ -51,7 +54,7 @@ class Job:
 
 
 class JobProcess:
-    """The process that judges; started when it is first needed, and again after it was killed or died.
+    """The process that judges; started when it is needed, also after it was killed or died.
 
     Args:
         model: name or path of the model.
@@ -92,12 +95,12 @@ class JobProcess:
             if not self._pipe.poll(seconds):
                 return None
             message = json.loads(self._pipe.recv_bytes(MAX_MESSAGE))
-        except (OSError, ValueError) as error:  # too long, or no JSON: whatever it is, it is not ours any more
+        except (OSError, ValueError) as error:  # too long, or not JSON: something else has taken over the process
             raise EOFError from error
         return message if isinstance(message, dict) else None
 
     def kill(self) -> int | None:
-        """End the process at once. Returns its exit status if it was already dead: negative is the signal's number."""
+        """End the process at once. Returns its exit status if it was already dead; a signal's number is negative."""
         process, pipe = self._process, self._pipe
         self._process = self._pipe = None
         if pipe is not None:
@@ -112,8 +115,8 @@ class JobProcess:
 
 
 def _work(pipe: Connection, model: str, access: Access) -> None:
-    """The process's life: a job in, words of progress and a result out, until the pipe is closed."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # a Ctrl-C in the terminal is for the worker to answer
+    """Take jobs and send messages until the pipe is closed."""
+    for number in (signal.SIGINT, signal.SIGTERM):  # the worker answers a Ctrl-C in the terminal
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.nice(NICENESS)
@@ -122,12 +125,12 @@ def _work(pipe: Connection, model: str, access: Access) -> None:
         try:
             job = Job(**json.loads(pipe.recv_bytes()))
             pipe.send_bytes(json.dumps(judge(job, lambda word: pipe.send_bytes(json.dumps(word).encode()))).encode())
-        except (EOFError, OSError):  # nobody listens any more
+        except (EOFError, OSError):  # the worker has closed the pipe
             return
 
 
 def _end_with_parent() -> None:
-    # A worker that is killed outright cannot end its processes; they must not go on judging for nobody.
+    # A worker that is killed outright cannot end its processes.
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
@@ -135,7 +138,7 @@ def _end_with_parent() -> None:
 
 
 class Judge:
-    """Runs the detector on one video after another and writes what comes of each.
+    """Runs the detector on one video after another and writes the results.
 
     Args:
         model: name or path of the model; loaded with the first video.
@@ -147,12 +150,17 @@ class Judge:
         self._detector: Detector | None = None
 
     def __call__(self, job: Job, tell: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
-        """The last word on a job: `kind` is "finding" or "failure"."""
+        """Judge one video. Returns the last message, whose `kind` is "extras" or "failure".
+
+        Args:
+            tell: gets "progress" messages, and the "finding" as soon as there is a verdict: report and annotated video
+                come after it, and what goes wrong with them cannot take it back.
+        """
         try:
-            return {"kind": "finding", **self._judge(job, tell)}
+            return self._judge(job, tell)
         except LrnetError as error:
             return {"kind": "failure", **_failure(job, error)}
-        except (BrokenPipeError, ConnectionError):
+        except ConnectionError:  # the worker has closed the pipe
             raise
         except Exception as error:
             return {"kind": "failure", **_failure(job, InternalError.of(error, display_name(job.name)))}
@@ -163,44 +171,78 @@ class Judge:
         from lrnet.report.html import write_html
         from lrnet.report.json_report import to_document
         from lrnet.report.overlay import write_overlay
-        from lrnet.verdict import is_held_back
 
         if self._detector is None:
             tell({"kind": "progress", "stage": "loading"})
             self._detector = Detector(self._model)
         bundle = self._detector.bundle
-        folder = Path(job.folder)
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        name = file_name(job.name)
         words = Words(tell)
-        # Judged under the name that the client gave it: that is what the report calls it. The work is done inside the
-        # result's folder, so that no path of this machine gets into a report.
-        os.chdir(folder)
-        Path(name).symlink_to(job.video)
-        try:
+        failed: dict[str, str] = {}
+        with _called(job) as name:
             result = self._detector.detect(name, progress=words, keep_sequences=True, access=self._access)
+            tell({"kind": "finding", **_finding(result, bundle)})
             words.stage("report")
-            explanations = Explainer(bundle).explain(result)
-            write_html(result, bundle, REPORT, access=self._access, explanations=explanations)
+            explanations: tuple[FaceExplanation, ...] = ()
+            with _forgiven(failed, "explanation"):
+                explanations = Explainer(bundle).explain(result)
+            with _forgiven(failed, REPORT):
+                write_html(result, bundle, REPORT, access=self._access, explanations=explanations)
             if job.overlay:
                 words.stage("drawing")
-                write_overlay(result, OVERLAY, progress=words, access=self._access)
-        finally:
-            Path(name).unlink(missing_ok=True)
-        document = to_document(result, bundle, explanations)
-        return {
-            "verdict": str(document.verdict.state),
-            "probability": document.verdict.probability,
-            "held_back": is_held_back(result.verdict.state, result.verdict.reasons),
-            "score": document.verdict.score,
-            "faces": len(document.faces),
-            "model": f"{document.model.name} {document.model.version}",
-            "document": document.model_dump_json(),
-        }
+                with _forgiven(failed, OVERLAY):
+                    write_overlay(result, OVERLAY, progress=words, access=self._access)
+        document = to_document(result, bundle, explanations).model_dump_json()
+        return {"kind": "extras", "document": document, "extras_failed": failed}
+
+
+@contextmanager
+def _called(job: Job) -> Iterator[str]:
+    """Work in the folder of the results, where the video has the name that the client gave it.
+
+    Then neither the report nor an error message holds a path of this machine.
+    """
+    folder = Path(job.folder)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.chdir(folder)
+    link = Path(file_name(job.name))
+    link.symlink_to(job.video)
+    try:
+        yield link.name
+    finally:
+        link.unlink(missing_ok=True)
+
+
+@contextmanager
+def _forgiven(failed: dict[str, str], name: str) -> Iterator[None]:
+    """Note an error of the block in `failed` and go on."""
+    try:
+        yield
+    except ConnectionError:
+        raise
+    except Exception as error:
+        failed[name] = error.what if isinstance(error, LrnetError) else f"{type(error).__name__}: {error}"
+
+
+def _finding(result: VideoResult, bundle: ModelBundle) -> dict[str, Any]:
+    from lrnet.report.json_report import to_document
+    from lrnet.verdict import is_held_back
+
+    document = to_document(result, bundle)
+    return {
+        "verdict": str(document.verdict.state),
+        "probability": document.verdict.probability,
+        "held_back": is_held_back(result.verdict.state, result.verdict.reasons),
+        "score": document.verdict.score,
+        "faces": len(document.faces),
+        "model": f"{document.model.name} {document.model.version}",
+        "summary": summary_of(document.model_dump(mode="json")),
+        "document": document.model_dump_json(),
+        "extras_failed": {},
+    }
 
 
 class Words:
-    """Turns the detector's progress into messages; keeps the latest clips, so that one message tells all."""
+    """Turns the detector's progress into messages; each message repeats the latest clips."""
 
     def __init__(self, tell: Callable[[dict[str, Any]], None]) -> None:
         self._tell = tell
@@ -226,7 +268,7 @@ class Words:
         self._send()
 
     def stage(self, stage: str) -> None:
-        """A stage that begins."""
+        """A stage begins."""
         self._now.update(stage=stage, frames=0, time=0.0)
         self._send()
 
@@ -235,7 +277,7 @@ class Words:
 
 
 def _score(value: float) -> float | None:
-    return round(value, 4) if value == value else None  # NaN is no JSON
+    return round(value, 4) if value == value else None  # JSON has no NaN
 
 
 def _failure(job: Job, error: LrnetError) -> dict[str, Any]:
@@ -249,18 +291,29 @@ def display_name(name: str) -> str:
     """A client's file name as it may be shown: without folders and control characters, at most 200 characters."""
     last = re.split(r"[/\\]", name)[-1]
     shown = "".join(c for c in last if unicodedata.category(c)[0] not in "CZ" or c == " ").strip()
-    return shown[:200] or "video"
+    return _shortened(shown, 200, len) or "video"
 
 
 def file_name(name: str) -> str:
-    """A name for a link to a video: letters, digits and a few marks, no dot in front, never that of a result."""
-    shown = display_name(name)
-    plain = "".join(c if c.isalnum() or c in " ._-+@()" else "_" for c in shown).lstrip(". -") or "video"
-    while len(plain.encode()) > 200:
-        plain = plain[:-1]
+    """A name for a link to a video, as much like `display_name` as is safe.
+
+    It begins with neither a dot nor a hyphen, has no character that FFmpeg gives a meaning, and is never a result's.
+    """
+    plain = re.sub(r"[:%*?|]", "_", display_name(name)).lstrip(". -") or "video"
+    plain = _shortened(plain, 200, lambda text: len(text.encode()))
     return f"video {plain}" if plain in (REPORT, OVERLAY) else plain
 
 
+def _shortened(name: str, size: int, length: Callable[[str], int]) -> str:
+    """Cut a name to a length, before its extension."""
+    stem, dot, extension = name.rpartition(".")
+    if not dot or len(extension) > 10 or not extension.isalnum():
+        stem, dot, extension = name, "", ""
+    while length(stem + dot + extension) > size:
+        stem = stem[:-1]
+    return stem + dot + extension
+
+
 def clear(folder: Path) -> None:
-    """Remove what an attempt that came to nothing wrote."""
+    """Remove what an unsuccessful attempt wrote."""
     shutil.rmtree(folder, ignore_errors=True)

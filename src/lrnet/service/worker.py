@@ -1,13 +1,8 @@
 """A worker: takes videos from the queue, has them judged, and keeps the service in order.
 
-What can be lost and who mends it:
-
-- A worker that dies stops renewing its lease. A `Keeper` (every worker has one) puts the video back into the queue when
-  the lease has run out, or gives it up after `Settings.max_attempts`.
-- huey takes a message out of the queue before the work begins, so a message can be lost with a worker. A `Keeper` sends
-  a new one for every queued video that no message names.
-- A message can come twice. The second worker finds that the video is not queued any more and does nothing.
-- A worker that was only slow (a suspended machine) finds that its lease is another's and throws its result away.
+A worker that dies stops renewing its leases. A `Keeper`, which every worker and every web process runs, puts its videos
+back at the front of the queue when their leases have run out, or gives them up after `Settings.max_attempts`. A worker
+that was only slow finds that its lease is lost and discards its result.
 """
 
 from __future__ import annotations
@@ -19,18 +14,18 @@ import signal
 import socket
 import threading
 import time
-from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from pydantic import TypeAdapter
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from lrnet.service.database import Finding, JobState, Store, VideoRow
-from lrnet.service.folder import Folder
-from lrnet.service.queue import JobQueue
+from lrnet.service.folder import OVERLAY, REPORT, Folder
+from lrnet.service.schema import Summary
 from lrnet.service.settings import Settings
 from lrnet.service.work import Job, JobProcess, clear
 from lrnet.verdict import State
@@ -38,101 +33,159 @@ from lrnet.verdict import State
 log = logging.getLogger("lrnet.service.worker")
 
 LISTEN_SECONDS: Final = 0.25  # how long a look into the pipe waits
-TELL_SECONDS: Final = 0.5  # at most this often progress is written down
-POLL_SECONDS: Final = 0.5  # how long an idle worker waits before it looks into an SQLite queue again
-UNSENT_SECONDS: Final = 5.0  # a video queued for so long without a message has lost it
+TELL_SECONDS: Final = 0.5  # progress is stored at most this often
+POLL_SECONDS: Final = 0.5  # how long an idle slot waits before it looks into the queue again
 CLEAN_SECONDS: Final = 600.0  # between two rounds of deleting what is old
 ALIVE_SECONDS: Final = 30.0  # a worker that was heard of within this time counts as alive
+AWAY: Final = (OperationalError, InterfaceError, PoolTimeoutError)  # the database does not answer, or its disk is full
+
+T = TypeVar("T")
 
 
 class Overseer:
     """Judges one video after another; each slot of a worker has one, on a thread of its own."""
 
-    def __init__(
-        self, settings: Settings, store: Store, folder: Folder, queue: JobQueue, stop: threading.Event
-    ) -> None:
-        self._settings, self._store, self._folder, self._queue, self._stop = settings, store, folder, queue, stop
+    def __init__(self, settings: Settings, store: Store, folder: Folder, stop: threading.Event) -> None:
+        self._settings, self._store, self._folder, self._stop = settings, store, folder, stop
         self.process = JobProcess(settings.model, settings.access)
 
-    def judge(self, video: str) -> None:
-        """Take a video if it is still to be had, and see it through to a result, a failure, or back into the queue."""
-        row = self._store.claim(video, self._settings.lease_seconds)
+    def judge_next(self) -> bool:
+        """Take the oldest queued video and see it through to a result, a failure, or back into the queue.
+
+        Returns:
+            False if no video is queued.
+        """
+        row = self._store.claim(self._settings.lease_seconds)
         if row is None or row.lease is None:
-            log.info("video %s is not queued any more", video)
-            return
-        log.info("video %s: attempt %d", video, row.attempts)
-        watch = Watch.start(self._settings)
-        results = self._folder.result(video, row.lease)
+            return False
+        log.info("video %s: attempt %d", row.id, row.attempts)
+        results = self._folder.result(row.id, row.lease)
         kept = False
         try:
-            last = self._listen(row, row.lease, results, watch)
-            kept = last is not None and self._store_last(row, row.lease, last)
-        except _CutShortError as error:
-            self.process.kill()
-            log.warning("video %s: %s", video, error)
-            if error.then(self._store, row):
-                self._queue.send(video)
+            kept = self._end(row, row.lease, self._listen(row, row.lease, results), results)
         finally:
             if not kept:
                 clear(results)
-        now = self._store.get(video)
-        if now is None or now.state == JobState.FAILED:  # deleted meanwhile, or given up: no attempt counts
-            self._folder.remove_results(video)
+        now = self._patiently(lambda: self._store.get(row.id))
+        if now is None or now.state in (JobState.FAILED, JobState.CANCELLED):
+            self._folder.remove_results(row.id)
+        return True
 
-    def _listen(self, row: VideoRow, lease: str, results: Path, watch: Watch) -> dict[str, Any] | None:
-        """The process's last word; None if the video is no longer ours. Raises _CutShortError if there is none."""
+    def _listen(self, row: VideoRow, lease: str, results: Path) -> _End:
+        """Give the video to the process, and wait for the end of the attempt."""
         job = Job(
             str(self._folder.video(row.sha256).absolute()), row.name, str(results.absolute()), self._settings.overlay
         )
+        watch = Watch.start(self._settings)
         progress: dict[str, Any] | None = None
+        finding: dict[str, Any] | None = None
         try:
             self.process.give(job)
             while True:
                 message = self.process.hear(LISTEN_SECONDS)
-                if message is not None and message.get("kind") in ("finding", "failure"):
-                    return message
-                fresh = message is not None
-                progress = message or progress
+                kind = message.pop("kind", "") if message else ""
+                if kind == "failure":
+                    return _End("failed", message)
+                if kind == "finding":
+                    finding = message
+                elif kind == "extras" and finding is not None and message is not None:
+                    return _End("found", {**finding, **message})
+                elif kind == "progress":
+                    progress = message
                 if self._stop.is_set():
-                    raise _StoppedError
-                if watch.over:
-                    raise _TooLongError(self._settings.time_limit)
-                if watch.due(fresh) and not self._renew(row.id, lease, progress, watch):
-                    log.info("video %s was deleted or given to another worker", row.id)
                     self.process.kill()
-                    return None
-        except (EOFError, OSError) as error:
+                    return _End("stopped")
+                if watch.over:
+                    self.process.kill()
+                    return _End("found" if finding else "too long", finding)
+                if watch.due(kind == "progress") and not self._renew(row.id, lease, progress, watch):
+                    self.process.kill()
+                    return _End("lost")
+        except (EOFError, OSError):
             status = self.process.kill()
-            raise _DiedError(status, row.attempts >= self._settings.max_attempts) from error
+            return _End("found", finding) if finding else _End(f"died ({_how(status)})")
 
     def _renew(self, video: str, lease: str, progress: dict[str, Any] | None, watch: Watch) -> bool:
+        """Whether the video is still this worker's.
+
+        While the database is away no other worker can take the video, so the work goes on.
+        """
         try:
             held = self._store.renew(video, lease, self._settings.lease_seconds, progress)
-        except SQLAlchemyError:  # a database that is away for a moment costs nobody the work done so far
-            log.exception("video %s: the lease could not be renewed", video)
-            return watch.lease_lasts
+        except AWAY as error:
+            log.warning("video %s: the lease could not be renewed (%s)", video, type(error).__name__)
+            held = True
         watch.renewed()
         return held
 
-    def _store_last(self, row: VideoRow, lease: str, last: dict[str, Any]) -> bool:
-        """Whether a result was stored, so that its folder is to be kept."""
-        kind = last.pop("kind")
-        if kind == "failure":
-            failure = {key: str(last.get(key, "")) for key in ("error", "message", "hint")}
-            self._store.fail(row.id, lease, failure)
-            log.info("video %s: cannot be judged: %s", row.id, failure["error"])
+    def _end(self, row: VideoRow, lease: str, end: _End, results: Path) -> bool:
+        """Store how the attempt ended. Returns whether there is a result whose folder is to be kept."""
+        if end.how == "found":
+            finding = self._checked(end.message or {}, results)
+            if finding is not None:
+                stored = self._patiently(lambda: self._store.finish(row.id, lease, finding))
+                log.info("video %s: %s", row.id, finding.verdict if stored else "its lease was lost")
+                if stored:
+                    self._folder.remove_results(row.id, keep=lease)
+                return stored
+            self.process.kill()
+            end = _End("sent an invalid result")
+        log.info("video %s: %s", row.id, (end.message or {}).get("error", end.how))
+        if end.how == "lost":
             return False
+        if end.how == "stopped":
+            self._patiently(lambda: self._store.release(row.id, lease, counted=False))
+            return False
+        if end.how == "failed":
+            failure = {key: str((end.message or {}).get(key, "")) for key in ("error", "message", "hint")}
+        elif end.how == "too long":
+            failure = {
+                "error": "TimeLimitError",
+                "message": f"The video was not judged within {self._settings.time_limit:.0f} seconds.",
+                "hint": "Cut it, or have the operator raise the time limit (--time-limit).",
+            }
+        elif row.attempts < self._settings.max_attempts:
+            self._patiently(lambda: self._store.release(row.id, lease, counted=True))
+            return False
+        else:
+            failure = given_up(row.attempts, end.how)
+        self._patiently(lambda: self._store.fail(row.id, lease, failure))
+        return False
+
+    def _checked(self, message: dict[str, Any], results: Path) -> Finding | None:
+        """The finding of a message; None if it is invalid. Report and annotated video are there, or said to be not."""
         try:
-            finding = _FINDING.validate_python(last)
+            finding = _FINDING.validate_python(message)
             State(finding.verdict)
-        except ValueError as error:
-            log.warning("video %s: its process found what makes no sense", row.id)
-            raise _DiedError(self.process.kill(), row.attempts >= self._settings.max_attempts) from error
-        stored = self._store.finish(row.id, lease, finding)
-        if stored:
-            self._folder.remove_results(row.id, keep=lease)
-            log.info("video %s: %s", row.id, finding.verdict)
-        return stored
+            Summary.model_validate(finding.summary)
+        except ValueError:
+            return None
+        wanted = (REPORT, OVERLAY) if self._settings.overlay else (REPORT,)
+        for name in wanted:
+            if not (results / name).is_file():
+                finding.extras_failed.setdefault(name, "The work ended before it was made.")
+        return finding
+
+    def _patiently(self, step: Callable[[], T]) -> T:
+        """Do something with the database, and wait for it while it is away; what was found is not lost then.
+
+        Every step names the lease, so it changes nothing if another worker has the video meanwhile.
+        """
+        while True:
+            try:
+                return step()
+            except AWAY as error:
+                log.warning("the database does not answer (%s); waiting", type(error).__name__)
+                if self._stop.wait(POLL_SECONDS):
+                    raise
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """How an attempt ended: "found" or "failed", with a message; "lost", "stopped", "too long", or how it died."""
+
+    how: str
+    message: dict[str, Any] | None = None
 
 
 _FINDING: Final = TypeAdapter(Finding)
@@ -140,7 +193,7 @@ _FINDING: Final = TypeAdapter(Finding)
 
 @dataclass(slots=True)
 class Watch:
-    """When the time for a video is over, and when it is time to renew the lease."""
+    """When the time for a video is over, and when the lease is to be renewed."""
 
     ends: float
     lease: float
@@ -155,58 +208,13 @@ class Watch:
     def over(self) -> bool:
         return time.monotonic() > self.ends
 
-    @property
-    def lease_lasts(self) -> bool:
-        return time.monotonic() - self.last < self.lease
-
     def due(self, fresh: bool) -> bool:
-        """Whether to write now: `fresh` says that there is something new to tell."""
+        """Whether to write now; `fresh` says that there is new progress."""
         silent = time.monotonic() - self.last
         return silent > (TELL_SECONDS if fresh else min(1.0, self.lease / 5))
 
     def renewed(self) -> None:
         self.last = time.monotonic()
-
-
-class _CutShortError(ABC, Exception):
-    """An attempt ended without a last word."""
-
-    @abstractmethod
-    def then(self, store: Store, row: VideoRow) -> bool:
-        """Decide what becomes of the video; True if it was put back into the queue."""
-
-
-class _StoppedError(_CutShortError):
-    def __str__(self) -> str:
-        return "put back, because this worker ends"
-
-    def then(self, store: Store, row: VideoRow) -> bool:
-        return store.release(row.id, row.lease or "", counted=False)
-
-
-class _TooLongError(_CutShortError):
-    def __str__(self) -> str:
-        return f"not judged within {self.args[0]:.0f} s"
-
-    def then(self, store: Store, row: VideoRow) -> bool:
-        failure = {
-            "error": "TimeLimitError",
-            "message": f"The video was not judged within {self.args[0]:.0f} seconds.",
-            "hint": "Cut it, or have the operator raise the time limit (--time-limit).",
-        }
-        store.fail(row.id, row.lease or "", failure)
-        return False
-
-
-class _DiedError(_CutShortError):
-    def __str__(self) -> str:
-        return f"its process died ({_how(self.args[0])})"
-
-    def then(self, store: Store, row: VideoRow) -> bool:
-        if not self.args[1]:
-            return store.release(row.id, row.lease or "", counted=True)
-        store.fail(row.id, row.lease or "", given_up(row.attempts, f"died ({_how(self.args[0])})"))
-        return False
 
 
 def given_up(attempts: int, how: str) -> dict[str, str]:
@@ -228,13 +236,21 @@ def _how(status: int | None) -> str:
 
 
 class Keeper:
-    """Keeps a service in order; every worker runs one, and several at a time do no harm."""
+    """Keeps a service in order; several may run at a time."""
 
-    def __init__(self, settings: Settings, store: Store, folder: Folder, queue: JobQueue) -> None:
-        self._settings, self._store, self._folder, self._queue = settings, store, folder, queue
+    def __init__(self, settings: Settings, store: Store, folder: Folder) -> None:
+        self._settings, self._store, self._folder = settings, store, folder
+        self._cleaned = -CLEAN_SECONDS
+
+    def look(self) -> None:
+        """Do what is due."""
+        self.recover()
+        if time.monotonic() - self._cleaned > CLEAN_SECONDS:
+            self._cleaned = time.monotonic()
+            self.clean()
 
     def recover(self) -> None:
-        """Put back the videos of workers that fell silent, and wake workers for videos that no message names."""
+        """Put back the videos of workers that fell silent."""
         for row in self._store.expired():
             lease = row.lease or ""
             if row.attempts >= self._settings.max_attempts:
@@ -243,24 +259,11 @@ class Keeper:
                 log.warning("video %s: given up after %d attempts", row.id, row.attempts)
             elif self._store.release(row.id, lease, counted=True):
                 log.warning("video %s: its worker fell silent, queued again", row.id)
-                self._queue.send(row.id)
-        # In this order: a message that is sent after the look at the queue belongs to a row that is too young.
-        queued = self._store.queued_since(time.time() - UNSENT_SECONDS)
-        if queued:
-            named = self._queue.messages()
-            for video in queued:
-                if video not in named and self._is_queued(video):
-                    log.info("video %s: no message names it, sent again", video)
-                    self._queue.send(video)
-
-    def _is_queued(self, video: str) -> bool:
-        row = self._store.get(video)
-        return row is not None and row.state == JobState.QUEUED
 
     def clean(self) -> None:
-        """Delete what is kept long enough, and files that no row names."""
+        """Delete videos that were kept long enough, and files that no row names."""
         if self._settings.keep_days > 0:
-            for video in self._store.finished_before(time.time() - 86_400 * self._settings.keep_days):
+            for video in self._store.finished_before(86_400 * self._settings.keep_days):
                 remove(self._store, self._folder, video)
         for path in self._folder.old_uploads(self._settings.upload_seconds + 60):
             path.unlink(missing_ok=True)
@@ -273,6 +276,11 @@ class Keeper:
             for path in self._folder.old_videos():
                 if path.name not in hashes:
                     path.unlink(missing_ok=True)
+
+    @property
+    def every(self) -> float:
+        """Seconds between two looks."""
+        return min(5.0, self._settings.lease_seconds / 4)
 
 
 def remove(store: Store, folder: Folder, video: str) -> bool:
@@ -294,7 +302,7 @@ def run_worker(settings: Settings, slots: int, stop: threading.Event | None = No
         slots: videos to judge at a time, each in a process of its own.
 
     Raises:
-        ServiceError: the data folder, database or queue cannot be used.
+        ServiceError: the data folder or the database cannot be used.
     """
     worker = Worker(settings, slots)
     if stop is None:
@@ -305,11 +313,7 @@ def run_worker(settings: Settings, slots: int, stop: threading.Event | None = No
 
 
 class Worker:
-    """The threads of one worker process: `slots` overseers and a keeper.
-
-    huey's own consumer is not used: it would judge in the thread or process that holds the message, and could neither
-    end a decoder that hangs nor put a video back when it is told to stop.
-    """
+    """The threads of one worker process: `slots` overseers and a keeper."""
 
     def __init__(self, settings: Settings, slots: int) -> None:
         self.stop = threading.Event()
@@ -317,9 +321,7 @@ class Worker:
         self._settings, self._slots = settings, slots
         self._folder = Folder(settings.data)
         self._store = Store(settings.database_url)
-        self._local = threading.local()
-        self._queue = JobQueue(settings.queue, settings.data, self._judge)
-        self._keeper = Keeper(settings, self._store, self._folder, self._queue)
+        self._keeper = Keeper(settings, self._store, self._folder)
 
     def run(self, stop: threading.Event) -> None:
         self.stop = stop
@@ -328,52 +330,36 @@ class Worker:
         for thread in threads:
             thread.start()
         log.info("worker %s: %d videos at a time", self.name, self._slots)
-        while not stop.wait(0.5):  # a wait without end would not let a signal's handler run
+        while not stop.wait(0.5):  # signals are handled between two waits
             pass
         for thread in threads:
             thread.join()
-        self._patiently(lambda: self._store.leave(self.name))
+        self._attempt(lambda: self._store.leave(self.name))
         self._store.close()
 
     def _take(self) -> None:
-        """One slot: take messages and work on them."""
-        overseer = self._local.overseer = Overseer(self._settings, self._store, self._folder, self._queue, self.stop)
+        overseer = Overseer(self._settings, self._store, self._folder, self.stop)
         try:
             while not self.stop.is_set():
-                if not self._patiently(self._take_one):
+                if not self._attempt(overseer.judge_next):
                     self.stop.wait(POLL_SECONDS)
         finally:
             overseer.process.kill()
 
-    def _take_one(self) -> bool:
-        """Whether there was a message."""
-        task = self._queue.huey.dequeue()
-        if task is None:
-            return False
-        self._queue.huey.execute(task)
-        return True
-
-    def _judge(self, video: str) -> None:
-        overseer: Overseer = self._local.overseer
-        overseer.judge(video)
-
     def _keep(self) -> None:
-        every = min(5.0, self._settings.lease_seconds / 4)
-        cleaned = -CLEAN_SECONDS
         while True:
-            self._patiently(lambda: self._store.beat(self.name, socket.gethostname(), os.getpid(), self._slots))
-            self._patiently(self._keeper.recover)
-            if time.monotonic() - cleaned > CLEAN_SECONDS:
-                cleaned = time.monotonic()
-                self._patiently(self._keeper.clean)
-            if self.stop.wait(every):
+            self._attempt(lambda: self._store.beat(self.name, socket.gethostname(), os.getpid(), self._slots))
+            self._attempt(self._keeper.look)
+            if self.stop.wait(self._keeper.every):
                 return
 
-    def _patiently(self, step: Callable[[], object]) -> bool:
-        """Whether a step did something; a fault is logged, and the worker goes on: the database may come back."""
+    def _attempt(self, step: Callable[[], object]) -> bool:
+        """Whether a step did something. An error is logged, and the worker goes on: the database may come back."""
         try:
             return bool(step())
+        except AWAY as error:
+            log.warning("worker %s: the database does not answer (%s)", self.name, type(error).__name__)
         except Exception:
             log.exception("worker %s", self.name)
-            self.stop.wait(1.0)
-            return False
+        self.stop.wait(1.0)
+        return False
