@@ -86,6 +86,11 @@ def test_a_fake_and_a_real_video_from_upload_to_deletion(page: Page, service: Ru
     expect(page.locator("#announcer")).to_contain_text(f"fake.mp4: {told['headline']}")
     accessible(page)
 
+    # There is one scroll: the frame is as high as the report.
+    height = report.locator("html").evaluate("e => e.offsetHeight")
+    wait_for(lambda: page.locator("iframe.report").evaluate("e => e.offsetHeight") >= height - 2, LONG / 1000)
+    assert height > 1000
+
     # The timeline seeks the clip inside, in the sandbox too.
     report.locator(".track .plot").first.click()
     clip = report.locator("#clip")
@@ -106,7 +111,8 @@ def test_a_fake_and_a_real_video_from_upload_to_deletion(page: Page, service: Ru
     real = row(page, "real.mp4")
     expect(real.get_by_role("progressbar")).to_be_visible(timeout=LONG)
     accessible(page)
-    expect(real).to_contain_text("probability", timeout=LONG)
+    expect(real).to_contain_text("Inconclusive", timeout=LONG)
+    expect(real).not_to_contain_text("probability")  # it decides nothing
     expect(row(page, "README.md")).to_contain_text("Not examined", timeout=LONG)
     scores = {v["name"]: (v["verdict"] or {}).get("score") for v in service.client.get("/v1/videos").json()["items"]}
     assert scores["fake.mp4"] > scores["real.mp4"]
@@ -210,15 +216,29 @@ def test_a_page_that_is_gone_or_never_was_says_so(page: Page, service: Running) 
 def a_video(number: int, **changes: Any) -> dict[str, Any]:
     """A video as the service tells of it."""
     video = f"{number:032x}"
-    links = {name: f"/v1/videos/{video}/{name}" for name in ("events", "result", "report", "overlay")}
+    links = {
+        name: f"/v1/videos/{video}/{name}" for name in ("events", "result", "report", "overlay", "cancel", "again")
+    }
     return {
         "id": video, "name": f"clip-{number}.mp4", "sha256": "ab" * 32, "size": 7, "state": "queued", "revision": 1,
-        "created": "2026-01-02T03:04:05Z", "started": None, "finished": None, "attempts": 0, "progress": None,
+        "created": "2026-01-02T03:04:05Z", "owner": None, "external_id": None, "labels": [],
+        "started": None, "finished": None, "attempts": 0, "progress": None,
         "verdict": None, "failure": None, "links": {"self": f"/v1/videos/{video}", **links}, **changes,
     }  # fmt: skip
 
 
 FAILED = {"state": "failed", "failure": {"error": "VideoError", "message": "It is no video.", "hint": "Send one."}}
+
+
+VERDICT = {
+    "state": "likely_fake", "headline": "Likely fake", "meaning": "…", "symbol": "▲", "probability": 0.97,
+    "held_back": False, "score": 0.9, "faces": 1, "model": "m 1", "reasons": [], "seconds_examined": 9.9,
+    "duration": 10.0, "damaged_packets": 0, "model_hash": "ab" * 32, "share_examined": 0.99, "extras_failed": {},
+}  # fmt: skip
+
+
+def judged(number: int, **verdict: Any) -> dict[str, Any]:
+    return a_video(number, state="done", finished="2026-01-02T03:05:05Z", verdict={**VERDICT, **verdict})
 
 
 def a_page(*videos: dict[str, Any], total: int | None = None, before: int | None = None) -> str:
@@ -229,6 +249,150 @@ def stream(video: dict[str, Any], again: int = 300) -> dict[str, Any]:
     """An answer that tells a video's state and breaks off; the browser asks again after so many milliseconds."""
     body = f"retry: {again}\nevent: state\ndata: {json.dumps(video)}\n\n"
     return {"content_type": "text/event-stream", "body": body}
+
+
+def serve_list(page: Page, *videos: dict[str, Any]) -> None:
+    page.route("**/v1/videos?*", lambda route: route.fulfill(body=a_page(*videos), content_type="application/json"))
+
+
+def test_a_list_shows_what_was_not_examined_and_no_number_that_decides_nothing(page: Page, service: Running) -> None:
+    part = {"seconds_examined": 2.9, "share_examined": 0.29, "damaged_packets": 1}
+    serve_list(page, judged(1), judged(2, **part), judged(3, state="inconclusive", held_back=True, probability=0.96))
+    page.goto(service.url)
+    expect(row(page, "clip-1.mp4")).to_contain_text("0.97")
+    expect(row(page, "clip-1.mp4")).not_to_contain_text("examined")
+    expect(row(page, "clip-2.mp4")).to_contain_text("only the first 2.9 of 10.0 s examined")
+    expect(row(page, "clip-3.mp4")).not_to_contain_text("0.9")
+    expect(page.get_by_text("What it mostly does not see")).to_be_visible()
+    expect(page.get_by_text("does not replace it")).to_be_visible()
+    accessible(page)
+
+
+def test_a_probability_is_told_for_another_share_of_fakes(page: Page, service: Running) -> None:
+    video = judged(1, probability=0.9)
+    page.route("**/v1/videos/*/events", lambda route: route.fulfill(**stream(video)))
+    page.route("**/v1/videos/*/report", lambda route: route.fulfill(body="<p>report</p>", content_type="text/html"))
+    serve_list(page, video)
+    page.goto(f"{service.url}/#/videos/{video['id']}")
+    shown = page.locator(".head output")
+    expect(shown).to_have_text("0.90")
+    page.get_by_label("Expected share of fakes, percent").fill("1")
+    expect(shown).to_have_text("0.08")  # odds 9 x 1/99 = 1/11, so 1/12
+    expect(page.get_by_text("does not replace it")).to_be_visible()
+    accessible(page)
+
+
+def test_filter_and_search_live_in_the_address(page: Page, service: Running) -> None:
+    asked: list[str] = []
+
+    def answer(route: Route) -> None:
+        asked.append(route.request.url.partition("?")[2])
+        route.fulfill(body=a_page(judged(1)), content_type="application/json")
+
+    page.route("**/v1/videos?*", answer)
+    page.goto(f"{service.url}/#/?q=clip&verdict=likely_fake&sort=name")
+    expect(row(page, "clip-1.mp4")).to_be_visible()
+    assert asked[0] == "q=clip&verdict=likely_fake&sort=name&limit=30"
+    assert (
+        page.get_by_role("link", name="CSV").get_attribute("href")
+        == "/v1/videos.csv?q=clip&verdict=likely_fake&sort=name"
+    )
+    page.get_by_label("Order").select_option("oldest")
+    page.get_by_label("Verdict").select_option("failed")
+    wait_for_in(page, lambda: page.url.endswith("#/?q=clip&state=failed&sort=oldest"))
+    page.reload()
+    expect(page.get_by_role("searchbox")).to_have_value("clip")
+    expect(page.get_by_label("Verdict")).to_have_value("failed")
+
+
+def test_several_videos_are_deleted_at_once(page: Page, service: Running) -> None:
+    names = [f"several-{i}.mp4" for i in range(3)]
+    for name in names:
+        service.client.post("/v1/videos", params={"name": name}, content=b"x")
+    page.goto(service.url)
+    for name in names[:2]:
+        row(page, name).get_by_role("checkbox").check()
+    expect(page.get_by_text("2 videos selected")).to_be_visible()
+    accessible(page)
+    page.get_by_role("button", name="Delete them").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete", exact=True).click()
+    expect(row(page, "several-0.mp4")).to_have_count(0)
+    expect(row(page, "several-1.mp4")).to_have_count(0)
+    expect(row(page, "several-2.mp4")).to_be_visible()
+    expect(page.get_by_text("selected")).to_be_hidden()
+    row(page, "several-2.mp4").get_by_role("button").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete", exact=True).click()
+
+
+def test_an_upload_that_broke_off_is_tried_again_and_an_empty_file_is_not(
+    page: Page, service: Running, tmp_path: Path
+) -> None:
+    page.expected_complaints = ("net::ERR_FAILED",)  # type: ignore[attr-defined]
+    tries: list[Route] = []
+    page.route("**/v1/videos?name=*", lambda route: tries.append(route))
+    page.goto(service.url)
+    for name, data in (("broken.mp4", b"x"), ("empty.mp4", b"")):
+        (tmp_path / name).write_bytes(data)
+    page.get_by_label("Choose videos").set_input_files([tmp_path / "broken.mp4", tmp_path / "empty.mp4"])
+    uploads = page.get_by_role("list", name="Uploads")
+    empty = uploads.get_by_role("listitem").filter(has_text="empty.mp4")
+    expect(empty).to_contain_text("The file is empty. Choose another file")
+    expect(empty).to_contain_text("0 bytes")
+    wait_for_in(page, lambda: len(tries) == 1)
+    tries[0].abort()
+    page.get_by_role("button", name="Try broken.mp4 again").click()
+    wait_for_in(page, lambda: len(tries) == 2)
+    tries[1].fulfill(status=201, content_type="application/json", body=json.dumps(a_video(1)))
+    expect(uploads.get_by_role("listitem")).to_have_count(1)
+    accessible(page)
+
+
+def test_a_file_dropped_on_a_video_s_page_is_taken(page: Page, service: Running) -> None:
+    video = a_video(1, **FAILED)
+    page.route("**/v1/videos/*/events", lambda route: route.fulfill(**stream(video)))
+    held: list[Route] = []
+    page.route("**/v1/videos?name=*", lambda route: held.append(route))
+    page.goto(f"{service.url}/#/videos/{video['id']}")
+    expect(page.get_by_role("heading", name="Not examined")).to_be_visible()
+    page.evaluate(
+        "() => { const files = new DataTransfer(); files.items.add(new File(['x'], 'dropped.mp4'));"
+        "document.body.dispatchEvent(new DragEvent('drop', { dataTransfer: files, bubbles: true, cancelable: true })) }"
+    )
+    wait_for_in(page, lambda: len(held) == 1)
+    expect(page.get_by_role("list", name="Uploads")).to_contain_text("dropped.mp4")
+    held[0].fulfill(status=201, content_type="application/json", body=json.dumps(a_video(2)))
+
+
+def test_the_page_of_a_video_says_at_once_that_the_service_is_away(page: Page, service: Running) -> None:
+    page.expected_complaints = ("net::ERR_FAILED",)  # type: ignore[attr-defined]
+    video = a_video(1, state="running", attempts=2)
+    answers = [stream(video, again=100)]
+    page.route("**/v1/videos/*/events", lambda route: route.fulfill(**answers.pop()) if answers else route.abort())
+    page.goto(f"{service.url}/#/videos/{video['id']}")
+    expect(page.get_by_text("The service does not answer.")).to_be_visible(timeout=3000)
+    expect(page.get_by_text("begins again at the start of the video")).to_be_visible()
+    answers.append(stream(a_video(1, revision=2, **FAILED)))
+    expect(page.get_by_role("heading", name="Not examined")).to_be_visible()
+    expect(page.get_by_text("The service does not answer.")).to_be_hidden()
+
+
+def test_a_verdict_without_its_report_says_what_is_missing(page: Page, service: Running) -> None:
+    video = judged(1, extras_failed={"report.html": "No space left.", "overlay.mp4": "No space left."})
+    page.route("**/v1/videos/*/events", lambda route: route.fulfill(**stream(video)))
+    page.goto(f"{service.url}/#/videos/{video['id']}")
+    expect(page.get_by_text("The verdict stands")).to_contain_text("report.html: No space left.")
+    expect(page.get_by_text("There is no report.")).to_be_visible()
+    accessible(page)
+
+
+def test_the_page_of_the_api_loads_nothing_from_elsewhere(page: Page, service: Running) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{service.url}/api")
+    expect(page.get_by_role("heading", name="POST /v1/videos", exact=True)).to_be_visible()
+    expect(page.get_by_role("heading", name="Verdict", exact=True)).to_be_visible()
+    assert all(url.startswith(service.url) for url in asked)
+    accessible(page)
 
 
 def test_more_of_an_earlier_search_does_not_get_into_a_later_one(page: Page, service: Running) -> None:

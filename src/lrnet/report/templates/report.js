@@ -93,3 +93,8 @@
   });
   addEventListener("afterprint", () => opened.forEach((d) => { d.open = false; }));
 })();
+
+// Inside another page (the service's), that page gives the frame the report's whole height.
+if (parent !== window) {
+  new ResizeObserver(() => parent.postMessage({ height: document.documentElement.offsetHeight }, "*")).observe(document.documentElement);
+}

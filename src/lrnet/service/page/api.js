@@ -31,29 +31,40 @@ async function problemOf(response) {
 export const about = () => ask("/v1/about");
 export const video = (id) => ask(`/v1/videos/${id}`);
 export const remove = (id) => ask(`/v1/videos/${id}`, { method: "DELETE" });
+export const cancel = (id) => ask(`/v1/videos/${id}/cancel`, { method: "POST" });
+export const again = (id) => ask(`/v1/videos/${id}/again`, { method: "POST" });
+export const ofFile = (sha256) => ask(`/v1/videos?sha256=${sha256}&limit=10`);
 
-export function history({ text, verdict, limit, before }) {
-  const query = new URLSearchParams({ limit });
+/** The parameters of a search; `verdict` may also be a state: "failed" or "cancelled". */
+export function query({ text, verdict, sort }) {
+  const query = new URLSearchParams();
   if (text) query.set("q", text);
-  if (verdict === "failed") query.set("state", "failed");
+  if (verdict === "failed" || verdict === "cancelled") query.set("state", verdict);
   else if (verdict) query.set("verdict", verdict);
-  if (before) query.set("before", before);
-  return ask(`/v1/videos?${query}`);
+  if (sort && sort !== "newest") query.set("sort", sort);
+  return query;
 }
 
-/** Send a file; `tell` hears the share that is sent. Returns the request, to be aborted, and a promise of the video. */
+export function history(search, limit, before) {
+  const parameters = query(search);
+  parameters.set("limit", limit);
+  if (before) parameters.set("before", before);
+  return ask(`/v1/videos?${parameters}`);
+}
+
+/** Send a file; `tell` gets the share that is sent. Returns the request, to be aborted, and a promise of the video. */
 export function upload(file, tell) {
   const request = new XMLHttpRequest();
   const done = new Promise((resolve, reject) => {
     const broken = (message, hint) => reject(new ApiError(request.status, { message, hint }));
     request.upload.addEventListener("progress", (event) => event.lengthComputable && tell(event.loaded / event.total));
-    request.addEventListener("error", () => broken("The upload broke off.", "Check the connection and send it again."));
+    request.addEventListener("error", () => broken("The upload broke off.", "Check the connection, then try again."));
     request.addEventListener("abort", () => resolve(null));
     request.addEventListener("load", () => {
       let answer = null;
       try {
         answer = JSON.parse(request.responseText);
-      } catch { /* told below */ }
+      } catch { /* reported below */ }
       if (request.status === 401) location.assign("/signin");
       if (request.status === 201 && answer) resolve(answer);
       else broken(answer?.message ?? `The service answered with status ${request.status}.`, answer?.hint ?? "");
@@ -67,9 +78,10 @@ export function upload(file, tell) {
 
 /**
  * Listen to a stream of events. The browser connects again by itself, but not after an answer that is no stream (a
- * service that is just starting, a video that is gone): then `refused` is told, and it is tried again here.
+ * service that is just starting, a video that is gone): then `refused` is called, and it is tried again here. `broken` is
+ * called whenever the connection is lost.
  */
-export function listen(path, listeners, { opened = () => {}, refused = () => {} } = {}) {
+export function listen(path, listeners, { opened = () => {}, broken = () => {}, refused = () => {} } = {}) {
   let source = null;
   let timer = 0;
   const connect = () => {
@@ -79,6 +91,7 @@ export function listen(path, listeners, { opened = () => {}, refused = () => {} 
     }
     source.addEventListener("open", opened);
     source.addEventListener("error", () => {
+      broken();
       if (source.readyState !== EventSource.CLOSED) return;
       timer = setTimeout(connect, 3000);
       refused();
@@ -90,3 +103,5 @@ export function listen(path, listeners, { opened = () => {}, refused = () => {} 
     source.close();
   };
 }
+
+export const AWAY = "The service does not answer. What is shown may be out of date; the page connects again by itself.";

@@ -2,9 +2,9 @@
 
 import * as api from "./api.js";
 import { announce, confirmDelete, h, svg } from "./dom.js";
-import { decimals, found, share, size, stage, when } from "./words.js";
+import { decides, decimals, found, inPart, share, size, stage, when, withPrior } from "./words.js";
 
-/** Show a video in `main`; returns what takes it away again. */
+/** Show a video in `main`. Returns what takes it away. */
 export function detail(main, id, view) {
   document.title = "lrnet";
   const shown = new Detail(main, view);
@@ -16,7 +16,7 @@ export function detail(main, id, view) {
   const stop = api.listen(`/v1/videos/${id}/events`, {
     state: (video) => {
       shown.become(video);
-      if (video.state === "done" || video.state === "failed") stop();
+      if (!["queued", "running"].includes(video.state)) stop();
     },
     decode: (news) => shown.progress(news),
     faces: (news) => shown.progress(news),
@@ -25,17 +25,24 @@ export function detail(main, id, view) {
       stop();
       shown.missing();
     },
-  }, { refused });
-  return () => {
+  }, { opened: () => shown.say(""), broken: () => shown.say(api.AWAY), refused });
+  const fit = (event) => shown.fit(event);
+  addEventListener("message", fit);
+  const timer = setInterval(() => shown.watchWorkers(), 10000);
+  const leave = () => {
     shown.left = true;
+    removeEventListener("message", fit);
+    clearInterval(timer);
     stop();
   };
+  return { leave, moved: () => {} };
 }
 
 class Detail {
   constructor(main, view) {
     this.main = main;
     this.view = view;
+    this.banner = h("p", { class: "banner", role: "status", hidden: true });
     this.now = null;
     this.scored = [];
     this.left = false; // for another view: what is on its way has come too late
@@ -48,48 +55,83 @@ class Detail {
     this.scored = [];
     document.title = `${video.verdict ? `${video.verdict.headline}: ` : ""}${video.name} – lrnet`;
     const focused = this.main.contains(document.activeElement) && document.activeElement !== this.main;
-    this.main.replaceChildren(back(), this.head(), ...this.body());
+    this.main.replaceChildren(back(), this.banner, this.head(), ...this.body());
+    this.watchWorkers();
     if (focused) this.focusDelete();
     if (before && before !== video.state) announce(this.word());
+  }
+
+  /** Say something about the service; an empty text takes it back. */
+  say(text) {
+    if (!this.banner.isConnected && text) this.main.prepend(this.banner);
+    this.banner.textContent = text;
+    this.banner.hidden = !text;
+  }
+
+  /** Say when a video waits and nobody would examine it. */
+  async watchWorkers() {
+    if (this.video?.state !== "queued") return;
+    const { slots } = await api.about().catch(() => ({ slots: 1 })); // the stream says when the service is away
+    if (!this.left && this.video.state === "queued") this.say(slots ? "" : "No worker is running. The video waits until one is started.");
+  }
+
+  /** Give the report its whole height, so that there is one scroll; it cannot be measured through its sandbox. */
+  fit({ source, data }) {
+    if (!this.frame || source !== this.frame.contentWindow || !Number.isFinite(data?.height)) return;
+    this.frame.style.height = `${Math.min(Math.max(data.height, 200), 100_000)}px`;
   }
 
   word() {
     const { video } = this;
     if (video.state === "done") return `${video.name}: ${video.verdict.headline}`;
     if (video.state === "failed") return `${video.name} could not be examined. ${video.failure.message}`;
+    if (video.state === "cancelled") return `${video.name} is cancelled`;
     return video.state === "running" ? `${video.name} is being examined` : `${video.name} waits`;
   }
 
   head() {
     const { video } = this;
     const verdict = video.verdict;
+    const part = inPart(verdict);
     const line = verdict
-      ? h(
-          "p",
-          {},
-          h("span", { class: verdict.state }, h("span", { "aria-hidden": "true" }, `${verdict.symbol} `), verdict.headline),
-          h("span", { class: "meta" }, verdict.probability === null ? "" : ` · ${verdict.held_back ? "held back; the probability would be" : "probability"} ${decimals(verdict.probability)}`),
-        )
+      ? h("p", {}, h("span", { class: verdict.state }, h("span", { "aria-hidden": "true" }, `${part ? "◐" : verdict.symbol} `), verdict.headline), part && h("strong", {}, ` · ${part}`), decides(verdict) && this.probability())
       : h("p", { class: "meta" }, `${when(video.created)} · ${size(video.size)}`);
     return h("div", { class: "head" }, h("div", {}, h("h1", {}, h("bdi", {}, video.name)), line), this.actions());
+  }
+
+  /** The probability, for the share of fakes that the reader expects: half of them, as in the model's measurements. */
+  probability() {
+    const shown = h("output", {}, decimals(this.video.verdict.probability));
+    const input = h("input", {
+      type: "number", min: "0.1", max: "99.9", step: "any", value: "50", "aria-label": "Expected share of fakes, percent",
+      oninput: () => {
+        const prior = Number(input.value) / 100;
+        if (prior > 0 && prior < 1) shown.textContent = decimals(withPrior(this.video.verdict.probability, prior));
+      },
+    });
+    return h("span", { class: "meta" }, " · probability of fake ", shown, " if ", input, " % of such videos are fake");
   }
 
   actions() {
     const { video } = this;
     const done = video.state === "done";
+    const ended = !["queued", "running"].includes(video.state);
     return h(
       "p",
       { class: "actions" },
       done && h("a", { class: "button", href: video.links.report, target: "_blank", rel: "noopener" }, "Open report"),
       done && h("a", { class: "button", href: video.links.result, download: `${video.name}.json` }, "JSON"),
-      h("button", { type: "button", class: "danger", onclick: () => this.remove() }, video.state === "running" ? "Stop and delete" : "Delete"),
+      ended && h("button", { type: "button", class: "submit", onclick: () => this.again() }, "Examine again"),
+      !ended && h("button", { type: "button", class: "submit", onclick: () => this.cancel() }, "Cancel"),
+      h("button", { type: "button", class: "danger admin", onclick: () => this.remove() }, video.state === "running" ? "Stop and delete" : "Delete"),
     );
   }
 
   body() {
     switch (this.video.state) {
-      case "done": return [this.views(), this.view === "overlay" ? this.overlay() : this.report()].flat();
+      case "done": return [this.failedExtras(), this.views(), this.view === "overlay" ? this.overlay() : this.report(), this.facts()].flat().filter(Boolean);
       case "failed": return [this.problem(), this.facts()];
+      case "cancelled": return [h("p", { class: "empty" }, "The examination was cancelled."), this.facts()];
       default: return [this.pending(), this.facts()];
     }
   }
@@ -100,12 +142,19 @@ class Detail {
     return h("nav", { class: "views", "aria-label": "Views" }, link(at, "Report", this.view !== "overlay"), link(`${at}/overlay`, "Annotated video", this.view === "overlay"));
   }
 
+  failedExtras() {
+    const failed = Object.entries(this.video.verdict.extras_failed);
+    return failed.length > 0 && h("p", { class: "banner" }, `The verdict stands, but something could not be made. ${failed.map(([name, why]) => `${name}: ${why}`).join(" ")}`);
+  }
+
   report() {
-    return h("iframe", { class: "report", src: this.video.links.report, title: `Report on ${this.video.name}`, sandbox: "allow-scripts allow-modals allow-downloads" });
+    if (this.video.verdict.extras_failed["report.html"]) return h("p", { class: "empty" }, "There is no report. The JSON has the whole result.");
+    this.frame = h("iframe", { class: "report", src: this.video.links.report, title: `Report on ${this.video.name}`, sandbox: "allow-scripts allow-modals allow-downloads" });
+    return this.frame;
   }
 
   overlay() {
-    const missing = h("p", { class: "note", hidden: true }, "There is no annotated video: the service was started without it.");
+    const missing = h("p", { class: "note", hidden: true }, "There is no annotated video: it could not be made, or the service was started without it.");
     const player = h("video", { class: "overlay", src: this.video.links.overlay, controls: true, playsinline: true, preload: "metadata", "aria-label": `Annotated copy of ${this.video.name}` });
     player.addEventListener("error", () => {
       player.hidden = true;
@@ -126,15 +175,15 @@ class Detail {
     this.stage = h("h2", {}, waiting ? "Waiting for a worker" : "Starting");
     this.bar = h("progress", { max: "1", "aria-label": "Progress" });
     this.figures = { frames: h("dd", {}, "0"), faces: h("dd", {}, "0"), clips: h("dd", {}, "0") };
-    this.plot = svg("svg", { viewBox: "0 0 1000 100", preserveAspectRatio: "none", role: "img", "aria-label": "Clip scores so far" });
-    this.scores = h("figure", { class: "scores", hidden: true }, this.plot, h("figcaption", {}, "Scores of the clips so far over the time of the video: raw output of the network from 0 to 1, no probabilities. The verdict comes at the end."));
+    this.plot = svg("svg", { viewBox: "0 0 1000 100", preserveAspectRatio: "none", role: "img", "aria-label": "Scores of the latest clips" });
+    this.scores = h("figure", { class: "scores", hidden: true }, this.plot, h("figcaption", {}, "Scores of the latest clips over the time of the video: raw output of the network from 0 to 1, no probabilities. The verdict comes at the end."));
     const figure = (name, value) => h("div", {}, h("dt", {}, name), value);
     return h(
       "section",
       { class: "pending" },
       this.stage,
       this.bar,
-      again && h("p", { class: "note" }, "The worker that had it was lost; it is tried again."),
+      again && h("p", { class: "note" }, "The worker that had the video was lost; the examination begins again at the start of the video."),
       !waiting && h("dl", { class: "figures" }, figure("Frames", this.figures.frames), figure("Faces", this.figures.faces), figure("Clips scored", this.figures.clips)),
       this.scores,
     );
@@ -169,7 +218,28 @@ class Detail {
   facts() {
     const { video } = this;
     const fact = (name, value, kind) => [h("dt", {}, name), h("dd", { class: kind }, value)];
-    return h("dl", { class: "facts" }, fact("SHA-256", video.sha256, "hash"), fact("Handed in", when(video.created)), fact("Size", size(video.size)));
+    const others = h("dd", {});
+    const list = h("dl", { class: "facts" }, fact("SHA-256", video.sha256, "hash"), fact("Handed in", when(video.created)), video.finished && fact("Finished", when(video.finished)), fact("Size", size(video.size)), video.verdict && fact("Model", `${video.verdict.model}, ${video.verdict.model_hash.slice(0, 12)}`));
+    api.ofFile(video.sha256).then(({ items }) => {
+      const links = items.filter((item) => item.id !== video.id).map((item) => h("a", { href: `#/videos/${item.id}` }, `${when(item.created)}: ${item.verdict?.headline ?? item.state}`));
+      if (!links.length) return;
+      others.append(...links.flatMap((one, i) => (i ? [h("br"), one] : [one])));
+      list.append(h("dt", {}, "The same file was handed in"), others);
+    }).catch(() => {});
+    return list;
+  }
+
+  async cancel() {
+    await api.cancel(this.video.id).catch((error) => this.say(`${error.message} ${error.hint}`));
+  }
+
+  async again() {
+    try {
+      const { id } = await api.again(this.video.id);
+      if (!this.left) location.hash = `#/videos/${id}`;
+    } catch (error) {
+      this.say(`${error.message} ${error.hint}`);
+    }
   }
 
   focusDelete() {
@@ -178,14 +248,14 @@ class Detail {
 
   async remove() {
     if (!(await confirmDelete(this.video))) {
-      if (!this.left) this.focusDelete(); // the button that asked may have been drawn anew meanwhile
+      if (!this.left) this.focusDelete(); // the button may be a new one by now
       return;
     }
     try {
       await api.remove(this.video.id);
     } catch (error) {
       if (error.status !== 404) {
-        if (!this.left) this.main.prepend(h("p", { class: "banner", role: "alert" }, `${error.message} ${error.hint}`));
+        if (!this.left) this.say(`${error.message} ${error.hint}`);
         return;
       }
     }

@@ -24,13 +24,13 @@ function assign(element, properties) {
   }
 }
 
-/** Say something to those who do not see the page; the latest word wins. */
+/** Say something to screen readers; the latest text counts. */
 export function announce(text) {
   document.getElementById("announcer").textContent = text;
 }
 
 /**
- * Ask before a video is deleted. Each question is a dialog of its own: a browser tells of a closing only with its next
+ * Ask before a video is deleted. Each question is a dialog of its own: a browser reports a closing only with its next
  * frame, when the same element may be asking again already.
  */
 export function confirmDelete(video) {
@@ -64,7 +64,7 @@ export function confirmDelete(video) {
 export function bin(name, onclick) {
   return h(
     "button",
-    { class: "bin", type: "button", "aria-label": `Delete ${name}`, title: "Delete", onclick },
+    { class: "bin admin", type: "button", "aria-label": `Delete ${name}`, title: "Delete", onclick },
     svg(
       "svg",
       { viewBox: "0 0 24 24", "aria-hidden": "true" },

@@ -2,35 +2,34 @@
 
 import * as api from "./api.js";
 import { announce, bin, confirmDelete, h } from "./dom.js";
-import { STATES, decimals, found, share, size, stage, when } from "./words.js";
+import { hooks, send, uploads } from "./uploads.js";
+import { STATES, decides, decimals, found, inPart, many, share, size, stage, when } from "./words.js";
 
 const PAGE = 30;
-const AT_ONCE = 3; // uploads that run side by side
 const ENDINGS = "video/*,.mkv,.avi,.mts,.m2ts,.mxf,.flv,.wmv,.ts,.vob,.y4m";
 
-// Uploads go on while the page shows something else.
-const uploads = [];
-let redraw = () => {};
-addEventListener("beforeunload", (event) => uploads.some((upload) => !upload.problem) && event.preventDefault());
+const SORTS = { newest: "Newest first", oldest: "Oldest first", name: "By name", probability: "By probability" };
 
-/** Show the start in `main`; returns what takes it away again. */
+/** Show the start in `main`. Returns what takes it away, and what is called when its address changes. */
 export function home(main) {
   document.title = "lrnet";
   const view = new Home(main);
-  redraw = () => view.showUploads();
+  hooks.redraw = () => view.showUploads();
   const stop = api.listen("/v1/events", { video: (video) => view.changed(video), deleted: ({ id }) => view.gone(id) }, {
-    opened: () => view.load(),
+    opened: () => view.opened(),
+    broken: () => view.say(api.AWAY),
     refused: () => view.watchWorkers(),
   });
   const timer = setInterval(() => view.watchWorkers(), 10000);
   view.watchWorkers();
   view.showUploads();
-  return () => {
-    redraw = () => {};
+  const leave = () => {
+    hooks.redraw = () => {};
     clearInterval(timer);
     stop();
     view.leave();
   };
+  return { leave, moved: () => view.readAddress() && view.load() };
 }
 
 class Home {
@@ -43,13 +42,17 @@ class Home {
     this.count = h("span", { class: "count" });
     this.empty = h("p", { class: "empty", hidden: true });
     this.more = h("p", { class: "more", hidden: true }, h("button", { type: "button", onclick: () => this.loadMore() }, "Show more"));
-    this.text = h("input", { type: "search", "aria-label": "Search by name or SHA-256", placeholder: "Search", oninput: () => this.search() });
+    this.text = h("input", { type: "search", "aria-label": "Search by name or SHA-256", placeholder: "Search", oninput: () => this.typed() });
+    this.sort = h("select", { "aria-label": "Order", onchange: () => this.load() }, Object.entries(SORTS).map(([value, text]) => h("option", { value }, text)));
+    this.table = h("a", { class: "button", download: "videos.csv" }, "CSV");
+    this.chosen = h("p", { class: "chosen", hidden: true }, h("span", {}), h("button", { type: "button", class: "danger admin", onclick: () => this.removeChosen() }, "Delete them"));
     this.verdict = h(
       "select",
       { "aria-label": "Verdict", onchange: () => this.load() },
       h("option", { value: "" }, "Any verdict"),
       Object.entries(STATES).map(([value, text]) => h("option", { value }, text)),
       h("option", { value: "failed" }, "Not examined"),
+      h("option", { value: "cancelled" }, "Cancelled"),
     );
     main.append(
       this.banner,
@@ -57,28 +60,59 @@ class Home {
       h(
         "section",
         { "aria-labelledby": "history" },
-        h("div", { class: "list-head" }, h("h2", { id: "history" }, "Videos", this.count), h("div", { class: "find", role: "search" }, this.text, this.verdict)),
+        h("div", { class: "list-head" }, h("h2", { id: "history" }, "Videos", this.count), h("div", { class: "find", role: "search" }, this.text, this.verdict, this.sort, this.table)),
+        this.chosen,
         this.uploads,
         this.list,
         this.empty,
         this.more,
       ),
     );
-    this.dropping = new AbortController();
-    dropOn(document.body, this.dropping.signal);
+    this.readAddress();
+  }
+
+  get search() {
+    return { text: this.text.value.trim(), verdict: this.verdict.value, sort: this.sort.value };
+  }
+
+  /** Take filter and search from the address, "#/?q=…&verdict=…&sort=…". Returns whether they are others than before. */
+  readAddress() {
+    const before = this.address();
+    const given = new URLSearchParams(location.hash.split("?")[1] ?? "");
+    this.text.value = given.get("q") ?? "";
+    this.verdict.value = given.get("state") ?? given.get("verdict") ?? "";
+    this.sort.value = given.get("sort") ?? "newest";
+    if (this.verdict.selectedIndex < 0) this.verdict.value = "";
+    if (this.sort.selectedIndex < 0) this.sort.value = "newest";
+    return this.address() !== before;
+  }
+
+  address() {
+    const query = String(api.query(this.search));
+    return query ? `#/?${query}` : "#/";
+  }
+
+  opened() {
+    this.say("");
+    this.watchWorkers();
+    this.load();
   }
 
   leave() {
     clearTimeout(this.typing);
     this.asked = null; // answers that are on their way have come too late
-    this.dropping.abort();
   }
 
   get filtered() {
     return Boolean(this.text.value.trim() || this.verdict.value);
   }
 
-  search() {
+  /** Whether a video that comes in belongs at the top. */
+  get plain() {
+    return !this.filtered && this.sort.value === "newest";
+  }
+
+  typed() {
     clearTimeout(this.typing);
     this.typing = setTimeout(() => this.load(), 200);
   }
@@ -86,18 +120,21 @@ class Home {
   async load(limit = Math.min(200, Math.max(PAGE, this.rows.size))) {
     const asked = (this.asked = {});
     const arrived = (this.arrived = new Set()); // while the answer is on its way, which may not know them
+    if (location.hash !== this.address() && (location.hash || this.address() !== "#/")) history.replaceState(null, "", this.address());
+    this.table.href = `/v1/videos.csv?${api.query(this.search)}`;
     try {
-      const page = await api.history({ text: this.text.value.trim(), verdict: this.verdict.value, limit });
+      const page = await api.history(this.search, limit);
       if (asked !== this.asked) return; // a later search has been asked for
       const items = page.items.filter((video) => !this.deleted.has(video.id));
       page.total -= page.items.length - items.length;
       const known = new Map(items.map((video) => [video.id, this.rows.get(video.id)?.update(video) ?? new Row(video, this)]));
-      const newer = this.filtered ? [] : [...this.rows].filter(([id]) => arrived.has(id) && !known.has(id));
+      const newer = !this.plain ? [] : [...this.rows].filter(([id]) => arrived.has(id) && !known.has(id));
       const kept = new Map([...newer, ...known]);
       page.total += newer.length;
       this.rows = kept;
       arrange(this.list, [...kept.values()].map((row) => row.element));
       this.turn(page);
+      this.choose();
       this.loaded = true;
       if (this.filtered) announce(`${page.total} found`);
     } catch (error) {
@@ -110,7 +147,7 @@ class Home {
   async loadMore() {
     const asked = this.asked;
     try {
-      const page = await api.history({ text: this.text.value.trim(), verdict: this.verdict.value, limit: PAGE, before: this.before });
+      const page = await api.history(this.search, PAGE, this.before);
       if (asked !== this.asked) return; // the list is another one now
       const fresh = page.items.filter((video) => !this.rows.has(video.id) && !this.deleted.has(video.id)).map((video) => new Row(video, this));
       for (const row of fresh) this.rows.set(row.video.id, row);
@@ -141,7 +178,7 @@ class Home {
     const row = this.rows.get(video.id);
     const before = row?.video.state;
     if (row) row.update(video);
-    else if (!this.filtered) {
+    else if (this.plain) {
       const fresh = new Row(video, this);
       this.arrived?.add(video.id);
       this.rows = new Map([[video.id, fresh], ...this.rows]);
@@ -163,13 +200,17 @@ class Home {
     const focused = row.element.contains(document.activeElement);
     row.element.remove();
     this.rows.delete(id);
+    this.choose();
     this.total = Math.max(0, this.total - 1);
     this.countUp();
     if (focused) (next?.querySelector("a") ?? this.text).focus();
   }
 
   async remove(video) {
-    if (!(await confirmDelete(video))) return;
+    if (await confirmDelete(video)) await this.delete(video);
+  }
+
+  async delete(video) {
     try {
       await api.remove(video.id);
     } catch (error) {
@@ -180,6 +221,21 @@ class Home {
     }
     this.gone(video.id);
     announce(`${video.name} is deleted`);
+  }
+
+  /** Rows were ticked or not. */
+  choose() {
+    const chosen = [...this.rows.values()].filter((row) => row.box.checked);
+    this.chosen.hidden = !chosen.length;
+    this.chosen.firstChild.textContent = `${many(chosen.length, "video")} selected`;
+    return chosen.map((row) => row.video);
+  }
+
+  async removeChosen() {
+    const videos = this.choose();
+    if (!(await confirmDelete(videos.length === 1 ? videos[0] : { name: many(videos.length, "video"), state: "done" }))) return;
+    for (const video of videos) await this.delete(video);
+    this.text.focus();
   }
 
   showUploads() {
@@ -224,10 +280,11 @@ class Row {
     this.status = h("p", { class: "status" });
     this.value = h("p", { class: "value" });
     this.bar = h("progress", { max: "1", "aria-label": `Progress of ${video.name}` });
+    this.box = h("input", { type: "checkbox", class: "box admin", "aria-label": `Select ${video.name}`, onchange: () => list.choose() });
     this.element = h(
       "li",
       { class: "video" },
-      this.symbol,
+      h("span", { class: "mark" }, this.box, this.symbol),
       h("div", {}, this.link, this.status),
       this.value,
       bin(video.name, () => list.remove(this.video)),
@@ -243,8 +300,7 @@ class Row {
     this.symbol.className = `symbol ${kind}`;
     this.symbol.textContent = symbol;
     this.status.replaceChildren(h("span", { class: kind }, text), h("span", { class: "when" }, ` · ${rest}`));
-    const { probability = null, held_back: held } = video.verdict ?? {};
-    this.value.replaceChildren(...(probability === null ? [] : [h("b", {}, held ? `(${decimals(probability)})` : decimals(probability)), h("span", {}, held ? "held back" : "probability")]));
+    this.value.replaceChildren(...(decides(video.verdict) ? [h("b", {}, decimals(video.verdict.probability)), h("span", {}, "probability of fake")] : []));
     this.bar.hidden = video.state !== "running";
     const done = share(video.progress);
     if (done === null) this.bar.removeAttribute("value");
@@ -257,10 +313,14 @@ class Row {
 function told(video) {
   const rest = `${when(video.created)} · ${size(video.size)}`;
   switch (video.state) {
-    case "done": return { kind: video.verdict.state, symbol: video.verdict.symbol, text: video.verdict.headline, rest };
+    case "done": {
+      const part = inPart(video.verdict);
+      return { kind: video.verdict.state, symbol: part ? "◐" : video.verdict.symbol, text: [video.verdict.headline, part].filter(Boolean).join(", "), rest };
+    }
     case "failed": return { kind: "failed", symbol: "✕", text: "Not examined", rest: video.failure.message };
     case "running": return { kind: "running", symbol: "●", text: stage(video.progress), rest: found(video.progress) || rest };
-    default: return { kind: "queued", symbol: "○", text: video.attempts ? "Waiting to be tried again" : "Waiting", rest };
+    case "cancelled": return { kind: "queued", symbol: "–", text: "Cancelled", rest };
+    default: return { kind: "queued", symbol: "…", text: video.attempts ? "Waiting to be tried again" : "Waiting", rest };
   }
 }
 
@@ -279,97 +339,6 @@ function dropZone() {
     h("p", {}, "How the faces in them move is examined, and a report says what was found."),
     h("p", { class: "choose" }, input, h("label", { for: "file", class: "button main" }, "Choose videos")),
     h("p", { class: "note" }, "They stay on the machine that serves this page."),
+    h("p", { class: "note" }, "What it mostly does not see: talking heads made from a photo, lips that were synchronised to other words, small or coarsely encoded faces. “No evidence” does not mean genuine."),
   );
-}
-
-/** Take videos that are dropped anywhere on the page. */
-function dropOn(element, signal) {
-  let depth = 0;
-  const mark = (on) => element.classList.toggle("over", on);
-  const holds = (event) => event.dataTransfer?.types.includes("Files");
-  element.addEventListener("dragenter", (event) => holds(event) && ++depth && mark(true), { signal });
-  element.addEventListener("dragleave", (event) => holds(event) && --depth <= 0 && mark(false), { signal });
-  element.addEventListener("drop", (event) => {
-    depth = 0;
-    mark(false);
-    if (holds(event)) send([...event.dataTransfer.files]);
-  }, { signal });
-  signal.addEventListener("abort", () => mark(false));
-}
-
-/** Upload files; one alone is shown when it is there. */
-function send(files) {
-  const show = files.length === 1 && uploads.length === 0;
-  for (const file of files) uploads.push(new Upload(file, show));
-  if (files.length > 1) announce(`${files.length} videos are uploaded`);
-  redraw();
-  startNext();
-}
-
-function startNext() {
-  const running = uploads.filter((upload) => upload.request && !upload.problem).length;
-  for (const upload of uploads.filter((u) => !u.request && !u.problem).slice(0, Math.max(0, AT_ONCE - running))) upload.start();
-}
-
-class Upload {
-  constructor(file, show) {
-    this.file = file;
-    this.show = show;
-    this.status = h("span", { class: "uploading" }, "Waiting to be uploaded");
-    this.bar = h("progress", { max: "1", value: "0", "aria-label": `Upload of ${file.name}` });
-    this.stop = h("button", { type: "button", class: "quiet", "aria-label": `Stop the upload of ${file.name}`, onclick: () => this.cancel() }, "Stop");
-    this.symbol = h("span", { class: "symbol uploading", "aria-hidden": "true" }, "↑");
-    this.element = h(
-      "li",
-      { class: "video" },
-      this.symbol,
-      h("div", {}, h("span", { class: "name" }, h("bdi", {}, file.name)), h("p", { class: "status" }, this.status, h("span", { class: "when" }, ` · ${size(file.size)}`))),
-      h("span"),
-      this.stop,
-      this.bar,
-    );
-  }
-
-  async start() {
-    const { request, done } = api.upload(this.file, (sent) => {
-      this.bar.value = sent;
-      this.status.textContent = sent < 1 ? `Uploading, ${Math.floor(100 * sent)} %` : "Being stored";
-    });
-    this.request = request;
-    this.status.textContent = "Uploading";
-    try {
-      const video = await done;
-      this.end();
-      const busy = uploads.length > 0 || document.querySelector("dialog") || location.hash.startsWith("#/videos/");
-      if (video && this.show && !busy) location.hash = `#/videos/${video.id}`;
-    } catch (error) {
-      this.fail(error);
-    }
-    startNext();
-  }
-
-  fail(error) {
-    this.problem = error;
-    this.symbol.className = this.status.className = "failed";
-    this.symbol.classList.add("symbol");
-    this.symbol.textContent = "✕";
-    this.status.textContent = `${error.message} ${error.hint}`;
-    this.bar.hidden = true;
-    this.stop.textContent = "Dismiss";
-    this.stop.setAttribute("aria-label", `Dismiss ${this.file.name}`);
-    announce(`${this.file.name}: ${error.message}`);
-  }
-
-  cancel() {
-    if (this.request && !this.problem) this.request.abort();
-    else this.end();
-  }
-
-  end() {
-    const at = uploads.indexOf(this);
-    if (at >= 0) uploads.splice(at, 1);
-    const focused = this.element.contains(document.activeElement);
-    redraw();
-    if (focused) (uploads[Math.min(at, uploads.length - 1)]?.stop ?? document.getElementById("file"))?.focus();
-  }
 }

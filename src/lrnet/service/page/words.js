@@ -1,19 +1,19 @@
 // How things are said.
 
-export const STATES = {
-  likely_fake: "Likely manipulated",
-  inconclusive: "Inconclusive",
-  no_evidence_of_manipulation: "No evidence of manipulation",
-  not_applicable: "No face to examine",
-  unable_to_evaluate: "Unable to evaluate",
-};
+/** What each verdict is called; the service says it (see `learn`), so that the page, the report and the API agree. */
+export const STATES = {};
+
+export function learn(about) {
+  Object.assign(STATES, about.states);
+}
 
 const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 
 export const when = (text) => day.format(new Date(text));
 
 export function size(bytes) {
-  if (bytes < 1e6) return `${Math.max(1, Math.round(bytes / 1e3))} kB`;
+  if (bytes < 1e3) return many(bytes, "byte");
+  if (bytes < 1e6) return `${Math.round(bytes / 1e3)} kB`;
   return bytes < 1e9 ? `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
 }
 
@@ -61,4 +61,21 @@ export function share(progress) {
     case "report": return 0.78;
     default: return within === null ? 0.8 : 0.8 + 0.2 * within;
   }
+}
+
+/** What was not examined of a judged video, in a few words; empty if all of it was. */
+export function inPart(verdict) {
+  if (!verdict) return "";
+  const { seconds_examined: seconds, duration, share_examined: share, damaged_packets: damaged } = verdict;
+  if (share !== null && share < 0.95 && duration - seconds > 0.5) return `only the first ${seconds.toFixed(1)} of ${duration.toFixed(1)} s examined`;
+  return damaged ? `damaged: ${many(damaged, "part")} left out` : "";
+}
+
+/** Whether the probability may stand beside the verdict: beside one that decides nothing it would be quoted as one. */
+export const decides = (verdict) => verdict !== null && verdict.probability !== null && ["likely_fake", "no_evidence_of_manipulation"].includes(verdict.state);
+
+/** A probability that holds where half of the videos are fake, for another share of fakes: the odds are multiplied. */
+export function withPrior(probability, prior) {
+  const odds = (probability / (1 - probability)) * (prior / (1 - prior));
+  return Number.isFinite(odds) ? odds / (1 + odds) : 1;
 }

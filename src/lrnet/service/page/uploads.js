@@ -1,0 +1,125 @@
+// Videos on their way to the service. They go on while the page shows something else.
+
+import * as api from "./api.js";
+import { announce, h } from "./dom.js";
+import { size } from "./words.js";
+
+const AT_ONCE = 3; // uploads that run side by side
+export const uploads = [];
+export const hooks = { redraw: () => {} }; // the list of videos, if it is shown
+addEventListener("beforeunload", (event) => uploads.some((upload) => !upload.problem) && event.preventDefault());
+
+/** Take videos that are dropped anywhere on the page, whatever it shows. */
+export function dropOn(element) {
+  let depth = 0;
+  const mark = (on) => element.classList.toggle("over", on);
+  const holds = (event) => event.dataTransfer?.types.includes("Files");
+  element.addEventListener("dragenter", (event) => holds(event) && ++depth && mark(true));
+  element.addEventListener("dragleave", (event) => holds(event) && --depth <= 0 && mark(false));
+  element.addEventListener("drop", (event) => {
+    depth = 0;
+    mark(false);
+    if (!holds(event)) return;
+    if (location.hash.startsWith("#/videos/")) location.hash = "#/"; // where uploads are shown
+    send([...event.dataTransfer.files]);
+  });
+}
+
+/** Upload files; one alone is shown when it is there. */
+export function send(files) {
+  const show = files.length === 1 && uploads.length === 0;
+  for (const file of files) uploads.push(new Upload(file, show));
+  if (files.length > 1) announce(`${files.length} videos are uploaded`);
+  hooks.redraw();
+  startNext();
+}
+
+function startNext() {
+  const running = uploads.filter((upload) => upload.request && !upload.problem).length;
+  for (const upload of uploads.filter((u) => !u.request && !u.problem).slice(0, Math.max(0, AT_ONCE - running))) upload.start();
+}
+
+class Upload {
+  constructor(file, show) {
+    this.file = file;
+    this.show = show;
+    this.status = h("span", { class: "uploading" }, "Waiting to be uploaded");
+    this.bar = h("progress", { max: "1", value: "0", "aria-label": `Upload of ${file.name}` });
+    this.retry = h("button", { type: "button", hidden: true, "aria-label": `Try ${file.name} again`, onclick: () => this.again() }, "Try again");
+    this.stop = h("button", { type: "button", class: "quiet", "aria-label": `Stop the upload of ${file.name}`, onclick: () => this.cancel() }, "Stop");
+    this.symbol = h("span", { class: "symbol uploading", "aria-hidden": "true" }, "↑");
+    this.element = h(
+      "li",
+      { class: "video" },
+      this.symbol,
+      h("div", {}, h("span", { class: "name" }, h("bdi", {}, file.name)), h("p", { class: "status" }, this.status, h("span", { class: "when" }, ` · ${size(file.size)}`))),
+      this.retry,
+      this.stop,
+      this.bar,
+    );
+  }
+
+  async start() {
+    if (!this.file.size) {
+      this.request = {};
+      this.fail({ message: "The file is empty.", hint: "Choose another file, or look why this one has no content." });
+      return;
+    }
+    const { request, done } = api.upload(this.file, (sent) => {
+      this.bar.value = sent;
+      this.status.textContent = sent < 1 ? `Uploading, ${Math.floor(100 * sent)} %` : "Being stored";
+    });
+    this.request = request;
+    this.status.textContent = "Uploading";
+    try {
+      const video = await done;
+      this.end();
+      const busy = uploads.length > 0 || document.querySelector("dialog") || location.hash.startsWith("#/videos/");
+      if (video && this.show && !busy) location.hash = `#/videos/${video.id}`;
+    } catch (error) {
+      this.fail(error);
+    }
+    startNext();
+  }
+
+  fail(error) {
+    this.problem = error;
+    this.symbol.className = this.status.className = "failed";
+    this.symbol.classList.add("symbol");
+    this.symbol.textContent = "✕";
+    this.status.textContent = `${error.message} ${error.hint}`;
+    this.bar.hidden = true;
+    this.retry.hidden = !this.file.size;
+    this.stop.textContent = "Dismiss";
+    this.stop.setAttribute("aria-label", `Dismiss ${this.file.name}`);
+    announce(`${this.file.name}: ${error.message}`);
+  }
+
+  again() {
+    this.problem = this.request = null;
+    this.symbol.className = "symbol uploading";
+    this.symbol.textContent = "↑";
+    this.status.className = "uploading";
+    this.status.textContent = "Waiting to be uploaded";
+    this.bar.value = 0;
+    this.bar.hidden = false;
+    this.retry.hidden = true;
+    this.stop.textContent = "Stop";
+    this.stop.setAttribute("aria-label", `Stop the upload of ${this.file.name}`);
+    this.stop.focus();
+    startNext();
+  }
+
+  cancel() {
+    if (this.request && !this.problem) this.request.abort();
+    else this.end();
+  }
+
+  end() {
+    const at = uploads.indexOf(this);
+    if (at >= 0) uploads.splice(at, 1);
+    const focused = this.element.contains(document.activeElement);
+    hooks.redraw();
+    if (focused) (uploads[Math.min(at, uploads.length - 1)]?.stop ?? document.getElementById("file"))?.focus();
+  }
+}
