@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from click import Choice
 from rich.console import Console
 from rich.text import Text
 
@@ -45,7 +45,16 @@ LeaseOption = Annotated[
 ServiceIsolateOption = Annotated[
     bool, typer.Option("--isolate/--no-isolate", help="Decode in processes of their own, as `lrnet detect` does.")
 ]
-LogFormatOption = Annotated[str, typer.Option("--log-format", click_type=Choice(["text", "json"]), help="Of the log.")]
+
+
+class LogFormat(StrEnum):
+    """Format of the log."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+LogFormatOption = Annotated[LogFormat, typer.Option("--log-format", help="Format of the log, a line an event.")]
 OverlayOption = Annotated[bool, typer.Option("--overlay/--no-overlay", help="Make the annotated video too.")]
 
 
@@ -83,7 +92,7 @@ def serve_command(
     lease_seconds: LeaseOption = 15,
     overlay: OverlayOption = True,
     isolate: ServiceIsolateOption = True,
-    log_format: LogFormatOption = "text",
+    log_format: LogFormatOption = LogFormat.TEXT,
     limit: LimitOption = None,
     refuse_past_limits: RefuseOption = False,
 ) -> None:
@@ -137,7 +146,7 @@ def worker_command(
     lease_seconds: LeaseOption = 15,
     overlay: OverlayOption = True,
     isolate: ServiceIsolateOption = True,
-    log_format: LogFormatOption = "text",
+    log_format: LogFormatOption = LogFormat.TEXT,
     limit: LimitOption = None,
     refuse_past_limits: RefuseOption = False,
 ) -> None:
