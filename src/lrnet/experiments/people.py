@@ -1,7 +1,7 @@
 """Are people told apart by their looks? `python -m lrnet.experiments.people STORE...`.
 
-From the real videos of landmark stores with looks: how often the two halves of a track are joined (one person), how often
-tracks of two people are (of any source, of the same source), and how often a track is cut although it shows one
+From the real videos of landmark stores with looks: how often the two halves of a track are joined (one person), how
+often tracks of two people are (of any source, of the same source), and how often a track is cut although it shows one
 person. Prints a line for each; people and tracks are counted beside the shares.
 """
 
