@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import errno
+import os
+import stat
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -67,3 +72,70 @@ def test_what_is_at_a_path(tmp_path: Path) -> None:
     ]
     for name in ("b", "circle", "b" * 300, "a\0", "a/b"):
         assert not any(look(tmp_path / name) for look in (is_there, is_file, is_folder))
+
+
+def test_a_symbolic_link_stays_and_its_file_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "far").mkdir()
+    (tmp_path / "far" / "real.txt").write_text("old")
+    (tmp_path / "link.txt").symlink_to("far/real.txt")
+    (tmp_path / "dangling.txt").symlink_to("far/new.txt")
+    write_text(tmp_path / "link.txt", "new")
+    write_text(tmp_path / "dangling.txt", "made")
+    assert (tmp_path / "link.txt").is_symlink()
+    assert (tmp_path / "dangling.txt").is_symlink()
+    assert {p.name: p.read_text() for p in (tmp_path / "far").iterdir()} == {"real.txt": "new", "new.txt": "made"}
+    (tmp_path / "circle").symlink_to("circle")
+    with pytest.raises(OutputError):
+        write_text(tmp_path / "circle", "")
+
+
+def test_a_pipe_is_written_through(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.txt"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor() as pool:
+        read = pool.submit(pipe.read_text)
+        write_text(pipe, "x" * 200_000)
+        assert read.result(timeout=20) == "x" * 200_000
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert [p.name for p in tmp_path.iterdir()] == ["pipe.txt"]
+
+
+def test_a_failing_block_sends_nothing_into_a_device(tmp_path: Path) -> None:
+    node = tmp_path / "null"
+    try:
+        os.mknod(node, 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+    except PermissionError:
+        node = Path("/dev/null")
+    try:
+        write_text(node, "away")
+    except OutputError:  # mounts without devices, as in some containers
+        node = Path("/dev/null")
+        write_text(node, "away")
+    with pytest.raises(RuntimeError):
+        half_of(node, RuntimeError())
+    assert stat.S_ISCHR(node.stat().st_mode)
+    with pytest.raises(OutputError, match="No space"):
+        write_text("/dev/full", "x")
+
+
+@pytest.mark.parametrize("name", ["-", "/dev/stdout"])
+@pytest.mark.parametrize("redirected", [False, True])
+def test_standard_output_is_written_through(tmp_path: Path, name: str, redirected: bool) -> None:
+    code = f"from lrnet.files import write_text; print('one'); write_text({name!r}, 'two')"
+    command = [sys.executable, "-u", "-c", code]
+    if redirected:
+        with (tmp_path / "out").open("a") as out:
+            subprocess.run(command, check=True, stdout=out, timeout=60)
+        assert (tmp_path / "out").read_text() == "one\ntwo"
+    else:
+        ran = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60, cwd=tmp_path)
+        assert ran.stdout == "one\ntwo"
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_two_writers_of_one_file_do_not_share_a_partial_one(tmp_path: Path) -> None:
+    with written_beside(tmp_path / "a") as one, written_beside(tmp_path / "a") as other:
+        one.write_text("one")
+        other.write_text("other")
+    assert (tmp_path / "a").read_text() == "one"  # the outer block ends last
+    assert [p.name for p in tmp_path.iterdir()] == ["a"]

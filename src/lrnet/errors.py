@@ -8,7 +8,7 @@ from __future__ import annotations
 
 
 class LrnetError(Exception):
-    """Something that the caller can do something about.
+    """An error that the caller can act on.
 
     Args:
         what: what happened, naming the file or value concerned.
@@ -16,6 +16,8 @@ class LrnetError(Exception):
     """
 
     exit_code = 1
+    permanent = False
+    """Whether the same input would fail again. False for what may pass: a network, a missing extra, lost memory."""
 
     def __init__(self, what: str, *, hint: str) -> None:
         super().__init__(what)
@@ -41,7 +43,7 @@ class InternalError(LrnetError):
 
     @classmethod
     def of(cls, error: BaseException, doing: str) -> InternalError:
-        """Wrap what nobody expected; `doing` names the input that brought it out."""
+        """Wrap an unexpected exception; `doing` names the input that caused it."""
         fault = cls(
             f"{doing} brought out a fault in lrnet ({type(error).__name__}: {error}).",
             hint="Please report it, with the video if you can share it.",
@@ -61,19 +63,23 @@ class VideoNotFoundError(VideoError):
 
 
 class NotAVideoError(VideoError):
-    """The file is no video: empty, of another type, or without a video stream."""
+    """The file is not a video: empty, of another type, or without a video stream."""
+
+    permanent = True
 
 
 class DamagedVideoError(VideoError):
-    """The file is a video, but not one frame of it can be decoded."""
+    """The file is a video, but no frame can be decoded."""
+
+    permanent = True
 
 
 class NetworkSourceError(VideoError):
-    """A network address was given without the permission to open it."""
+    """A network address was given without permission to open it."""
 
 
 class TreatmentError(LrnetError):
-    """A perturbation or re-encoding that there is none of, or that cannot be applied to what was given."""
+    """Unknown perturbation or re-encoding, or one that cannot be applied to the input."""
 
     exit_code = 2
 
@@ -82,16 +88,17 @@ class LimitError(VideoError):
     """A video asks for more than a limit allows (see `lrnet.video.limits`)."""
 
     exit_code = 11
+    permanent = True
 
 
 class DecoderDiedError(VideoError):
-    """The process that decoded the video on its own died."""
+    """The isolated process that decoded the video died."""
 
     exit_code = 12
 
 
 class UsageError(LrnetError):
-    """A setting that is none, or has no such value."""
+    """Unknown setting, or value out of range."""
 
     exit_code = 2
 
@@ -100,6 +107,7 @@ class SequenceError(LrnetError):
     """Landmarks that do not fit the video or the method (shape, length, not finite)."""
 
     exit_code = 3
+    permanent = True
 
 
 class OutputError(LrnetError):
@@ -115,42 +123,49 @@ class ModelError(LrnetError):
 
 
 class MissingDependencyError(LrnetError):
-    """A part that was asked for needs an extra that is not installed."""
+    """The feature needs an extra that is not installed."""
 
     exit_code = 7
 
 
 class DatasetError(LrnetError):
-    """A dataset, a store or a split is not what it should be."""
+    """A dataset, store or split is missing or invalid."""
 
     exit_code = 8
 
 
 class NoFaceError(LrnetError):
-    """A video shows no face, where landmarks were asked for."""
+    """A video shows no face, and landmarks were asked for."""
 
     exit_code = 4
+    permanent = True
 
 
 class TrainingError(LrnetError):
-    """A configuration that says something unknown, or a run that cannot go on."""
+    """Invalid training configuration, or a run that cannot continue."""
 
     exit_code = 8
 
 
 class DownloadError(LrnetError):
-    """Something cannot be fetched, or is not what was expected."""
+    """A download failed, or its content is not the expected one."""
 
     exit_code = 6
 
 
 class ServiceError(LrnetError):
-    """The service cannot start as it was asked to, or cannot reach its database or queue."""
+    """The service cannot start, or cannot reach its database or queue."""
 
     exit_code = 10
 
 
 class EngineError(LrnetError):
-    """Worker processes or a cluster cannot do what they are given."""
+    """Worker processes or a cluster failed."""
 
     exit_code = 9
+
+
+class StoppedError(LrnetError):
+    """A batch was interrupted before it reached a video."""
+
+    exit_code = 130

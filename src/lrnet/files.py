@@ -1,42 +1,61 @@
-"""Results are written beside their place and renamed: a reader never sees half a file. And reading with bounds."""
+"""Write results beside their place and rename them, so that no reader sees half a file; read with bounds."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
+import sys
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
+from secrets import token_hex
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from lrnet.errors import OutputError
 
 LARGEST_JSON: Final = 256 * 2**20  # bytes; half a million videos in a manifest
-STEM: Final = 50  # letters of a name that stay in that of its temporary file: 255 bytes are what systems allow
+STEM: Final = 40  # letters of a name that its temporary file keeps; systems allow 255 bytes
+STDOUT: Final = "-"  # as a result path
+_OPEN_FILES: Final = ("/dev/stdout", "/dev/stderr")
 
 
 @contextmanager
 def written_beside(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a temporary path in the same folder; rename it to `path` if the block ends well, else remove it.
+    """Give a temporary path; move what the block wrote there to `path` if the block ends well, else remove it.
+
+    A regular file is replaced by a rename in its own folder. A symbolic link stays, and the file that it points to is
+    replaced. What is no regular file (a pipe, a device, `/dev/stdout`, "-" for standard output) is opened and written
+    to, because a rename would destroy it.
 
     Raises:
         OutputError: the folder does not exist or cannot be written, or `path` is a folder.
     """
     target = Path(path)
     require_writable(target)
+    through = _is_stream(target)
+    place = Path(os.path.realpath(target))
     # The extension stays last: container formats are chosen by it.
-    known = f"{zlib.crc32(os.fsencode(target.name)):08x}.{os.getpid()}"
-    partial = target.with_name(f".{target.stem[:STEM]}.{known}.part{target.suffix}")
+    known = f"{zlib.crc32(os.fsencode(place.name)):08x}.{os.getpid()}.{token_hex(4)}"
     try:
-        yield partial
-        partial.replace(target)
+        with TemporaryDirectory(prefix="lrnet-") if through else nullcontext(place.parent) as folder:
+            partial = Path(folder, f".{place.stem[:STEM]}.{known}.part{place.suffix}")
+            try:
+                yield partial
+                if through:
+                    _copy_into(target, partial)
+                else:
+                    partial.replace(place)
+            finally:
+                with suppress(OSError):
+                    partial.unlink()
     except OSError as error:
+        if isinstance(error, BrokenPipeError) and is_stdout(target):  # its reader went away: the command line's case
+            raise
         raise _cannot_write(target, error) from error
-    finally:
-        with suppress(OSError):
-            partial.unlink()
 
 
 def require_writable(path: str | os.PathLike[str]) -> None:
@@ -46,18 +65,53 @@ def require_writable(path: str | os.PathLike[str]) -> None:
         OutputError: it cannot.
     """
     target = Path(path)
+    if is_stdout(target):
+        return
     if is_folder(target):
         raise OutputError(f"{target} is a folder.", hint="Give the name of a file to write.")
-    if not is_folder(target.parent):
-        raise OutputError(f"There is no folder {target.parent}.", hint="Create it, or choose another place.")
-    if not os.access(target.parent, os.W_OK) or (is_there(target) and not os.access(target, os.W_OK)):
-        raise OutputError(f"No permission to write {target}.", hint="Choose a folder that you may write to.")
+    folder = Path(os.path.realpath(target)).parent
+    if not _is_stream(target):
+        if not is_folder(folder):
+            raise OutputError(f"There is no folder {folder}.", hint="Create it, or choose another place.")
+        if not os.access(folder, os.W_OK):
+            raise _no_permission(target)
+    if is_there(target) and not os.access(target, os.W_OK):
+        raise _no_permission(target)
     try:
-        target.lstat()
+        target.stat()
     except FileNotFoundError:
         pass
-    except (OSError, ValueError) as error:  # a name that is too long, a zero byte
+    except (OSError, ValueError) as error:  # a name that is too long, a zero byte, links in a circle
         raise _cannot_write(target, error) from error
+
+
+def is_stdout(path: str | os.PathLike[str]) -> bool:
+    """Whether a result path means standard output."""
+    return os.fspath(path) == STDOUT
+
+
+def _is_stream(target: Path) -> bool:
+    """Whether a target is written to and never replaced: no regular file, or another name of an open one."""
+    if is_stdout(target):
+        return True
+    if os.path.realpath(target.parent).startswith(("/dev/fd", "/proc/")) or str(target) in _OPEN_FILES:
+        return True
+    return is_there(target) and not is_file(target)
+
+
+def _copy_into(target: Path, partial: Path) -> None:
+    with partial.open("rb") as source:
+        if is_stdout(target):
+            sys.stdout.flush()
+            shutil.copyfileobj(source, sys.stdout.buffer)
+            sys.stdout.flush()
+            return
+        with os.fdopen(os.open(target, os.O_WRONLY | os.O_APPEND), "wb") as stream:
+            shutil.copyfileobj(source, stream)
+
+
+def _no_permission(target: Path) -> OutputError:
+    return OutputError(f"No permission to write {target}.", hint="Choose a folder that you may write to.")
 
 
 def _cannot_write(target: Path, error: OSError | ValueError) -> OutputError:
@@ -105,8 +159,7 @@ def read_json(path: Path) -> Any:
     return parse_json(content.decode("utf-8-sig"))
 
 
-# Of a path that somebody wrote down. Unlike Path's own methods these are False for what can be no path: a name of a
-# thousand letters, a zero byte.
+# Unlike the methods of Path, these return False for strings that cannot be a path (too long, or with a zero byte).
 
 
 def is_file(path: str | os.PathLike[str]) -> bool:

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
+from time import monotonic, sleep
 
 import pytest
 from tests.media import gradient, moving, write_audio, write_video
+
+from lrnet.cli.detect import detect
+from lrnet.data.engines import Outcome
+from lrnet.errors import EngineError
+from lrnet.video.reader import VideoReader
 
 LRNET = Path(sys.executable).parent / "lrnet"
 
@@ -278,3 +287,72 @@ def test_a_missing_extra_is_a_line_and_a_code(tmp_path: Path) -> None:
     said = " ".join(run.stderr.split())
     assert "needs the package pyarrow" in said
     assert install_command("train") in said
+
+
+def small_copy(source: Path, target: Path) -> Path:
+    """The first 40 frames of a video."""
+    with VideoReader(source) as reader:
+        frames = [frame.rgb() for frame in islice(reader, 40)]
+    return write_video(target, frames, rate=25)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_interrupted_batch_keeps_its_verdicts(tmp_path: Path, examples: Path, workers: int) -> None:
+    first = small_copy(examples / "real.mp4", tmp_path / "a.mp4")
+    videos = [first, *[examples / "real.mp4"] * 12]
+    process = subprocess.Popen(
+        [LRNET, "detect", *videos, "--workers", str(workers), "--jsonl", "lines", "--json", "all.json"],
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    lines = tmp_path / "lines"
+    try:
+        until = monotonic() + 120
+        while not (lines.exists() and lines.read_text().endswith("\n")):
+            assert process.poll() is None
+            assert monotonic() < until
+            sleep(0.05)
+        os.killpg(process.pid, signal.SIGINT)
+        _, told = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130, told
+    written = [json.loads(line) for line in lines.read_text().splitlines()]
+    document = json.loads((tmp_path / "all.json").read_text())
+    assert written[0]["video"]["path"] == str(first)
+    assert document["results"] == written
+    assert len(document["results"]) + len(document["failures"]) == len(videos)
+    assert {f["error"] for f in document["failures"]} == {"StoppedError"}
+
+
+def test_a_lost_engine_keeps_the_verdicts(
+    tmp_path: Path, examples: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Lost:
+        workers = 2
+
+        def run(self, job: Callable[[object], object], items: list[object]) -> Iterator[Outcome[object, object]]:
+            yield Outcome(1, items[1], job(items[1]), None)
+            raise EngineError("The cluster broke down.", hint="Start it again.")
+
+    monkeypatch.setattr("lrnet.data.engines.engine_by_name", lambda *_: Lost())
+    video = small_copy(examples / "real.mp4", tmp_path / "a.mp4")
+    with pytest.raises(EngineError, match="broke down"):
+        detect([str(examples / "fake.mp4"), str(video)], json_path=str(tmp_path / "j"), jsonl_path="-", workers=2)
+    (line,) = capsys.readouterr().out.splitlines()
+    document = json.loads((tmp_path / "j").read_text())
+    assert document["results"] == [json.loads(line)]
+    assert [(f["path"], f["error"]) for f in document["failures"]] == [(str(examples / "fake.mp4"), "EngineError")]
+
+
+def test_lines_hold_failures_too_and_nothing_else_is_on_standard_output(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").write_bytes(b"no video")
+    (tmp_path / "b.mp4").touch()
+    run = lrnet("detect", tmp_path / "a.mp4", tmp_path / "b.mp4", "--jsonl", "-", "--json", "/dev/null")
+    assert run.returncode == 3
+    assert sorted(json.loads(line)["path"] for line in run.stdout.splitlines()) == [
+        str(tmp_path / name) for name in ("a.mp4", "b.mp4")
+    ]
+    assert Path("/dev/null").is_char_device()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import shutil
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,8 @@ import pytest
 
 from lrnet.data import Label, open_dataset, store, write_manifest
 from lrnet.data.dataset import Dataset
-from lrnet.data.engines import LocalEngine, SerialEngine
+from lrnet.data.engines import LocalEngine, Outcome, SerialEngine
+from lrnet.data.engines.base import lost
 from lrnet.data.extraction import (
     carry_out,
     extract,
@@ -21,8 +24,21 @@ from lrnet.data.extraction import (
 )
 from lrnet.data.landmark_job import LandmarkJob
 from lrnet.data.records import VideoRecord
-from lrnet.data.store.ledger import failures
-from lrnet.errors import DatasetError
+from lrnet.data.store.files import store_file
+from lrnet.data.store.ledger import failures, record_failure
+from lrnet.errors import (
+    DatasetError,
+    DecoderDiedError,
+    InternalError,
+    LimitError,
+    LrnetError,
+    MissingDependencyError,
+    NoFaceError,
+    NotAVideoError,
+    SequenceError,
+    VideoError,
+    VideoNotFoundError,
+)
 from lrnet.video.limits import Access, Limits
 from lrnet.video.reader import VideoReader
 from tests.data import trees
@@ -150,6 +166,52 @@ def test_a_video_that_changed_and_fails_leaves_nothing_of_what_it_was(folder: Pa
     assert outcome.error is not None
     assert not list(out.glob("*.parquet"))
     assert extract(records, out, store_preprocessing()) == []  # it stands in the ledger: not tried again
+
+
+@dataclass
+class Failing:
+    """An engine whose every item fails with one error."""
+
+    error: LrnetError
+    workers: int = 1
+
+    def run(self, job: object, items: Iterable[VideoRecord]) -> Iterator[Outcome[VideoRecord, object]]:
+        for index, item in enumerate(items):
+            yield Outcome(index, item, None, self.error)
+
+
+PASSING = [
+    VideoError("s3://a cannot be fetched (timeout).", hint=""),
+    VideoNotFoundError("There is no a.", hint=""),
+    MissingDependencyError("a needs fsspec.", hint=""),
+    lost(3, "SIGKILL"),
+    InternalError.of(MemoryError(), "a"),
+    DecoderDiedError("killed", hint=""),
+]
+LASTING = [NotAVideoError("", hint=""), NoFaceError("", hint=""), SequenceError("", hint=""), LimitError("", hint="")]
+
+
+@pytest.mark.parametrize("error", [*PASSING, *LASTING], ids=lambda e: type(e).__name__)
+def test_only_a_lasting_fault_stands_in_the_ledger_and_drops_landmarks(
+    folder: Path, extracted: Path, tmp_path: Path, error: LrnetError
+) -> None:
+    lasting = error in LASTING
+    out = tmp_path / "store"
+    shutil.copytree(extracted, out)
+    records = [r for r in open_dataset(folder, "class-folders").records if r.key == "real/a.mp4"]
+    video = tmp_path / "a.mp4"
+    video.write_bytes(records[0].path.read_bytes() + b" ")
+    records = [replace(records[0], path=video)]  # changed since
+    before = {f.key for f in failures(out)}
+    (outcome,) = extract(records, out, store_preprocessing(), engine=Failing(error))
+    assert outcome.error is error
+    assert store_file(out, records[0]).exists() is not lasting
+    assert {f.key for f in failures(out)} - before == ({"real/a.mp4"} if lasting else set())
+    again = plan_extraction(records, out, store_preprocessing())
+    assert (again.todo == []) is lasting
+    record_failure(out, records[0], error)  # as older versions did with every error
+    store_file(out, records[0]).unlink(missing_ok=True)
+    assert (plan_extraction(records, out, store_preprocessing()).todo == []) is lasting
 
 
 def test_a_store_that_another_run_filled_meanwhile_is_not_mixed(folder: Path, tmp_path: Path) -> None:

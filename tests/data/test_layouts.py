@@ -28,6 +28,7 @@ def by_stem(dataset: Dataset) -> dict[str, object]:
     [
         ("faceforensics", trees.faceforensics, 12, 60),
         ("faceforensics", trees.deep_fake_detection, 3, 1),
+        ("faceforensics-copy", trees.faceforensics_copy, 4, 17),
         ("celeb-df", trees.celeb_df, 6, 2),
         ("deeper-forensics", trees.deeper_forensics, 0, 17),
         ("uadfv", trees.uadfv, 2, 2),
@@ -50,6 +51,7 @@ def test_every_layout_is_recognised_and_counted(
 def test_every_layout_is_tested_here() -> None:
     assert set(LAYOUTS) == {
         "faceforensics",
+        "faceforensics-copy",
         "celeb-df",
         "deeper-forensics",
         "uadfv",
@@ -267,6 +269,83 @@ def test_released_landmark_folders(tmp_path: Path) -> None:
     assert records["DF/c23/train/071_054.txt"].group == "ffpp-054-071"
     assert records["Origin/c23/train/071.txt"].group == "ffpp-054-071"
     assert {r.compression for r in records.values()} == {"raw", "c23", "c40"}
+
+
+def test_a_copy_of_faceforensics_names_methods_and_people(tmp_path: Path) -> None:
+    root = tmp_path / "FaceForensics++_C23"
+    dataset = open_dataset(trees.faceforensics_copy(root))
+    assert dataset.issues == ()
+    found = by_stem(dataset)
+    assert {r.group for r in dataset.records if r.source == "FaceForensics++"} == {"ffpp-000", "ffpp-054"}
+    assert found["000_003"].identities == ("ffpp-000", "ffpp-003")
+    assert {r.group for r in dataset.records if r.source == "DeepFakeDetection"} == {"dfd-01"}  # 02 is seen in both
+    assert {r.compression for r in dataset.records} == {"c23"}
+    assert {r.split for r in dataset.records} == {""}
+    assert {r.method for r in dataset.records if r.label is Label.FAKE} == {
+        "Deepfakes",
+        "Face2Face",
+        "FaceSwap",
+        "NeuralTextures",
+        "FaceShifter",
+        "DeepFakeDetection",
+    }
+    assert any("no video has a split" in note for note in dataset.notes)
+    trees.splits(root, train=[["000", "003"]], val=[["071", "054"]], test=[])
+    dataset = open_dataset(root)
+    assert Counter(r.split for r in dataset.records) == {"train": 12, "val": 7, "": 2}
+    assert {r.group for r in dataset.records if r.split == "train"} == {"ffpp-000-003"}
+
+
+@pytest.mark.parametrize(
+    ("names", "real", "fake"),
+    [
+        (["Original/000.mp4", "deepfakes/000_003.mp4"], 1, 1),
+        (["NeuralTextures/000_003.mp4", "FaceSwap/003_000.mp4"], 0, 2),
+        (["original/01__exit_phone_room.mp4", "DeepFakeDetection/01_02__exit_phone_room__YVGY8LOK.mp4"], 1, 1),
+    ],
+)
+def test_parts_of_a_copy_are_one_too(tmp_path: Path, names: list[str], real: int, fake: int) -> None:
+    trees.touch(tmp_path, *names)
+    dataset = open_dataset(tmp_path)
+    assert (dataset.layout, dataset.issues) == ("faceforensics-copy", ())
+    assert Counter(r.label for r in dataset.records) == Counter({Label.REAL: real, Label.FAKE: fake})
+    assert len({r.group for r in dataset.records}) == 1
+
+
+def test_faceforensics_is_listed_without_split_files(tmp_path: Path) -> None:
+    trees.touch(tmp_path, "original_sequences/youtube/c23/videos/071.mp4")
+    trees.touch(tmp_path, "manipulated_sequences/Deepfakes/c23/videos/071_054.mp4")
+    dataset = open_dataset(tmp_path)
+    assert {(r.split, r.group) for r in dataset.records} == {("", "ffpp-054")}
+    assert dataset.issues == ()
+    with pytest.raises(DatasetError, match="no splits"):
+        dataset.split("train")
+    with pytest.raises(DatasetError, match="no official list"):
+        read_faceforensics(tmp_path)
+
+
+def test_numbers_before_a_class_are_passed_over(tmp_path: Path) -> None:
+    trees.touch(tmp_path, "0_real/a.mp4", "1_fake/swap/b.mp4", "train/0_Real/c.mp4", "2-fakes/d.mp4", "3_other/e.mp4")
+    dataset = open_dataset(tmp_path)
+    assert dataset.layout == "class-folders"
+    assert {r.key: r.label.value for r in dataset.records} == {
+        "0_real/a.mp4": "real",
+        "1_fake/swap/b.mp4": "fake",
+        "train/0_Real/c.mp4": "real",
+        "2-fakes/d.mp4": "fake",
+    }
+    (issue,) = dataset.issues
+    assert issue.where == "3_other"
+    assert "manifest.csv" in issue.detail
+
+
+def test_what_is_not_recognised_says_how_to_name_it(tmp_path: Path) -> None:
+    trees.touch(tmp_path, "strange/a.mp4")
+    with pytest.raises(DatasetError) as error:
+        open_dataset(tmp_path)
+    assert "path,label" in error.value.hint
+    (tmp_path / "manifest.csv").write_text("path,label\nstrange/a.mp4,fake\n")  # as the hint says
+    assert [r.label for r in open_dataset(tmp_path).records] == [Label.FAKE]
 
 
 def test_a_folder_per_class(tmp_path: Path) -> None:

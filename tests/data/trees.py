@@ -25,6 +25,17 @@ def faceforensics(root: Path) -> Path:
     return root
 
 
+def faceforensics_copy(root: Path) -> Path:
+    """As copies of it are laid out, the one on Kaggle among them: no split files, one compression."""
+    touch(root, *(f"original/{n}.mp4" for n in ("000", "003", "071", "054")))
+    for method in ("Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures", "FaceShifter"):
+        touch(root, *(f"{method}/{n}.mp4" for n in ("000_003", "003_000", "071_054")))
+    for name in ("01_02__outside_talking_still_laughing__YVGY8LOK", "02_03__exit_phone_room__A1B2C3D4"):
+        touch(root, f"DeepFakeDetection/{name}.mp4")
+    touch(root, "csv/Deepfakes.csv")
+    return root
+
+
 def splits(root: Path, **pairs: list[list[str]]) -> None:
     (root / "splits").mkdir(parents=True, exist_ok=True)
     for name, content in pairs.items():

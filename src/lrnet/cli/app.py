@@ -26,8 +26,9 @@ from lrnet.version import __version__
 EXIT_CODES = """Exit codes: 0 done; 1 a fault of lrnet's own; 2 wrong usage; 3 a video or landmark file cannot be read;
 4 no verdict was possible (no face, or too short); 5 a result cannot be written; 6 a model is missing or damaged; 7 an
 extra is not installed; 8 a dataset or store is not what it should be; 9 worker processes or a cluster fail; 10 the
-service cannot start; 11 a video asks for more than a limit allows; 12 the process that decoded a video died; 141 the
-reader of the output went away. A batch goes on after a bad file and ends with that file's code."""
+service cannot start; 11 a video asks for more than a limit allows; 12 the process that decoded a video died; 130
+interrupted (Ctrl-C; what a batch has by then is written); 141 the reader of the output went away. A batch goes on
+after a bad file and ends with that file's code."""
 
 app = typer.Typer(
     name="lrnet",

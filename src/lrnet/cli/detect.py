@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 from rich.console import Console
@@ -15,8 +16,8 @@ from rich.text import Text
 
 from lrnet.cli.batch import JudgeJob, VideoTask, explain, write_own
 from lrnet.cli.options import AddressOption, EngineOption, IsolateOption, LimitOption, RefuseOption, WorkersOption
-from lrnet.errors import InternalError, LrnetError, OutputError
-from lrnet.files import is_folder
+from lrnet.errors import InternalError, LrnetError, OutputError, StoppedError
+from lrnet.files import is_folder, is_stdout, require_writable
 from lrnet.video.limits import Access, Limits
 
 if TYPE_CHECKING:
@@ -38,6 +39,12 @@ def detect(
         typer.Option(
             "--json",
             help="Write the results as JSON to this file; - for standard output. With --report it explains scores too.",
+        ),
+    ] = "",
+    jsonl_path: Annotated[
+        str,
+        typer.Option(
+            "--jsonl", help="Write each video's result as a line of JSON as soon as it is there; - for standard output."
         ),
     ] = "",
     report: Annotated[
@@ -64,17 +71,24 @@ def detect(
     limits = Limits().changed(limit or (), refuse_past_limits)
     videos = find_videos(sources)
     access = Access(allow_network, len(videos) > 1 if isolate is None else isolate, limits)
-    outputs = Outputs.plan(videos, json_path, report, overlay)
+    outputs = Outputs.plan(videos, json_path, report, overlay, jsonl_path)
     name = model or DEFAULT_MODEL
-    out = Console(quiet=quiet, stderr=json_path == "-")
-    run = Run(load_model(name), outputs, out, access)
+    out = Console(quiet=quiet, stderr="-" in (json_path, jsonl_path, report))
     at_once = min(workers or cores(), len(videos))
-    with _progress(Console(stderr=True, quiet=quiet)) as progress:
-        if engine == "local" and not address and at_once == 1:
-            run.judge_in_turn(videos, progress)
-        else:
-            run.judge_at_once(videos, JudgeJob(name, access), engine_by_name(engine, at_once, address), progress)
-    run.finish()
+    bundle = load_model(name)
+    with opened_lines(jsonl_path) as lines:
+        run = Run(bundle, outputs, out, access, lines)
+        try:
+            with _progress(Console(stderr=True, quiet=quiet)) as progress:
+                if engine == "local" and not address and at_once == 1:
+                    run.judge_in_turn(videos, progress)
+                else:
+                    runner = engine_by_name(engine, at_once, address)
+                    run.judge_at_once(videos, JudgeJob(name, access), runner, progress)
+        except BaseException as error:
+            run.stop(videos, error)
+            raise
+        run.finish()
     raise typer.Exit(run.exit_code)
 
 
@@ -87,25 +101,23 @@ class Outputs:
     overlays: list[Path | None]
 
     @classmethod
-    def plan(cls, videos: list[str], json_path: str, report: str, overlay: str) -> Outputs:
+    def plan(cls, videos: list[str], json_path: str, report: str, overlay: str, jsonl_path: str = "") -> Outputs:
         """Decide and check before the work begins.
 
         Raises:
             OutputError: a place cannot be written, or would overwrite a video that is to be judged.
         """
-        from lrnet.files import require_writable
-
         reports = _places(videos, report, ".html")
         overlays = _places(videos, overlay, ".mp4")
         taken: set[str] = set()
         sources = {os.path.realpath(v) for v in videos}  # Path.resolve() raises on links that go in a circle
-        for path in [*reports, *overlays, *([Path(json_path)] if json_path not in ("", "-") else [])]:
+        for path in [*reports, *overlays, *(Path(p) if p else None for p in (json_path, jsonl_path))]:
             if path is None:
                 continue
-            real = os.path.realpath(path)
+            real = str(path) if is_stdout(path) else os.path.realpath(path)
             if real in sources:
                 raise OutputError(f"{path} is the video itself.", hint="Write the result to another file.")
-            if real in taken:
+            if real in taken and not _keeps_nothing(path):
                 raise OutputError(f"{path} is named for two results.", hint="Give each a file of its own.")
             taken.add(real)
             require_writable(path)
@@ -114,6 +126,10 @@ class Outputs:
     def of(self, number: int) -> tuple[Path | None, Path | None]:
         """Report and overlay of a video."""
         return self.reports[number], self.overlays[number]
+
+
+def _keeps_nothing(path: Path) -> bool:
+    return os.path.realpath(path) == os.path.realpath(os.devnull)
 
 
 def _places(videos: list[str], wanted: str, suffix: str) -> list[Path | None]:
@@ -149,6 +165,7 @@ class Run:
     outputs: Outputs
     console: Console
     access: Access
+    lines: TextIO | None = None
     exit_code: int = 0
     documents: dict[int, ReportDocument] = field(default_factory=dict)
     failures: dict[int, FailurePart] = field(default_factory=dict)
@@ -215,6 +232,7 @@ class Run:
         from lrnet.cli.render import print_result
 
         self.documents[number] = document
+        self._write_line(document)
         print_result(self.console, result, self.bundle, explanations)
         if result.verdict.score is None and not self.exit_code:
             self.exit_code = NO_VERDICT
@@ -227,27 +245,64 @@ class Run:
         from lrnet.report.json_report import to_failure
 
         self.failures[number] = to_failure(video, error)
+        self._write_line(self.failures[number])
         self.exit_code = error.exit_code
         console_error(error)
 
+    def _write_line(self, part: ReportDocument | FailurePart) -> None:
+        if self.lines is None:
+            return
+        try:
+            self.lines.write(part.model_dump_json() + "\n")
+            self.lines.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise OutputError(
+                f"Cannot write a line of results: {error.strerror or error}.", hint="Make room, or choose another file."
+            ) from error
+
+    def stop(self, videos: list[str], error: BaseException) -> None:
+        """Keep what a batch has that ends early: the document, in which the other videos are failures."""
+        from lrnet.report.json_report import to_failure
+
+        if not self.documents:
+            return
+        if not isinstance(error, LrnetError):
+            error = StoppedError("The batch was interrupted before this video.", hint="Examine it again.")
+        for number, video in enumerate(videos):
+            if number not in self.documents and number not in self.failures:
+                self.failures[number] = to_failure(video, error)
+        self.finish()
+
     def finish(self) -> None:
-        """Write the JSON, and for several videos say how the batch went."""
-        from lrnet.report.json_report import to_batch, to_json, write_json
+        """Write the JSON, and for several videos print how the batch went."""
+        from lrnet.report.json_report import to_batch, write_json
 
         documents = [self.documents[n] for n in sorted(self.documents)]  # in the order in which videos were given
         failures = [self.failures[n] for n in sorted(self.failures)]
         single = len(documents) == 1 and not failures
-        document = documents[0] if single else to_batch(documents, failures)
-        if self.outputs.json == "-":
-            sys.stdout.write(to_json(document) + "\n")
-        elif self.outputs.json:
-            write_json(self.outputs.json, document)
-            self._print_written(self.outputs.json)
+        if self.outputs.json:
+            write_json(self.outputs.json, documents[0] if single else to_batch(documents, failures))
+            if self.outputs.json != "-":
+                self._print_written(self.outputs.json)
         if len(self.outputs.reports) > 1:
             from lrnet.cli.render import batch_table, print_failures
 
             batch_table(self.console, documents)
             print_failures(self.console, failures)
+
+
+def opened_lines(path: str) -> AbstractContextManager[TextIO | None]:
+    """Open the file of `--jsonl`, if one was named. It holds whole lines at any time, however the process ends."""
+    if not path:
+        return nullcontext()
+    if is_stdout(path):
+        return nullcontext(sys.stdout)
+    try:
+        return Path(path).open("w", encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"Cannot write {path}: {error.strerror}.", hint="Choose another place.") from error
 
 
 def _progress(console: Console) -> Progress:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -86,7 +85,7 @@ def plan_extraction(
                 plan.there.append(record)
             continue
         failure = failure_of(folder, record)
-        if failure is not None and failure.size == size and not retry_failed:
+        if failure is not None and failure.permanent and failure.size == size and not retry_failed:
             plan.failed.append(failure)
         else:
             plan.todo.append(record)
@@ -122,7 +121,8 @@ def extract(
 
     Returns:
         the outcomes of the videos that were tried, as they came; one that cannot be read, or shows no face, has an
-        error, and stands in the store's ledger.
+        error. Errors that are `permanent` stand in the store's ledger; videos with other errors are tried again by
+        the next run.
 
     Raises:
         DatasetError: the store holds sequences of other preprocessing, or a file of it is damaged.
@@ -167,13 +167,15 @@ def sole_writer(folder: Path) -> Iterator[None]:
     """
     with _opened_lock(folder) as lock:
         try:
+            import fcntl  # POSIX only
+
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise DatasetError(
                 f"Another extraction is writing the store {folder}.", hint="Wait for it, or use another folder."
             ) from error
-        except OSError:
-            pass  # a file system without locks, as some mounts are
+        except (ImportError, OSError):
+            pass  # a system or a mount without such locks
         for part in [*folder.glob(".*.part.parquet"), *folder.glob("failures/.*.part.json")]:
             part.unlink(missing_ok=True)
         yield
@@ -237,8 +239,9 @@ def _keep(
     record, found = raw.item, raw.result
     if found is None:
         assert raw.error is not None
-        store_file(folder, record).unlink(missing_ok=True)  # of a video that has changed since: no longer its landmarks
-        record_failure(folder, record, raw.error)
+        if raw.error.permanent:  # else the next run tries again, and landmarks of the former file stay until then
+            store_file(folder, record).unlink(missing_ok=True)
+            record_failure(folder, record, raw.error)
         return Outcome(raw.index, record, None, raw.error)
     theirs = found.provenance.versions["lrnet"]
     if theirs != __version__:

@@ -20,6 +20,7 @@ from lrnet.errors import DatasetError
 from lrnet.files import is_file, read_json, written_beside
 
 LAYOUT: Final = "manifest"
+HOW_TO: Final = "name its videos in a manifest.csv: path,label in the first line, then one video a line, real or fake"
 SUFFIXES: Final = (".csv", ".json")
 REQUIRED: Final = ("path", "label")
 OPTIONAL: Final = ("method", "source", "split", "group", "compression", "identities")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from lrnet.data import store
@@ -100,6 +102,36 @@ def test_export_stays_inside_and_overwrites_nothing_of_its_own(tmp_path: Path) -
     exported = export(tmp_path / "store", tmp_path / "deep" / "down" / "out", "txt")
     written = [p for p in tmp_path.rglob("*.txt") if p.is_relative_to(tmp_path / "deep" / "down" / "out")]
     assert exported.files == len(written) == len(list(tmp_path.rglob("*.txt"))) == 3
+
+
+LEADING_AWAY = ("../../../away", "/tmp/away", "..", ".", "a/../../b", "a\\..\\b", "a\0b", "n" * 300)
+
+
+@pytest.mark.parametrize("form", ["txt", "npz"])
+@pytest.mark.parametrize("field", ["key", "method", "source", "split", "group", "compression", "path", "url"])
+@pytest.mark.parametrize("source", ["FaceForensics++", "elsewhere"])
+def test_no_field_of_a_record_leads_out_of_the_exports_folder(
+    tmp_path: Path, form: str, field: str, source: str
+) -> None:
+    """As they stand in a stranger's file: the label is one of two words, all others are free."""
+    plain = VideoRecord(Path("v.mp4"), "000.mp4", Label.FAKE, "Deepfakes", source, "train", "g")
+    for number, word in enumerate(LEADING_AWAY):
+        place, out = tmp_path / f"store{number}", tmp_path / f"deep{number}" / "out"
+        file = store.write(place, plain, [sequence(5)], {"crop": 400})
+        table = pq.read_table(file)
+        about = json.loads(table.schema.metadata[b"lrnet"])
+        about["record"][field] = word
+        pq.write_table(table.replace_schema_metadata({"lrnet": json.dumps(about)}), file)
+        before = set(tmp_path.rglob("*")) | {out, out.parent}
+        try:
+            export(place, out, form)
+        except DatasetError:
+            assert field == "split"  # no store has such a split
+        else:
+            assert field != "split"
+            assert len([p for p in out.rglob("*") if p.is_file()]) == 1
+        assert all(p.is_relative_to(out) for p in set(tmp_path.rglob("*")) - before)
+        assert not Path("/tmp/away").exists()
 
 
 def test_the_released_text_format(folder: Path, tmp_path: Path) -> None:

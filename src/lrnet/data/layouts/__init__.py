@@ -50,6 +50,13 @@ LAYOUTS: Final = {
             faceforensics.read,
         ),
         Layout(
+            faceforensics.COPY,
+            "copies of FaceForensics++",
+            "original/, Deepfakes/, Face2Face/, FaceSwap/, NeuralTextures/, FaceShifter/, DeepFakeDetection/",
+            faceforensics.matches_copy,
+            faceforensics.read_copy,
+        ),
+        Layout(
             celeb_df.LAYOUT,
             "Celeb-DF v1, v2",
             f"Celeb-real/, Celeb-synthesis/, YouTube-real/, {celeb_df.TEST_LIST}",
@@ -81,7 +88,7 @@ LAYOUTS: Final = {
         Layout(
             class_folders.LAYOUT,
             "anything",
-            "[train|val|test/]{real,fake}/[method/]*.mp4",
+            "[train|val|test/]{real,fake}/[method/]*.mp4; 0_real, 1_fake and the like too",
             class_folders.matches,
             class_folders.read,
         ),
@@ -116,7 +123,7 @@ def open_dataset(path: Path, layout: str = "") -> Dataset:
             return known.read(path)
     raise DatasetError(
         f"{path} has none of the known layouts.",
-        hint="Give the dataset's own top folder or a manifest; `lrnet datasets list` says what each layout holds.",
+        hint=f"Give the dataset's own top folder (`lrnet datasets list` prints the layouts), or {manifest.HOW_TO}.",
     )
 
 

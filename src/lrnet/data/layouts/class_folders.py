@@ -2,15 +2,18 @@
 
     [train|val|test/]{real,fake}/**/*.mp4
 
-A folder between a fake class and its videos is the method. Nobody is named, so that every video is a group of its own.
+A number before the class is passed over, as in `0_real` and `1_fake`. A folder between a fake class and its videos is
+the method. Nobody is named, so that every video is a group of its own.
 """
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Final
 
 from lrnet.data.dataset import Collector, Dataset, IssueKind, folders_in, videos_in
+from lrnet.data.manifest import HOW_TO
 from lrnet.data.records import Label
 
 LAYOUT: Final = "class-folders"
@@ -26,9 +29,12 @@ _SPLITS: Final = {"train": "train", "training": "train", "val": "val", "valid": 
 
 def matches(root: Path) -> bool:
     tops = folders_in(root)
-    return any(f.name.lower() in CLASSES for f in tops) or any(
-        g.name.lower() in CLASSES for f in tops if f.name.lower() in _SPLITS for g in folders_in(f)
-    )
+    inside = [g for f in tops if f.name.lower() in _SPLITS for g in folders_in(f)]
+    return any(_label_of(folder) for folder in (*tops, *inside))
+
+
+def _label_of(folder: Path) -> Label | None:
+    return CLASSES.get(re.sub(r"^\d+[_.\- ]*", "", folder.name.lower()))
 
 
 def read(root: Path) -> Dataset:
@@ -50,14 +56,16 @@ def _read_classes(found: Collector, parent: Path, split: str, skip: list[Path] |
     for folder in folders_in(parent):
         if folder in (skip or []):
             continue
-        label = CLASSES.get(folder.name.lower())
+        label = _label_of(folder)
         videos = videos_in(folder, deep=True)
         if label is None:
             if videos:
-                found.issue(IssueKind.LABEL, folder, f"{len(videos)} videos; known classes are {', '.join(CLASSES)}")
+                found.issue(
+                    IssueKind.LABEL, folder, f"{len(videos)} videos; known are {', '.join(CLASSES)}; or {HOW_TO}"
+                )
             continue
         for path in videos:
             between = path.relative_to(folder).parts[:-1]
             found.add(path, label, method=between[0] if between else folder.name, split=split)
     for path in videos_in(parent):
-        found.issue(IssueKind.LABEL, path, "lies in no class's folder")
+        found.issue(IssueKind.LABEL, path, f"lies in no class's folder: move it, or {HOW_TO}")

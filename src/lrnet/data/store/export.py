@@ -8,6 +8,7 @@ frames that lack it: the form has no place for gaps. `npz` holds everything: an 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -69,6 +70,8 @@ def export(folder: Path, out: Path, form: str, *, calibrated: bool = True) -> Ex
             left_out.append((video.record.key, "no face"))
             continue
         path = out / _WRITERS[form].place(video.record)
+        if not path.resolve().is_relative_to(out.resolve()):
+            raise DatasetError(f"{video.file} would be written outside {out}.", hint="Leave it out of the store.")
         if path.exists():  # another video of this name, from another folder
             path = path.with_name(f"{store_name(video.record.key)}{path.suffix}")
         try:
@@ -98,13 +101,15 @@ def _released_place(record: VideoRecord) -> Path:
         what = record.method if record.label is Label.FAKE else "real"
         folder = "-".join(filter(None, (record.source, what or "fake")))
         name = store_name(record.key)
-    version = _one_folder(record.compression or "raw")
-    return Path(_one_folder(folder)) / version / (record.split or "unsplit") / f"{name}.txt"
+    version = record.compression or "raw"
+    return (
+        Path(_one_name(folder)) / _one_name(version) / _one_name(record.split or "unsplit") / f"{_one_name(name)}.txt"
+    )
 
 
-def _one_folder(name: str) -> str:
-    """A word of a manifest as the name of one folder: it leads nowhere else."""
-    return name.replace("/", "-").replace(" ", "-").lstrip(".") or "-"
+def _one_name(word: str) -> str:
+    """A word of a manifest as the name of one file or folder, which leads nowhere else."""
+    return re.sub(r"[\\/:\s\x00-\x1f]", "-", word).lstrip(".")[:100] or "-"
 
 
 def _write_released(path: Path, video: StoredVideo, sequences: list[LandmarkSequence]) -> None:

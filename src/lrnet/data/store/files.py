@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lrnet.data.landmark_job import Provenance
-from lrnet.data.records import Label, VideoRecord
+from lrnet.data.records import SPLITS, Label, VideoRecord
 from lrnet.errors import DatasetError
 from lrnet.faces.look import LOOK_SIZE
 from lrnet.files import parse_json, written_beside
@@ -152,6 +152,8 @@ class StoredVideo:
 
 def _record_of_json(about: dict[str, Any]) -> VideoRecord:
     texts = {name: _plain(value, str) for name, value in about.items() if name != "identities"}
+    if texts["split"] not in ("", *SPLITS):
+        raise ValueError(f"unknown split {texts['split'][:40]!r}")
     return VideoRecord(
         **{
             **texts,

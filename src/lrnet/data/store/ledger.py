@@ -10,6 +10,7 @@ from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Final
 
+from lrnet import errors
 from lrnet.data.records import VideoRecord
 from lrnet.data.store.files import store_name
 from lrnet.errors import DatasetError, LrnetError
@@ -37,6 +38,11 @@ class Failure:
     what: str
     hint: str
     size: int
+
+    @property
+    def permanent(self) -> bool:
+        """Whether another try would fail too (`LrnetError.permanent`); ledgers of older versions hold other errors."""
+        return bool(getattr(getattr(errors, self.error, None), "permanent", False))
 
     def __str__(self) -> str:
         return f"{self.key}: {self.what} {self.hint}"
