@@ -6,12 +6,13 @@ BIN    := $(VENV)/bin
 OUT    := demo-output
 FUZZ   ?= 5000
 
-.PHONY: demo test check docs fuzz browser clean help
+.PHONY: demo test check docs dist dist-check fuzz browser clean help
 
 help:
 	@echo "make demo    judge the two example videos and write their reports to $(OUT)/"
 	@echo "make test    install everything and run every check"
 	@echo "make docs    build the documentation as a site, site/index.html"
+	@echo "make dist    build the wheel, dist/*.whl; make dist-check tries it in an empty environment"
 	@echo "make fuzz    try many thousand spoilt inputs on every parser (FUZZ=5000 for each test)"
 	@echo "make clean   remove what these made"
 
@@ -33,6 +34,19 @@ check: $(VENV)/.all browser
 docs: $(VENV)/.all
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "Open site/index.html in a browser."
+
+dist: $(VENV)/bin/pip
+	rm -rf dist
+	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
+
+# An environment and a folder of its own, so that nothing is found in the repository.
+dist-check: dist
+	rm -rf build/dist-check && mkdir -p build/dist-check
+	$(PYTHON) -m venv build/dist-check/venv
+	build/dist-check/venv/bin/pip install --quiet -c constraints.txt dist/*.whl
+	cp examples/real.mp4 build/dist-check/
+	cd build/dist-check && venv/bin/lrnet models verify && venv/bin/lrnet serve --help >/dev/null \
+	  && venv/bin/lrnet detect real.mp4 --json real.json --report real.html && test -s real.json && test -s real.html
 
 # Other inputs every time. The suite tries a few of them, the same every time.
 fuzz: $(VENV)/.all
@@ -58,4 +72,4 @@ browser: $(VENV)/.all
 	  || echo "no Chromium could be installed: the tests of the page are skipped"
 
 clean:
-	rm -rf $(VENV) $(OUT) site
+	rm -rf $(VENV) $(OUT) site dist build

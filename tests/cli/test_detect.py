@@ -357,3 +357,16 @@ def test_lines_hold_failures_too_and_nothing_else_is_on_standard_output(tmp_path
         str(tmp_path / name) for name in ("a.mp4", "b.mp4")
     ]
     assert Path("/dev/null").is_char_device()
+
+
+def test_names_with_spaces_and_accents_and_a_home_that_cannot_be_written(
+    tmp_path: Path, examples: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "Prüfung é 名 1"
+    folder.mkdir()
+    small_copy(examples / "real.mp4", tmp_path / "a.mp4").rename(folder / "vidéo à un.mp4")
+    monkeypatch.setenv("HOME", "/proc/nowhere")
+    run = lrnet("detect", "vidéo à un.mp4", "--report", "rapport é.html", "--json", "ré sultat.json", cwd=folder)
+    assert run.returncode in (0, 4), run.stderr
+    assert sorted(p.name for p in folder.iterdir()) == sorted(["vidéo à un.mp4", "rapport é.html", "ré sultat.json"])
+    assert json.loads((folder / "ré sultat.json").read_text())["video"]["path"] == "vidéo à un.mp4"
