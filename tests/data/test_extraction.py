@@ -275,6 +275,22 @@ def test_released_landmark_folders_become_a_store(tmp_path: Path) -> None:
     opened = store.open(tmp_path / "store").select(method="Deepfakes", split="train")
     (sequence,) = opened[0].sequences()
     assert sequence.values.shape == (3, 68, 2)
-    assert (sequence.values == 0.25).all()
+    np.testing.assert_allclose(sequence.values.reshape(3, 136), [np.arange(136) / 136] * 3, atol=1e-4)
     with pytest.raises(DatasetError, match="there landmarker is 'openface', now 'mesh'"):
         extract(dataset.records, tmp_path / "store", store_preprocessing())
+
+
+@pytest.mark.parametrize("failed", ["0", "-1", "nan", "-nan(ind)", "1.#QNAN"])
+def test_failed_rows_of_released_landmarks_are_gaps(tmp_path: Path, failed: str) -> None:
+    """One row without a face in each of three frames; a file without any face at all is said to show none."""
+    dataset: Dataset = open_dataset(trees.released_landmarks(tmp_path / "released"))
+    row = " ".join([failed] * 136) + "\n"
+    first, second = (record.path for record in dataset.records[:2])
+    good = first.read_text().splitlines(keepends=True)[0]
+    first.write_text(good + row + good)
+    second.write_text(row * 3)
+    outcomes = extract(dataset.records, tmp_path / "store", released_store_preprocessing())
+    assert "shows no face in 3 frames" in str(outcomes[1].error)
+    assert [o.error for i, o in enumerate(outcomes) if i != 1] == [None] * 6
+    (sequence,) = next(v for v in store.open(tmp_path / "store") if v.key == dataset.records[0].key).sequences()
+    assert sequence.valid.tolist() == [True, False, True]

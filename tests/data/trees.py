@@ -97,7 +97,7 @@ def dfdc(root: Path) -> Path:
 
 
 def released_landmarks(root: Path) -> Path:
-    line = " ".join(["0.25"] * 136) + "\n"
+    line = " ".join(f"{i / 136:.4f}" for i in range(136)) + "\n"
     for name in (
         "Origin/c23/train/071.txt",
         "Origin/c23/test/953.txt",

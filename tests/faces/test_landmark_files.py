@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from lrnet.errors import LrnetError, MissingDependencyError, OutputError, SequenceError
 from lrnet.faces import landmark_files as files
 from lrnet.faces.landmark_files import LandmarkTable, read_landmarks, write_landmarks
+from lrnet.faces.landmark_table import Units
 
 RNG = np.random.default_rng(3)
 HEADER = ["frame", " face_id", " timestamp", " confidence", " success", " gaze_0_x"] + [
@@ -119,12 +120,148 @@ def test_several_faces(tmp_path: Path) -> None:
         read_landmarks(write_csv(tmp_path / "b.csv", [row(1), row(1)])).of_face()
 
 
+# What other programs make of such files
+
+
+def separated(path: Path, separator: str, decimal: str, rows: list[list[str]], first: str = "") -> Path:
+    quote = '"' if decimal == separator else ""
+    lines = [separator.join(f"{quote}{cell.replace('.', decimal)}{quote}" for cell in r) for r in (HEADER, *rows)]
+    path.write_text(first + "\n".join(lines) + "\n")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "separator", "decimal", "first"),
+    [
+        ("a.csv", ";", ",", ""),
+        ("a.csv", ";", ".", ""),
+        ("a.csv", "\t", ",", ""),
+        ("a.tsv", "\t", ".", ""),
+        ("a.csv", ",", ",", ""),
+        ("a.csv", ";", ",", "sep=;\n"),
+    ],
+)
+def test_other_separators_and_decimal_commas(
+    tmp_path: Path, name: str, separator: str, decimal: str, first: str
+) -> None:
+    rows = [row(1, at=100.5), row(2, at=101.25)]
+    expected = read_landmarks(write_csv(tmp_path / "plain.csv", rows))
+    found = read_landmarks(separated(tmp_path / name, separator, decimal, rows, first))
+    np.testing.assert_array_equal(found.points, expected.points)
+    assert found.points[1, 3].tolist() == [104.25, 304.25]
+    assert found.timestamps is not None
+    assert expected.timestamps is not None
+    np.testing.assert_array_equal(found.timestamps, expected.timestamps)
+
+
+@pytest.mark.parametrize("line", ["{0}", "{1}", "{2}", "{3}", "{4}"])
+def test_text_lines_of_other_programs(tmp_path: Path, line: str) -> None:
+    cells = [f"{100 + i / 4}" for i in range(136)]
+    commas = [cell.replace(".", ",") for cell in cells]
+    forms = (" ".join(commas), ",".join(cells), ", ".join(cells), ";".join(commas), "\t".join(cells))
+    (tmp_path / "a.txt").write_text(line.format(*forms) + "\n")
+    points = read_landmarks(tmp_path / "a.txt").points
+    np.testing.assert_allclose(points.reshape(136), 100 + np.arange(136) / 4)
+
+
+def test_points_and_commas_in_one_file_are_refused(tmp_path: Path) -> None:
+    """1,234 may be a thousand or one."""
+    with pytest.raises(SequenceError, match=r"line 2, column x_5: '1,234' in a file of numbers with '\.' as the"):
+        read_landmarks(write_csv(tmp_path / "a.csv", [numbers(x_5="1,234")]))
+
+
+@pytest.mark.parametrize(
+    "cell",
+    ["0", "0.0", "-1", "250", "nan", "NaN", "-nan", "-nan(ind)", "nan(snan)", "nan(ind)", "1.#IND", "-1.#IND00"]
+    + ["1.#QNAN", "1.#SNAN", "-1.#J", "1.#R", "", " ", "NA", "n/a", "null", "None"],
+)
+@pytest.mark.parametrize("success", [1, None])
+def test_placeholders_of_a_face_that_was_not_found_are_missing(
+    tmp_path: Path, cell: str, success: int | None
+) -> None:
+    rows = [row(1), row(2), row(3)]
+    rows[1][6:142] = [cell] * 136
+    header, keep = HEADER, range(len(HEADER))
+    if success is None:
+        keep = [i for i, name in enumerate(HEADER) if name.strip() != "success"]
+    path = write_csv(tmp_path / "a.csv", [[r[i] for i in keep] for r in rows], [header[i] for i in keep])
+    found = read_landmarks(path)
+    assert found.frame_numbers.tolist() == [0, 1, 2]
+    assert np.isfinite(found.points).all(axis=(1, 2)).tolist() == [True, False, True]
+    assert np.isnan(found.points[1]).all()
+
+
+@pytest.mark.parametrize("suffix", [".txt", ".npy", ".npz", ".parquet"])
+@pytest.mark.parametrize("value", [0.0, -1.0, 77.5])
+def test_one_point_repeated_is_no_face_in_any_form(tmp_path: Path, suffix: str, value: float) -> None:
+    points = a_table(missing=False).points
+    points[3] = value
+    columns = {f"{axis}_{i}": points[:, i, a] for a, axis in enumerate("xy") for i in range(68)}
+    path = tmp_path / f"a{suffix}"
+    if suffix == ".txt":
+        np.savetxt(path, points.reshape(5, 136))
+    elif suffix == ".npy":
+        np.save(path, points)
+    elif suffix == ".npz":
+        np.savez(path, landmarks=points)
+    else:
+        parquet = pytest.importorskip("pyarrow.parquet")
+        parquet.write_table(pytest.importorskip("pyarrow").table(columns), path)
+    table = read_landmarks(path)
+    assert np.isfinite(table.points).all(axis=(1, 2)).tolist() == [True, True, True, False, True]
+    direct = LandmarkTable(points, np.arange(5), None, np.zeros(5, np.int64), np.ones(5, np.float32))
+    np.testing.assert_array_equal(direct.points, table.points)
+
+
+def test_single_points_at_zero_are_missing_where_several_are() -> None:
+    points = a_table(missing=False).points
+    points[1, [5, 9]] = 0
+    points[2, 5] = 0  # one alone may lie in the corner
+    table = LandmarkTable.from_points(points)
+    assert np.argwhere(np.isnan(table.points[..., 0])).tolist() == [[1, 5], [1, 9]]
+
+
+@pytest.mark.parametrize(
+    ("shared_case", "gaps"), [("zero-rows/zeros.txt", 5), ("zero-rows/zeros_nosuccess.csv", 5)]
+)
+def test_rows_of_zeros_of_the_cases(shared: Path, shared_case: str, gaps: int) -> None:
+    table = read_landmarks(shared / "cases" / shared_case)
+    assert len(table) == 239
+    assert np.isnan(table.points).all(axis=(1, 2)).sum() == gaps
+
+
+def test_files_of_the_cases_say_the_same_as_plain_ones(shared: Path) -> None:
+    plain = read_landmarks(shared / "cases" / "zero-rows" / "zeros_nosuccess.csv")
+    commas = read_landmarks(shared / "cases" / "semicolon-decimal-comma.csv")
+    there = np.isfinite(plain.points)
+    np.testing.assert_allclose(commas.points[there], plain.points[there])
+    windows = read_landmarks(shared / "cases" / "nan-ind-success-1.csv")
+    assert len(windows) == 239
+    missing = np.isnan(windows.points).all(axis=(1, 2))
+    assert 0 < missing.sum() < 20
+    np.testing.assert_allclose(windows.points[~missing & there.all(axis=(1, 2))][0], plain.points[0])
+
+
+@pytest.mark.parametrize(("first", "number"), [(3, 2), (1, 0)])
+def test_frames_whose_first_rows_are_missing_keep_their_numbers(tmp_path: Path, first: int, number: int) -> None:
+    table = read_landmarks(write_csv(tmp_path / "a.csv", [row(first), row(first + 1)]))
+    assert table.frame_numbers.tolist() == [number, number + 1]
+    assert table.numbered
+
+
+def test_time_stamps_show_that_frames_count_from_0_although_frame_0_has_no_row(tmp_path: Path) -> None:
+    rows = [row(n) for n in range(1, 9)]
+    for n, cells in enumerate(rows, start=1):
+        cells[2] = f"{n / 25:.3f}"
+    assert read_landmarks(write_csv(tmp_path / "a.csv", rows)).frame_numbers.tolist() == list(range(1, 9))
+
+
 # There and back
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("units", ["frame pixels", "normalised"])
-def test_what_is_written_is_read(tmp_path: Path, suffix: str, units: files.Units) -> None:
+def test_what_is_written_is_read(tmp_path: Path, suffix: str, units: Units) -> None:
     table = a_table()
     if units == "normalised":
         table = LandmarkTable(

@@ -445,7 +445,7 @@ def test_table_that_does_not_go_together_is_refused(
     shape: tuple[int, ...], columns: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(SequenceError, match=message):
-        TableLandmarker(np.zeros(shape), **columns)
+        TableLandmarker(np.random.default_rng(0).uniform(0, 99, shape), **columns)
 
 
 # The registry and the command

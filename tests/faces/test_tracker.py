@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from lrnet.faces.landmarker import FaceObservation, overlap
@@ -118,6 +119,17 @@ def test_looking_for_faces_over_the_limit_changes_nothing_else() -> None:
     script = Script([[*first, *second]] * 60 + [second] * 20)
     seen = track(script, TrackSettings(max_faces=1, patience=0.0))
     assert next(i for i, f in enumerate(seen) if 1 in f.seen) == 60
+
+
+@pytest.mark.parametrize(("limit", "others"), [(1, 1), (2, 2), (2, 3), (3, 5)])
+def test_the_limit_holds_when_a_lost_face_returns(limit: int, others: int) -> None:
+    """The first face is away for three frames; others come meanwhile and take its place."""
+    first: list[Place] = [(50.0, 50.0, 60.0)]
+    crowd: list[Place] = [(150.0 + 100 * i, 50.0, 40.0) for i in range(others)]
+    seen = track(Script([first] * 5 + [crowd] * 3 + [first + crowd] * 40), TrackSettings(max_faces=limit))
+    assert max(len(f.seen) for f in seen) == limit
+    assert seen[8].crowded
+    assert all(len(f.seen) + len(f.missing) <= limit + 1 for f in seen)
 
 
 def test_a_new_face_is_found_within_a_second() -> None:

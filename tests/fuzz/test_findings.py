@@ -13,7 +13,7 @@ import pytest
 from lrnet.data.layouts import open_dataset
 from lrnet.data.manifest import read_collected
 from lrnet.errors import DatasetError, SequenceError, TrainingError
-from lrnet.faces import landmark_files as landmark_files
+from lrnet.faces import landmark_files, landmark_text
 from lrnet.faces.landmark_files import read_landmarks
 from lrnet.sequence.landmark_sequence import LandmarkSequence
 from lrnet.training.config import load_config
@@ -107,7 +107,7 @@ def test_archive_that_unpacks_to_far_more_than_its_size(tmp_path: Path, monkeypa
     monkeypatch.setattr(np.lib.npyio.NpzFile, "__getitem__", lambda self, key: unpacked.append(key) or read(self, key))
     assert len(read_landmarks(path)) == 20_000
     assert unpacked == ["landmarks"]
-    monkeypatch.setattr(landmark_files, "MOST_ROWS", 10_000)
+    monkeypatch.setattr(landmark_text, "MOST_ROWS", 10_000)
     with pytest.raises(SequenceError, match="over 10000 rows"):
         read_landmarks(path)
     assert unpacked == ["landmarks"]
@@ -126,7 +126,7 @@ def test_more_rows_than_memory(suffix: str, tmp_path: Path, monkeypatch: pytest.
     pytest.importorskip("pyarrow")
     path = tmp_path / f"long{suffix}"
     landmark_files.write_landmarks(path, landmark_files.LandmarkTable.from_points(np.ones((6, 68, 2))))
-    monkeypatch.setattr(landmark_files, "MOST_ROWS", 5)
+    monkeypatch.setattr(landmark_text, "MOST_ROWS", 5)
     with pytest.raises(SequenceError, match="over 5 rows"):
         read_landmarks(path)
 

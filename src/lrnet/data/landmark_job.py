@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 
 import cv2
+import numpy as np
 
 from lrnet.data.records import VideoRecord
 from lrnet.detector import file_sha256, landmark_sequences
@@ -149,7 +150,7 @@ def _read_released(path: Path, preprocessing: Preprocessing) -> tuple[tuple[Land
             hint="Make a store of its own of landmark files.",
         )
     table = read_landmarks(path)
-    if table.units != "normalised":
+    if table.units != "normalised" and np.isfinite(table.points).any():
         raise SequenceError(
             f"{path} holds landmarks in frame pixels.",
             hint="Released landmark files are normalised to [-1, 1]; pixels go through `lrnet calibrate`.",

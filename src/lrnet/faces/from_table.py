@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lrnet.errors import SequenceError
+from lrnet.faces.landmark_table import missing_as_nan, rank_within
 from lrnet.faces.landmarker import FaceObservation, overlap
 from lrnet.video.frame import Frame
 
@@ -56,10 +57,11 @@ class TableLandmarker:
         points = np.asarray(landmarks, np.float32)
         if points.ndim != 3 or points.shape[1:] != (68, 2):
             raise SequenceError(f"Landmarks of shape {points.shape} cannot be read.", hint="Give (N, 68, 2).")
+        points = missing_as_nan(points)
         n = len(points)
         self._numbered = faces is not None
         number = _column("face numbers", faces, n, np.zeros(n, np.int64)).astype(np.int64)
-        frame = _column("frame indices", frames, n, _rank_within(number)).astype(np.int64)
+        frame = _column("frame indices", frames, n, rank_within(number)).astype(np.int64)
         sure = _column("confidences", confidence, n, np.ones(n)).astype(np.float64)
         self.name: Final = name
         self.version: Final = f"{name}.{_digest(points, number, frame, sure)}"
@@ -105,14 +107,6 @@ def _column(what: str, given: ArrayLike | None, n: int, default: NDArray[np.gene
             f"{n} rows of landmarks, and {what} of shape {column.shape}.", hint=f"Give one for each row, ({n},)."
         )
     return column
-
-
-def _rank_within(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(N,) how many rows of the same face come before each row."""
-    ranks = np.zeros(len(numbers), np.int64)
-    for number in np.unique(numbers):
-        ranks[numbers == number] = np.arange((numbers == number).sum())
-    return ranks
 
 
 def _digest(*columns: NDArray[np.generic]) -> str:

@@ -175,15 +175,15 @@ class FaceTracker:
         for found in self._landmarker.search(frame, known):
             if not _is_new(found, known):
                 continue
+            if len(known) >= self._settings.max_faces:
+                crowded = True
+                continue
             back = self._lost_at(found)
             if back is not None:
                 back.observation, back.seen_at, back.lost = found, frame.time, False
-            elif len(known) < self._settings.max_faces:
+            else:
                 self._tracks[self._next] = _Track(found, frame.time)
                 self._next += 1
-            else:
-                crowded = True
-                continue
             known.append(found)
         return crowded
 
