@@ -53,6 +53,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_landmarks(place / "one.csv", landmarks())
     write_landmarks(place / "two.csv", landmarks(faces=2))
     write_landmarks(place / "short.csv", landmarks(frames=N - 2))
+    write_landmarks(place / "short.npy", landmarks(frames=N - 2))
     empty = landmarks()
     empty.points[:] = np.nan
     write_landmarks(place / "none.csv", empty)
@@ -121,6 +122,13 @@ def test_alignment_by_time(folder: Path, tmp_path: Path) -> None:
     assert np.isnan(read_landmarks(tmp_path / "a.csv").points[-2:]).all()
 
 
+def test_notes_stand_on_the_terminal(folder: Path, tmp_path: Path) -> None:
+    run = lrnet(folder / "face.mp4", folder / "short.csv", "-o", tmp_path / "a.csv")
+    assert run.returncode == 0, run.stderr
+    assert "8 frames, 2 without the face" in run.stdout
+    assert run.stderr == f"Note: {folder / 'short.csv'} has no rows for the last 2 of 8 frames: they are gaps.\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "what"),
     [
@@ -137,7 +145,7 @@ def test_alignment_by_time(folder: Path, tmp_path: Path) -> None:
         (("face.mp4", "face.mp4", "-o", "OUT/a.csv"), 3, "ending in .mp4 are not known"),
         (("face.mp4", "two.csv", "-o", "OUT/a.csv"), 3, "holds 2 faces"),
         (("face.mp4", "two.csv", "-o", "OUT/a.csv", "--face", "7"), 3, "holds no face 7"),
-        (("face.mp4", "short.csv", "-o", "OUT/a.csv"), 3, "of 6 frames, and face.mp4 has 8"),
+        (("face.mp4", "short.npy", "-o", "OUT/a.csv"), 3, "of 6 frames, and face.mp4 has 8"),
         (("face.mp4", "none.csv", "-o", "OUT/a.csv"), 3, "no face in any frame"),
         (("face.mp4", "one.csv", "-o", "OUT/a.doc"), 5, "ending in .doc"),
         (("face.mp4", "one.csv", "-o", "OUT/no/a.csv"), 5, "There is no folder"),

@@ -176,9 +176,7 @@ def test_points_and_commas_in_one_file_are_refused(tmp_path: Path) -> None:
     + ["1.#QNAN", "1.#SNAN", "-1.#J", "1.#R", "", " ", "NA", "n/a", "null", "None"],
 )
 @pytest.mark.parametrize("success", [1, None])
-def test_placeholders_of_a_face_that_was_not_found_are_missing(
-    tmp_path: Path, cell: str, success: int | None
-) -> None:
+def test_placeholders_of_a_face_that_was_not_found_are_missing(tmp_path: Path, cell: str, success: int | None) -> None:
     rows = [row(1), row(2), row(3)]
     rows[1][6:142] = [cell] * 136
     header, keep = HEADER, range(len(HEADER))
@@ -221,9 +219,7 @@ def test_single_points_at_zero_are_missing_where_several_are() -> None:
     assert np.argwhere(np.isnan(table.points[..., 0])).tolist() == [[1, 5], [1, 9]]
 
 
-@pytest.mark.parametrize(
-    ("shared_case", "gaps"), [("zero-rows/zeros.txt", 5), ("zero-rows/zeros_nosuccess.csv", 5)]
-)
+@pytest.mark.parametrize(("shared_case", "gaps"), [("zero-rows/zeros.txt", 5), ("zero-rows/zeros_nosuccess.csv", 5)])
 def test_rows_of_zeros_of_the_cases(shared: Path, shared_case: str, gaps: int) -> None:
     table = read_landmarks(shared / "cases" / shared_case)
     assert len(table) == 239

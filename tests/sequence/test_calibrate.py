@@ -18,6 +18,7 @@ import lrnet
 from lrnet.errors import LrnetError, NotAVideoError, SequenceError, VideoError
 from lrnet.faces.landmark_files import LandmarkTable, read_landmarks, write_landmarks
 from lrnet.sequence import CalibrationSpec, SequenceSpec
+from lrnet.sequence.alignment import Align
 from lrnet.sequence.builder import SequenceBuilder
 from lrnet.sequence.calibrate import CalibratedLandmarks, jitter
 from lrnet.sequence.landmark_sequence import finite_frames
@@ -208,7 +209,7 @@ def test_a_frame_with_too_few_points_is_a_gap() -> None:
     assert result.frames_with_face == 4
 
 
-def test_a_shot_cut_starts_the_filter_anew() -> None:
+def test_a_shot_cut_starts_the_filter_again() -> None:
     other = cv2.flip(255 - TEXTURE // 3, -1)
     landmarks = noisy(12)
     result = lrnet.calibrate([*still(6), *[other] * 6], landmarks)
@@ -223,6 +224,34 @@ def test_a_shot_cut_starts_the_filter_anew() -> None:
     np.testing.assert_array_equal(second.innovation, result.sequence.innovation[6:])
     alone = lrnet.calibrate([other] * 6, landmarks[6:])
     np.testing.assert_allclose(result.points[6:], alone.points, atol=1e-3)
+
+
+@pytest.mark.parametrize("way", [(45.0, 0.0), (0.0, -60.0), (200.0, 100.0)])
+@pytest.mark.parametrize("gap", [0, 1, 4])
+def test_a_face_that_jumps_is_another_one(way: tuple[float, float], gap: int) -> None:
+    """The face is 100 pixels large; a jump of half that starts a shot, with or without a gap before."""
+    landmarks = constant(12) - np.float32([60, 40])
+    landmarks[6:] += np.float32(way)
+    landmarks[6 - gap : 6] = np.nan
+    result = lrnet.calibrate(still(12), landmarks)
+    jumps = np.hypot(*way) > 50
+    assert result.shot_starts == ((0, 6) if jumps else (0,))
+    assert any("jumps by more than half its size at frame 6" in note for note in result.notes) == jumps
+    if jumps:
+        assert np.isnan(result.innovation[5]).all()
+        assert [len(shot) for shot in result.shots] == [6, 6]
+
+
+def test_jitter_that_rises_is_said_in_words() -> None:
+    """Landmarks that stand still on a picture that shakes: calibration gives them the picture's motion."""
+    shakes = np.random.default_rng(3).normal(0, 1.5, (20, 2))
+    slow = (constant(20) + np.linspace(0, 3, 20)[:, None, None]).astype(np.float32)
+    result = lrnet.calibrate([shifted(by) for by in shakes], slow)
+    before, after = result.jitter()
+    assert after > before
+    assert result.notes == (result.notes[0],)
+    assert f"raised the jitter from {before:.2f} to {after:.2f} %" in result.notes[0]
+    assert lrnet.calibrate(still(30), noisy(30)).notes == ()
 
 
 def test_jitter_by_hand() -> None:
@@ -247,15 +276,62 @@ def test_no_limit_of_detection_cuts_a_video_that_is_calibrated(tmp_path: Path) -
 
 
 def test_another_number_of_frames_names_both(video: Path, tmp_path: Path) -> None:
-    path = tmp_path / "short.csv"
-    write_landmarks(path, table(followed(7), np.arange(7) / 25))
-    with pytest.raises(SequenceError, match=r"short.csv holds landmarks of 7 frames, and .*mp4 has 10.*--align time"):
-        lrnet.calibrate(video, path)
-    with pytest.raises(SequenceError, match=r"of 13 frames, and .*mp4 has 10\. Make them anew"):
+    """Where rows were counted, and no frame number is stated."""
+    np.savez(tmp_path / "short.npz", landmarks=followed(7), timestamp=np.arange(7) / 25)
+    with pytest.raises(SequenceError, match=r"short.npz holds landmarks of 7 frames, and .*mp4 has 10.*--align time"):
+        lrnet.calibrate(video, tmp_path / "short.npz")
+    with pytest.raises(SequenceError, match=r"of 13 frames, and .*mp4 has 10\. Make them again"):
         lrnet.calibrate(video, constant(13))
-    result = lrnet.calibrate(video, path, align="time")
+    result = lrnet.calibrate(video, tmp_path / "short.npz", align="time")
     assert result.valid.tolist() == [True] * 7 + [False] * 3
     assert np.abs(result.points[:7] - followed(7)).max() < 0.5
+
+
+@pytest.mark.parametrize("missing", [[7, 8, 9], [0, 1], [4], [0, 3, 9]])
+@pytest.mark.parametrize("align", ["index", "time"])
+def test_rows_that_are_missing_by_their_frame_numbers_are_gaps(
+    video: Path, tmp_path: Path, missing: list[int], align: Align
+) -> None:
+    kept = np.array([i for i in range(10) if i not in missing])
+    write_landmarks(tmp_path / "a.csv", table(followed()[kept], kept / 25, kept))
+    result = lrnet.calibrate(video, tmp_path / "a.csv", align=align)
+    assert np.flatnonzero(~result.valid).tolist() == missing
+    assert np.abs(result.points[kept] - followed()[kept]).max() < 0.5
+    told = any("has no rows for the last" in note for note in result.notes)
+    assert told == (align == "index" and 9 in missing)
+
+
+def uneven(tmp_path: Path) -> Path:
+    """A video of variable rate: ten frames of `followed`, 1 / 25 s apart but for two pauses."""
+    times = [0.0, 0.04, 0.08, 0.24, 0.28, 0.32, 0.36, 0.6, 0.64, 0.68]
+    frames = [np.dstack([shifted(np.array([i, 0.5 * i]))] * 3) for i in range(10)]
+    return write_video(tmp_path / "uneven.mkv", frames, times=times)
+
+
+@pytest.mark.parametrize("rate", [25.0, 10 / 0.68, 1000.0, 7.0])
+@pytest.mark.parametrize("last", [10, 8])
+def test_frame_numbers_are_trusted_where_stamps_contradict_them(tmp_path: Path, rate: float, last: int) -> None:
+    """OpenFace makes its stamps of frame number and the header's rate: the real one, the mean one, or nonsense."""
+    path, numbers = uneven(tmp_path), np.arange(last)
+    given = table(followed()[:last], numbers / rate, numbers)
+    result = lrnet.calibrate(path, given)
+    assert result.valid.sum() == last
+    np.testing.assert_allclose(result.detected[:last], followed()[:last], atol=1e-3)
+    with pytest.raises(SequenceError, match=r"by time stamp, frame \d+ .*leave out --align time|Not one of"):
+        lrnet.calibrate(path, table(followed()[:last], numbers / rate + 1e-3, numbers), align="time")
+
+
+def test_alignment_by_time_is_not_proposed_against_frame_numbers(tmp_path: Path) -> None:
+    longer = table(constant(13), np.arange(13) / 25, np.arange(13))
+    with pytest.raises(SequenceError, match="of 13 frames, and .*has 10") as error:
+        lrnet.calibrate(uneven(tmp_path), longer)
+    assert "--align time" not in error.value.hint
+
+
+def test_numbers_of_a_copy_at_another_rate_are_refused(video: Path) -> None:
+    half = table(followed()[::2], np.arange(5) / 12.5)
+    with pytest.raises(SequenceError, match="of 5 frames, and .*mp4 has 10.*--align time"):
+        lrnet.calibrate(video, half)
 
 
 def test_alignment_by_time_takes_the_frame_s_own_landmarks(video: Path) -> None:
@@ -340,9 +416,36 @@ def test_the_released_example(shared: Path, flow: str) -> None:
     assert result.valid.all()
     assert result.shot_starts == (0,)
     assert result.tracked_share > 0.85
+    assert any("raised the jitter" in note for note in result.notes)  # OpenFace's landmarks are smooth already
     moved = np.linalg.norm(result.points - result.detected, axis=2)
     assert np.median(moved) < 1.5  # frame pixels: denoised, not displaced
     released = read_landmarks(golden / "000_003.calibrated.txt").points
     # Its crop lies elsewhere by up to some pixels, held on whole ones: compare the shape of the face, not its place.
     shape = [p - p.mean(axis=1, keepdims=True) for p in (result.sequence.values, released)]
     assert np.median(np.abs(shape[0] - shape[1])) * 200 < 1.5
+
+
+# Other people's landmarks: the cases
+
+
+def test_rows_of_the_frame_column_that_are_missing_in_a_video_of_variable_rate(shared: Path) -> None:
+    cases = shared / "cases"
+    result = lrnet.calibrate(cases / "vfr.mp4", cases / "vfr-openface-last-3-rows-missing.csv")
+    right = np.load(cases / "vfr-right-landmarks.npy")
+    assert np.flatnonzero(~result.valid).tolist() == [206, 207, 208]
+    assert np.abs(result.detected[:206] - right[:206]).max() < 0.1
+    assert "has no rows for the last 3 of 209 frames" in result.notes[0]
+
+
+def test_two_faces_under_one_number(shared: Path, examples: Path) -> None:
+    result = lrnet.calibrate(examples / "real.mp4", shared / "cases" / "two-faces-ids-change.csv", face=0)
+    assert result.shot_starts == (0, 120)
+    assert "at frame 120" in result.notes[0]
+
+
+@pytest.mark.parametrize("name", ["zero-rows/zeros.txt", "zero-rows/zeros_nosuccess.csv", "nan-ind-success-1.csv"])
+def test_frames_without_landmarks_are_gaps(shared: Path, examples: Path, name: str) -> None:
+    result = lrnet.calibrate(examples / "real.mp4", shared / "cases" / name)
+    assert len(result) - result.frames_with_face == 5
+    assert result.jitter()[0] == pytest.approx(0.75, abs=0.02)
+    assert result.notes == ()

@@ -45,7 +45,7 @@ def calibrate_command(
     ],
     face: Annotated[int | None, typer.Option(help="Number of the face, if the landmarks are of several.")] = None,
     align: Annotated[
-        Alignment, typer.Option(help="Match landmarks to frames by their count, or by time stamp.")
+        Alignment, typer.Option(help="Match landmarks to frames by frame number, or by time stamp.")
     ] = Alignment.INDEX,
     flow: Annotated[
         Flow, typer.Option(help="Tracker of points: OpenCV's, or the paper's Algorithm 1 in NumPy.")
@@ -68,6 +68,12 @@ def calibrate_command(
     normalised: Annotated[
         bool, typer.Option("--normalised", help="Write units of the stabilised crop, [-1, 1], not frame pixels.")
     ] = False,
+    check_faces: Annotated[
+        bool,
+        typer.Option(
+            "--face-check/--no-face-check", help="Compare the landmarks with the faces found in a few frames."
+        ),
+    ] = True,
 ) -> None:
     """Take the jitter out of a face's landmarks by optical flow and a Kalman filter."""
     from lrnet.faces.landmark_files import require_known_suffix, write_landmarks
@@ -93,7 +99,7 @@ def calibrate_command(
             }
         ),
     )
-    result = calibrate(video, landmarks, settings=settings, face=face, align=align.value)
+    result = calibrate(video, landmarks, settings=settings, face=face, align=align.value, check_faces=check_faces)
     if not result.frames_with_face:
         raise SequenceError(f"{landmarks} has no face in any frame.", hint="Look for faces in the video again.")
     write_landmarks(out, result.table(normalised=normalised))
@@ -108,6 +114,8 @@ def _summarise(result: CalibratedLandmarks, out: Path) -> None:
         f"{_shown(100 * result.tracked_share, 1)} % of points tracked",
         f"jitter (second difference, % of inter-ocular distance): {_shown(before, 2)} before, {_shown(after, 2)} after",
     )
+    for note in result.notes:
+        Console(stderr=True, soft_wrap=True, highlight=False).print(Text(f"Note: {note}", "yellow"))
     console = Console(soft_wrap=True, highlight=False)
     for line in lines:
         console.print(Text(line))

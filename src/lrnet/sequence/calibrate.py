@@ -8,19 +8,21 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lrnet.errors import SequenceError, VideoError
 from lrnet.faces.landmark_files import LandmarkTable, read_landmarks
-from lrnet.faces.tracker import CutDetector
+from lrnet.faces.tracker import JUMP, CutDetector
+from lrnet.sequence.alignment import Align, completed, require_fit, row_finder
 from lrnet.sequence.builder import SequenceBuilder
 from lrnet.sequence.crop import face_box
 from lrnet.sequence.landmark_sequence import NUM_LANDMARKS, LandmarkSequence
+from lrnet.sequence.placement import Placement, find_placement
 from lrnet.sequence.settings import SequenceSpec
 from lrnet.video.frame import Frame
 from lrnet.video.limits import WHOLE
@@ -29,14 +31,10 @@ from lrnet.video.reader import VideoReader
 Array = NDArray[np.float32]
 Image = NDArray[np.uint8]
 Source = str | os.PathLike[str] | Iterable[Frame | Image]
-Align = Literal["index", "time"]
 
-LEAST_POINTS: Final = (
-    NUM_LANDMARKS // 2
-)  # known in a frame, below which it is a gap: they no longer tell where the face is
-SAME_TIME: Final = 0.25  # of the step between time stamps: a frame this near to one is the frame it was made of
 LARGEST_FACE: Final = 4.0  # of the frame's longer side; landmarks further apart are not of this video
 OUTER_EYE_CORNERS: Final = (36, 45)
+RISEN: Final = 0.005  # % of the inter-ocular distance; jitter that rises by less is shown as equal
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +51,11 @@ class CalibratedLandmarks:
             tracked one frame on and back; NaN where either frame lacks the point and at a shot cut.
         innovation: (N - 1, 68, 2) float32 frame pixels: detected minus predicted; NaN likewise.
         tracked: (N - 1, 68) bool, whether the prediction passed its check and was merged; False likewise.
-        shot_starts: numbers of the frames at which a shot starts, 0 the first of them.
+        shot_starts: numbers of the frames at which a shot starts, 0 the first of them. A shot also starts where the
+            face jumps so far that it must be another one.
         sequence: the same landmarks normalised, all N frames; a frame that is not `valid` is a gap as a whole.
+        notes: sentences that a user should read: landmarks that were converted, frames without a row, jumps of the
+            face, jitter that rose.
     """
 
     points: Array
@@ -67,6 +68,7 @@ class CalibratedLandmarks:
     tracked: NDArray[np.bool_]
     shot_starts: tuple[int, ...]
     sequence: LandmarkSequence
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.times)
@@ -117,26 +119,30 @@ def calibrate(
     face: int | None = None,
     align: Align = "index",
     frame_rate: float = 25.0,
+    check_faces: bool = True,
 ) -> CalibratedLandmarks:
     """Denoise the landmarks of one face by optical flow and a Kalman filter (Algorithm 2 of the paper).
 
-    The filter starts anew at shot cuts and after every frame without the face. Where only some points of a frame are
-    missing (NaN; at least half must be there), the others are calibrated as ever; a missing one comes out NaN, and so
-    does what is measured on it.
+    The filter starts again at shot cuts, where the face jumps, and after every frame without the face. Where only some
+    points of a frame are missing (at least half must be there), the others are calibrated as usual; a missing one comes
+    out NaN, and so does what is measured on it.
 
     Args:
         video_or_frames: path of a video; or its frames in order, each a (H, W) grey or (H, W, 3) colour uint8 array or
-            a `lrnet.video.frame.Frame` (whose brightness is looked at, as it is for a path).
+            a `lrnet.video.frame.Frame`. Of a path and of a `Frame`, the brightness is used.
         landmarks: path of a landmark file (see `read_landmarks`), a table, or an array (N, 68, 2) or (N, 136) in
             frame pixels, x right and y down, NaN where a point is missing.
         settings: of calibration and of the crop in which it works.
         face: number of the face, where the landmarks are of several.
-        align: "index" takes landmarks frame by frame; "time" gives a frame those whose time stamp is its own.
+        align: "index" goes by frame numbers: a frame without a row is a gap. "time" goes by time stamps, for landmarks
+            of a copy at another frame rate.
         frame_rate: of frames given as arrays, Hz; only times depend on it.
+        check_faces: compare the landmarks of a path's video with the faces found in a few of its frames, and convert
+            them where they are in pixels as the file stores them (see `lrnet.sequence.placement`).
 
     Raises:
         SequenceError: the landmarks cannot be read, are of another number of frames or of several faces, are
-            normalised, lie outside the frame, or have no time stamps to align by.
+            normalised, are not on a face of the video or not in the frame, or cannot be aligned by time.
         VideoError: the video cannot be read, or a frame is no image.
 
     Example:
@@ -149,25 +155,55 @@ def calibrate(
     table = _as_table(landmarks)
     rows = table.of_face(face)
     number = int(rows.face_id[0])
-    row_of = _row_finder(rows, align)
-    points, present = _completed(rows)
+    row_of = row_finder(rows, align)
+    points, present = completed(rows)
+    video = os.fspath(video_or_frames) if isinstance(video_or_frames, str | os.PathLike) else None
+    placement = Placement()
+    if video is not None and check_faces:
+        placement = find_placement(video, points, row_finder(rows, align), rows.source)
+        points = placement.apply(points)
     shots = _Shots(number, settings)
-    used = 0
-    read = -1
+    numbers: list[int] = []
+    jumps: list[int] = []
+    last: Array | None = None
     with _pictures(video_or_frames, frame_rate) as pictures:
         for read, (image, time) in enumerate(pictures):
-            if align == "index" and read >= table.frame_count:
-                continue  # only counted, so that the error can say how many there are
             row = row_of(read, time)
-            used += row is not None
+            numbers.append(-1 if row is None else int(rows.frame_numbers[row]))
             if row is None or np.isnan(points[row, 0, 0]):
                 shots.add(image, None, np.zeros(NUM_LANDMARKS, bool), 0.0, read, time)
                 continue
             _require_in_frame(rows.source, points[row], image, read)
-            shots.add(image, points[row], present[row], float(rows.confidence[row]), read, time)
-    video = os.fspath(video_or_frames) if isinstance(video_or_frames, str | os.PathLike) else "the video"
-    _require_fit(table, video, align, read + 1, used)
-    return shots.finish()
+            if last is not None and _is_another(last, points[row]):
+                jumps.append(read)
+                shots.start(read)
+            last = points[row]
+            shots.add(image, last, present[row], float(rows.confidence[row]), read, time)
+    result = shots.finish()
+    fit = require_fit(table, video or "the video", align, result.times, np.array(numbers, np.int64))
+    return replace(result, notes=(*placement.notes, *fit, *_jump_note(jumps), *_jitter_note(*result.jitter())))
+
+
+def _is_another(last: Array, points: Array) -> bool:
+    """Whether landmarks are those of another face than the last ones: the tracker's rule."""
+    (before, size), (after, _) = face_box(last), face_box(points)
+    return float(np.linalg.norm(after - before)) > JUMP * size
+
+
+def _jump_note(jumps: list[int]) -> list[str]:
+    if not jumps:
+        return []
+    shown = ", ".join(map(str, jumps[:5])) + (f" and {len(jumps) - 5} more" if len(jumps) > 5 else "")
+    return [f"The face jumps by more than half its size at frame {shown} (from 0): another face, and a new shot."]
+
+
+def _jitter_note(before: float, after: float) -> list[str]:
+    if not after > before + RISEN:
+        return []
+    return [
+        f"Calibration raised the jitter from {before:.2f} to {after:.2f} % of the inter-ocular distance: the landmarks "
+        "were smoothed before (OpenFace follows a face itself), or they do not belong to this video."
+    ]
 
 
 def jitter(landmarks: Array, shot_starts: Iterable[int] = ()) -> float:
@@ -201,14 +237,19 @@ class _Shots:
         self._starts = [0]
         self._present: list[NDArray[np.bool_]] = []
 
+    def start(self, index: int) -> None:
+        """Start a new shot at frame `index`, the next one to be added."""
+        if self._starts[-1] != index:
+            self._done.append(self._builder.finish(keep_gaps=True))
+            self._builder = self._new()
+            self._starts.append(index)
+
     def add(
         self, image: Image, points: Array | None, present: NDArray[np.bool_], confidence: float, index: int, time: float
     ) -> None:
         # Any one colour channel shows a cut; the second is green in every usual order, and nearest to brightness.
         if self._cuts.is_cut(image if image.ndim == 2 else image[:, :, 1]):
-            self._done.append(self._builder.finish(keep_gaps=True))
-            self._builder = self._new()
-            self._starts.append(index)
+            self.start(index)
         self._present.append(present)
         if points is None:
             self._builder.add_gap(index, time)
@@ -254,47 +295,6 @@ def _as_table(landmarks: str | os.PathLike[str] | LandmarkTable | NDArray[np.flo
     return table
 
 
-def _row_finder(rows: LandmarkTable, align: Align) -> Callable[[int, float], int | None]:
-    """A function from a frame's number and time to its row of the table, None if it has none."""
-    if align == "index":
-        of_frame = {int(number): row for row, number in enumerate(rows.frame_numbers)}
-        return lambda index, time: of_frame.get(index)
-    if align != "time":
-        raise SequenceError(f"Landmarks cannot be aligned by {align!r}.", hint="Align by index or by time.")
-    stamps = rows.timestamps
-    if stamps is None or (len(stamps) > 1 and not (np.diff(stamps) > 0).all()):
-        what = "no time stamps" if stamps is None else "time stamps that do not rise from frame to frame"
-        raise SequenceError(f"{rows.source}: {what}, so landmarks cannot be aligned by time.", hint="Align by index.")
-    reach = SAME_TIME * (float(np.median(np.diff(stamps))) if len(stamps) > 1 else 1 / 25)
-
-    before = -float("inf")
-
-    def nearest(index: int, time: float) -> int | None:
-        nonlocal before
-        after = int(np.searchsorted(stamps, time))
-        row = min((r for r in (after - 1, after) if 0 <= r < len(stamps)), key=lambda r: abs(stamps[r] - time))
-        apart, half = time - stamps[row], (time - before) / 2
-        before = time
-        # Of the frames that a row is near to, where there are many, the nearest one takes it.
-        return row if abs(apart) <= reach and -half <= apart < half else None
-
-    return nearest
-
-
-def _require_fit(table: LandmarkTable, video: str, align: Align, frames: int, used: int) -> None:
-    if align == "index" and frames != table.frame_count:
-        by_time = "Align them by time stamp (--align time)" if table.timestamps is not None else "Make them anew"
-        raise SequenceError(
-            f"{table.source} holds landmarks of {table.frame_count} frames, and {video} has {frames}.",
-            hint=f"{by_time}, or check that they belong together.",
-        )
-    if align == "time" and not used:
-        raise SequenceError(
-            f"Not one of the {frames} frames of {video} has a time stamp of {table.source}.",
-            hint="Check that video and landmarks belong together, and that time stamps are seconds from the start.",
-        )
-
-
 def _require_in_frame(source: str, points: Array, image: Image, index: int) -> None:
     """A face that the frame cannot hold is a mistake (another video, another resolution), not a face at the edge."""
     height, width = image.shape[:2]
@@ -305,43 +305,6 @@ def _require_in_frame(source: str, points: Array, image: Image, index: int) -> N
             f"{high[1]:.0f}, are not in the frame of {width} x {height} pixels.",
             hint="Check that they were made from this video, at this size and upright.",
         )
-
-
-def _completed(rows: LandmarkTable) -> tuple[Array, NDArray[np.bool_]]:
-    """Points to work with, (M, 68, 2), and which of them were there, (M, 68).
-
-    The crop needs a whole face: a missing point takes its place in the face from the frames around. Frames with fewer
-    than `LEAST_POINTS` become NaN as a whole.
-    """
-    points = rows.points.copy()
-    present: NDArray[np.bool_] = np.isfinite(points[:, :, 0])
-    usable = present.sum(axis=1) >= LEAST_POINTS
-    points[~usable], present[~usable] = np.nan, False
-    incomplete = usable & ~present.all(axis=1)
-    if incomplete.any():
-        # How far the face is from where it is on average: each point by its own average, so that it makes no odds which
-        # points a frame has.
-        known = points[usable] - _mean_of_known(points[usable])
-        motion = np.zeros((len(points), 1, 2), np.float32)
-        motion[usable] = np.nanmedian(known, axis=1, keepdims=True)
-        place = points - motion
-        for point in np.flatnonzero(~present[incomplete].all(axis=0)):
-            there, missing = np.flatnonzero(present[:, point]), np.flatnonzero(incomplete & ~present[:, point])
-            for axis in range(2):
-                points[missing, point, axis] = motion[missing, 0, axis] + (
-                    np.interp(rows.frame_numbers[missing], rows.frame_numbers[there], place[there, point, axis])
-                    if len(there)
-                    else np.nanmedian(place[missing, :, axis], axis=1)  # in no frame at all: anywhere in the face
-                )
-    return points, present
-
-
-def _mean_of_known(points: Array) -> Array:
-    """(1, 68, 2): each point's mean over the frames that have it, NaN if none has."""
-    known = np.isfinite(points)
-    count = known.sum(axis=0, keepdims=True)
-    total = np.where(known, points, 0).sum(axis=0, keepdims=True)
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
 
 
 @contextmanager

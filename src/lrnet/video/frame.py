@@ -147,6 +147,11 @@ class Frame:
     def height(self) -> int:
         return int(self.luma.shape[0])
 
+    @property
+    def stored_size(self) -> tuple[int, int]:
+        """Width and height as the file stores it: its pixels may not be square, and it is not turned."""
+        return self._source.width, self._source.height
+
     def rgb(self) -> NDArray[np.uint8]:
         """The whole frame, (H, W, 3) uint8 RGB. Costs a full conversion: for pictures shown to people."""
         source = self._source
