@@ -172,8 +172,30 @@ def test_points_and_commas_in_one_file_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "cell",
-    ["0", "0.0", "-1", "250", "nan", "NaN", "-nan", "-nan(ind)", "nan(snan)", "nan(ind)", "1.#IND", "-1.#IND00"]
-    + ["1.#QNAN", "1.#SNAN", "-1.#J", "1.#R", "", " ", "NA", "n/a", "null", "None"],
+    [
+        "0",
+        "0.0",
+        "-1",
+        "250",
+        "nan",
+        "NaN",
+        "-nan",
+        "-nan(ind)",
+        "nan(snan)",
+        "nan(ind)",
+        "1.#IND",
+        "-1.#IND00",
+        "1.#QNAN",
+        "1.#SNAN",
+        "-1.#J",
+        "1.#R",
+        "",
+        " ",
+        "NA",
+        "n/a",
+        "null",
+        "None",
+    ],
 )
 @pytest.mark.parametrize("success", [1, None])
 def test_placeholders_of_a_face_that_was_not_found_are_missing(tmp_path: Path, cell: str, success: int | None) -> None:

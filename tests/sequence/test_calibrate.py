@@ -323,14 +323,14 @@ def test_frame_numbers_are_trusted_where_stamps_contradict_them(tmp_path: Path, 
 
 def test_alignment_by_time_is_not_proposed_against_frame_numbers(tmp_path: Path) -> None:
     longer = table(constant(13), np.arange(13) / 25, np.arange(13))
-    with pytest.raises(SequenceError, match="of 13 frames, and .*has 10") as error:
+    with pytest.raises(SequenceError, match=r"of 13 frames, and .*has 10") as error:
         lrnet.calibrate(uneven(tmp_path), longer)
     assert "--align time" not in error.value.hint
 
 
 def test_numbers_of_a_copy_at_another_rate_are_refused(video: Path) -> None:
     half = table(followed()[::2], np.arange(5) / 12.5)
-    with pytest.raises(SequenceError, match="of 5 frames, and .*mp4 has 10.*--align time"):
+    with pytest.raises(SequenceError, match=r"of 5 frames, and .*mp4 has 10.*--align time"):
         lrnet.calibrate(video, half)
 
 
