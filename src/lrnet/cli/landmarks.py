@@ -1,4 +1,4 @@
-"""`lrnet landmarks`: which landmarkers there are and whether they are ready."""
+"""`lrnet landmarks`: lists the landmarkers and whether they are ready."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Landmarks that somebody else has placed, behind the protocol of a landmarker: for each frame, what a table says."""
+"""Landmarks of another program as a landmarker: it returns what a table holds for each frame."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ FloatArray = NDArray[np.float32]
 
 
 class TableLandmarker:
-    """Looks landmarks up by the frame's index; pixels are never looked at.
+    """Looks landmarks up by the frame's index; it never uses pixels.
 
     Args:
-        landmarks: (N, 68, 2) frame pixels, iBUG 300-W order, a row for each face in each frame. A row with a value that
-            is not finite says that the face was not found there.
+        landmarks: (N, 68, 2) frame pixels, iBUG 300-W order, a row for each face in each frame. Rows with a missing
+            landmark (see `missing_as_nan`) are frames in which the face was not found.
         faces: (N,) whole numbers: which face a row shows. A face is then followed by its number; without numbers, to
             where the nearest face is.
         frames: (N,) index of the frame of each row, from 0, in any order. Without it, row i is of frame i; with several
@@ -33,7 +33,7 @@ class TableLandmarker:
         name: where the table is from.
 
     Raises:
-        SequenceError: shapes do not go together, or a face is twice in a frame.
+        SequenceError: the shapes do not match, or a face is twice in a frame.
 
     Example:
         >>> import numpy as np

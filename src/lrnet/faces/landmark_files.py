@@ -161,7 +161,7 @@ def _vector(where: str, array: NDArray[Any], length: int) -> NDArray[np.float64]
 
 
 def _parquet() -> Any:
-    """pyarrow.parquet. Only who reads or writes Parquet needs it; detection does without."""
+    """pyarrow.parquet. Only Parquet files need it; detection does without."""
     try:
         return import_module("pyarrow.parquet")
     except ImportError as error:

@@ -101,7 +101,7 @@ class LandmarkTable:
         if len(twice):
             raise SequenceError(
                 f"{self.source}: frame {numbers[twice[0]]} (from 0) of face {self.face_id[rows[0]]} has two rows.",
-                hint="Keep one row a frame, or tell faces apart in a column face_id.",
+                hint="Keep one row a frame, or number the faces in a column face_id.",
             )
         return replace(
             self,

@@ -1,4 +1,4 @@
-"""What the tracker asks of a landmarker."""
+"""The protocol of landmarkers, and overlaps of boxes."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ SAME_FACE: Final = 0.5  # share of a detection's keypoints inside a face's box f
 
 @dataclass(frozen=True, slots=True)
 class FaceObservation:
-    """A face as a landmarker saw it in one frame.
+    """A face found by a landmarker in one frame.
 
     Attributes:
         landmarks: (68, 2) float32 frame pixels, sub-pixel, iBUG 300-W order.
         confidence: in [0, 1], how sure the landmarker is that there is a face.
-        state: whatever the landmarker wants to be given back when it follows this face.
+        state: what the landmarker needs to follow this face; opaque to others.
     """
 
     landmarks: NDArray[np.float32]
@@ -35,7 +35,7 @@ class FaceObservation:
 
 
 class Landmarker(Protocol):
-    """Finds faces and places their landmarks. It must not smooth over time: the network reads what it would hide."""
+    """Finds faces and places their landmarks. It must not smooth over time: smoothing hides what the network reads."""
 
     @property
     def name(self) -> str: ...

@@ -1,4 +1,4 @@
-"""Packages that only some landmarkers need: looked for and imported at the moment of use."""
+"""Packages that only some landmarkers need, imported when they are used."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lrnet.extras import install_command
 
 
 def installed(module: str) -> bool:
-    """Whether a top-level module can be imported; it is not."""
+    """Whether a top-level module is installed; it is not imported."""
     return importlib.util.find_spec(module) is not None
 
 

@@ -1,4 +1,4 @@
-"""Landmarkers by name: how each is made, what it needs, and whether that is here."""
+"""Landmarkers by name: how each is made, what it needs, and whether that is installed."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from lrnet.faces.optional import installed, torch_checkpoints
 
 @dataclass(frozen=True, slots=True)
 class LandmarkerStatus:
-    """A landmarker as it stands on this machine.
+    """State of a landmarker on this machine.
 
     Attributes:
-        needs: what has to be there beside the package itself.
-        licence: of the weights, where they have another than the package.
+        needs: what must be installed beside the package itself.
+        licence: of the weights, if it differs from the package's.
         ready: whether it can be used now.
-        detail: what it is; or, where it is not ready, the next step.
+        detail: what it is, or the next step if it is not ready.
     """
 
     name: str
@@ -32,7 +32,7 @@ class LandmarkerStatus:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """`missing` tells the next step, None where everything is here; it imports nothing and reads no weights."""
+    """`missing` returns the next step, or None if nothing is missing; it imports nothing and reads no weights."""
 
     make: Callable[[], Landmarker]
     needs: str
@@ -129,7 +129,7 @@ def landmarker(name: str) -> Landmarker:
     """A landmarker, ready to use.
 
     Raises:
-        ModelError: none goes by that name; its weights are missing or damaged; or its landmarks come from a file.
+        ModelError: there is none of that name; its weights are missing or damaged; or its landmarks come from a file.
         MissingDependencyError: it needs an extra that is not installed.
     """
     if name not in _ENTRIES:
@@ -138,7 +138,7 @@ def landmarker(name: str) -> Landmarker:
 
 
 def landmarker_status() -> list[LandmarkerStatus]:
-    """What each landmarker needs and whether that is here. Quick: nothing is imported, no weights are read."""
+    """What each landmarker needs and whether that is installed. Imports nothing and reads no weights."""
     found = []
     for name, entry in _ENTRIES.items():
         missing = entry.missing()

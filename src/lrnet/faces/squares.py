@@ -1,6 +1,6 @@
 """Landmarkers that place 68 points in a square around a face: what they have in common.
 
-BlazeFace finds the faces and says in every frame whether one is still where it is looked for; the model (dlib, FAN,
+BlazeFace finds the faces and confirms each followed face in every frame; the model (dlib, FAN,
 face-api) only places points. The square that it looks at comes from its own points of the frame before; nothing is
 smoothed.
 """
@@ -47,13 +47,13 @@ class Square:
         return np.array([[zoom, 0, x], [0, zoom, y]])
 
     def usable(self, frame: Frame) -> bool:
-        """Whether it can hold a face of this frame: finite, and of a size that makes sense."""
+        """Whether it is finite and of a size that a face of this frame can have."""
         finite = bool(np.isfinite([*self.centre, self.side]).all())
         return finite and SIZES[0] <= self.side <= SIZES[1] * frame.width
 
 
 class PointModel(Protocol):
-    """Places 68 points on a face of which it is told where it is."""
+    """Places 68 points on a face, given where it is."""
 
     @property
     def name(self) -> str: ...

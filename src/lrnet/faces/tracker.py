@@ -1,4 +1,4 @@
-"""From frames to faces that keep their number: following, searching again, gaps, shot cuts."""
+"""Follows faces from frame to frame under fixed numbers, across gaps and up to shot cuts."""
 
 from __future__ import annotations
 
@@ -48,11 +48,10 @@ class FrameFaces:
 
     Attributes:
         seen: the observation of each face that is there, by its number.
-        missing: numbers of faces that are lost for now: a gap in their track.
-        ended: numbers whose track ended before this frame and will not come again.
+        missing: numbers of faces that are lost at present: a gap in their track.
+        ended: numbers of tracks that ended before this frame.
         cut: whether a new shot starts here.
-        crowded: whether a face was found and not followed, because `max_faces` others are; looked for as often as new
-            faces are.
+        crowded: whether a face was found and not followed because `max_faces` others are.
     """
 
     frame: Frame
@@ -71,7 +70,7 @@ class _Track:
 
 
 class FaceTracker:
-    """Feed it the frames in order.
+    """Follows faces through the frames of a video, which it must be given in order.
 
     Args:
         pipeline: on whose threads several faces of a frame are followed side by side; on the caller's if not given.
@@ -120,7 +119,7 @@ class FaceTracker:
         return map(self.update, frames)
 
     def _lose_all(self, time: float) -> None:
-        """What came before `time` was left out: faces are searched for; one that is where it was keeps its number."""
+        """Search again after frames that were left out before `time`; a face in its old place keeps its number."""
         for track in self._tracks.values():
             track.lost, track.seen_at = True, time
 
@@ -156,8 +155,7 @@ class FaceTracker:
         return time - self._searched_at >= wait - 1e-6
 
     def _more_than_followed(self, frame: Frame) -> bool:
-        """Whether there are more faces, while as many are followed as may be. When new ones are searched for does not
-        depend on it."""
+        """Whether there are faces beyond `max_faces`. Does not change when new faces are searched for."""
         known = self._known()
         if len(known) < self._settings.max_faces or frame.time - self._counted_at < self._settings.search_every - 1e-6:
             return False
@@ -208,7 +206,7 @@ def _is_another(last: FaceObservation, found: FaceObservation) -> bool:
 
 
 class CutDetector:
-    """Tells where a new shot starts, from how much a thumbnail of the frame changes."""
+    """Finds the starts of shots by how much a thumbnail of the frame changes."""
 
     def __init__(self) -> None:
         self._last: NDArray[np.float32] | None = None

@@ -1,4 +1,4 @@
-"""Calibration on its own: anybody's video and anybody's landmarks in, steadier landmarks out.
+"""Calibration on its own: any video and any 68 landmarks in, steadier landmarks out.
 
 (The module is not called `calibrate`: a package cannot hold a module and a function of one name.)
 """
@@ -207,7 +207,7 @@ def _jitter_note(before: float, after: float) -> list[str]:
 
 
 def jitter(landmarks: Array, shot_starts: Iterable[int] = ()) -> float:
-    """How much landmarks tremble: mean length of their second difference in time, in % of the inter-ocular distance.
+    """Jitter of landmarks: mean length of their second difference in time, in % of the inter-ocular distance.
 
     The inter-ocular distance is that of the outer corners of the eyes, mean over the frames. NaN (gaps) and shot cuts
     are left out; NaN if nothing is left.
@@ -289,7 +289,7 @@ def _as_table(landmarks: str | os.PathLike[str] | LandmarkTable | NDArray[np.flo
         table = LandmarkTable.from_points(landmarks)
     if table.units == "normalised":
         raise SequenceError(
-            f"{table.source} holds normalised landmarks: where they lie in the frame cannot be told.",
+            f"{table.source} holds normalised landmarks: where they are in the frame is unknown.",
             hint="Give landmarks in pixels of the frame.",
         )
     return table

@@ -1,6 +1,6 @@
 """The vendored ONNX models: their files, their hashes, and how they are opened.
 
-`models.json` is written by `tools/build_landmark_models.py`; `NOTICE.md` tells where the models come from.
+`models.json` is written by `tools/build_landmark_models.py`; `NOTICE.md` says where the models come from.
 """
 
 from __future__ import annotations
