@@ -164,11 +164,13 @@ def calibrate(
         points = placement.apply(points)
     shots = _Shots(number, settings)
     numbers: list[int] = []
+    times: list[float] = []
     jumps: list[int] = []
     last: Array | None = None
     with _pictures(video_or_frames, frame_rate) as pictures:
         for read, (image, time) in enumerate(pictures):
             row = row_of(read, time)
+            times.append(time)
             numbers.append(-1 if row is None else int(rows.frame_numbers[row]))
             if row is None or np.isnan(points[row, 0, 0]):
                 shots.add(image, None, np.zeros(NUM_LANDMARKS, bool), 0.0, read, time)
@@ -179,8 +181,8 @@ def calibrate(
                 shots.start(read)
             last = points[row]
             shots.add(image, last, present[row], float(rows.confidence[row]), read, time)
+    fit = require_fit(table, video or "the video", align, np.array(times, np.float64), np.array(numbers, np.int64))
     result = shots.finish()
-    fit = require_fit(table, video or "the video", align, result.times, np.array(numbers, np.int64))
     return replace(result, notes=(*placement.notes, *fit, *_jump_note(jumps), *_jitter_note(*result.jitter())))
 
 
