@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
+from fractions import Fraction
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tests.media import turn_in_header, write_video
 
 from lrnet.errors import SequenceError
 from lrnet.faces.registry import landmarker
@@ -40,16 +41,17 @@ def face(examples: Path) -> Array:
 def stored(examples: Path, path: Path, *, size: tuple[int, int], turns: int) -> Path:
     """The example's first frames as a file that stores them otherwise: resized and turned, with the metadata to undo
     it."""
-    ffmpeg = shutil.which("ffmpeg")
-    if ffmpeg is None:
-        pytest.skip("needs ffmpeg")
-    turned = ",".join(["transpose=1"] * turns)  # each clockwise: the rotation by metadata is counter-clockwise
-    chain = f"scale={size[0]}:{size[1]},setsar={640 * size[1]}/{360 * size[0]}" + ("," + turned if turned else "")
-    between = path.with_name("between.mp4")
-    make = [ffmpeg, "-v", "error", "-y", "-i", str(examples / "real.mp4"), "-frames:v", str(N), "-an", "-vf", chain]
-    subprocess.run([*make, "-crf", "12", str(between)], check=True)
-    mark = [ffmpeg, "-v", "error", "-y", "-display_rotation", str(90 * turns), "-i", str(between), "-c", "copy"]
-    subprocess.run([*mark, str(path)], check=True)
+    pictures = []
+    with VideoReader(examples / "real.mp4") as reader:
+        for frame in reader:
+            small = cv2.resize(frame.rgb(), size, interpolation=cv2.INTER_AREA)
+            pictures.append(np.ascontiguousarray(np.rot90(small, -turns)).astype(np.uint8))
+            if len(pictures) == N:
+                break
+    aspect = Fraction(640 * size[1], 360 * size[0])
+    write_video(path, pictures, options={"crf": "12"}, aspect=1 / aspect if turns % 2 else aspect)
+    if turns:
+        turn_in_header(path, 4 - turns)
     return path
 
 
