@@ -137,7 +137,7 @@ def test_notes_stand_on_the_terminal(folder: Path, tmp_path: Path) -> None:
         (("face.mp4", "one.csv", "-o", "OUT/a.csv", "--window", "2"), 2, "--window"),
         (("face.mp4", "one.csv", "-o", "OUT/a.csv", "--process-variance", "0"), 2, "--process-variance"),
         (("face.mp4", "one.csv", "-o", "OUT/a.csv", "--process-variance", "inf"), 2, "--process-variance"),
-        (("face.mp4", "one.csv", "-o", "OUT/a.csv", "--max-error", "nan"), 2, "nan"),
+        (("face.mp4", "one.csv", "-o", "OUT/a.csv", "--max-error", "nan"), 2, "--max-error"),
         (("face.mp4", "one.csv", "-o", "OUT/a.csv", "--align", "guess"), 2, "guess"),
         (("nothing.mp4", "one.csv", "-o", "OUT/a.csv"), 3, "There is no file nothing.mp4"),
         (("one.csv", "one.csv", "-o", "OUT/a.csv"), 3, "not a video"),
