@@ -1,4 +1,4 @@
-"""The same file gives the same JSON, apart from the time it took: whoever runs it, and on however many threads."""
+"""With the time of examination given, the same file gives the same JSON, on any number of threads and processes."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from lrnet.cli.batch import JudgeJob, VideoTask
 from lrnet.data.engines import Engine, LocalEngine, SerialEngine
 from lrnet.detector import Detector
 from lrnet.network.registry import DEFAULT_MODEL
+from lrnet.report.examination import Examination
 from lrnet.report.explain import Explainer
 from lrnet.report.json_report import to_document
 from lrnet.report.schema import ReportDocument
@@ -21,6 +22,7 @@ from lrnet.video.limits import Access
 from lrnet.video.reencode import reencode
 
 FRAMES = 64  # three clips
+THEN = Examination.of(time="2026-11-27T14:30:00+01:00")
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -33,21 +35,19 @@ def clips(examples: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]
     return [str(folder / f"{name}.mp4") for name in ("real", "fake")]
 
 
-def without_time(document: ReportDocument) -> str:
-    assert document.elapsed_seconds is not None
-    return document.model_copy(update={"elapsed_seconds": 0.0}).model_dump_json()
+def explained(detector: Detector, clip: str) -> ReportDocument:
+    """The document of a clip, with explanations."""
+    result = detector.detect(clip, keep_sequences=True)
+    return to_document(result, detector.bundle, Explainer(detector.bundle).explain(result), THEN)
 
 
 @pytest.fixture(scope="module")
 def expected(clips: list[str]) -> list[str]:
     """What one thread of this process says, with explanations."""
     detector = Detector(threads=1)
-    found = []
-    for clip in clips:
-        result = detector.detect(clip, keep_sequences=True)
-        document = to_document(result, detector.bundle, Explainer(detector.bundle).explain(result))
-        assert document.faces[0].explanation is not None
-        found.append(without_time(document))
+    documents = [explained(detector, clip) for clip in clips]
+    assert any(document.faces[0].explanation for document in documents)
+    found = [document.model_dump_json() for document in documents]
     assert found[0] != found[1]
     return found
 
@@ -56,8 +56,7 @@ def expected(clips: list[str]) -> list[str]:
 def test_runs_and_threads(threads: int, clips: list[str], expected: list[str]) -> None:
     detector = Detector(threads=threads)
     for clip, said in [*zip(clips, expected, strict=True)] * 2:
-        result = detector.detect(clip, keep_sequences=True)
-        assert without_time(to_document(result, detector.bundle, Explainer(detector.bundle).explain(result))) == said
+        assert explained(detector, clip).model_dump_json() == said
 
 
 def test_damaged_videos_on_one_thread(clips: list[str], tmp_path: Path) -> None:
@@ -89,7 +88,7 @@ def engine_named(name: str) -> Engine:
 
 @pytest.mark.parametrize("name", ["serial", "local", "ray"])
 def test_engines(name: str, clips: list[str], expected: list[str], tmp_path: Path) -> None:
-    tasks = [VideoTask(clip, tmp_path / f"{i}.html", None) for i, clip in enumerate(clips)]
+    tasks = [VideoTask(clip, tmp_path / f"{i}.html", None, None, THEN) for i, clip in enumerate(clips)]
     engine = engine_named(name)
     try:
         outcomes = sorted(engine.run(JudgeJob(DEFAULT_MODEL, Access(isolate=True)), tasks), key=lambda o: o.index)
@@ -99,7 +98,7 @@ def test_engines(name: str, clips: list[str], expected: list[str], tmp_path: Pat
     for outcome, said in zip(outcomes, expected, strict=True):
         assert outcome.error is None
         assert outcome.result is not None
-        assert without_time(outcome.result.document) == said
+        assert outcome.result.document.model_dump_json() == said
 
 
 def test_command_line(clips: list[str], expected: list[str], tmp_path: Path) -> None:
@@ -115,6 +114,8 @@ def test_command_line(clips: list[str], expected: list[str], tmp_path: Path) -> 
             f"{tmp_path}/{i}.html",
             "--json",
             str(out),
+            "--time",
+            THEN.local,
         ]
         subprocess.run(command, check=False, capture_output=True, timeout=120)
-        assert without_time(ReportDocument.model_validate_json(out.read_text(encoding="utf-8"))) == said
+        assert ReportDocument.model_validate_json(out.read_text(encoding="utf-8")).model_dump_json() == said

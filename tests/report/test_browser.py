@@ -95,9 +95,9 @@ def test_a_click_on_the_timeline_seeks_the_video(page: Any, said: list[str]) -> 
 
 
 def test_the_keyboard_walks_over_clips_and_seeks(page: Any, said: list[str]) -> None:
-    times = [float(t) for t in page.eval_on_selector_all(".lanes [data-time]", "all => all.map(e => e.dataset.time)")]
+    times = [float(t) for t in page.eval_on_selector_all(".plot [data-time]", "all => all.map(e => e.dataset.time)")]
     assert len(times) > 2
-    page.focus(".lanes [tabindex='0']")
+    page.focus(".plot [tabindex='0']")
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
@@ -105,8 +105,9 @@ def test_the_keyboard_walks_over_clips_and_seeks(page: Any, said: list[str]) -> 
     page.keyboard.press("Home")
     page.keyboard.press("Space")
     assert position(page) == pytest.approx(times[0], abs=0.05)
-    page.click("button[data-seek]")
-    assert position(page) == pytest.approx(float(page.get_attribute("button[data-seek]", "data-seek")), abs=0.05)
+    link = page.locator("h4 a[href^='#t=']")
+    link.click()
+    until(page, f"Math.abs(document.getElementById('clip').currentTime - {link.get_attribute('href')[3:]}) < 0.05")
     assert said == []
 
 
@@ -116,6 +117,14 @@ def test_the_telling_seconds_play_slowly_beside_their_traces(page: Any, said: li
     assert page.eval_on_selector(".slow video", "video => video.playbackRate") == 0.25
     until(page, "document.querySelector('.trace .cursor').classList.contains('shown')")
     assert len(page.query_selector_all(".trace polyline")) > 6
+    assert said == []
+
+
+def test_buttons_step_by_a_frame_and_a_link_leads_to_a_moment(page: Any, said: list[str]) -> None:
+    page.evaluate("location.hash = '#t=3'")
+    until(page, "Math.abs(document.getElementById('clip').currentTime - 3) < 0.05")
+    page.click("button[data-step='1']")
+    until(page, "Math.abs(document.getElementById('clip').currentTime - 3 - 1 / 24) < 0.02")
     assert said == []
 
 

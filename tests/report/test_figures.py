@@ -32,6 +32,14 @@ def test_clip_at(time: float, expected: int | None) -> None:
     assert (None if found is None else some.index(found)) == expected
 
 
+def test_clip_at_finds_clips_of_any_stride() -> None:
+    """Many clips that begin shortly after each other: the one whose middle is nearest began 50 clips before."""
+    some = clips(*((i * 0.02, i * 0.02 + 2.0) for i in range(300)))
+    for time in (1.5, 3.0, 4.0):
+        found = clip_at(some, time)
+        assert found == min((c for c in some if c.start <= time <= c.stop), key=lambda c: abs(c.start + 1 - time))
+
+
 def test_lanes_keep_faces_apart_in_few_rows() -> None:
     assert lanes([(0, 5), (1, 2), (3, 4), (6, 7)]) == [0, 1, 1, 0]
     assert lanes([]) == []

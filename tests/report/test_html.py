@@ -17,6 +17,7 @@ import pytest
 
 from lrnet.detector import VideoResult
 from lrnet.errors import ModelError, OutputError
+from lrnet.report.examination import Examination
 from lrnet.report.footage import take
 from lrnet.report.html import policy, render, shell_word, write_html
 from lrnet.report.json_report import to_document, to_json
@@ -134,7 +135,8 @@ def test_the_page_carries_its_json_twin() -> None:
     link = next(e for e in page_of(result).all("a") if "download" in e.attributes)
     assert link.attributes["download"] == "clip.json"
     content = base64.b64decode(link.attributes["href"].partition(",")[2]).decode()
-    assert content == to_json(to_document(result, a_bundle()))
+    assert content == to_json(to_document(result, a_bundle())) + "\n"
+    assert hashlib.sha256(content.encode()).hexdigest() in words(page_of(result))
 
 
 def test_links_and_labels_point_to_something() -> None:
@@ -143,7 +145,8 @@ def test_links_and_labels_point_to_something() -> None:
     assert len(ids) == len(set(ids))
     for element in page.elements:
         targets = element.attributes.get("aria-labelledby", "").split()
-        if element.attributes.get("href", "").startswith("#"):
+        href = element.attributes.get("href", "")
+        if href.startswith("#") and not re.fullmatch(r"#t=\d+(\.\d+)?", href):
             targets.append(element.attributes["href"][1:])
         assert set(targets) <= set(ids)
     for drawing in page.all("svg"):
@@ -181,20 +184,59 @@ def test_scale_marks_the_probability_over_the_bands() -> None:
     assert bands == [("no_evidence_of_manipulation", "0.0%"), ("inconclusive", "30.0%"), ("likely_fake", "90.0%")]
 
 
-def test_verdict_that_is_held_back_says_so() -> None:
-    assert "lies in the band “likely fake”, but the verdict is held back" in words(page_of(RESULTS["held back"]))
+def test_no_number_stands_beside_a_verdict_that_does_not_decide() -> None:
+    for name in ("held back", "inconclusive"):
+        page = page_of(RESULTS[name])
+        assert page.all("line", "needle") == []
+        assert ("The verdict is held back: on such material" in words(page)) == (name == "held back")
+        assert f"{RESULTS[name].verdict.probability:.2f}" not in next(
+            e.text for e in page.all("section") if e.attributes["id"] == "summary"
+        )
+    assert "on better material the probability would be 0.95" in words(page_of(RESULTS["held back"]))
     assert "held back" not in words(page_of(RESULTS["likely fake"]))
 
 
-def test_a_face_that_is_held_back_shows_no_plain_probability() -> None:
-    assert "inconclusive, held back; the probability would be 0.95" in words(page_of(RESULTS["held back"]))
-    assert "inconclusive, probability 0.50" in words(page_of(RESULTS["inconclusive"]))
-    held, plain = RESULTS["held back"].faces[0], RESULTS["inconclusive"].faces[0]
-    for face, shown in ((held, "(0.95)"), (plain, "0.50")):
-        others = [replace(FAKE_FACE, face=n) for n in range(12)]  # those that are shown in detail
-        page = words(page_of(a_result([*others, replace(face, face=12, score=0.1)])))
-        assert f"inconclusive {shown} " in page
-        assert ("In brackets: held back" in page) == (face is held)
+def test_the_summary_says_what_to_do_and_when() -> None:
+    page = page_of(RESULTS["likely fake"])
+    summary = " ".join(next(e.text for e in page.all("section") if e.attributes["id"] == "summary").split())
+    assert "Do not publish or accuse on this result alone." in summary
+    assert re.search(r"Person \d: 0:00\.0 to 0:\d\d\.\d", summary)
+    assert "assumes that one video in two is fake" in summary
+    assert "A statistical reading of motion" in summary
+    marks = [e.attributes["data-from"] for e in page.all("rect", "likely_fake") if "data-from" in e.attributes]
+    links = [e.attributes["href"] for e in page.all("a") if e.attributes["href"].startswith("#t=")]
+    assert marks
+    assert links[: len(marks)] == [f"#t={time}" for time in marks]
+    for name in ("no evidence", "inconclusive"):
+        assert "Suspicious:" not in words(page_of(RESULTS[name]))
+
+
+def test_one_name_for_each_state() -> None:
+    for name, result in RESULTS.items():
+        text = words(page_of(result))
+        assert "Likely manipulated" not in text, name
+        assert all(
+            word not in text.split("What was examined")[0] for word in ("log odds", "Kalman", "cross-validation")
+        )
+
+
+def test_a_video_examined_in_part_says_so_at_the_top() -> None:
+    result = RESULTS["no evidence"]
+    cut = replace(result, seconds_examined=2.9, info=replace(result.info, duration=10.0))
+    assert "Examined in part: the first 0:02.9 of 0:10.0" in words(page_of(cut))
+    assert "Examined in part" not in words(page_of(result))
+
+
+def test_the_page_says_when_and_by_whom() -> None:
+    then = Examination.of(time="2026-11-27T14:30:00+01:00", case="24 Js <b>", examiner="A. Müller", notes="one\ntwo")
+    result = RESULTS["likely fake"]
+    text = render(result, a_bundle(), examination=then)
+    told = words(read(text))
+    for said in ("2026-11-27T13:30:00Z (local 2026-11-27T14:30:00+01:00)", "24 Js <b>", "A. Müller", "one two"):
+        assert said in told
+    assert text == render(replace(result, elapsed=result.elapsed + 1), a_bundle(), examination=then)
+    assert "date and examiner were not recorded" in words(page_of(result))
+    assert "counter(page)" in text
 
 
 def test_uncalibrated_score_is_not_called_a_probability() -> None:
@@ -239,9 +281,9 @@ def test_long_videos_with_many_faces_stay_small() -> None:
     text = render(a_result(faces, seconds=36_000.0), a_bundle())
     page = read(text)
     assert len(text.encode()) < 1_000_000
-    assert len(page.all("article", "face")) == 12
-    assert "Each bar stands for 125 clips" in words(page)
-    assert "488 more faces are in the JSON document" in words(page)
+    assert len(page.all("details", "person")) == 12
+    assert len(page.all("line", "range")) > 1000
+    assert "488 more people are in the JSON document" in words(page)
     assert "too large to be kept in this page" in words(page)
 
 
@@ -254,7 +296,7 @@ def test_pictures_show_the_face_with_its_landmarks(tmp_path: Path) -> None:
     assert len(pictures) == 2  # the first clip is the highest already
     assert len(page.all("polyline", "over")) == 9 * len(pictures)
     assert [e.attributes["id"] for e in page.all("input")] == ["landmarks"]
-    assert "highest score, clip score 0.95" in words(page)
+    assert "highest score, score 0.95" in words(page)
     data = base64.b64decode(pictures[0].attributes["href"].partition(",")[2])
     shown = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     assert shown.shape == (320, 320, 3)

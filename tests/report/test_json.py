@@ -65,7 +65,7 @@ def test_documents_keep_the_schema(name: str, validator: jsonschema.Draft202012V
 def test_schema_refuses_what_is_not_a_document(validator: jsonschema.Draft202012Validator) -> None:
     document = as_json(RESULTS["likely fake"])
     for broken in (
-        {**document, "schema_version": "2.0"},
+        {**document, "schema_version": "3.0"},
         {**document, "surprise": 1},
         {k: v for k, v in document.items() if k != "verdict"},
         {**document, "verdict": {**document["verdict"], "state": "real"}},
@@ -75,7 +75,7 @@ def test_schema_refuses_what_is_not_a_document(validator: jsonschema.Draft202012
 
 def test_document_says_what_the_result_says() -> None:
     document = as_json(RESULTS["several faces"])
-    assert document["schema_version"] == "1.5"
+    assert document["schema_version"] == "2.0"
     assert document["verdict"] == {
         "state": "likely_fake",
         "probability": 0.97,

@@ -53,19 +53,27 @@ def test_ascii_terminals_get_ascii(name: str) -> None:
 def test_faces_stand_in_a_table() -> None:
     lines = shown(RESULTS["several faces"]).splitlines()
     row = next(line for line in lines if line.split()[:1] == ["1"])
-    assert re.match(r" +1  0:01\.0-0:10\.2  ○ no evidence +0\.04 +3  +▁+ +▁+", row)
+    assert re.match(r" +1  0:01\.0-0:10\.2  ○ no evidence of manipulation +0\.04 +3  +▁+", row)
 
 
-def test_a_probability_that_cannot_be_relied_on_is_not_stated_as_one() -> None:
-    text = shown(RESULTS["held back"])
-    assert "Not judged; on material that can be, probability of manipulation 0.95." in flat(text)
-    assert re.search(r"inconclusive +\(0\.95\)", text)
-    assert "(" not in shown(RESULTS["inconclusive"]).split("Why:")[0]
+@pytest.mark.parametrize("name", ["held back", "inconclusive"])
+def test_no_number_stands_beside_a_verdict_that_does_not_decide(name: str) -> None:
+    result = RESULTS[name]
+    text = flat(shown(result))
+    assert f"{result.verdict.probability:.2f}" not in text
+    assert ("The verdict is held back" in text) == (name == "held back")
+    assert re.search(r"inconclusive +- ", text)
+
+
+def test_a_probability_is_told_with_its_base_rate_and_what_to_do() -> None:
+    text = flat(shown(RESULTS["likely fake"]))
+    assert "Probability of manipulation 0.97. This number assumes that one video in two is fake." in text
+    assert WORDING[RESULTS["likely fake"].verdict.state].consequence in text
+    assert re.search(r"Person \d: suspicious from 0:0", text)
 
 
 def test_uncalibrated_score_is_not_called_a_probability() -> None:
     text = flat(shown(UNCALIBRATED, calibrated=False))
-    assert "Score 0.75, no probability." in text
     assert "Probability of" not in text
 
 

@@ -20,6 +20,7 @@ from lrnet.cli import (
     serve,
     store,
     train,
+    verify,
 )
 from lrnet.version import __version__
 
@@ -40,6 +41,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("detect")(detect.detect)
+app.command("verify")(verify.verify)
 app.add_typer(models.app, name="models")
 app.add_typer(landmarks.app, name="landmarks")
 app.command("calibrate")(calibrate.calibrate_command)

@@ -14,17 +14,36 @@ from lrnet.video.limits import Access
 if TYPE_CHECKING:
     from lrnet.detector import Detector, VideoResult
     from lrnet.network.bundle import ModelBundle
+    from lrnet.report.examination import Examination
     from lrnet.report.explain import FaceExplanation
     from lrnet.report.schema import ReportDocument
 
 
 @dataclass(frozen=True, slots=True)
 class VideoTask:
-    """One video, and where its report and its overlay go."""
+    """One video, and where its report, its overlay and its evidence bundle go.
+
+    Attributes:
+        examination: when, where and by whom.
+        with_video: whether the bundle holds the video too.
+    """
 
     video: str
     report: Path | None
     overlay: Path | None
+    bundle: Path | None
+    examination: Examination
+    with_video: bool = False
+
+    @property
+    def explained(self) -> bool:
+        """Whether scores are explained."""
+        return self.report is not None or self.bundle is not None
+
+    @property
+    def landmarks(self) -> bool:
+        """Whether landmarks are needed after the verdict."""
+        return self.explained or self.overlay is not None
 
     def __str__(self) -> str:
         return self.video
@@ -37,14 +56,12 @@ class Judged:
     Attributes:
         result: without its sequences.
         document: the video's part of the JSON.
-        explanations: of its faces; none without a report.
         written: report and overlay, as far as they were written.
         error: why one of them was not.
     """
 
     result: VideoResult
     document: ReportDocument
-    explanations: tuple[FaceExplanation, ...]
     written: tuple[Path, ...]
     error: LrnetError | None
 
@@ -64,10 +81,9 @@ class JudgeJob:
         from lrnet.report.json_report import to_document
 
         detector = _detector(self.model)
-        keep = task.report is not None or task.overlay is not None
-        result = detector.detect(task.video, keep_sequences=keep, access=self.access)
-        explanations = explain(result, detector.bundle) if task.report is not None else ()
-        document = to_document(result, detector.bundle, explanations)
+        result = detector.detect(task.video, keep_sequences=task.landmarks, access=self.access)
+        explanations = explain(result, detector.bundle) if task.explained else ()
+        document = to_document(result, detector.bundle, explanations, task.examination)
         written: list[Path] = []
         error: LrnetError | None = None
         try:
@@ -76,7 +92,7 @@ class JudgeJob:
             error = fault
         except Exception as fault:  # the verdict stands, whatever is wrong with its report
             error = InternalError.of(fault, task.video)
-        return Judged(replace(result, sequences=()), document, explanations, tuple(written), error)
+        return Judged(replace(result, sequences=()), document, tuple(written), error)
 
 
 @lru_cache(maxsize=1)
@@ -103,7 +119,7 @@ def write_own(
     written: Callable[[Path], object],
     doing: Callable[[str], object] = lambda what: None,
 ) -> None:
-    """Write a video's report and overlay.
+    """Write a video's report, overlay and evidence bundle.
 
     Args:
         written: told of each file when it is there.
@@ -116,7 +132,7 @@ def write_own(
         from lrnet.report.html import write_html
 
         doing("report")
-        write_html(result, bundle, task.report, access=access, explanations=explanations)
+        write_html(result, bundle, task.report, access=access, explanations=explanations, examination=task.examination)
         written(task.report)
     if task.overlay is not None:
         from lrnet.report.overlay import write_overlay
@@ -124,3 +140,17 @@ def write_own(
         doing("overlay")
         write_overlay(result, task.overlay, access=access)
         written(task.overlay)
+    if task.bundle is not None:
+        from lrnet.report.evidence_bundle import write_bundle
+
+        doing("bundle")
+        write_bundle(
+            result,
+            bundle,
+            task.bundle,
+            task.examination,
+            access=access,
+            explanations=explanations,
+            with_video=task.with_video,
+        )
+        written(task.bundle)

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from lrnet.cli.batch import JudgeJob, VideoTask, explain, write_own
 from lrnet.cli.options import AddressOption, EngineOption, IsolateOption, LimitOption, RefuseOption, WorkersOption
-from lrnet.errors import InternalError, LrnetError, OutputError, StoppedError
+from lrnet.errors import InternalError, LrnetError, OutputError, StoppedError, UsageError
 from lrnet.files import is_folder, is_stdout, require_writable
 from lrnet.video.limits import Access, Limits
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from lrnet.detector import Detector, VideoResult
     from lrnet.detector import Progress as Step
     from lrnet.network.bundle import ModelBundle
-    from lrnet.report.explain import FaceExplanation
+    from lrnet.report.examination import Examination
     from lrnet.report.schema import FailurePart, ReportDocument
 
 NO_VERDICT = 4  # exit code: everything was read, but of one video or more nothing could be said
@@ -53,6 +53,25 @@ def detect(
     overlay: Annotated[
         str, typer.Option(help="Write the video with landmarks and scores drawn on it (MP4); a folder likewise.")
     ] = "",
+    bundle: Annotated[
+        str,
+        typer.Option(
+            help="Write an evidence bundle (ZIP: report, data, clips, hashes) to this file; a folder likewise."
+        ),
+    ] = "",
+    bundle_video: Annotated[
+        bool, typer.Option("--bundle-video", help="Put the video itself into the evidence bundle too.")
+    ] = False,
+    case: Annotated[str, typer.Option(help="Case number, for the report.")] = "",
+    examiner: Annotated[str, typer.Option(help="Name of the examiner, for the report.")] = "",
+    notes: Annotated[str, typer.Option(help="Notes of the examiner, for the report.")] = "",
+    time: Annotated[
+        str,
+        typer.Option(
+            help="Time of the examination, such as 2026-11-27T14:30:00+01:00; now, if not given. With it, equal input "
+            "gives equal files."
+        ),
+    ] = "",
     allow_network: Annotated[bool, typer.Option("--allow-network", help="Open addresses too, not only files.")] = False,
     isolate: IsolateOption = None,
     limit: LimitOption = None,
@@ -66,18 +85,22 @@ def detect(
     from lrnet.data.engines import engine_by_name
     from lrnet.data.engines.base import cores
     from lrnet.network.registry import DEFAULT_MODEL, load_model
+    from lrnet.report.examination import Examination
     from lrnet.video.folder import find_videos
 
+    examination = Examination.of(time=time, case=case, examiner=examiner, notes=notes)
+    if bundle_video and not bundle:
+        raise UsageError("--bundle-video was given without --bundle.", hint="Say where the bundle is to go: --bundle.")
     limits = Limits().changed(limit or (), refuse_past_limits)
     videos = find_videos(sources)
     access = Access(allow_network, len(videos) > 1 if isolate is None else isolate, limits)
-    outputs = Outputs.plan(videos, json_path, report, overlay, jsonl_path)
+    outputs = Outputs.plan(videos, json_path, report, overlay, jsonl_path, bundle)
     name = model or DEFAULT_MODEL
     out = Console(quiet=quiet, stderr="-" in (json_path, jsonl_path, report))
     at_once = min(workers or cores(), len(videos))
-    bundle = load_model(name)
+    loaded = load_model(name)
     with opened_lines(jsonl_path) as lines:
-        run = Run(bundle, outputs, out, access, lines)
+        run = Run(loaded, outputs, out, access, examination, bundle_video, lines)
         try:
             with _progress(Console(stderr=True, quiet=quiet)) as progress:
                 if engine == "local" and not address and at_once == 1:
@@ -94,14 +117,17 @@ def detect(
 
 @dataclass(frozen=True)
 class Outputs:
-    """Where results go: for each video a report and an overlay, for all of them one JSON."""
+    """Where results go: for each video a report, an overlay and an evidence bundle, for all of them one JSON."""
 
     json: str
     reports: list[Path | None]
     overlays: list[Path | None]
+    bundles: list[Path | None]
 
     @classmethod
-    def plan(cls, videos: list[str], json_path: str, report: str, overlay: str, jsonl_path: str = "") -> Outputs:
+    def plan(
+        cls, videos: list[str], json_path: str, report: str, overlay: str, jsonl_path: str = "", bundle: str = ""
+    ) -> Outputs:
         """Decide and check before the work begins.
 
         Raises:
@@ -109,9 +135,10 @@ class Outputs:
         """
         reports = _places(videos, report, ".html")
         overlays = _places(videos, overlay, ".mp4")
+        bundles = _places(videos, bundle, ".zip")
         taken: set[str] = set()
         sources = {os.path.realpath(v) for v in videos}  # Path.resolve() raises on links that go in a circle
-        for path in [*reports, *overlays, *(Path(p) if p else None for p in (json_path, jsonl_path))]:
+        for path in [*reports, *overlays, *bundles, *(Path(p) if p else None for p in (json_path, jsonl_path))]:
             if path is None:
                 continue
             real = str(path) if is_stdout(path) else os.path.realpath(path)
@@ -121,11 +148,11 @@ class Outputs:
                 raise OutputError(f"{path} is named for two results.", hint="Give each a file of its own.")
             taken.add(real)
             require_writable(path)
-        return cls(json_path, reports, overlays)
+        return cls(json_path, reports, overlays, bundles)
 
-    def of(self, number: int) -> tuple[Path | None, Path | None]:
-        """Report and overlay of a video."""
-        return self.reports[number], self.overlays[number]
+    def of(self, number: int) -> tuple[Path | None, Path | None, Path | None]:
+        """Report, overlay and bundle of a video."""
+        return self.reports[number], self.overlays[number], self.bundles[number]
 
 
 def _keeps_nothing(path: Path) -> bool:
@@ -165,6 +192,8 @@ class Run:
     outputs: Outputs
     console: Console
     access: Access
+    examination: Examination
+    with_video: bool = False
     lines: TextIO | None = None
     exit_code: int = 0
     documents: dict[int, ReportDocument] = field(default_factory=dict)
@@ -176,24 +205,27 @@ class Run:
 
         detector = Detector(self.bundle)
         for number, video in enumerate(videos):
-            self._judge(detector, VideoTask(video, *self.outputs.of(number)), number, progress)
+            self._judge(detector, self._task(number, video), number, progress)
 
     def judge_at_once(self, videos: list[str], job: JudgeJob, engine: Engine, progress: Progress) -> None:
         """Judge several videos at a time, each on one core; they are told of as they are done."""
         bar = progress.add_task(f"{len(videos)} videos, {engine.workers} at a time", total=len(videos), seen="")
-        tasks = [VideoTask(video, *self.outputs.of(number)) for number, video in enumerate(videos)]
+        tasks = [self._task(number, video) for number, video in enumerate(videos)]
         for outcome in engine.run(job, tasks):
             judged = outcome.result
             if judged is None:
                 assert outcome.error is not None
                 self._note(outcome.index, outcome.item.video, outcome.error)
             else:
-                self._take(outcome.index, judged.result, judged.document, judged.explanations)
+                self._take(outcome.index, judged.result, judged.document)
                 for path in judged.written:
                     self._print_written(path)
                 if judged.error is not None:
                     self._note(outcome.index, outcome.item.video, judged.error)
             progress.update(bar, advance=1, seen=f"{len(self.failures)} failed" if self.failures else "")
+
+    def _task(self, number: int, video: str) -> VideoTask:
+        return VideoTask(video, *self.outputs.of(number), self.examination, self.with_video)
 
     def _judge(self, detector: Detector, task: VideoTask, number: int, progress: Progress) -> None:
         """Judge one video and write what is its own; a bad one is noted, and the next can come."""
@@ -205,11 +237,12 @@ class Run:
             result = detector.detect(
                 task.video,
                 progress=lambda step: _tell(progress, bar, step),
-                keep_sequences=task.report is not None or task.overlay is not None,
+                keep_sequences=task.landmarks,
                 access=self.access,
             )
-            explanations = explain(result, self.bundle) if task.report is not None else ()
-            self._take(number, result, to_document(result, self.bundle, explanations), explanations)
+            explanations = explain(result, self.bundle) if task.explained else ()
+            document = to_document(result, self.bundle, explanations, task.examination)
+            self._take(number, result, document)
             write_own(
                 result,
                 explanations,
@@ -226,14 +259,12 @@ class Run:
         finally:
             progress.remove_task(bar)
 
-    def _take(
-        self, number: int, result: VideoResult, document: ReportDocument, explanations: tuple[FaceExplanation, ...]
-    ) -> None:
+    def _take(self, number: int, result: VideoResult, document: ReportDocument) -> None:
         from lrnet.cli.render import print_result
 
         self.documents[number] = document
         self._write_line(document)
-        print_result(self.console, result, self.bundle, explanations)
+        print_result(self.console, result, self.bundle)
         if result.verdict.score is None and not self.exit_code:
             self.exit_code = NO_VERDICT
 

@@ -14,14 +14,13 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from lrnet.report.figures import by_weight
-from lrnet.report.wording import WORDING, clock, readable, two_decimals
+from lrnet.report.figures import by_weight, suspicious
+from lrnet.report.wording import WORDING, base_rate, clock, moments, person, readable, two_decimals
 from lrnet.verdict import REASON_TEXT, ClipScore, State, is_held_back
 
 if TYPE_CHECKING:
     from lrnet.detector import VideoResult
     from lrnet.network.bundle import ModelBundle
-    from lrnet.report.explain import FaceExplanation
     from lrnet.report.schema import FailurePart, ReportDocument
 
 STYLES: Final[dict[State, str]] = {
@@ -36,34 +35,34 @@ ASCII_BLOCKS: Final = "_.-:=+*#"
 FACES_SHOWN: Final = 12  # the heaviest ones; the JSON has them all
 
 
-def print_result(
-    console: Console, result: VideoResult, bundle: ModelBundle, explanations: Sequence[FaceExplanation] = ()
-) -> None:
+def print_result(console: Console, result: VideoResult, bundle: ModelBundle) -> None:
     """Print the verdict on one video with its grounds.
 
     Args:
         console: where to; its width, colours and encoding are kept to.
         result: what the detector returned.
         bundle: the model it was made with.
-        explanations: of faces; that of the face that decides is told in a sentence.
     """
     verdict, plain = result.verdict, console.options.ascii_only
     words = WORDING[verdict.state]
     headline = Text.assemble(
         (f"{_symbol(verdict.state, plain)} {words.headline}", STYLES[verdict.state]), ("  ", ""), _name(result.path)
     )
-    value = _value(verdict.probability, verdict.score)
-    if is_held_back(verdict.state, verdict.reasons):
-        value = f"not judged; on material that can be, {value}"
     console.print(headline, highlight=False)
-    _print_indented(console, Text(f"{value[0].upper()}{value[1:]}. {words.meaning}"))
+    _print_indented(console, Text(words.meaning))
+    if verdict.state in (State.LIKELY_FAKE, State.NO_EVIDENCE) and verdict.probability is not None:
+        value = f"Probability of manipulation {two_decimals(verdict.probability)}."
+        _print_indented(console, Text(f"{value} {base_rate(verdict.probability)}"))
+    if is_held_back(verdict.state, verdict.reasons):
+        _print_indented(console, Text("The verdict is held back: on such material the model's number says nothing."))
     if verdict.reasons:
         limits = _thresholds(bundle) if verdict.probability is not None else ""
         reasons = "; ".join(REASON_TEXT[reason] for reason in dict.fromkeys(verdict.reasons))
         _print_indented(console, Text.assemble(("Why: ", "bold"), f"{reasons}{limits}."))
-    for explained in explanations:
-        if explained.face == verdict.face:
-            _print_indented(console, Text.assemble(("What carries the score: ", "bold"), carries(explained)))
+    for face in result.faces:
+        if spans := suspicious(face, bundle.spec):
+            _print_indented(console, Text(f"{person(face.face)}: suspicious from {moments(spans)}.", "bold"))
+    _print_indented(console, Text(words.consequence))
     if result.faces:
         console.print(Padding(_face_table(result, plain, console.width), (1, 0, 1, 2)), highlight=False)
         for remark in _remarks(result):
@@ -84,7 +83,7 @@ def batch_table(console: Console, documents: Sequence[ReportDocument]) -> None:
         state = f"{_symbol(verdict.state, plain)} {WORDING[verdict.state].label}"
         table.add_row(
             Text(state, STYLES[verdict.state]),
-            Text(_short(verdict.probability, is_held_back(verdict.state, [r.code for r in verdict.reasons]))),
+            Text(_short(verdict.probability, verdict.state)),
             Text(str(len(document.faces))),
             _name(document.video.path),
         )
@@ -126,18 +125,6 @@ def sparkline(clips: Sequence[ClipScore], start: float, stop: float, width: int,
     return "".join(blocks[int(v)] if np.isfinite(h) else " " for v, h in zip(levels, highest, strict=True))
 
 
-def carries(explained: FaceExplanation) -> str:
-    """Which part of the face and which seconds raise a score most, and what is left without that part."""
-    if explained.leading is None:
-        part = "no single part of the face stands out"
-    else:
-        left = two_decimals(explained.score_without[explained.leading])
-        part = f"the {explained.leading} (score {two_decimals(explained.score)}, without its motion {left})"
-    if explained.telling is None:
-        return f"{part}."
-    return f"{part}; most telling from {clock(explained.telling[0])} to {clock(explained.telling[1])}."
-
-
 def _face_table(result: VideoResult, plain: bool, width: int) -> Table:
     faces = by_weight(result)[:FACES_SHOWN]
     end = max([result.seconds_examined, *(face.stop for face in result.faces)])
@@ -154,7 +141,7 @@ def _face_table(result: VideoResult, plain: bool, width: int) -> Table:
             Text(str(face.face)),
             Text(view),
             Text(state, STYLES[face.state]),
-            Text(_short(face.probability, is_held_back(face.state, face.reasons))),
+            Text(_short(face.probability, face.state)),
             Text(str(len(face.clips))),
             Text(sparkline(face.clips, 0.0, end, columns, plain=plain)),
         )
@@ -167,9 +154,9 @@ def _remarks(result: VideoResult) -> list[str]:
     for face in by_weight(result)[:FACES_SHOWN]:
         poor = [REASON_TEXT[reason] for reason in face.quality.reasons()]
         if poor and face.face != result.verdict.face:
-            lines.append(f"Face {face.face}: {'; '.join(poor)}.")
+            lines.append(f"{person(face.face)}: {'; '.join(poor)}.")
     if len(result.faces) > FACES_SHOWN:
-        lines.append(f"{len(result.faces) - FACES_SHOWN} more faces, see the JSON document.")
+        lines.append(f"{len(result.faces) - FACES_SHOWN} more people, see the JSON document.")
     return lines
 
 
@@ -196,19 +183,11 @@ def _one_line(text: str) -> str:
     return readable(" ".join(text.split()))
 
 
-def _short(probability: float | None, held_back: bool) -> str:
-    """A probability for a table, in brackets if it cannot be relied on."""
-    if probability is None or not np.isfinite(probability):
+def _short(probability: float | None, state: State) -> str:
+    """A probability for a table; a dash where the verdict does not rest on one."""
+    if probability is None or not np.isfinite(probability) or state not in (State.LIKELY_FAKE, State.NO_EVIDENCE):
         return "-"
-    return f"({two_decimals(probability)})" if held_back else two_decimals(probability)
-
-
-def _value(probability: float | None, score: float | None) -> str:
-    if probability is not None and np.isfinite(probability):
-        return f"probability of manipulation {two_decimals(probability)}"
-    if score is not None and np.isfinite(score):
-        return f"score {two_decimals(score)}, no probability"
-    return "nothing was scored"
+    return two_decimals(probability)
 
 
 def _thresholds(bundle: ModelBundle) -> str:

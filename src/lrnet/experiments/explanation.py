@@ -1,27 +1,28 @@
-"""Is the explanation faithful?
+"""Can it be said which part of a face carries a score? Measured before anything of the kind is shown.
 
-Usage: `python -m lrnet.experiments.explanation STORE [--split val] [--model M] [--no-gradients]`.
+Usage: `python -m lrnet.experiments.explanation STORE... [--model M] [--donors 8] [--clips 6] [--least 0.95]`.
 
-STORE holds landmarks of FaceForensics++ (`tools/make_stores.py`). For each clip of each fake of the split, the facial
-group that the explanation names (the greatest effect) is taken away, and what the score loses, in log odds, is compared
-with the mean over all seven groups: what a group picked at random would lose. The group is taken away in two ways that
-the explanation does not use itself:
+STORE is a landmark store (`lrnet extract`). Two ways to ask about a facial group are compared, each in log odds:
 
-- original: its rows are those of the same frames of the original video, from which the fake was made;
-- others: its rows are those of genuine faces of the same split, one clip of each video; mean over them.
+- without: what the score loses when the group's motion is replaced by that of genuine faces;
+- alone: the score of genuine faces whose group has the motion of the video.
 
-Beside it stands what is lost with always the same group, the one that is best over all clips (a choice in hindsight
-that is no explanation), and the same comparison for stretches of time. Last, how the ranks of the groups agree with
-integrated gradients (Spearman; needs the extra `train`). Clips of a video are averaged, intervals are of 95 %, from a
-bootstrap over identity groups.
+Both are averaged over clips of other real videos ("donors"). A group is named if its value lies above the quantile
+`--least` of the same quantity over the real videos of other people, and among these groups has the highest rank. So the
+bias that the replacement itself has for a group is taken off. Printed are
+
+- the share of real videos and of fakes for which a group is named, if all are explained and if only those are that
+  score above the model's no-evidence threshold, and how often two videos get different names;
+- whether a group is named that is known to be altered: a group with the motion of another genuine face, and a group of
+  a FaceForensics++ original with the motion of its own fake. A right name in one of seven is chance.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -34,194 +35,212 @@ from lrnet.network.clips import Clip, cut_clips
 from lrnet.network.registry import DEFAULT_MODEL, load_model
 from lrnet.network.runtime import NetworkRuntime
 from lrnet.network.streams import STREAMS, embed_clips
-from lrnet.report.explain import ClipExplanation, Explainer, replace_frames, replace_group
-from lrnet.report.motion import typical_clips
-from lrnet.sequence.landmark_sequence import FACIAL_GROUPS, LandmarkSequence, main_face
-from lrnet.verdict import logit
+from lrnet.sequence.landmark_sequence import FACIAL_GROUPS, NUM_LANDMARKS, LandmarkSequence, main_face
+from lrnet.verdict import InputQuality, QualityMeter, Rules, logit, sigmoid
+from lrnet.verdict.evidence import log_ratio, probability_of
 
-Streams = dict[str, NDArray[np.float32]]
+Rows = dict[str, NDArray[np.float32]]  # for each stream, (T, width) of one clip
+Table = NDArray[np.float64]
 NAMES = tuple(FACIAL_GROUPS)
+WAYS = ("without", "alone")
+
+
+def landmark_columns(width: int) -> int:
+    """How many columns of a stream belong to landmarks: two each, or one; the rest describe the track."""
+    return 2 * NUM_LANDMARKS if width >= 2 * NUM_LANDMARKS else min(width, NUM_LANDMARKS)
+
+
+def group_columns(stream: str, group: str) -> NDArray[np.int64]:
+    """Columns of a stream that belong to a facial group: its landmarks', and those that describe its track."""
+    part, width = FACIAL_GROUPS[group], STREAMS[stream].width
+    points = landmark_columns(width)
+    each = points // NUM_LANDMARKS
+    columns = list(range(each * part.start, each * part.stop))
+    if width - points == len(FACIAL_GROUPS):  # one a group, in their order
+        columns.append(points + list(FACIAL_GROUPS).index(group))
+    return np.array(columns)
+
+
+def replace_group(rows: Rows, group: str, other: Rows) -> Rows:
+    """A clip with one facial group taken from another clip; both hold (T, width) for each stream."""
+    changed = {name: values.copy() for name, values in rows.items()}
+    for name, values in changed.items():
+        columns = group_columns(name, group)
+        values[:, columns] = other[name][:, columns]
+    return changed
 
 
 @dataclass(frozen=True)
-class ClipLosses:
-    """What one clip of a fake loses, in log odds; NaN where the original's frames are missing.
+class Case:
+    """What was found of one video, or of one with a group exchanged.
 
     Attributes:
-        named: index of the group that the explanation names; `named_window` of the stretch.
-        original, others: (7,), by group.
-        windows: (W,), each stretch replaced by the original's.
-        gradients: Spearman correlation with integrated gradients; NaN if they were not computed.
+        kind: "as it is", "genuine part" or "own fake's part".
+        label: of the video. `group`: its people. `part`: the group that was exchanged.
+        accused: whether it scores above the model's no-evidence threshold.
+        values: by way, (7,) log odds.
     """
 
-    named: int
-    named_window: int
-    original: NDArray[np.float64]
-    others: NDArray[np.float64]
-    windows: NDArray[np.float64]
-    gradients: float
+    kind: str
+    label: Label
+    group: str
+    part: str | None
+    accused: bool
+    values: dict[str, Table]
 
 
 class Benchmark:
-    """Measures one model over one store."""
+    """Measures one model.
 
-    def __init__(self, bundle: ModelBundle, videos: Sequence[StoredVideo], split: str, gradients: bool) -> None:
-        self.bundle = bundle
-        self.explainer = Explainer(bundle)
+    Args:
+        videos: real ones of at least `donors` + 1 people among them.
+        donors: genuine clips that a group is exchanged with.
+        clips: of a video, at most; spread evenly.
+    """
+
+    def __init__(self, bundle: ModelBundle, videos: Sequence[StoredVideo], donors: int, clips: int) -> None:
+        self.spec = bundle.spec
         self.network = NetworkRuntime(bundle)
         self.names = bundle.spec.network.stream_names
-        self.clips = bundle.spec.preprocessing.clips
-        real = [v for v in videos if v.record.label is Label.REAL]
-        self.originals = {Path(v.record.key).stem: v for v in real}
-        fakes = [v for v in videos if v.record.label is Label.FAKE and v.record.split == split]
-        self.fakes = [v for v in fakes if Path(v.record.key).stem.split("_")[0] in self.originals]
-        self.left_out = len(fakes) - len(self.fakes)
-        self.others = [rows for v in real if v.record.split == split for rows in self._middle_clip(v)]
-        self.correlation = self._correlation if gradients else lambda rows, explained: float("nan")
+        self.settings = bundle.spec.preprocessing.clips
+        self.most = clips
+        self.faces = {v.record.key: main_face(v.sequences()) for v in videos}
+        self.rules = Rules.of(bundle.spec)
+        self.quality = {key: _quality(face) for key, face in self.faces.items()}
+        self.cut = {key: self._clips(face) for key, face in self.faces.items()}
+        self.videos = [v for v in videos if self.cut[v.record.key]]
+        self.real = [v for v in self.videos if v.record.label is Label.REAL]
+        spread = np.linspace(0, len(self.real) - 1, donors + 1).round().astype(int)
+        self.donors = [
+            (self.real[i].record.group, self._rows(*self.cut[self.real[i].record.key][0])) for i in np.unique(spread)
+        ]
+        self.count = donors
 
-    def _middle_clip(self, video: StoredVideo) -> list[Streams]:
-        for sequence in main_face(video.sequences()):
-            clips = [c for c in cut_clips(sequence, self.clips) if len(c) == self.clips.length]
-            if clips:
-                found = embed_clips(sequence, [clips[len(clips) // 2]], self.names)[0].streams
-                return [{name: rows[0] for name, rows in found.items()}]
-        return []
+    def _clips(self, face: Sequence[LandmarkSequence]) -> list[tuple[LandmarkSequence, Clip]]:
+        found = [(s, c) for s in face for c in cut_clips(s, self.settings) if len(c) == self.settings.length]
+        if not found:
+            return []
+        return [found[i] for i in np.unique(np.linspace(0, len(found) - 1, self.most).round().astype(int))]
 
-    def logits(self, variants: Sequence[Mapping[str, NDArray[np.float32]]]) -> NDArray[np.float64]:
-        rows = {name: np.concatenate([v[name] for v in variants]) for name in self.names}
-        return logit(self.network.score(rows).probability)
+    def _rows(self, sequence: LandmarkSequence, clip: Clip) -> Rows:
+        found = embed_clips(sequence, [clip], self.names)[0].streams
+        return {name: rows[0] for name, rows in found.items()}
 
-    def video(self, fake: StoredVideo) -> list[ClipLosses]:
-        """Every clip of full length of one fake."""
-        original = self.originals[Path(fake.record.key).stem.split("_")[0]]
-        by_frame = self._rows_by_frame(main_face(original.sequences()))
-        found = []
-        for sequence in main_face(fake.sequences()):
-            clips = cut_clips(sequence, self.clips)
-            explained = self.explainer.explain_face([sequence])
-            if explained is None or explained.clips_left_out:
-                continue
-            for clip, explanation in zip(clips, explained.clips, strict=True):
-                if len(clip) == self.clips.length:
-                    found.append(self._clip(sequence, clip, explanation, by_frame))
+    def _logits(self, clips: Sequence[Rows]) -> Table:
+        return logit(self.network.score({n: np.stack([c[n] for c in clips]) for n in self.names}).probability)
+
+    def case(self, kind: str, video: StoredVideo, rows: Sequence[Rows], part: str | None = None) -> Case:
+        """Ask about every group of a video, given as the rows of its clips."""
+        group = video.record.group
+        donors = [donor for people, donor in self.donors if people != group][: self.count]
+        shape = (len(rows), len(NAMES), len(donors))
+        base = self._logits(rows)
+        without = self._logits([replace_group(r, g, d) for r in rows for g in NAMES for d in donors]).reshape(shape)
+        alone = self._logits([replace_group(d, g, r) for r in rows for g in NAMES for d in donors]).reshape(shape)
+        own = self._logits(donors)
+        seconds = sum(c.stop - c.start for _, c in self.cut[video.record.key]) / self.spec.preprocessing.frame_rate
+        ratio = log_ratio(sigmoid(float(base.mean())), seconds, self.quality[video.record.key], self.rules)
+        probability = probability_of(ratio, self.rules)
+        limits = self.spec.thresholds
+        accused = probability is None or limits is None or probability > limits.no_evidence
+        values = {"without": base.mean() - without.mean(axis=(0, 2)), "alone": (alone - own).mean(axis=(0, 2))}
+        return Case(kind, video.record.label, group, part, accused, values)
+
+    def cases(self) -> list[Case]:
+        """Every video as it is, and with each group exchanged."""
+        rows = {v.record.key: [self._rows(*c) for c in self.cut[v.record.key]] for v in self.videos}
+        found = [self.case("as it is", v, rows[v.record.key]) for v in self.videos]
+        generator = np.random.default_rng(0)
+        for video in self.real:
+            others = [v for v in self.real if v.record.group != video.record.group]
+            donor = rows[others[int(generator.integers(len(others)))].record.key]
+            for g in NAMES:
+                mixed = [replace_group(r, g, donor[i % len(donor)]) for i, r in enumerate(rows[video.record.key])]
+                found.append(self.case("genuine part", video, mixed, g))
+        originals = {Path(v.record.key).stem: v for v in self.real}
+        for fake in self.videos:
+            original = originals.get(Path(fake.record.key).stem.split("_")[0])
+            if fake.record.label is Label.FAKE and original is not None:
+                pairs = self._pairs(original, fake)
+                for g in NAMES if pairs else ():
+                    mixed = [replace_group(a, g, b) for a, b in pairs]
+                    found.append(self.case("own fake's part", original, mixed, g))
         return found
 
-    def _clip(
-        self, sequence: LandmarkSequence, clip: Clip, explained: ClipExplanation, by_frame: dict[int, Streams]
-    ) -> ClipLosses:
-        rows = embed_clips(sequence, [clip], self.names)[0].streams
-        base = float(self.logits([rows])[0])
-        others = [[replace_group(rows, g, o) for o in self.others] for g in NAMES]
-        lost_to_others = base - self.logits([v for row in others for v in row]).reshape(len(NAMES), -1).mean(axis=1)
-        edges = np.round(np.linspace(0, len(clip), len(explained.stretches) + 1)).astype(int)
-        original = self._original(sequence, clip, by_frame)
-        by_group, by_window = np.full(len(NAMES), np.nan), np.full(len(edges) - 1, np.nan)
-        if original is not None:
-            by_group = base - self.logits([replace_group(rows, g, original) for g in NAMES])
-            by_window = base - self.logits([replace_frames(rows, a, b, original) for a, b in pairwise(edges)])
-        return ClipLosses(
-            named=int(np.argmax([explained.groups[g].value for g in NAMES])),
-            named_window=int(np.argmax([s.effect for s in explained.stretches])),
-            original=by_group,
-            others=lost_to_others,
-            windows=by_window,
-            gradients=self.correlation(rows, explained),
-        )
-
-    def _rows_by_frame(self, sequences: Sequence[LandmarkSequence]) -> dict[int, Streams]:
-        found: dict[int, Streams] = {}
-        for sequence in sequences:
-            rows = {name: STREAMS[name].embed(sequence) for name in self.names}
-            for i, frame in enumerate(sequence.frame_indices.tolist()):
-                found[frame] = {name: values[i] for name, values in rows.items()}
-        return found
-
-    def _original(self, sequence: LandmarkSequence, clip: Clip, by_frame: dict[int, Streams]) -> Streams | None:
-        """The clip's frames in the original, for each stream (T, width); None if the face is not in all of them."""
-        frames = sequence.frame_indices[clip.start : clip.stop].tolist()
-        if any(frame not in by_frame for frame in frames):
-            return None
-        found = {n: np.stack([by_frame[f][n] for f in frames[STREAMS[n].lag :]]) for n in self.names}
-        return found if all(np.isfinite(rows).all() for rows in found.values()) else None
-
-    def _correlation(self, rows: Streams, explained: ClipExplanation) -> float:
-        from lrnet.network.architecture import LandmarkNetwork
-        from lrnet.training.gradients import mean_over_baselines
-
-        network = LandmarkNetwork.from_weights(self.bundle.spec.network, self.bundle.weights).eval()
-        assert self.bundle.reference is not None
-        baselines = typical_clips(self.bundle.reference, self.clips.length)
-        gradients = mean_over_baselines(network, {n: v[0] for n, v in rows.items()}, baselines)
-        effects = np.array([explained.groups[g].value for g in NAMES])
-        first, second = (np.argsort(np.argsort(v)).astype(np.float64) for v in (gradients, effects))
-        return float(np.corrcoef(first, second)[0, 1])
+    def _pairs(self, original: StoredVideo, fake: StoredVideo) -> list[tuple[Rows, Rows]]:
+        """Clips of an original beside the same frames of its fake, where both show the face throughout."""
+        by_frame: dict[int, Rows] = {}
+        for s in self.faces[fake.record.key]:
+            streams = {name: STREAMS[name].embed(s) for name in self.names}
+            by_frame |= {f: {n: r[i] for n, r in streams.items()} for i, f in enumerate(s.frame_indices.tolist())}
+        pairs = []
+        for s, c in self.cut[original.record.key]:
+            frames = s.frame_indices[c.start : c.stop].tolist()
+            if all(f in by_frame for f in frames):
+                other = {n: np.stack([by_frame[f][n] for f in frames[STREAMS[n].lag :]]) for n in self.names}
+                if all(np.isfinite(rows).all() for rows in other.values()):
+                    pairs.append((self._rows(s, c), other))
+        return pairs
 
 
-def interval(values: NDArray[np.float64], group: NDArray[np.str_], resamples: int = 2000) -> str:
-    """The mean of the videos' values with its interval over identity groups."""
-    rows = [np.flatnonzero(group == g) for g in np.unique(group)]
-    generator = np.random.default_rng(0)
-    drawn = [
-        values[np.concatenate([rows[i] for i in generator.integers(len(rows), size=len(rows))])].mean()
-        for _ in range(resamples)
-    ]
-    low, high = np.percentile(drawn, [2.5, 97.5])
-    return f"{values.mean():6.2f} [{low:5.2f}, {high:5.2f}]"
+def _quality(face: Sequence[LandmarkSequence]) -> InputQuality:
+    meter = QualityMeter()
+    for sequence in face:
+        meter.add(sequence)
+    return meter.quality()
+
+
+def named(case: Case, way: str, genuine: Sequence[Case], least: float) -> str | None:
+    """The group that stands out most from the same quantity over genuine videos of other people; None if none does."""
+    reference = np.array([c.values[way] for c in genuine if c.group != case.group])
+    values = case.values[way]
+    ranks = (reference < values).mean(axis=0)
+    spread = (values - np.median(reference, axis=0)) / np.maximum(reference.std(axis=0), 1e-9)
+    best = int(np.lexsort((spread, ranks))[-1])
+    return NAMES[best] if ranks[best] >= least and values[best] > 0 else None
+
+
+def report(cases: Sequence[Case], least: float) -> None:
+    """Print the figures."""
+    genuine = [c for c in cases if c.kind == "as it is" and c.label is Label.REAL]
+    fakes = [c for c in cases if c.kind == "as it is" and c.label is Label.FAKE]
+    people = len({c.group for c in genuine})
+    print(f"{len(genuine)} real videos of {people} groups of people, {len(fakes)} fakes; named from rank {least:g}")
+    for way in WAYS:
+        print(way)
+        for what, some in (
+            ("real videos, all explained", genuine),
+            ("real videos, accused ones only", [c for c in genuine if c.accused]),
+            ("fakes, all explained", fakes),
+            ("fakes, accused ones only", [c for c in fakes if c.accused]),
+        ):
+            names = [n for c in some if (n := named(c, way, genuine, least))]
+            share = Counter(names)
+            same = sum(k * (k - 1) for k in share.values()) / max(len(names) * (len(names) - 1), 1)
+            told = ", ".join(f"{n} {k}" for n, k in share.most_common())
+            print(f"  {what:32} named {len(names):3} of {len(some):3}; two differ in {1 - same:4.0%}: {told}")
+        for kind in ("genuine part", "own fake's part"):
+            for what, some in (
+                (kind, [c for c in cases if c.kind == kind]),
+                (f"{kind}, accused ones only", [c for c in cases if c.kind == kind and c.accused]),
+            ):
+                told_parts = [(n, c.part) for c in some if (n := named(c, way, genuine, least))]
+                right = sum(a == b for a, b in told_parts)
+                false = f"; false in {1 - right / len(told_parts):.0%}" if told_parts else ""
+                print(f"  {what:32} named {len(told_parts):3} of {len(some):3}, rightly {right:3}{false}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("store", type=Path)
-    parser.add_argument("--split", default="val")
+    parser.add_argument("stores", type=Path, nargs="+", metavar="STORE")
     parser.add_argument("--model", default=DEFAULT_MODEL)
-    parser.add_argument("--no-gradients", action="store_true", help="Leave integrated gradients out.")
+    parser.add_argument("--donors", type=int, default=8)
+    parser.add_argument("--clips", type=int, default=6)
+    parser.add_argument("--least", type=float, default=0.95)
     args = parser.parse_args()
-    if not args.no_gradients:
-        import torch
-
-        torch.set_num_threads(1)
-    benchmark = Benchmark(load_model(args.model), store.open(args.store), args.split, not args.no_gradients)
-    videos, groups = [], []
-    for fake in benchmark.fakes:
-        if clips := benchmark.video(fake):
-            videos.append(clips)
-            groups.append(fake.record.group)
-    report(benchmark, videos, np.array(groups), args.split)
-
-
-def report(benchmark: Benchmark, videos: list[list[ClipLosses]], group: NDArray[np.str_], split: str) -> None:
-    clips = sum(map(len, videos))
-    print(f"{benchmark.bundle.spec.name}: {len(videos)} fakes of split {split}, {clips} clips, ", end="")
-    print(f"{len(np.unique(group))} identity groups, {len(benchmark.others)} genuine faces to replace with")
-    if benchmark.left_out:
-        print(f"{benchmark.left_out} fakes were left out: the store does not hold their originals")
-    print("What the score loses, log odds: mean over fakes [95 % interval over identity groups]")
-
-    def line(what: str, of_clip: Callable[[ClipLosses], float]) -> NDArray[np.float64]:
-        values = np.array([np.nanmean([of_clip(c) for c in video]) for video in videos])
-        print(f"  {what:58} {interval(values, group)}")
-        return values
-
-    def group_lines(way: str) -> None:
-        table = np.concatenate([[getattr(c, way) for c in video] for video in videos])
-        best = int(np.nanargmax(np.nanmean(table, axis=0)))
-        print(f"one group taken from {'its original' if way == 'original' else 'other genuine faces'}")
-        named = line("the group that the explanation names", lambda c: float(getattr(c, way)[c.named]))
-        other = line("a random group", lambda c: float(getattr(c, way).mean()))
-        print(f"  {'named less random':58} {interval(named - other, group)}")
-        print(f"  {'fakes in which that is more than 0':58} {(named > other).sum()} of {len(named)}")
-        line(f"always the same group, best in hindsight: {NAMES[best]}", lambda c: float(getattr(c, way)[best]))
-        line("the best group of each clip (no choice can lose more)", lambda c: float(getattr(c, way).max()))
-
-    group_lines("original")
-    group_lines("others")
-    print("one stretch of time taken from its original, all groups")
-    named = line("the stretch that the explanation names", lambda c: c.windows[c.named_window])
-    other = line("a random stretch", lambda c: c.windows.mean())
-    print(f"  {'named less random':58} {interval(named - other, group)}")
-    if np.isfinite(videos[0][0].gradients):
-        print("agreement with integrated gradients")
-        line("Spearman correlation over the seven groups", lambda c: c.gradients)
+    videos = [video for folder in args.stores for video in store.open(folder)]
+    cases = Benchmark(load_model(args.model), videos, args.donors, args.clips).cases()
+    report(cases, args.least)
 
 
 if __name__ == "__main__":

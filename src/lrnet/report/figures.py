@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from lrnet.verdict import ClipScore, FaceVerdict
+from lrnet.network.spec import BundleSpec
+from lrnet.verdict import ClipScore, FaceVerdict, Rules, State
+from lrnet.verdict.evidence import log_ratio, probability_of
 
 if TYPE_CHECKING:
     from lrnet.detector import VideoResult
@@ -35,6 +37,8 @@ NOT_SCORED: Final[Rgb] = (190, 190, 190)
 # Okabe and Ito's sky blue, yellow and a lightened vermilion: told apart by all common kinds of colour blindness.
 _SCALE: Final = np.array([(86, 180, 233), (240, 228, 66), (245, 110, 40)], np.float64)
 
+TELLING: Final = 2.0  # seconds of the stretch that is shown slowly
+
 HOLD: Final = 0.1
 """Seconds that a drawing or a score outlasts the examined frame that it belongs to."""
 
@@ -47,15 +51,22 @@ def score_colour(score: float | None) -> Rgb:
     return red, green, blue
 
 
-def clip_at(clips: Sequence[ClipScore], time: float) -> ClipScore | None:
+def longest(clips: Sequence[ClipScore]) -> float:
+    """Seconds that the longest clip lasts; 0 without one."""
+    return max((clip.stop - clip.start for clip in clips), default=0.0)
+
+
+def clip_at(clips: Sequence[ClipScore], time: float, reach: float | None = None) -> ClipScore | None:
     """The clip that `time` (seconds) falls into; of overlapping ones that whose middle is nearest; None in a gap.
 
     Args:
         clips: in order of their starts.
+        reach: `longest` of them, for callers that ask many times.
     """
+    reach = longest(clips) if reach is None else reach
+    first = bisect_left(clips, time - reach - HOLD, key=lambda clip: clip.start)
     after = bisect_right(clips, time, key=lambda clip: clip.start)
-    # A stride is at least a sixteenth of a clip in any model worth running: no clip further back can reach so far.
-    near = [clip for clip in clips[max(0, after - 16) : after] if time <= clip.stop + HOLD]
+    near = [clip for clip in clips[first:after] if time <= clip.stop + HOLD]
     return min(near, key=lambda clip: abs(clip.start + clip.stop - 2 * time), default=None)
 
 
@@ -119,6 +130,46 @@ def unscored(
     if stop - reached >= shortest:
         found.append((reached, stop))
     return found
+
+
+def suspicious(face: FaceVerdict, spec: BundleSpec) -> list[tuple[float, float]]:
+    """Stretches, (start, stop) seconds, in which the clips of an accused face score as a likely fake does.
+
+    That is where the whole person would be called a likely fake if its score were that of the moment. Empty for a face that is not called
+    `likely_fake`: what accuses nobody points at nothing.
+    """
+    if face.state is not State.LIKELY_FAKE or spec.thresholds is None:
+        return []
+    rules, seconds = Rules.of(spec), face.seconds_judged or face.quality.seconds
+    found: list[tuple[float, float]] = []
+    for step in score_steps(face.clips):
+        probability = probability_of(log_ratio(step.score, seconds, face.quality, rules), rules)
+        if probability is None or probability < spec.thresholds.likely_fake:
+            continue
+        if found and step.start - found[-1][1] < HOLD:
+            found[-1] = (found[-1][0], step.stop)
+        else:
+            found.append((step.start, step.stop))
+    return found
+
+
+def telling(clips: Sequence[ClipScore], seconds: float = TELLING) -> tuple[float, float] | None:
+    """Start and stop of the `seconds` with the highest mean score; None without a scored clip.
+
+    Time that was not scored counts as a score of 0. A face that was scored for less gives all of its scored time.
+    """
+    steps = score_steps(clips)
+    if not steps:
+        return None
+    first, last = steps[0].start, steps[-1].stop
+    edges = np.array([t for step in steps for t in (step.start, step.stop)])
+    # The integral of the score up to each edge; between edges it is linear.
+    gains = np.array([g for step in steps for g in (0.0, step.score * (step.stop - step.start))])
+    total = np.cumsum(gains)
+    begins = np.clip(np.concatenate([edges, edges - seconds]), first, max(first, last - seconds))
+    carried = np.interp(begins + seconds, edges, total) - np.interp(begins, edges, total)
+    begin = float(np.sort(begins[carried >= carried.max() - 1e-9])[0])
+    return begin, min(begin + seconds, last)
 
 
 def by_weight(result: VideoResult) -> list[FaceVerdict]:

@@ -21,7 +21,6 @@ from lrnet.report.explain import FaceExplanation
 from lrnet.report.figures import LINES, by_weight
 from lrnet.report.keyframes import KeyFrame, PictureTaker, jpeg
 from lrnet.report.overlay import Painter
-from lrnet.sequence.landmark_sequence import FACIAL_GROUPS
 from lrnet.verdict import FaceVerdict
 from lrnet.video.frame import Frame
 from lrnet.video.isolation import open_video
@@ -29,7 +28,9 @@ from lrnet.video.limits import Access
 from lrnet.video.writer import VideoWriter
 
 LONGEST_SIDE: Final = 640  # pixels of the clip
-CLIP_SECONDS: Final = 60.0  # of the clip; of a longer video it shows the part around the most telling seconds
+CLIP_SECONDS: Final = 60.0  # of the clip; of a longer video it shows the suspicious stretches, or one part
+PIECES: Final = 12  # of a longer video that the clip joins, at most
+MARGIN: Final = 1.0  # seconds before and after a suspicious stretch
 RATE: Final = 30.0  # frames a second of the clip, at most
 CLIP_OPTIONS: Final = {"maxrate": "700k", "bufsize": "1400k", "g": "25"}  # 5 MB at most; a key frame a second, to seek
 CLOSE_SIDE: Final = 360  # pixels of the close-up
@@ -38,7 +39,6 @@ CLOSE_SCALE: Final = 1.15  # side of the close-up, in crop sides
 
 Image = NDArray[np.uint8]
 YELLOW: Final = (255, 215, 94)
-ORANGE: Final = (255, 120, 50)
 INK: Final = (17, 17, 17)
 
 
@@ -48,17 +48,27 @@ class Footage:
 
     Attributes:
         mp4: the file.
-        start, stop: seconds of the examined video that it begins with and ends with.
+        pieces: what it shows, in order: for each piece the second of the file that it begins at, and the seconds of the
+            examined video that it begins and ends with.
         width, height: pixels.
         poster: JPEG of its first frame, shown until it is played, and in print.
     """
 
     mp4: bytes
-    start: float
-    stop: float
+    pieces: tuple[tuple[float, float, float], ...]
     width: int
     height: int
     poster: bytes
+
+    @property
+    def start(self) -> float:
+        """Second of the examined video that it begins with."""
+        return self.pieces[0][1]
+
+    @property
+    def stop(self) -> float:
+        """Second of the examined video that it ends with."""
+        return self.pieces[-1][2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +99,17 @@ def take(
     faces: Sequence[FaceVerdict],
     explanations: Sequence[FaceExplanation] = (),
     *,
+    stretches: Sequence[tuple[float, float]] = (),
     access: Access | None = None,
 ) -> Taken:
     """Read the video once more and take what a page about `faces` shows.
+
+    Args:
+        result: what the detector returned.
+        faces: of which pictures are wanted.
+        explanations: of faces.
+        stretches: (start, stop) seconds that the clip of a long video shows, if possible.
+        access: how the video may be opened.
 
     Raises:
         VideoError: it cannot be read again.
@@ -104,7 +122,7 @@ def take(
         clip: _ClipTaker | None = None
         close: _CloseTaker | None = None
         if result.sequences:
-            clip = _ClipTaker(result, folder / "clip.mp4", *_clip_span(result, deciding))
+            clip = _ClipTaker(result, folder / "clip.mp4", clip_spans(result, deciding, stretches))
             stack.enter_context(clip.recording)
             takers.append(clip)
         if deciding is not None and deciding.telling is not None:
@@ -127,15 +145,29 @@ def _drive(frames: Iterable[Frame], takers: list[_Taker]) -> None:
             break
 
 
-def _clip_span(result: VideoResult, explanation: FaceExplanation | None) -> tuple[float, float]:
-    """Which seconds the clip shows."""
+def clip_spans(
+    result: VideoResult, explanation: FaceExplanation | None, stretches: Sequence[tuple[float, float]]
+) -> list[tuple[float, float]]:
+    """Which seconds the clip shows: all, else the longest of the stretches, else those around the telling ones."""
     end = result.seconds_examined
     if end <= CLIP_SECONDS:
-        return 0.0, end
-    face = by_weight(result)[0]
-    span = explanation.telling if explanation is not None and explanation.telling else (face.start, face.stop)
-    start = min(max(0.0, sum(span) / 2 - CLIP_SECONDS / 2), end - CLIP_SECONDS)
-    return start, start + CLIP_SECONDS
+        return [(0.0, end)]
+    wanted = sorted(sorted(stretches, key=lambda s: s[0] - s[1])[:PIECES])
+    if not wanted:
+        face = by_weight(result)[0]
+        span = explanation.telling if explanation is not None and explanation.telling else (face.start, face.stop)
+        start = min(max(0.0, sum(span) / 2 - CLIP_SECONDS / 2), end - CLIP_SECONDS)
+        return [(start, start + CLIP_SECONDS)]
+    half = CLIP_SECONDS / len(wanted) / 2
+    spans: list[tuple[float, float]] = []
+    for start, stop in wanted:
+        middle = (start + stop) / 2
+        first, last = max(0.0, start - MARGIN, middle - half), min(end, stop + MARGIN, middle + half)
+        if spans and first <= spans[-1][1]:
+            spans[-1] = (spans[-1][0], last)
+        else:
+            spans.append((first, last))
+    return spans
 
 
 class _Recording:
@@ -147,17 +179,22 @@ class _Recording:
         self._stack = ExitStack()
         self._size = (0, 0)
         self._poster = b""
-        self.start = self.stop = 0.0
+        self._pieces: list[tuple[float, float, float]] = []
 
-    def write(self, image: Image, time: float, rate: float) -> None:
+    def write(self, image: Image, time: float, rate: float, *, new_piece: bool = False) -> None:
+        """Add a frame of `time` seconds; `new_piece` if the one before is not its neighbour in the video."""
         if self._writer is None:
             self._size = (image.shape[1], image.shape[0])
             writer = VideoWriter(self._path, *self._size, rate, self._crf, self._options)
             self._writer = self._stack.enter_context(writer)
-            self.start = time
             self._poster = jpeg(image)
-        self._writer.write(image, time - self.start)
-        self.stop = time
+            self._pieces.append((0.0, time, time))
+        elif new_piece:
+            at, start, stop = self._pieces[-1]
+            self._pieces.append((at + stop - start + 1 / rate, time, time))
+        at, start, _ = self._pieces[-1]
+        self._writer.write(image, at + time - start)
+        self._pieces[-1] = (at, start, time)
 
     def __enter__(self) -> Self:
         return self
@@ -170,28 +207,32 @@ class _Recording:
         if self._writer is None:
             return None
         self._stack.close()
-        return Footage(self._path.read_bytes(), self.start, self.stop, *self._size, self._poster)
+        return Footage(self._path.read_bytes(), tuple(self._pieces), *self._size, self._poster)
 
 
 class _ClipTaker:
     """The annotated clip."""
 
-    def __init__(self, result: VideoResult, path: Path, start: float, stop: float) -> None:
-        self._result, self._start, self._stop = result, start, stop
+    def __init__(self, result: VideoResult, path: Path, spans: Sequence[tuple[float, float]]) -> None:
+        self._result, self._spans, self._first = result, list(spans), True
         self._rate = min(result.info.frame_rate or 25.0, RATE)
         self.recording = _Recording(path, 30, CLIP_OPTIONS)
         self._painter: Painter | None = None
         self._last = -np.inf
 
     def take(self, frame: Frame) -> bool:
-        if frame.time > self._stop + 1e-6:
+        while self._spans and frame.time > self._spans[0][1] + 1e-6:
+            self._spans.pop(0)
+            self._first = True
+        if not self._spans:
             return False
         if self._painter is None:
             self._painter = Painter(self._result, *small_size(frame.width, frame.height), strip=False)
-        if frame.time < self._start - 1e-6 or frame.time - self._last < 0.9 / RATE:
+        if frame.time < self._spans[0][0] - 1e-6 or frame.time - self._last < 0.9 / RATE:
             self._painter.skip(frame)
             return True
-        self.recording.write(self._painter.paint(frame), frame.time, self._rate)
+        self.recording.write(self._painter.paint(frame), frame.time, self._rate, new_piece=self._first)
+        self._first = False
         self._last = frame.time
         return True
 
@@ -212,7 +253,6 @@ class _CloseTaker:
         assert explanation.telling is not None
         self._span = explanation.telling
         self.recording = _Recording(path, 24, CLOSE_OPTIONS)
-        self._marked = explanation.leading
         self._rate = 25.0
         self._rows: dict[int, tuple[NDArray[np.float64], float, NDArray[np.float32]]] = {}
         start, stop = explanation.telling
@@ -245,12 +285,9 @@ class _CloseTaker:
         )
         image = np.ascontiguousarray(cv2.resize(cut, (CLOSE_SIDE, CLOSE_SIDE), interpolation=cv2.INTER_AREA), np.uint8)
         placed = np.rint(((points - centre) * zoom + (CLOSE_SIDE - 1) / 2) * 16).astype(np.int32)
-        marked = FACIAL_GROUPS[self._marked] if self._marked is not None else slice(0, 0)
-        for ink, width in ((INK, 3), (None, 1)):
+        for ink, width in ((INK, 3), (YELLOW, 1)):
             for part, closed in LINES:
-                lit = marked.start <= part.start < marked.stop
-                colour = ink or (ORANGE if lit else YELLOW)
-                cv2.polylines(image, [placed[part]], closed, colour, width + lit, cv2.LINE_AA, 4)
+                cv2.polylines(image, [placed[part]], closed, ink, width, cv2.LINE_AA, 4)
         return image
 
     def finish(self) -> Footage | None:

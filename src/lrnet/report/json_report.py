@@ -11,23 +11,22 @@ from lrnet.detector import VideoResult
 from lrnet.errors import LrnetError, ModelError
 from lrnet.files import write_text
 from lrnet.network.bundle import ModelBundle
+from lrnet.report.examination import Examination
 from lrnet.report.explain import FaceExplanation
 from lrnet.report.schema import (
     REPORT_SCHEMA_VERSION,
     BatchDocument,
-    ClipEffectPart,
     ClipPart,
     DifferencePart,
     ErrorRatesPart,
+    ExaminationPart,
     ExplanationPart,
     FacePart,
     FailurePart,
-    GroupEffectPart,
     ModelPart,
     QualityPart,
     ReasonPart,
     ReportDocument,
-    StretchPart,
     ThresholdsPart,
     VerdictPart,
     VideoPart,
@@ -37,7 +36,10 @@ from lrnet.verdict import REASON_TEXT, ClipScore, FaceVerdict, Reason
 
 
 def to_document(
-    result: VideoResult, bundle: ModelBundle, explanations: Sequence[FaceExplanation] = ()
+    result: VideoResult,
+    bundle: ModelBundle,
+    explanations: Sequence[FaceExplanation] = (),
+    examination: Examination | None = None,
 ) -> ReportDocument:
     """The document of one result.
 
@@ -45,6 +47,7 @@ def to_document(
         result: what the detector returned.
         bundle: the model it was made with; thresholds and declared error rates are read from it.
         explanations: of `lrnet.report.explain.Explainer`, if they were made.
+        examination: when, where and by whom, if that was recorded.
 
     Raises:
         ModelError: `bundle` is not the model that `result` was made with.
@@ -54,6 +57,7 @@ def to_document(
     return ReportDocument(
         schema_version=REPORT_SCHEMA_VERSION,
         lrnet_version=result.lrnet_version,
+        examination=None if examination is None else _examination(examination),
         video=_video(result),
         model=_model(result, bundle),
         verdict=VerdictPart(
@@ -65,7 +69,7 @@ def to_document(
         ),
         faces=tuple(_face(face, explained.get(face.face)) for face in result.faces),
         meaning=WORDING[verdict.state].meaning,
-        elapsed_seconds=result.elapsed,
+        elapsed_seconds=None if examination is not None and examination.time_given else result.elapsed,
     )
 
 
@@ -167,27 +171,21 @@ def _face(face: FaceVerdict, explanation: FaceExplanation | None) -> FacePart:
 
 def _explanation(found: FaceExplanation) -> ExplanationPart:
     return ExplanationPart(
-        compared_with=found.compared_with,
-        leading=found.leading,
-        agreement=found.agreement,
-        groups=tuple(
-            GroupEffectPart(
-                group=group,
-                effect=effect.value,
-                low=effect.low,
-                high=effect.high,
-                score_without=found.score_without[group],
-            )
-            for group, effect in found.groups.items()
-        ),
-        stretches=tuple(StretchPart(start=s.start, stop=s.stop, effect=s.effect) for s in found.stretches),
         telling=found.telling,
-        clips=tuple(
-            ClipEffectPart(start=c.start, stop=c.stop, groups={g: e.value for g, e in c.groups.items()})
-            for c in found.clips
-        ),
-        clips_left_out=found.clips_left_out,
+        suspicious=found.suspicious,
+        compared_with=found.compared_with,
         differences=tuple(DifferencePart(**asdict(d)) for d in found.differences),
+    )
+
+
+def _examination(found: Examination) -> ExaminationPart:
+    return ExaminationPart(
+        utc=found.utc,
+        local=found.local,
+        machine=found.machine,
+        case=found.case,
+        examiner=found.examiner,
+        notes=found.notes,
     )
 
 

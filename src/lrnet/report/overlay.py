@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from lrnet.detector import Progress, VideoResult
 from lrnet.errors import SequenceError
 from lrnet.files import require_writable
-from lrnet.report.figures import HOLD, LINES, NOT_SCORED, Rgb, clip_at, lanes, score_colour, score_steps
-from lrnet.report.wording import clock, refuse_source, two_decimals
+from lrnet.report.figures import HOLD, LINES, NOT_SCORED, Rgb, clip_at, lanes, longest, score_colour, score_steps
+from lrnet.report.wording import clock, person, refuse_source, two_decimals
 from lrnet.sequence.landmark_sequence import LandmarkSequence
 from lrnet.verdict import ClipScore, FaceVerdict
 from lrnet.video.frame import Frame
@@ -112,7 +112,7 @@ class Painter:
     def __init__(self, result: VideoResult, width: int, height: int, *, strip: bool = True) -> None:
         self._size = (width, height)
         self._unit = max(0.6, min(width, height) / 720)  # of line widths and letters, so that they look alike
-        self._faces = {face.face: face for face in result.faces}
+        self._clips = {face.face: (face.clips, longest(face.clips)) for face in result.faces}
         self._places = _places_by_frame(result.sequences)
         self._seen: dict[int, _Seen] = {}
         self._strip = _Strip(result, width, height, self._unit) if strip else None
@@ -126,11 +126,15 @@ class Painter:
         for number, seen in self._seen.items():
             # Pixel centres are whole numbers: the frame's edge lies half a pixel outside the first one.
             points = (seen.points + 0.5) * scale - 0.5
-            clip = clip_at(self._faces[number].clips, frame.time) if number in self._faces else None
+            clip = self._clip(number, frame.time)
             self._draw_face(image, number, points, clip)
         if self._strip is not None:
             self._strip.draw(image, frame.time)
         return image
+
+    def _clip(self, number: int, time: float) -> ClipScore | None:
+        clips, reach = self._clips.get(number, ((), 0.0))
+        return clip_at(clips, time, reach)
 
     def skip(self, frame: Frame) -> None:
         """Look at a frame that is not drawn."""
@@ -174,7 +178,7 @@ class Painter:
         self, image: Image, number: int, corner: NDArray[np.floating], bottom: float, clip: ClipScore | None
     ) -> None:
         """A dark chip on top of the box, or below it where there is no room: number, score, bar."""
-        text = f"face {number}  {two_decimals(clip.score) if clip is not None else 'not scored'}"
+        text = f"{person(number)}  {two_decimals(clip.score) if clip is not None else 'not scored'}"
         letters = 0.55 * self._unit
         thick = max(1, round(1.2 * self._unit))
         (w, h), _ = cv2.getTextSize(text, FONT, letters, thick)

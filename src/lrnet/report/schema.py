@@ -1,4 +1,4 @@
-"""The JSON document of a result, version 1.0: field by field, with units.
+"""The JSON document of a result: field by field, with units.
 
 A reader may rely on every field of a version being there. Times are seconds from the video's first frame, numbers are
 rounded to 6 decimals, and a number that is not known is null.
@@ -14,7 +14,7 @@ from pydantic.json_schema import models_json_schema
 from lrnet.report.wording import finite
 from lrnet.verdict import Reason, State
 
-REPORT_SCHEMA_VERSION: Final = "1.5"
+REPORT_SCHEMA_VERSION: Final = "2.0"
 
 Number = Annotated[float | None, BeforeValidator(finite)]
 Seconds = Annotated[float, AfterValidator(lambda t: round(t, 6) + 0.0)]
@@ -132,32 +132,6 @@ class QualityPart(_Part):
     )
 
 
-class GroupEffectPart(_Part):
-    """What one facial group does to a face's score: its motion is replaced by that of genuine faces."""
-
-    group: str = Field(description="Facial group; left and right are the person's own.")
-    effect: Number = Field(description="Change of the score in log odds, mean; positive speaks for manipulation.")
-    low: Number = Field(description="The least change among the replacements.")
-    high: Number = Field(description="The greatest change among the replacements.")
-    score_without: Number = Field(description="The score that is left with the group replaced, 0 to 1.")
-
-
-class StretchPart(_Part):
-    """What a stretch of time does to the score, all groups together."""
-
-    start: Seconds = Field(description="Where it begins, seconds.")
-    stop: Seconds = Field(description="Where it ends, seconds.")
-    effect: Number = Field(description="Change of the score in log odds, mean; positive speaks for manipulation.")
-
-
-class ClipEffectPart(_Part):
-    """What each facial group does to one clip's score."""
-
-    start: Seconds = Field(description="Time of the clip's first frame, seconds.")
-    stop: Seconds = Field(description="Time of the clip's last frame, seconds.")
-    groups: dict[str, Number] = Field(description="Change of the clip's score in log odds, by facial group.")
-
-
 class DifferencePart(_Part):
     """One statistic of the face's motion beside genuine faces."""
 
@@ -169,23 +143,35 @@ class DifferencePart(_Part):
 
 
 class ExplanationPart(_Part):
-    """What carries a face's score. It tells what the model relied on, not what was done to the video."""
+    """Which seconds carry an accused face's score, and how its motion compares with that of genuine faces.
 
-    compared_with: str | None = Field(description="The genuine faces; null if the model has none (zeros replace).")
-    leading: str | None = Field(description="Group that raises the score most; null if replacements disagree.")
-    agreement: Number = Field(description="Share of replacements that agree on the group that raises it most.")
-    groups: tuple[GroupEffectPart, ...] = Field(description="Effect of each facial group; they do not add up.")
-    stretches: tuple[StretchPart, ...] = Field(description="Effect of each stretch of time, without overlap.")
-    telling: tuple[Seconds, Seconds] | None = Field(description="The two seconds that raise the score most.")
-    clips: tuple[ClipEffectPart, ...] = Field(description="The clips that were explained.")
-    clips_left_out: int = Field(description="How many clips of a long face were not.")
+    It does not say which part of the face carries the score, nor what was done to the video.
+    """
+
+    telling: tuple[Seconds, Seconds] | None = Field(description="The two seconds with the highest mean score.")
+    suspicious: tuple[tuple[Seconds, Seconds], ...] = Field(
+        description="Stretches in which the score, calibrated, reaches the threshold for likely_fake; empty unless the "
+        "face is called that."
+    )
+    compared_with: str | None = Field(description="The genuine faces; null if the model has no reference.")
     differences: tuple[DifferencePart, ...] = Field(description="The motion beside that of genuine faces.")
+
+
+class ExaminationPart(_Part):
+    """When, where and by whom the video was examined."""
+
+    utc: str = Field(description="Time of the examination in UTC, ISO 8601.")
+    local: str = Field(description="The same in the machine's time zone, or in the one that was given.")
+    machine: str = Field(description="Host name, operating system and processor architecture.")
+    case: str = Field(description="Case number as it was given; empty if it was not.")
+    examiner: str = Field(description="Name of the examiner; empty if it was not given.")
+    notes: str = Field(description="Notes of the examiner; empty if there are none.")
 
 
 class FacePart(_Part):
     """One face, followed through the video."""
 
-    face: int = Field(description="Number of the face, from 0.")
+    face: int = Field(description="Number of the face.")
     start: Seconds = Field(description="Time of the first frame with the face, seconds.")
     stop: Seconds = Field(description="Time of the last frame with the face, seconds.")
     state: State = Field(description="The verdict on this face.")
@@ -197,21 +183,25 @@ class FacePart(_Part):
     quality: QualityPart = Field(description="How good the material was.")
     clips: tuple[ClipPart, ...] = Field(description="The scored clips in order of time; they can overlap.")
     explanation: ExplanationPart | None = Field(
-        description="What carries the score; null if nothing was scored or no HTML report was asked for."
+        description="What carries the score; null for a face that is not accused, or if no report was asked for."
     )
 
 
 class ReportDocument(_Part):
-    """Everything that is said of one video. Equal input gives an equal document, but for elapsed_seconds."""
+    """Everything that is said of one video.
 
-    schema_version: Literal["1.5"] = Field(description="Version of this layout.")
+    Equal input gives an equal document if the time of examination is given; else but for the times.
+    """
+
+    schema_version: Literal["2.0"] = Field(description="Version of this layout.")
     lrnet_version: str = Field(description="Version of the program.")
+    examination: ExaminationPart | None = Field(description="When, where and by whom; null if that was not recorded.")
     video: VideoPart = Field(description="The examined file.")
     model: ModelPart = Field(description="The model that judged.")
     verdict: VerdictPart = Field(description="What may be said of the video.")
     faces: tuple[FacePart, ...] = Field(description="What may be said of each face, by number.")
     meaning: str = Field(description="What the verdict means and what it does not, one sentence.")
-    elapsed_seconds: Number = Field(description="How long the examination took, wall-clock seconds.")
+    elapsed_seconds: Number = Field(description="How long the examination took, seconds; null if its time was given.")
 
 
 class FailurePart(_Part):
@@ -226,7 +216,7 @@ class FailurePart(_Part):
 class BatchDocument(_Part):
     """Several videos: the documents of those that were examined and the failures of the others."""
 
-    schema_version: Literal["1.5"] = Field(description="Version of this layout.")
+    schema_version: Literal["2.0"] = Field(description="Version of this layout.")
     results: tuple[ReportDocument, ...] = Field(description="One document for each video that was examined.")
     failures: tuple[FailurePart, ...] = Field(description="One entry for each video that was not.")
 

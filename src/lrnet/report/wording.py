@@ -8,80 +8,89 @@ from __future__ import annotations
 import math
 import os
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from lrnet.errors import OutputError
-from lrnet.verdict import State
+from lrnet.verdict import State, with_prior
 
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """How a state is told.
+    """The words for a state. A state has one name everywhere.
 
     Attributes:
-        headline: a few words, for the top of a report.
-        label: the state inside a sentence or a table.
+        headline: the name, as it stands at the top of a report.
+        consequence: what a reader should do next.
         meaning: one sentence: what the state says, and what it does not.
-        symbol: one character that tells the states apart without colour.
+        symbol: one character that distinguishes the states without colour.
         ascii_symbol: the same where only ASCII can be shown.
     """
 
     headline: str
-    label: str
+    consequence: str
     meaning: str
     symbol: str
     ascii_symbol: str
 
+    @property
+    def label(self) -> str:
+        """The name inside a sentence or a table."""
+        return self.headline[0].lower() + self.headline[1:]
+
+
+_OPEN: Final = "Treat the question as open, and check the video by other means."
 
 WORDING: Final[dict[State, Wording]] = {
     State.LIKELY_FAKE: Wording(
-        "Likely manipulated",
-        "likely fake",
-        "The landmarks of a face move more like those of the manipulated videos that the model learned from than like "
-        "those of the real ones; this is a statistical indication and no proof, and it does not say what was changed, "
-        "with which tool or by whom.",
+        "Likely fake",
+        "Look for the original and ask where the video comes from. Do not publish or accuse on this result alone.",
+        "The face moves more like the manipulated videos that the model learned from than like the real ones; this is "
+        "a statistical indication and no proof, and it does not say what was changed, with which tool or by whom.",
         "▲",
         "!",
     ),
     State.INCONCLUSIVE: Wording(
         "Inconclusive",
-        "inconclusive",
-        "The motion of the face's landmarks decides neither way, or the material does not allow a decision that the "
-        "model's measured error rates would cover; this speaks neither for the video nor against it.",
+        "Treat the question as open, and draw no conclusion from this result in either direction.",
+        "The motion of the face decides neither way, or the material does not allow a decision; this speaks neither "
+        "for the video nor against it.",
         "◆",
         "~",
     ),
     State.NO_EVIDENCE: Wording(
         "No evidence of manipulation",
-        "no evidence",
-        "The motion of the face's landmarks shows none of the traces that the model looks for; this does not show that "
-        "the video is genuine, because only this motion was examined and generators that animate a photo smoothly are "
-        "mostly not caught.",
+        "Do not call the video genuine on this result; check its source as you would without it.",
+        "The motion of the face shows none of the traces that the model looks for; this does not show that the video "
+        "is genuine, because only this motion was examined and generators that animate a photo smoothly are mostly not "
+        "caught.",
         "○",
         "o",
     ),
     State.NOT_APPLICABLE: Wording(
         "No face to examine",
-        "not applicable",
-        "No face was found, and the method reads nothing but faces; whether the video was manipulated remains open.",
+        _OPEN,
+        "No face was found, and only faces are examined; whether the video was manipulated remains open.",
         "–",
         "-",
     ),
     State.UNABLE: Wording(
         "Unable to evaluate",
-        "unable to evaluate",
-        "A face was found, but not for long enough or not well enough to be scored; whether the video was manipulated "
-        "remains open.",
+        _OPEN,
+        "A face was found, but not for long enough or not well enough to be examined; whether the video was "
+        "manipulated remains open.",
         "?",
         "?",
     ),
 }
 
+CAUTION: Final = "A statistical reading of motion. It supports an examiner's judgement and does not replace it."
+
 EXAMINED: Final = (
-    "How 68 landmarks of each face (jaw, brows, eyes, nose, mouth) move from frame to frame, followed by optical flow "
-    "and a Kalman filter and read by a recurrent network."
+    "How 68 points of each face (jaw, brows, eyes, nose, mouth) move from frame to frame. Optical flow and a Kalman "
+    "filter make their paths precise; a recurrent network compares them with those of real and manipulated videos."
 )
 
 NOT_EXAMINED: Final[tuple[str, ...]] = (
@@ -98,9 +107,30 @@ BLIND_SPOTS: Final = (
 )
 
 SCORE_NOTE: Final = (
-    "A clip's score is the network's raw output between 0 and 1. It is not a probability; the thresholds of the "
-    "verdict apply to the calibrated probability of the whole face, not to single clips."
+    "Scores run from 0 to 1; higher is more like the fakes that the model learned from. A score is not a probability, "
+    "and no single moment is a verdict: the verdict rests on all moments of a person together."
 )
+
+RARE: Final = 100  # one video in so many is fake: the example of a lower base rate
+
+
+def person(number: int) -> str:
+    """What a face is called."""
+    return f"Person {number}"
+
+
+def moments(spans: Sequence[tuple[float, float]], most: int = 3) -> str:
+    """Stretches of time in a sentence: "0:30.0 to 0:45.0, 1:10.0 to 1:12.0 and 2 more"."""
+    told = ", ".join(f"{clock(start)} to {clock(stop)}" for start, stop in spans[:most])
+    return f"{told} and {len(spans) - most} more" if len(spans) > most else told
+
+
+def base_rate(probability: float) -> str:
+    """What a calibrated probability assumes, and what becomes of it where fakes are rare; a sentence or two."""
+    return (
+        "This number assumes that one video in two is fake. Where one in "
+        f"{RARE} is, it means {two_decimals(with_prior(probability, 1 / RARE))}."
+    )
 
 
 def finite(value: float | None) -> float | None:

@@ -148,7 +148,6 @@ def genuine_motion(model: TrainedModel, config: TrainingConfig) -> MotionReferen
     try:
         return motion_reference(
             real,
-            config.stream_names,
             config.clips,
             description=f"real videos that the model was trained on ({', '.join(sources)})",
             crop_scale=model.preprocessing.crop_scale,

@@ -2,7 +2,11 @@
 (() => {
   const clip = document.getElementById("clip");
   const note = document.getElementById("clip-note");
-  const clock = (t) => `${Math.floor(t / 60)}:${(t % 60).toFixed(1).padStart(4, "0")}`;
+  const clock = (t) => {
+    const tenths = Math.round(t * 10), minutes = Math.floor(tenths / 600);
+    const rest = `${((tenths % 600) / 10).toFixed(1).padStart(4, "0")}`;
+    return minutes < 60 ? `${minutes}:${rest}` : `${Math.floor(minutes / 60)}:${String(minutes % 60).padStart(2, "0")}:${rest}`;
+  };
 
   // Some browsers play no video from a data address: give them the same bytes as a blob.
   for (const video of document.querySelectorAll("video")) {
@@ -25,18 +29,31 @@
     line.classList.toggle("shown", share >= 0 && share <= 1);
   };
 
+  // A clip shows pieces of the video: [second of the clip, first second, last second of the video].
+  const piecesOf = (video) => video.dataset.pieces.split(";").map((piece) => piece.split(",").map(Number));
+  const reveal = (element) => {
+    for (let box = element.closest("details"); box; box = box.parentElement.closest("details")) box.open = true;
+  };
+
   if (clip) {
-    const start = Number(clip.dataset.start), stop = Number(clip.dataset.stop);
+    const pieces = piecesOf(clip);
+    const inVideo = () => {
+      const [at, start, stop] = pieces.findLast(([at]) => clip.currentTime >= at - 1e-3) || pieces[0];
+      return Math.min(start + clip.currentTime - at, stop);
+    };
+    const distance = (time) => ([, start, stop]) => Math.max(start - time, time - stop, 0);
     const seek = (time) => {
-      if (time < start - 0.05 || time > stop + 0.05) {
-        note.textContent = `${clock(time)} is not in the embedded clip, which shows ${clock(start)} to ${clock(stop)}.`;
-        return;
-      }
-      note.textContent = `At ${clock(time)}.`;
-      clip.currentTime = Math.min(Math.max(time - start, 0), Math.max(stop - start - 0.02, 0));
+      const away = distance(time);
+      const piece = pieces.reduce((best, other) => (away(other) < away(best) ? other : best));
+      const [at, start, stop] = piece;
+      const shown = Math.min(Math.max(time, start), stop);
+      note.textContent = away(piece) > 0.1 ? `${clock(time)} is not in this clip; this is ${clock(shown)}.` : `At ${clock(shown)}.`;
+      clip.pause();
+      clip.currentTime = at + Math.min(shown - start, Math.max(stop - start - 0.02, 0));
       const box = clip.getBoundingClientRect();
       if (box.bottom < 60 || box.top > innerHeight - 60) clip.scrollIntoView({ block: "nearest" });
     };
+
     for (const track of document.querySelectorAll(".track")) {
       const end = Number(track.dataset.end);
       track.classList.add("live");
@@ -63,17 +80,39 @@
         }
       });
       const heads = track.querySelectorAll(".playhead");
-      follow(clip, () => heads.forEach((line) => place(line, (clip.currentTime + start) / end)));
+      follow(clip, () => heads.forEach((line) => place(line, inVideo() / end)));
     }
-    for (const button of document.querySelectorAll("button[data-seek]")) {
-      button.addEventListener("click", () => seek(Number(button.dataset.seek)));
+
+    const starts = [...document.querySelectorAll("[data-from]")].map((mark) => Number(mark.dataset.from)).sort((a, b) => a - b);
+    for (const button of document.querySelectorAll("[data-go]")) {
+      button.addEventListener("click", () => {
+        const now = inVideo();
+        const next = button.dataset.go > 0 ? starts.find((t) => t > now + 0.1) : starts.findLast((t) => t < now - 0.1);
+        if (next === undefined) note.textContent = `No suspicious stretch ${button.dataset.go > 0 ? "after" : "before"} ${clock(now)}.`;
+        else seek(next);
+      });
     }
+    for (const button of document.querySelectorAll("[data-step]")) {
+      button.addEventListener("click", () => seek(inVideo() + Number(button.dataset.step) / Number(clip.dataset.rate)));
+    }
+    // Links of the form #t=90 lead to a second of the video.
+    const follow_link = () => {
+      const found = /^#t=(\d+(\.\d+)?)$/.exec(location.hash);
+      if (found) { seek(Number(found[1])); clip.scrollIntoView({ block: "nearest" }); }
+    };
+    for (const link of document.querySelectorAll('a[href^="#t="]')) link.addEventListener("click", () => setTimeout(follow_link));
+    addEventListener("hashchange", follow_link);
+    if (clip.readyState >= 1) follow_link(); else clip.addEventListener("loadedmetadata", follow_link, { once: true });
+  }
+  for (const link of document.querySelectorAll('a[href^="#person-"]')) {
+    link.addEventListener("click", () => { const target = document.getElementById(link.hash.slice(1)); if (target) { target.open = true; reveal(target); } });
   }
 
   for (const pair of document.querySelectorAll(".slow")) {
     const video = pair.querySelector("video");
     if (!video) continue;
-    const length = Number(video.dataset.stop) - Number(video.dataset.start);
+    const [[, first, last]] = piecesOf(video);
+    const length = last - first;
     video.defaultPlaybackRate = video.playbackRate = 0.25;
     const cursors = pair.querySelectorAll(".cursor");
     follow(video, () => cursors.forEach((line) => place(line, video.currentTime / length)));

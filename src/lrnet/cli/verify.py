@@ -1,0 +1,26 @@
+"""`lrnet verify`: check an evidence bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def verify(
+    bundle: Annotated[Path, typer.Argument(help="The ZIP file that `lrnet detect --bundle` wrote.", metavar="BUNDLE")],
+) -> None:
+    """Check that nothing in an evidence bundle was changed, removed or added."""
+    from lrnet.report.evidence_bundle import MANIFEST, BundleError, verify_bundle
+    from lrnet.report.wording import readable
+
+    found = verify_bundle(bundle)
+    if found.problems:
+        raise BundleError(
+            f"{readable(str(bundle))} is not as it was written: {'; '.join(found.problems)}.",
+            hint="Get the bundle again from where it was made.",
+        )
+    typer.echo(f"{found.files} files are as they were written.")
+    typer.echo(f"SHA-256 of {MANIFEST}: {found.manifest}")
+    typer.echo("Compare it with your records: the bundle carries no signature.")
