@@ -71,10 +71,12 @@ def test_the_same_video_gives_the_same_json(examples: Path, judged: tuple[object
     assert again.returncode == 0
     before = json.loads((judged[1] / "r.json").read_text())["results"][0]
     after = json.loads(again.stdout)
-    before.pop("elapsed_seconds")
-    after.pop("elapsed_seconds")
+    for document in (before, after):
+        document.pop("elapsed_seconds")
+        for name in ("utc", "local"):
+            document["examination"].pop(name)
     # Only with --report, as the first time, is a score explained.
-    assert [face.pop("explanation")["groups"][0]["group"] for face in before["faces"]] == ["jaw"]
+    assert all(face.pop("explanation")["telling"] for face in before["faces"])
     assert [face.pop("explanation") for face in after["faces"]] == [None]
     assert after == before
 
