@@ -135,8 +135,8 @@ def unscored(
 def suspicious(face: FaceVerdict, spec: BundleSpec) -> list[tuple[float, float]]:
     """Stretches, (start, stop) seconds, in which the clips of an accused face score as a likely fake does.
 
-    That is where the whole person would be called a likely fake if its score were that of the moment. Empty for a face that is not called
-    `likely_fake`: what accuses nobody points at nothing.
+    That is where the whole person would be called a likely fake if its score were that of the moment. Empty for a face
+    that is not called `likely_fake`: what accuses nobody points at nothing.
     """
     if face.state is not State.LIKELY_FAKE or spec.thresholds is None:
         return []
