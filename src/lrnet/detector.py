@@ -28,7 +28,8 @@ from lrnet.video.frame import Frame, VideoInfo
 from lrnet.video.isolation import open_video
 from lrnet.video.limits import Access, Excess
 from lrnet.video.pipeline import Pipeline, StageTime, Stopwatch, cores
-from lrnet.video.reader import DECODE_AHEAD, Reader, spaced
+from lrnet.video.reader import DECODE_AHEAD, Reader
+from lrnet.video.spacing import spaced
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +132,7 @@ def landmark_sequences(
     grow with the video.
 
     Args:
-        frames: in order; thin them out with `lrnet.video.reader.spaced` first.
+        frames: in order; thin them out with `lrnet.video.spacing.spaced` first.
     """
     for step in examine(frames, finder, preprocessing, tracks):
         yield from step.ended
@@ -147,7 +148,7 @@ def examine(
     """`landmark_sequences`, with a word on each frame; sequences that last to the end come after the last frame.
 
     Args:
-        frames: in order; thin them out with `lrnet.video.reader.spaced` first.
+        frames: in order; thin them out with `lrnet.video.spacing.spaced` first.
         pipeline: where landmarks and calibration run as stages of their own; on the caller's thread if not given.
     """
     pipeline = pipeline or Pipeline(threads=1)
@@ -311,7 +312,9 @@ class Detector:
             count.finish()
             info, damaged, passed = reader.info, reader.damaged, tuple(reader.guard.passed)
             quantiser = reader.quantiser
-        coverage = Coverage(count.time, info.duration, tuple(_shortfalls(damaged, count.time, info.duration, passed)))
+        # A picture that is held to the end has been examined, though its repeats are no observations.
+        shortfalls = tuple(_shortfalls(damaged, frames.time, info.duration, passed))
+        coverage = Coverage(frames.time, info.duration, shortfalls)
         faces, verdict = judge.verdict(quantiser, coverage)
         spec = self.bundle.spec
         return VideoResult(

@@ -32,7 +32,8 @@ from lrnet.video.folder import find_videos
 from lrnet.video.frame import Frame
 from lrnet.video.isolation import open_video
 from lrnet.video.limits import Access, Limits
-from lrnet.video.reader import VideoReader, probe, spaced
+from lrnet.video.reader import VideoReader, probe
+from lrnet.video.spacing import spaced
 from lrnet.video.writer import VideoWriter
 
 
@@ -365,7 +366,7 @@ def test_a_reader_left_early_ends_its_thread(tmp_path: Path) -> None:
 def test_fast_sources_lose_frames_evenly(rate: float, kept: int) -> None:
     frames = [Frame.__new__(Frame) for _ in range(120)]
     for i, frame in enumerate(frames):
-        frame.index, frame.time = i, i / rate
+        frame.index, frame.time, frame.luma = i, i / rate, np.full((8, 8), 2 * i, np.uint8)
     assert [f.index for f in spaced(frames, 25.0)] == list(range(0, 120, kept))
 
 

@@ -31,7 +31,7 @@ from lrnet.sequence.settings import Preprocessing
 from lrnet.version import __version__, library_versions
 from lrnet.video.isolation import open_video
 from lrnet.video.limits import Access, Limits
-from lrnet.video.reader import spaced
+from lrnet.video.spacing import spaced
 from lrnet.video.treatments import Treatment
 
 

@@ -26,7 +26,8 @@ from lrnet.sequence.crop import face_box
 from lrnet.sequence.landmark_sequence import LandmarkSequence
 from lrnet.verdict import Judge
 from lrnet.video.pipeline import Pipeline
-from lrnet.video.reader import VideoReader, spaced
+from lrnet.video.reader import VideoReader
+from lrnet.video.spacing import spaced
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,8 @@ from lrnet.sequence.landmark_sequence import FACIAL_GROUPS
 from lrnet.verdict import FaceVerdict, Judge, Reason, State, logit
 from lrnet.verdict.quality import MAX_INNOVATION
 from lrnet.video.pipeline import Pipeline
-from lrnet.video.reader import VideoReader, spaced
+from lrnet.video.reader import VideoReader
+from lrnet.video.spacing import spaced
 from lrnet.video.writer import VideoWriter
 
 EXAMPLES: Final = Path(__file__).resolve().parents[1] / "examples"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from time import perf_counter
 from types import TracebackType
 from typing import Any, Final, Self
@@ -274,19 +274,3 @@ def probe(source: str | os.PathLike[str]) -> VideoInfo:
     """What the header says, without decoding. Raises as `VideoReader` does on opening."""
     with VideoReader(source, WHOLE) as reader:
         return reader.info
-
-
-def spaced(frames: Iterable[Frame], rate: float) -> Iterator[Frame]:
-    """Leave out frames that come much faster than `rate` (Hz), by their times.
-
-    A frame is kept if at least three quarters of `1 / rate` have passed since the last one kept. For a rate of 25 Hz,
-    sources of 17 to 33 frames a second pass whole, 50 and 60 lose every second frame, 120 keep one in four. Frames are
-    only ever left out: landmarks interpolated between frames would be smoother than any real ones, and smoothness is
-    what the network judges.
-    """
-    gap = 0.75 / rate
-    last = -float("inf")
-    for frame in frames:
-        if frame.time - last >= gap - 1e-6:
-            last = frame.time
-            yield frame
