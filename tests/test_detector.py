@@ -34,7 +34,7 @@ def test_a_result_says_what_was_examined(detector: Detector, examples: Path) -> 
     steps: list[Progress] = []
     result = detector.detect(examples / "real.mp4", progress=steps.append, keep_sequences=True)
     assert (result.frames_read, result.frames_examined, result.damaged_packets) == (239, 239, 0)
-    assert result.verdict.face == 0
+    assert result.verdict.face == 1
     (face,) = result.faces
     assert face.quality.frames == 239
     assert face.quality.present == 1.0
@@ -78,7 +78,7 @@ def test_stretches_are_judged_apart_and_belong_to_one_face(detector: Detector, e
     access = Access(isolate=isolate, limits=Limits(share=0.5))
     result = detector.detect(examples / "real.mp4", access=access, keep_sequences=True)
     assert {Reason.PARTLY_EXAMINED, Reason.SHARE_LIMIT} <= set(result.verdict.reasons)
-    assert [face.face for face in result.faces] == [0]
+    assert [face.face for face in result.faces] == [1]
     spans = [(s.times[0], s.times[-1]) for s in result.sequences]
     assert np.allclose(spans, [(0, 4), (8, 9.95)], atol=0.05)
     clips = result.faces[0].clips

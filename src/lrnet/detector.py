@@ -34,7 +34,7 @@ from lrnet.video.spacing import spaced
 
 @dataclass(frozen=True, slots=True)
 class ScoredClip:
-    """A clip's score, and whose it is: the face's number in the result."""
+    """A clip's score and the number of the track that it is of. Which tracks are one person is known at the end."""
 
     face: int
     clip: ClipScore
@@ -73,6 +73,7 @@ class VideoResult:
         sha256: of the file; None for a network source.
         info: what the header says, rotation applied.
         frames_read: frames decoded. `frames_examined`: those left by the model's frame rate.
+        frames_repeated: frames left out because they repeat the one before.
         seconds_examined: presentation time of the last frame.
         damaged_packets: packets that could not be decoded, and frames that the decoder had to patch; left out.
         verdict: of the video.
@@ -98,6 +99,7 @@ class VideoResult:
     model_hash: str
     lrnet_version: str
     elapsed: float
+    frames_repeated: int = 0
     stages: tuple[StageTime, ...] = field(default=(), repr=False)
     sequences: tuple[LandmarkSequence, ...] = field(default=(), repr=False)
 
@@ -314,6 +316,8 @@ class Detector:
             quantiser = reader.quantiser
         # A picture that is held to the end has been examined, though its repeats are no observations.
         shortfalls = tuple(_shortfalls(damaged, frames.time, info.duration, passed))
+        if frames.repeated > STILL * count.frames_read:
+            shortfalls = (Reason.NO_MOTION, *shortfalls)
         coverage = Coverage(frames.time, info.duration, shortfalls)
         faces, verdict = judge.verdict(quantiser, coverage)
         spec = self.bundle.spec
@@ -332,6 +336,7 @@ class Detector:
             model_hash=self.bundle.content_hash,
             lrnet_version=__version__,
             elapsed=perf_counter() - began,
+            frames_repeated=frames.repeated,
             stages=(*pipeline.times(), network.total),
             sequences=tuple(kept),
         )
@@ -340,6 +345,8 @@ class Detector:
         """The score of each clip of a sequence, in order of time; none if no run of frames is long enough."""
         return score_clips(self._network, sequence, self.bundle.spec.preprocessing.clips)
 
+
+STILL: Final = 0.9  # share of frames that repeat the one before, above which a video is a still picture
 
 _PASSED: Final = {
     Excess.FRAME_RATE: Reason.RATE_LIMIT,

@@ -35,7 +35,7 @@ def genuine(examples: Path, tmp_path_factory: pytest.TempPathFactory) -> Recordi
 EXPECTED = {
     "black": (State.NOT_APPLICABLE, Reason.NO_FACE),
     "white noise": (State.NOT_APPLICABLE, Reason.NO_FACE),
-    "frozen": (State.INCONCLUSIVE, Reason.NO_MOTION),
+    "frozen": (State.UNABLE, Reason.NO_MOTION),
     "statue": (State.INCONCLUSIVE, Reason.RIGID),
     "picture of a face": (State.INCONCLUSIVE, Reason.RIGID),
     "face of 40 px": (State.INCONCLUSIVE, Reason.SMALL_FACE),
