@@ -201,7 +201,8 @@ def _thresholds(bundle: ModelBundle) -> str:
 
 def _footer(result: VideoResult) -> str:
     model = f"{result.model} {result.model_version} ({result.model_hash[:12]})"
+    repeated = f" ({result.frames_repeated} repeat the one before)" if result.frames_repeated else ""
     return (
-        f"Examined {result.frames_examined} of {result.frames_read} frames to {clock(result.seconds_examined)} "
-        f"with {readable(model)} in {result.elapsed:.1f} s."
+        f"Examined {result.frames_examined} of {result.frames_read} frames{repeated} "
+        f"to {clock(result.seconds_examined)} with {readable(model)} in {result.elapsed:.1f} s."
     )
