@@ -165,4 +165,6 @@ def _streams(results: list[MeasuredResult]) -> list[str]:
 
 
 def _cell(r: MeasuredResult | None) -> str:
-    return "" if r is None else f"{r.value:.3f} ({r.low:.2f}-{r.high:.2f})"
+    from lrnet.evaluation.metrics import interval_text
+
+    return "" if r is None else f"{r.value:.3f} ({interval_text(r.interval, 2, '-')})"

@@ -69,6 +69,8 @@ def _warn_of_other_landmarks(model: BundleSpec, stored: Preprocessing) -> None:
 
 
 def _print(evaluation: Evaluation, model: BundleSpec) -> None:
+    from lrnet.evaluation.metrics import interval_text
+
     console = Console(soft_wrap=True, highlight=False)
     total = len(evaluation.videos)
     if evaluation.contaminated:
@@ -77,17 +79,21 @@ def _print(evaluation: Evaluation, model: BundleSpec) -> None:
     for title, figures in (("all videos", evaluation.figures), ("people not trained on", evaluation.unseen)):
         if not figures:
             continue
-        table = Table("unit", "figure", "value", "95 % interval", "n", title=title, box=None, title_justify="left")
+        table = Table(
+            "unit", "figure", "value", "95 % interval", "n", "people", title=title, box=None, title_justify="left"
+        )
         for unit, some in figures.items():
             for name, e in some.items():
-                table.add_row(unit, name, f"{e.value:.3f}", f"{e.low:.3f} to {e.high:.3f}", str(e.n))
+                table.add_row(unit, name, f"{e.value:.3f}", interval_text(e.interval), str(e.n), str(e.people))
         console.print(table)
     if not evaluation.figures:
         console.print(Text("Figures that compare real and fake need both; the verdicts:", "yellow"))
-    states = Table("videos", "n", "likely fake", "inconclusive", "no evidence", "unable", "no face", box=None)
+    states = Table("videos", "n", "people", "likely fake", "inconclusive", "no evidence", "unable", "no face", box=None)
     for label, shares in evaluation.states.items():
-        n = next(iter(shares.values())).n
-        states.add_row(label.value, str(n), *(f"{100 * e.value:.1f} %" for e in shares.values()))
+        any_share = next(iter(shares.values()))
+        states.add_row(
+            label.value, str(any_share.n), str(any_share.people), *(f"{100 * e.value:.1f} %" for e in shares.values())
+        )
     console.print(states)
     console.print(
         Text(f"{evaluation.unscored} of {total} videos gave no clip; {len(evaluation.errors)} are called wrong.")

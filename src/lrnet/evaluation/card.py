@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lrnet.errors import ModelError
+from lrnet.evaluation.metrics import MIN_GROUPS, interval_text
 from lrnet.evaluation.report import table
 from lrnet.evaluation.results import ALL_KINDS, SEEN, UNSEEN, known_and_unseen
 from lrnet.network.spec import BundleSpec, MeasuredResult, TrainingDomain
@@ -99,7 +100,7 @@ def _starts(spec: BundleSpec) -> dict[str, list[str]]:
 
 def _measured(results: Sequence[MeasuredResult], starts: Mapping[str, Sequence[str]]) -> str:
     rows = [
-        (r.dataset, r.unit, r.metric, f"{r.value:.3f}", f"{r.low:.3f} to {r.high:.3f}", str(r.n), r.note)
+        (r.dataset, r.unit, r.metric, f"{r.value:.3f}", interval_text(r.interval), str(r.n), _people(r), r.note)
         for r in results
     ]
     known = "".join(
@@ -109,11 +110,12 @@ def _measured(results: Sequence[MeasuredResult], starts: Mapping[str, Sequence[s
     )
     return f"""## Measured
 
-95 % intervals from a bootstrap over identity groups (for a share of 0 or 1 the exact binomial one over groups). "Held
-out" means: scored by networks of the same recipe that were trained without the video's people or, where it says so,
-without its whole source.{known}
+95 % intervals from a bootstrap over groups of people (at 0 or 1 the exact binomial one over groups); fewer than
+{MIN_GROUPS} groups give none. Verdicts are shares of all videos, those not judged among them, unless it says "of those
+judged". "Held out" means: scored by networks of the same configuration that were trained without the video's people
+or, where it says so, without its whole source.{known}
 
-{table(("videos", "unit", "figure", "value", "95 % interval", "n", ""), rows)}"""
+{table(("videos", "unit", "figure", "value", "95 % interval", "n", "people", ""), rows)}"""
 
 
 def _is_of_kinds(r: MeasuredResult) -> bool:
@@ -174,7 +176,12 @@ Raw scores of both. {told_of} {told}
 
 
 def _with_interval(r: MeasuredResult) -> str:
-    return f"{r.value:.3f} ({r.low:.3f} to {r.high:.3f})"
+    people = "" if r.people is None else f"; {r.people} people"
+    return f"{r.value:.3f} ({interval_text(r.interval)}{people})"
+
+
+def _people(r: MeasuredResult) -> str:
+    return "not counted" if r.people is None else str(r.people)
 
 
 def _trained(spec: BundleSpec) -> str:

@@ -125,17 +125,20 @@ def fit_calibration(held: Sequence[HeldOut], rules: Rules, fitted_on: str) -> Sc
 
 
 def _stretches(held: Sequence[HeldOut]) -> _Table:
+    scored = [(h, s) for h in held for person in h.video.people for s in person.stretches if s.score is not None]
+    judged = [(h, s) for h, s in scored if s.judged]
+    if len({h.label_of(s) for h, s in judged}) < 2:  # all that a class has is poor: better than nothing to fit on
+        judged = scored
     rows = []
-    for h in held:
-        for stretch in (s for person in h.video.people for s in person.stretches if s.judged):
-            assert stretch.score is not None
-            quality = stretch.quality
-            material = {"face_size": quality.face_size, "noise": quality.noise, "quantiser": quality.quantiser}
-            units = [
-                MaterialTerm(quantity=name, slope=1.0, typical=typical, scale=scale).shift(material[name])
-                for name, (typical, scale) in TERMS.items()
-            ]
-            rows.append((h, [float(logit(stretch.score)), 1.0, *units], h.label_of(stretch), stretch.seconds))
+    for h, stretch in judged:
+        assert stretch.score is not None
+        quality = stretch.quality
+        material = {"face_size": quality.face_size, "noise": quality.noise, "quantiser": quality.quantiser}
+        units = [
+            MaterialTerm(quantity=name, slope=1.0, typical=typical, scale=scale).shift(material[name])
+            for name, (typical, scale) in TERMS.items()
+        ]
+        rows.append((h, [float(logit(stretch.score)), 1.0, *units], h.label_of(stretch), stretch.seconds))
     return _table(rows)
 
 

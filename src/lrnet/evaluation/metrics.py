@@ -1,11 +1,19 @@
 """Metrics with intervals from an identity-clustered bootstrap.
 
 Clips of one video, and videos of one person, are not independent: the bootstrap draws whole identity groups, with
-replacement, so that an interval says how the figure would move with other people.
+replacement, so that an interval says how the figure would move with other people. Fewer than `MIN_GROUPS` groups of
+people (of either class, where a metric needs both) give no interval.
+
+Two corrections. Some metrics are biased under resampling (the expected calibration error of a resample is larger, as
+the resample has fewer different people): the drawn values are shifted by their bias, the difference of their mean and
+the estimate. And at 0 or 1 all resamples agree: there the bound is the exact binomial one (Clopper-Pearson) over
+groups; for metrics of two classes over disjoint pairs of a group with real and a group with fake videos, of which
+there are as many as groups in the smaller class.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -24,6 +32,7 @@ from lrnet.errors import DatasetError
 
 RESAMPLES: Final = 1000
 CONFIDENCE: Final = 0.95
+MIN_GROUPS: Final = 5  # resampling fewer says nothing of other people: one group gives an interval of no width
 
 Metric = Callable[["Scores"], float]
 
@@ -55,15 +64,37 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A figure with its interval, and over how much it was taken."""
+    """A figure with its 95 % interval.
+
+    Attributes:
+        low, high: of the interval; NaN if there are too few groups of people for one.
+        n: how many clips or videos.
+        people: how many groups of people they show.
+    """
 
     value: float
     low: float
     high: float
     n: int
+    people: int = 0
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The interval; None if there is none."""
+        return None if math.isnan(self.low) else (self.low, self.high)
+
+    def as_dict(self) -> dict[str, float | int | None]:
+        """For JSON: `low` and `high` are None without an interval."""
+        low, high = self.interval or (None, None)
+        return {"value": self.value, "low": low, "high": high, "n": self.n, "people": self.people}
 
     def __str__(self) -> str:
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}] (n={self.n})"
+        return f"{self.value:.3f} [{interval_text(self.interval, 3, ', ')}] (n={self.n})"
+
+
+def interval_text(interval: tuple[float, float] | None, digits: int = 3, between: str = " to ") -> str:
+    """An interval in words, "too few people" for none."""
+    return "too few people" if interval is None else between.join(f"{edge:.{digits}f}" for edge in interval)
 
 
 def auc(scores: Scores) -> float:
@@ -179,19 +210,18 @@ def reliability(scores: Scores, bins: int = 10) -> list[ReliabilityBin]:
 
 
 def clustered_interval(metric: Metric, scores: Scores, *, resamples: int = RESAMPLES, seed: int = 0) -> Estimate:
-    """A metric and its 95 % percentile interval under resampling of identity groups.
+    """A metric and its 95 % interval under resampling of identity groups.
 
     Raises:
         DatasetError: there is no real or no fake one, so that the metric does not exist.
     """
-    low, value, high = _interval(metric, [(1.0, scores)], resamples, seed)
-    return Estimate(value, min(low, value), max(high, value), len(scores))
+    return contrast_interval(metric, [(1.0, scores)], resamples=resamples, seed=seed)
 
 
 def contrast_interval(
     metric: Metric, parts: Sequence[tuple[float, Scores]], *, resamples: int = RESAMPLES, seed: int = 0
 ) -> Estimate:
-    """A weighted sum of one metric over several sets of scores, with its 95 % percentile interval.
+    """A weighted sum of one metric over several sets of scores, with its 95 % interval.
 
     A mean over seeds, a difference of two conditions (weights 1 and -1), a difference of differences: all sets are
     resampled by the same draw of identity groups, so that what the sets share cancels out. `n` is the size of the
@@ -203,52 +233,73 @@ def contrast_interval(
     Raises:
         DatasetError: a set has no real or no fake one, or there is no set.
     """
-    low, value, high = _interval(metric, parts, resamples, seed)
-    return Estimate(value, min(low, value), max(high, value), min(len(scores) for _, scores in parts))
-
-
-def _interval(
-    metric: Metric, parts: Sequence[tuple[float, Scores]], resamples: int, seed: int
-) -> tuple[float, float, float]:
     if not parts or not all(scores.both_classes for _, scores in parts):
         raise DatasetError("Real and fake ones are both needed for this figure.", hint="Add the class that is missing.")
     groups = np.unique(np.concatenate([scores.group for _, scores in parts]))
-    rows = [[np.flatnonzero(scores.group == g) for g in groups] for _, scores in parts]
-    generator = np.random.default_rng(seed)
-    value = sum(weight * metric(scores) for weight, scores in parts)
-    drawn: list[float] = []
-    with config_context(assume_finite=True, skip_parameter_validation=True):  # checked above: this is the inner loop
-        for _ in range(resamples):
-            draw = generator.integers(len(groups), size=len(groups))
-            samples = [
-                (weight, scores.take(np.concatenate([where[i] for i in draw])))
-                for (weight, scores), where in zip(parts, rows, strict=True)
-            ]
-            if all(sample.both_classes for _, sample in samples):
-                drawn.append(sum(weight * metric(sample) for weight, sample in samples))
-    tail = 100 * (1 - CONFIDENCE) / 2
-    low, high = np.percentile(drawn, [tail, 100 - tail])
-    return float(low), float(value), float(high)
+    fewest = min(len(np.unique(s.group[s.label == label])) for _, s in parts for label in (0, 1))
+    values = [metric(scores) for _, scores in parts]
+    value = sum(weight * one for (weight, _), one in zip(parts, values, strict=True))
+    is_mean = min(weight for weight, _ in parts) > 0  # of a metric between 0 and 1
+
+    def draw(chosen: NDArray[np.int64]) -> float | None:
+        samples = [
+            (weight, scores.take(np.concatenate([where[i] for i in chosen])))
+            for (weight, scores), where in zip(parts, rows, strict=True)
+        ]
+        if not all(sample.both_classes for _, sample in samples):
+            return None
+        return sum(weight * metric(sample) for weight, sample in samples)
+
+    if fewest < MIN_GROUPS:
+        low, high = math.nan, math.nan
+    elif is_mean and {round(v, 9) for v in values} in ({0.0}, {1.0}):
+        low, high = _exact(round(value), fewest)
+    else:
+        rows = [[np.flatnonzero(scores.group == g) for g in groups] for _, scores in parts]
+        low, high = _resampled(draw, value, len(groups), resamples, seed, bounded=is_mean)
+    return Estimate(value, low, high, min(len(scores) for _, scores in parts), len(groups))
 
 
 def share_interval(hits: NDArray[np.bool_], group: NDArray[Any], *, seed: int = 0) -> Estimate:
-    """A share (of real videos called fake, say) with its interval under resampling of identity groups.
-
-    If nothing (or everything) was hit, resampling says nothing, and the interval is the exact binomial one over the
-    groups ("rule of three").
-    """
+    """A share (of real videos called fake, say) with its 95 % interval under resampling of identity groups."""
     rows = [np.flatnonzero(group == g) for g in np.unique(group)]
-    generator = np.random.default_rng(seed)
     value = float(hits.mean())
-    if value in (0.0, 1.0):
-        reach = 1 - 0.025 ** (1 / len(rows))
-        return Estimate(value, max(0.0, value - reach), min(1.0, value + reach), len(hits))
-    drawn = [
-        hits[np.concatenate([rows[i] for i in generator.integers(len(rows), size=len(rows))])].mean()
-        for _ in range(RESAMPLES)
-    ]
-    low, high = np.percentile(drawn, [2.5, 97.5])
-    return Estimate(value, min(float(low), value), max(float(high), value), len(hits))
+    if len(rows) < MIN_GROUPS:
+        low, high = math.nan, math.nan
+    elif value in (0.0, 1.0):
+        low, high = _exact(value, len(rows))
+    else:
+
+        def draw(chosen: NDArray[np.int64]) -> float:
+            return float(hits[np.concatenate([rows[i] for i in chosen])].mean())
+
+        low, high = _resampled(draw, value, len(rows), RESAMPLES, seed, bounded=True)
+    return Estimate(value, low, high, len(hits), len(rows))
+
+
+def _exact(value: float, groups: int) -> tuple[float, float]:
+    """Clopper and Pearson's interval of 0 or of all out of so many groups, around a value of 0 or 1."""
+    reach = 1 - ((1 - CONFIDENCE) / 2) ** (1 / groups)
+    return (0.0, reach) if value == 0 else (1 - reach, 1.0)
+
+
+def _resampled(
+    draw: Callable[[NDArray[np.int64]], float | None],
+    value: float,
+    groups: int,
+    resamples: int,
+    seed: int,
+    *,
+    bounded: bool,
+) -> tuple[float, float]:
+    """The percentile interval of draws, shifted by their bias; within 0 and 1 if `bounded`."""
+    generator = np.random.default_rng(seed)
+    with config_context(assume_finite=True, skip_parameter_validation=True):  # `draw` checks: this is the inner loop
+        drawn = [draw(generator.integers(groups, size=groups)) for _ in range(resamples)]
+    found = np.array([d for d in drawn if d is not None])
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(found, [tail, 1 - tail]) + (value - found.mean())
+    return (max(float(low), 0.0), min(float(high), 1.0)) if bounded else (float(low), float(high))
 
 
 RANKING: Final[dict[str, Metric]] = {

@@ -8,14 +8,13 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
 from lrnet.data.records import Label
 from lrnet.evaluation.evaluation import Evaluation, Part
-from lrnet.evaluation.metrics import Estimate
+from lrnet.evaluation.metrics import Estimate, interval_text
 from lrnet.evaluation.plots import draw_reliability, draw_roc, draw_scores
 from lrnet.evaluation.protocol import ScoredVideo, clip_scores, video_probabilities, video_scores
 from lrnet.files import make_folder, write_text
@@ -104,7 +103,7 @@ def as_json(evaluation: Evaluation, model: BundleSpec) -> dict[str, Any]:
         "figures": _as_dicts(evaluation.figures),
         "unseen": _as_dicts(evaluation.unseen),
         "states": {
-            label.value: {state.value: asdict(e) for state, e in shares.items()}
+            label.value: {state.value: e.as_dict() for state, e in shares.items()}
             for label, shares in evaluation.states.items()
         },
         "parts": [
@@ -113,8 +112,10 @@ def as_json(evaluation: Evaluation, model: BundleSpec) -> dict[str, Any]:
                 "name": p.name,
                 "real": p.real,
                 "fake": p.fake,
-                "auc": None if p.auc is None else asdict(p.auc),
-                "states": {k.value: {s.value: asdict(e) for s, e in shares.items()} for k, shares in p.states.items()},
+                "auc": None if p.auc is None else p.auc.as_dict(),
+                "states": {
+                    k.value: {s.value: e.as_dict() for s, e in shares.items()} for k, shares in p.states.items()
+                },
             }
             for p in evaluation.parts
         ],
@@ -123,7 +124,7 @@ def as_json(evaluation: Evaluation, model: BundleSpec) -> dict[str, Any]:
 
 
 def _as_dicts(figures: dict[str, dict[str, Estimate]]) -> dict[str, dict[str, Any]]:
-    return {unit: {name: asdict(e) for name, e in some.items()} for unit, some in figures.items()}
+    return {unit: {name: e.as_dict() for name, e in some.items()} for unit, some in figures.items()}
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -134,11 +135,11 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def _figures_table(figures: dict[str, dict[str, Estimate]]) -> str:
     rows = [
-        (unit, name, f"{e.value:.3f}", f"{e.low:.3f} to {e.high:.3f}", str(e.n))
+        (unit, name, f"{e.value:.3f}", interval_text(e.interval), str(e.n), str(e.people))
         for unit, some in figures.items()
         for name, e in some.items()
     ]
-    return table(("unit", "figure", "value", "95 % interval", "n"), rows)
+    return table(("unit", "figure", "value", "95 % interval", "n", "people"), rows)
 
 
 def _states_table(evaluation: Evaluation) -> str:
@@ -149,7 +150,7 @@ def _states_table(evaluation: Evaluation) -> str:
 def _parts_table(parts: Sequence[Part]) -> str:
     rows = []
     for part in parts:
-        of_auc = "" if part.auc is None else f"{part.auc.value:.3f} ({part.auc.low:.3f} to {part.auc.high:.3f})"
+        of_auc = "" if part.auc is None else f"{part.auc.value:.3f} ({interval_text(part.auc.interval)})"
         cells = [_states_cell(part, label) for label in (Label.REAL, Label.FAKE)]
         rows.append((part.name, str(part.real), str(part.fake), of_auc, *cells))
     order = " / ".join(("likely fake", "inconclusive", "no evidence"))
@@ -162,7 +163,8 @@ def _states_cell(part: Part, label: Label) -> str:
 
 
 def _share(e: Estimate) -> str:
-    return f"{100 * e.value:.1f} % ({100 * e.low:.1f} to {100 * e.high:.1f})"
+    interval = None if e.interval is None else (100 * e.low, 100 * e.high)
+    return f"{100 * e.value:.1f} % ({interval_text(interval, 1)})"
 
 
 def _errors(evaluation: Evaluation, folder: Path | None, reports: Path | None) -> str:
@@ -202,15 +204,15 @@ def _figure_rows(evaluation: Evaluation) -> Iterable[dict[str, Any]]:
     for what, figures in (("all", evaluation.figures), ("people not trained on", evaluation.unseen)):
         for unit, some in figures.items():
             for name, e in some.items():
-                yield {"videos": what, "part": "", "unit": unit, "figure": name, **asdict(e)}
+                yield {"videos": what, "part": "", "unit": unit, "figure": name, **e.as_dict()}
     for part in evaluation.parts:
         what = f"{part.kind}: {part.name}"
         if part.auc is not None:
-            yield {"videos": "all", "part": what, "unit": "video", "figure": "AUC", **asdict(part.auc)}
+            yield {"videos": "all", "part": what, "unit": "video", "figure": "AUC", **part.auc.as_dict()}
         for label, shares in part.states.items():
             for state, e in shares.items():
                 figure = f"{label.value} called {state.value}"
-                yield {"videos": "all", "part": what, "unit": "video", "figure": figure, **asdict(e)}
+                yield {"videos": "all", "part": what, "unit": "video", "figure": figure, **e.as_dict()}
 
 
 def _video_row(video: ScoredVideo) -> dict[str, Any]:

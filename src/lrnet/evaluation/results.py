@@ -162,9 +162,14 @@ def _of_method(videos: Iterable[ScoredVideo], method: str) -> list[ScoredVideo]:
 
 
 def state_results(what: str, videos: Sequence[ScoredVideo]) -> list[MeasuredResult]:
-    """Shares of the three verdicts."""
+    """Shares of the three verdicts among all videos, and of the two that say something among those judged."""
     shown = (State.LIKELY_FAKE, State.INCONCLUSIVE, State.NO_EVIDENCE)
-    return [state_result(what, videos, state) for state in shown] if videos else []
+    found = [state_result(what, videos, state) for state in shown] if videos else []
+    judged = [v for v in videos if v.score is not None and not (v.held_back and v.state is State.INCONCLUSIVE)]
+    for state in (State.LIKELY_FAKE, State.NO_EVIDENCE) if judged else ():
+        share = _share(judged, [v.state is state for v in judged])
+        found.append(result(what, "video", f"called {state.value}, of those judged", share))
+    return found
 
 
 def state_result(what: str, videos: Sequence[ScoredVideo], state: State) -> MeasuredResult:
@@ -201,9 +206,10 @@ def result(
         unit=unit,
         metric=metric,
         value=round(estimate.value, 4),
-        low=round(estimate.low, 4),
-        high=round(estimate.high, 4),
+        low=None if estimate.interval is None else round(estimate.low, 4),
+        high=None if estimate.interval is None else round(estimate.high, 4),
         n=estimate.n,
+        people=estimate.people,
         note=note,
         model=model,
     )

@@ -330,9 +330,12 @@ class TrainingDomain(Schema):
 
 
 class MeasuredResult(Schema):
-    """One measured number with its interval: `low` <= `value` <= `high`, over `n` clips or videos.
+    """One measured number with its 95 % interval.
 
     Attributes:
+        low, high: of the interval, `low` <= `value` <= `high`; None if there are too few people for one.
+        n: over how many clips or videos.
+        people: how many groups of people they show; None in bundles that were made before this was counted.
         model: "" for this model; otherwise the name of another one that was measured on the same videos.
     """
 
@@ -340,17 +343,26 @@ class MeasuredResult(Schema):
     unit: Literal["clip", "video"]
     metric: str
     value: float
-    low: float
-    high: float
+    low: float | None = None
+    high: float | None = None
     n: Count
+    people: Count | None = None
     note: str = ""
     model: str = ""
 
     @model_validator(mode="after")
     def _inside_its_interval(self) -> Self:
-        if not self.low <= self.value <= self.high:
+        if self.low is None or self.high is None:
+            if self.low is not self.high:
+                raise ValueError("an interval needs both low and high")
+        elif not self.low <= self.value <= self.high:
             raise ValueError(f"{self.value} is outside its interval [{self.low}, {self.high}]")
         return self
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The interval; None if there is none."""
+        return None if self.low is None or self.high is None else (self.low, self.high)
 
 
 class TrainingRecord(Schema):

@@ -110,6 +110,8 @@ def like_the_papers(name: str, decline: Contrast) -> Finding:
     e = decline.estimate
     where = "inside" if e.low <= paper.value <= e.high else "outside"
     because = f"{name} {in_words(decline)}; the paper's lies {where} this interval."
+    if e.interval is None:
+        return Finding(trend, "not decidable here", f"{name} {in_words(decline)}.")
     if e.low >= paper.value:
         return Finding(trend, "confirmed", because)
     return Finding(trend, "denied" if e.high < paper.value else "not decidable here", because)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from lrnet.data.records import Label
-from lrnet.evaluation.metrics import Estimate
+from lrnet.evaluation.metrics import Estimate, interval_text
 from lrnet.experiments.paper.draw import draw_rows
 from lrnet.experiments.paper.result import (
     FIGURES,
@@ -145,7 +145,7 @@ def _by_source(seeds: Seeds, labels: dict[str, str]) -> list[Row]:
 def _beside_paper(name: str, seeds: Seeds, paper: PaperFigure, train: int) -> Finding:
     e: Estimate = measured(seeds, "video", "AUC")
     trend = f"An AUC of {paper} on FaceForensics++ is reached with {train} training videos."
-    because = f"{name}: {e.value:.3f} video AUC (95 % interval {e.low:.3f} to {e.high:.3f}), people left out."
+    because = f"{name}: {e.value:.3f} video AUC (95 % interval {interval_text(e.interval)}), people left out."
     if e.low >= paper.value:
         return Finding(trend, "confirmed", because)
     return Finding(trend, "denied" if e.high < paper.value else "not decidable here", because)

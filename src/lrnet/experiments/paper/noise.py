@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import product
 from typing import Any, Final
 
+from lrnet.evaluation.metrics import interval_text
 from lrnet.experiments.paper.draw import draw_lines
 from lrnet.experiments.paper.result import (
     Contrast,
@@ -124,7 +125,7 @@ def _by_level(network: str, rows: Sequence[Row], levels: Sequence[int]) -> Table
     }
     kinds = dict.fromkeys(kind for kind, _ in found)
     lines = [
-        (k, *(f"{(e := found[(k, str(n))]).value:.3f} ({e.low:.2f} to {e.high:.2f})" for n in levels)) for k in kinds
+        (k, *(f"{(e := found[(k, str(n))]).value:.3f} ({interval_text(e.interval, 2)})" for n in levels)) for k in kinds
     ]
     return f"{network}: AUC of videos by level", ("", *map(str, levels)), tuple(lines)
 

@@ -11,9 +11,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
+from lrnet.evaluation.metrics import interval_text
 from lrnet.evaluation.report import csv_text, table
 from lrnet.experiments.calibration_report import require_matplotlib
-from lrnet.experiments.paper.result import Contrast, Result, Row
+from lrnet.experiments.paper.result import Contrast, Result, Row, signed_interval
 from lrnet.files import make_folder, require_writable, write_text
 from lrnet.version import __version__, library_versions
 
@@ -117,15 +118,12 @@ def _cell(row: Row) -> str:
         return f"{e.value:,.4g}" if e.value != int(e.value) else f"{e.value:,.0f}"
     if e.low == e.high == e.value and e.n == 0:
         return f"{e.value:.3f}"
-    return f"{e.value:.3f} ({e.low:.3f} to {e.high:.3f})"
+    return f"{e.value:.3f} ({interval_text(e.interval)})"
 
 
 def contrasts_table(contrasts: Iterable[Contrast]) -> str:
     """Differences with their intervals."""
-    rows = [
-        (c.what, c.unit, c.figure, f"{c.estimate.value:+.3f}", f"{c.estimate.low:+.3f} to {c.estimate.high:+.3f}")
-        for c in contrasts
-    ]
+    rows = [(c.what, c.unit, c.figure, f"{c.estimate.value:+.3f}", signed_interval(c.estimate)) for c in contrasts]
     return table(("difference", "unit", "figure", "value", "95 % interval"), rows)
 
 
@@ -138,8 +136,10 @@ def as_dict(result: Result, cost: Mapping[str, float]) -> dict[str, Any]:
         "cost": dict(cost),
         "protocol": result.protocol,
         "notes": list(result.notes),
-        "rows": [{**asdict(row), "labels": dict(row.labels)} for row in result.rows],
-        "contrasts": [asdict(c) for c in result.contrasts],
+        "rows": [
+            {**asdict(row), "labels": dict(row.labels), "estimate": row.estimate.as_dict()} for row in result.rows
+        ],
+        "contrasts": [{**asdict(c), "estimate": c.estimate.as_dict()} for c in result.contrasts],
         "findings": [asdict(f) for f in result.findings],
         "tables": [{"title": t, "header": list(h), "rows": [list(r) for r in rows]} for t, h, rows in result.extra],
         "about": dict(result.about),
@@ -151,12 +151,12 @@ def _csv_rows(result: Result) -> Iterator[dict[str, Any]]:
     for row in result.rows:
         of_paper = {"paper": "" if row.paper is None else row.paper.value}
         yield {n: row.labels.get(n, "") for n in names} | {
-            "unit": row.unit, "figure": row.figure, **asdict(row.estimate), **of_paper, "note": row.note,
+            "unit": row.unit, "figure": row.figure, **row.estimate.as_dict(), **of_paper, "note": row.note,
         }  # fmt: skip
     for c in result.contrasts:
         empty = dict.fromkeys(names[1:], "")
         labels = {names[0]: f"difference: {c.what}"} | empty if names else {}
-        yield labels | {"unit": c.unit, "figure": c.figure, **asdict(c.estimate), "paper": "", "note": ""}
+        yield labels | {"unit": c.unit, "figure": c.figure, **c.estimate.as_dict(), "paper": "", "note": ""}
 
 
 def software() -> dict[str, str]:

@@ -208,11 +208,11 @@ def measured_rows(
 def share_called_fake(videos: Sequence[ScoredVideo], threshold: float = 0.5) -> Estimate:
     """Share of videos scored at or above a threshold; of one class it is what can be said.
 
-    Of one identity group there is no interval over people: it is everything from 0 to 1.
+    Where there are too few identity groups for an interval over people, it is everything from 0 to 1.
     """
     table = scores_of([(v, v.score) for v in videos if v.score is not None])
     found = share_interval(table.score >= threshold, table.group)
-    return found if len(set(table.group)) > 1 else replace(found, low=0.0, high=1.0)
+    return replace(found, low=0.0, high=1.0) if found.interval is None else found
 
 
 def is_above(trend: str, found: Contrast, name: str = "") -> Finding:
@@ -225,7 +225,11 @@ def is_above(trend: str, found: Contrast, name: str = "") -> Finding:
 def in_words(found: Contrast) -> str:
     """The difference with its interval."""
     e = found.estimate
-    return f"{e.value:+.3f} {found.unit} {found.figure} (95 % interval {e.low:+.3f} to {e.high:+.3f})"
+    return f"{e.value:+.3f} {found.unit} {found.figure} (95 % interval {signed_interval(e)})"
+
+
+def signed_interval(e: Estimate) -> str:
+    return "too few people" if e.interval is None else f"{e.low:+.3f} to {e.high:+.3f}"
 
 
 def auc_of(seeds: Seeds) -> float:

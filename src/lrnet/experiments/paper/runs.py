@@ -209,7 +209,8 @@ class Runs:
         file = self.folder / "scores" / f"{key_of('scores', job.file.name, test.mark(job.config))}.parquet"
         bundle = self._load(job)
         if file.is_file():
-            return [h.video for h in read_scores(file, file.stem)]
+            rules = Rules(job.config.aggregation, job.config.clips.length)
+            return [h.video.judged_by(rules) for h in read_scores(file, file.stem)]
         scored = score_set(bundle, test)
         if any(v.seen_in_training for v in scored):
             raise AssertionError("a network was about to be tested on people that it was trained on")
