@@ -59,10 +59,10 @@ def decide_on(held: Sequence[HeldOut], config: TrainingConfig) -> Decided:
         held, rules, false_alarms=config.decision.false_alarms, misses=config.decision.misses, what=_in_words(held)
     )
     whole = [h for h in apart if not h.edit]
-    sets = _by_repeat(whole)
+    sets, raw = _by_repeat(whole), _by_repeat([h for h in held if not h.edit])
     results = [
-        *ranking_results(sets),
-        *stream_results(sets, config.stream_names, config.aggregation),
+        *ranking_results(raw),
+        *stream_results(raw, config.stream_names, config.aggregation),
         *decision_results(sets),
         *edit_results(apart),
     ]
