@@ -10,9 +10,9 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
+from tests.bad_inputs.judge import Judged, Outcome, judge, table
+from tests.bad_inputs.make import LISTENER, Material, flipped_header, playlists, time_stamps
 from tests.summary import SUMMARY
-from tools.judge_bad_inputs import Judged, Outcome, judge, table
-from tools.make_bad_inputs import LISTENER, Material, flipped_header, playlists, time_stamps
 
 # Inputs that have brought lrnet down, or had other files opened, and what they must come to.
 REGRESSIONS = {

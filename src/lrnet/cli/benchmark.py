@@ -61,7 +61,16 @@ def calibration_command(
     if bool(videos) == bool(data):
         raise typer.BadParameter("Give either videos, or labelled videos with --data.")
     if data:
-        asked = experiments.Asked(data, [], out, cache, config, [], "", False, seeds, folds, frames or 260, workers)
+        asked = experiments.Asked(
+            data=data,
+            out=out,
+            cache=cache,
+            config=config,
+            seeds=seeds,
+            folds=folds,
+            frames=frames or 260,
+            workers=workers,
+        )
         experiments.run_experiments(["calibration"], asked)
         return
     assert videos is not None

@@ -77,22 +77,22 @@ LandmarkersOption = Annotated[
 LevelsOption = Annotated[str, typer.Option(help="Of perturbations in noise, 1 to 5, with commas.")]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Asked:
-    """What was typed."""
+    """The options of a command, as they were typed."""
 
     data: Sequence[Path]
-    others: Sequence[Path]
     out: Path | None
     cache: Path | None
     config: str
-    models: Sequence[str]
-    split: str
-    allow_contaminated: bool
     seeds: int
     folds: int
     frames: int
     workers: int
+    others: Sequence[Path] = ()
+    models: Sequence[str] = ()
+    split: str = ""
+    allow_contaminated: bool = False
     qualities: str = "c23,c40,hevc,social"
     landmarkers: str = ""
     levels: str = "1,2,3,4,5"
@@ -127,21 +127,21 @@ def _command(names: Sequence[str]) -> Callable[..., None]:
         run_experiments(
             names,
             Asked(
-                data or [],
-                others or [],
-                out,
-                cache,
-                config,
-                model or [],
-                split,
-                allow_contaminated,
-                seeds,
-                folds,
-                frames,
-                workers,
-                qualities,
-                landmarkers,
-                levels,
+                data=data or [],
+                out=out,
+                cache=cache,
+                config=config,
+                seeds=seeds,
+                folds=folds,
+                frames=frames,
+                workers=workers,
+                others=others or [],
+                models=model or [],
+                split=split,
+                allow_contaminated=allow_contaminated,
+                qualities=qualities,
+                landmarkers=landmarkers,
+                levels=levels,
             ),
         )
 
@@ -196,20 +196,20 @@ def _setting(asked: Asked, tell: Callable[[str], None]) -> Setting:
     data = Data.open(asked.data, cache, **how)
     others = tuple(Data.open([path], cache, **how) for path in asked.others)
     return Setting(
-        data,
-        Runs(cache, workers=workers, tell=tell),
-        config,
-        others,
-        asked.seeds,
-        asked.folds,
-        models,
-        asked.split,
-        asked.allow_contaminated,
-        qualities,
-        landmarkers,
-        levels,
-        typed_command(),
-        tell,
+        data=data,
+        runs=Runs(cache, workers=workers, tell=tell),
+        config=config,
+        others=others,
+        seeds=asked.seeds,
+        folds=asked.folds,
+        models=models,
+        split=asked.split,
+        allow_contaminated=asked.allow_contaminated,
+        qualities=qualities,
+        landmarkers=landmarkers,
+        levels=levels,
+        command=typed_command(),
+        tell=tell,
     )
 
 

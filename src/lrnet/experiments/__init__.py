@@ -1,1 +1,19 @@
-"""Benchmarks that anybody can run on their own videos: one module each, its tables and figures beside it."""
+"""Measurements that anybody can repeat on their own videos: one module for each question.
+
+The experiments of the paper are commands of `lrnet benchmark` (`lrnet.experiments.paper`, docs/experiments.md). Others:
+
+| question | command |
+|---|---|
+| How much jitter does calibration remove, at what lag? | `lrnet benchmark calibration VIDEO` |
+| Are verdicts on edited videos as reliable as those on whole ones? | `python -m lrnet.experiments.edited` |
+| Are people told apart by their looks? | `python -m lrnet.experiments.people` |
+| Is a verdict held back where there is no face to judge, or a doubtful one? | `python -m lrnet.experiments.doubt` |
+| What does strong compression do to verdicts? | `python -m lrnet.experiments.coarse_encoding` |
+| What is lost where only a part of a video is examined? | `python -m lrnet.experiments.examined_share` |
+| Does the explanation name what the score depends on? | `python -m lrnet.experiments.explanation` |
+| Do verdicts hold when somebody attacks the landmarks? | `python -m lrnet.experiments.landmark_attack` |
+| How do landmarkers compare in time and jitter? | `python -m lrnet.experiments.landmarkers` |
+| How fast is detection, and where does the time go? | `lrnet benchmark speed VIDEO` |
+| What does one pass cost, with a crop that does not know the whole video? | `lrnet benchmark crop` |
+| How fast is the network, and do ONNX Runtime and PyTorch agree? | `lrnet benchmark network` |
+"""

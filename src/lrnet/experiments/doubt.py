@@ -42,7 +42,7 @@ from lrnet.video.reader import VideoReader
 from lrnet.video.reencode import reencode
 from lrnet.video.writer import VideoWriter
 
-EXAMPLE: Final = Path(__file__).resolve().parents[1] / "examples" / "real.mp4"
+EXAMPLE: Final = Path(__file__).resolve().parents[3] / "examples" / "real.mp4"
 RATE: Final = 25  # Hz, of what is made; recordings are read at their own frames, and shown at this rate
 LARGEST: Final = 640  # pixels, longer side of what is made
 SMALL_FACE: Final = 40  # pixels

@@ -11,9 +11,9 @@ Example:
     ```python
     from itertools import repeat
 
-    from lrnet.landmarks.mesh import MeshLandmarker
-    from lrnet.swap import faces_of, swap_faces
-    from lrnet.video import VideoReader
+    from lrnet.experiments.swap import faces_of, swap_faces
+    from lrnet.faces.mesh import MeshLandmarker
+    from lrnet.video.reader import VideoReader
 
     landmarker = MeshLandmarker()
     with VideoReader("portrait.png") as portrait:

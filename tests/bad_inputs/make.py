@@ -1,14 +1,13 @@
 """Make the corpus of bad inputs: files that are broken, unusual or hostile in a known way, always the same bytes.
 
-    python tools/make_bad_inputs.py FOLDER
+    python -m tests.bad_inputs make FOLDER
 
 Each kind has a folder of its own below FOLDER. All of it is made from the example video and from fixed random numbers;
-`tools/judge_bad_inputs.py` runs `lrnet detect` on it and writes the table of outcomes.
+`tests.bad_inputs.judge` runs `lrnet detect` on it and counts the outcomes.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import random
 import socket
@@ -29,7 +28,7 @@ from numpy.typing import NDArray
 Picture = NDArray[np.uint8]
 Made = Iterator[tuple[str, bytes]]  # names and contents
 
-EXAMPLE: Final = Path(__file__).resolve().parents[1] / "examples" / "real.mp4"
+EXAMPLE: Final = Path(__file__).resolve().parents[2] / "examples" / "real.mp4"
 WIDTH, HEIGHT, FRAMES, RATE = 320, 180, 34, 24
 """The clip that everything is made of: long enough for one clip of the model, and no longer."""
 
@@ -716,15 +715,3 @@ def _no_files(place: Path) -> list[Path]:
         listening.bind("socket.mp4")
         os.chdir(here)
     return sorted([*place.iterdir(), place / "absent.mp4"])
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--address", default=LISTENER, help="host:port that playlists name")
-    given = parser.parse_args()
-    print(f"{len(make(given.folder, given.address))} inputs of {len(KINDS) + 1} kinds in {given.folder}")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,20 +1,12 @@
-"""Run `lrnet detect` on the corpus of bad inputs and print what became of each kind.
-
-    python tools/judge_bad_inputs.py                 make the corpus in a temporary folder, judge it, print the table
-    python tools/judge_bad_inputs.py --no-isolate    the same with the decoder in the judging processes
-
-Ends with code 1 if an input brought lrnet or its decoder down, was not answered, or left a file behind.
-"""
+"""Run `lrnet detect` on the corpus of bad inputs and count the outcomes of each kind."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import socket
 import subprocess
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,9 +14,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Final
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from tools.make_bad_inputs import make
+from tests.bad_inputs.make import make
 
 LIMITS: Final = ("--limit", "decode-seconds=20", "--limit", "stall-seconds=10")
 LONGEST: Final = 20.0 + 10.0  # seconds that one input may take
@@ -147,21 +137,3 @@ def _row(name: str, outcomes: Sequence[Outcome]) -> str:
 
 def _counted(counts: Counter[str]) -> str:
     return ", ".join(f"{count} {name}" for name, count in sorted(counts.items())) or "none"
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Judge the corpus of bad inputs; further options go to lrnet detect.")
-    _, arguments = parser.parse_known_args()
-    with tempfile.TemporaryDirectory(prefix="lrnet-bad-") as folder:
-        judged = judge(Path(folder), arguments)
-    print("\n".join(table(judged.outcomes)))
-    slowest = max(judged.outcomes, key=lambda o: o.seconds)
-    print(f"\n{len(judged.outcomes)} inputs in {judged.seconds:.0f} s, the slowest in {slowest.seconds:.1f} s", end="")
-    print(f" ({slowest.kind}/{slowest.name!r}); {judged.connections} connections, {len(judged.left)} files left behind")
-    faults = judged.faults()
-    print("\n".join(faults))
-    sys.exit(1 if faults else 0)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,1 @@
+"""A corpus of files that are broken, unusual or hostile, and what `lrnet detect` makes of them."""
