@@ -7,9 +7,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
+from lrnet.evaluation.plots import save_figure
 from lrnet.experiments.calibration_report import require_matplotlib
 from lrnet.experiments.speed import SpeedBenchmark
-from lrnet.files import make_folder, require_writable, written_beside
+from lrnet.files import make_folder, require_writable, write_text
 
 FILES: Final = ("speed.json", "speed.png", "speed.svg")
 
@@ -72,8 +73,7 @@ def prepare(folder: Path) -> None:
 
 def write(result: SpeedBenchmark, folder: Path) -> None:
     """`speed.json`, and a bar figure as PNG and SVG."""
-    with written_beside(folder / "speed.json") as beside:
-        beside.write_text(json.dumps(as_dict(result), indent=1) + "\n", encoding="utf-8")
+    write_text(folder / "speed.json", json.dumps(as_dict(result), indent=1) + "\n")
     _draw(result, folder)
 
 
@@ -98,6 +98,4 @@ def _draw(result: SpeedBenchmark, folder: Path) -> None:
     axes.margins(x=0.12)
     axes.set_xlabel(f"CPU-ms a frame ({result.machine}, {result.threads} threads)")
     axes.legend(fontsize="small", loc="lower right")
-    for suffix in ("png", "svg"):
-        with written_beside(folder / f"speed.{suffix}") as beside:
-            figure.savefig(beside, format=suffix, dpi=150, metadata={"Date": None} if suffix == "svg" else None)
+    save_figure(figure, folder, "speed")
