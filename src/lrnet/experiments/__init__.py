@@ -10,8 +10,9 @@ The experiments of the paper are commands of `lrnet benchmark` (`lrnet.experimen
 | Is a verdict held back where there is no face to judge, or a doubtful one? | `python -m lrnet.experiments.doubt` |
 | What does strong compression do to verdicts? | `python -m lrnet.experiments.coarse_encoding` |
 | What is lost where only a part of a video is examined? | `python -m lrnet.experiments.examined_share` |
-| Does the explanation name what the score depends on? | `python -m lrnet.experiments.explanation` |
+| Can it be said which part of a face carries a score? | `python -m lrnet.experiments.explanation` |
 | Do verdicts hold when somebody attacks the landmarks? | `python -m lrnet.experiments.landmark_attack` |
+| How many frames repeat the one before? | `python -m lrnet.experiments.repeats` |
 | How do landmarkers compare in time and jitter? | `python -m lrnet.experiments.landmarkers` |
 | How fast is detection, and where does the time go? | `lrnet benchmark speed VIDEO` |
 | What does one pass cost, with a crop that does not know the whole video? | `lrnet benchmark crop` |

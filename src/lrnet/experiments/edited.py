@@ -363,7 +363,7 @@ def _made(edit: Edit, spans: Sequence[tuple[float, float]]) -> Made:
     ]
     used = {s.source.record.key: s.source for s in edit.shots}
     sources = [
-        {"key": key, "path": str(r.path.resolve()), "label": r.label.value, "people": s.people}
+        {"key": key, "path": str(r.path.resolve()), "label": r.label.value, "people": list(s.people)}
         for key, s in sorted(used.items())
         for r in (s.record,)
     ]
