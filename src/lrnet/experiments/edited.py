@@ -319,6 +319,7 @@ def write(edit: Edit, path: Path) -> Made:
         DatasetError: a source is shorter than its header says.
         OutputError: the video cannot be written.
     """
+    frames: Iterator[tuple[Image, int]]
     if edit.kind == "side-by-side":
         halves = (pictures(shot, WIDTH // 2) for shot in edit.shots)
         frames = ((np.hstack(pair), 0) for pair in zip(*halves, strict=False))
