@@ -2,7 +2,7 @@
 
 Example:
     ```python
-    import lrnet.store
+    import lrnet.data.store
 
     for video in lrnet.data.store.open("ffpp-landmarks").select(split="train", method=("", "Deepfakes")):
         for sequence in video.sequences(only=("values",)):
