@@ -1,0 +1,79 @@
+"""What becomes of a verdict when a video is edited? `python -m lrnet.experiments.edits STORE [--model M] [--seeds N]`.
+
+Edits the videos of a landmark store at the level of landmarks (`lrnet.training.edits`), judges them as detection does,
+and prints for each kind of edit the shares of the verdicts, beside those of the whole videos. "Gravest person" is what
+the shares of `likely_fake` would be if the gravest person decided. Only people that the model was not trained on say
+something about others: a store of strangers, or a split that it did not see.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from lrnet.data import store
+from lrnet.data.store import StoredVideo
+from lrnet.evaluation.protocol import ScoredVideo, evaluate, score_sequences
+from lrnet.network.bundle import ModelBundle
+from lrnet.network.registry import DEFAULT_MODEL, load_model
+from lrnet.network.runtime import NetworkRuntime
+from lrnet.training.edits import edited_videos
+from lrnet.verdict import State
+
+Judged = tuple[str, ScoredVideo, tuple[float, float] | None]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("store", type=Path)
+    parser.add_argument("--split", default="", help="only videos of this split")
+    parser.add_argument("--model", default=DEFAULT_MODEL)
+    parser.add_argument("--seeds", type=int, default=2, help="edits of each kind for each video")
+    args = parser.parse_args()
+    videos = [v for v in store.open(args.store) if args.split in ("", v.record.split)]
+    Console().print(shares(list(judged(load_model(args.model), videos, args.seeds))))
+
+
+def judged(bundle: ModelBundle, videos: Sequence[StoredVideo], seeds: int) -> Iterator[Judged]:
+    """Every video whole ("") and edited, with the seconds of its only fake shot."""
+    for video in evaluate(bundle, videos):
+        yield "", video, None
+    runtime = NetworkRuntime(bundle)
+    for seed in range(seeds):
+        for edit in edited_videos(videos, seed):
+            video = score_sequences(bundle, runtime, edit.record, edit.sequences, edit.quantiser)
+            yield edit.edit, video, edit.fake_shot
+
+
+def shares(rows: Sequence[Judged]) -> Table:
+    """A row for each kind of edit and label."""
+    table = Table(box=None)
+    headers = ("edit", "label", "videos", "people", *(s.value for s in (State.LIKELY_FAKE, State.INCONCLUSIVE)))
+    for header in (*headers, State.NO_EVIDENCE.value, "likely_fake, gravest person", "fake shot named"):
+        table.add_column(header)
+    kinds: dict[tuple[str, str], list[Judged]] = defaultdict(list)
+    for row in rows:
+        kinds[row[0], row[1].record.label.value].append(row)
+    for (edit, label), some in sorted(kinds.items()):
+        videos = [video for _, video, _ in some]
+        by_state = [sum(v.state is state for v in videos) for state in STATES]
+        gravest = sum(any(p.state is State.LIKELY_FAKE for p in v.people) for v in videos)
+        found = [(v, shot) for _, v, shot in some if shot and v.state is State.LIKELY_FAKE]
+        named = sum(v.verdict.moment is not None and abs(v.verdict.moment[0] - shot[0]) < 0.5 for v, shot in found)
+        people = len({v.record.group for v in videos})
+        figures = [f"{count / len(videos):.3f}" for count in (*by_state, gravest)]
+        counted = (edit or "whole", label, str(len(videos)), str(people))
+        table.add_row(*counted, *figures, f"{named} of {len(found)}" if found else "")
+    return table
+
+
+STATES = (State.LIKELY_FAKE, State.INCONCLUSIVE, State.NO_EVIDENCE)
+
+
+if __name__ == "__main__":
+    main()
