@@ -91,7 +91,9 @@ def test_landmarks_of_stored_pixels_are_converted(shared: Path) -> None:
     assert after < before < 0.8
 
 
-@pytest.mark.parametrize("change", [lambda p: p / 2, lambda p: p * 0.6 + 60, lambda p: p - 150], ids=str)
+@pytest.mark.parametrize(
+    "change", [lambda p: p / 2, lambda p: p * 0.6 + 60, lambda p: p - 150], ids=["half", "smaller", "beside"]
+)
 def test_landmarks_beside_the_face_are_refused(examples: Path, face: Array, change: object) -> None:
     with pytest.raises(SequenceError, match=r"on no face of .*real.mp4: landmarks in frame 0, x .*--no-face-check"):
         find_placement(examples / "real.mp4", change(face), rows_in_order, "theirs")  # type: ignore[operator]
