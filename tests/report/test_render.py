@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 
 import pytest
 from rich.cells import cell_len
@@ -14,7 +15,7 @@ from lrnet.detector import VideoResult
 from lrnet.errors import NotAVideoError
 from lrnet.report.json_report import to_document, to_failure
 from lrnet.report.wording import WORDING
-from lrnet.verdict import ClipScore
+from lrnet.verdict import ClipScore, Coverage, Reason
 from tests.report.samples import RESULTS, UNCALIBRATED, a_bundle
 
 
@@ -27,6 +28,21 @@ def shown(result: VideoResult, *, calibrated: bool = True, width: int = 80, file
     print_result(console, result, a_bundle(calibrated=calibrated))
     text: str = console.file.getvalue()  # type: ignore[attr-defined]
     return text
+
+
+def test_a_prior_changes_the_probability_by_bayes_rule() -> None:
+    console = Console(file=io.StringIO(), width=80)
+    print_result(console, RESULTS["likely fake"], a_bundle(), prior=0.01)
+    odds = 0.97 / 0.03 / 99
+    assert f"Where 0.01 of the videos are fake: probability {odds / (1 + odds):.2f}." in flat(console.file.getvalue())  # type: ignore[attr-defined]
+
+
+def test_the_first_line_says_that_only_a_part_was_examined() -> None:
+    whole = RESULTS["likely fake"]
+    coverage = Coverage(2.9, 10.0, (Reason.PARTLY_EXAMINED,))
+    part = replace(whole, verdict=replace(whole.verdict, coverage=coverage))
+    assert shown(part).splitlines()[0].endswith("from the first 2.9 of 10.0 s")
+    assert "from the first" not in shown(whole)
 
 
 def flat(text: str) -> str:

@@ -72,6 +72,12 @@ def detect(
             "gives equal files."
         ),
     ] = "",
+    prior: Annotated[
+        float | None,
+        typer.Option(
+            help="Share of videos that are fake where these come from, such as 0.01: print the probability for it too."
+        ),
+    ] = None,
     allow_network: Annotated[bool, typer.Option("--allow-network", help="Open addresses too, not only files.")] = False,
     isolate: IsolateOption = None,
     limit: LimitOption = None,
@@ -91,6 +97,8 @@ def detect(
     examination = Examination.of(time=time, case=case, examiner=examiner, notes=notes)
     if bundle_video and not bundle:
         raise UsageError("--bundle-video was given without --bundle.", hint="Say where the bundle is to go: --bundle.")
+    if prior is not None and not 0 < prior < 1:
+        raise UsageError(f"--prior {prior} is no share of videos.", hint="Give a number between 0 and 1, such as 0.01.")
     limits = Limits().changed(limit or (), refuse_past_limits)
     videos = find_videos(sources)
     access = Access(allow_network, len(videos) > 1 if isolate is None else isolate, limits)
@@ -100,7 +108,7 @@ def detect(
     at_once = min(workers or cores(), len(videos))
     loaded = load_model(name)
     with opened_lines(jsonl_path) as lines:
-        run = Run(loaded, outputs, out, access, examination, bundle_video, lines)
+        run = Run(loaded, outputs, out, access, examination, bundle_video, lines, prior)
         try:
             with _progress(Console(stderr=True, quiet=quiet)) as progress:
                 if engine == "local" and not address and at_once == 1:
@@ -195,6 +203,7 @@ class Run:
     examination: Examination
     with_video: bool = False
     lines: TextIO | None = None
+    prior: float | None = None
     exit_code: int = 0
     documents: dict[int, ReportDocument] = field(default_factory=dict)
     failures: dict[int, FailurePart] = field(default_factory=dict)
@@ -264,7 +273,7 @@ class Run:
 
         self.documents[number] = document
         self._write_line(document)
-        print_result(self.console, result, self.bundle)
+        print_result(self.console, result, self.bundle, self.prior)
         if result.verdict.score is None and not self.exit_code:
             self.exit_code = NO_VERDICT
 

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from lrnet.report.figures import by_weight, suspicious
 from lrnet.report.wording import WORDING, base_rate, clock, moments, person, readable, two_decimals
-from lrnet.verdict import REASON_TEXT, ClipScore, State, is_held_back
+from lrnet.verdict import REASON_TEXT, ClipScore, Coverage, Reason, State, is_held_back, with_prior
 
 if TYPE_CHECKING:
     from lrnet.detector import VideoResult
@@ -35,24 +35,31 @@ ASCII_BLOCKS: Final = "_.-:=+*#"
 FACES_SHOWN: Final = 12  # the heaviest ones; the JSON has them all
 
 
-def print_result(console: Console, result: VideoResult, bundle: ModelBundle) -> None:
+def print_result(console: Console, result: VideoResult, bundle: ModelBundle, prior: float | None = None) -> None:
     """Print the verdict on one video with its grounds.
 
     Args:
         console: where to; its width, colours and encoding are kept to.
         result: what the detector returned.
         bundle: the model it was made with.
+        prior: share of videos that are fake where it comes from; the probability is also given for that.
     """
     verdict, plain = result.verdict, console.options.ascii_only
     words = WORDING[verdict.state]
     headline = Text.assemble(
-        (f"{_symbol(verdict.state, plain)} {words.headline}", STYLES[verdict.state]), ("  ", ""), _name(result.path)
+        (f"{_symbol(verdict.state, plain)} {words.headline}", STYLES[verdict.state]),
+        ("  ", ""),
+        _name(result.path),
+        part_examined(verdict.coverage),
     )
     console.print(headline, highlight=False)
     _print_indented(console, Text(words.meaning))
     if verdict.state in (State.LIKELY_FAKE, State.NO_EVIDENCE) and verdict.probability is not None:
         value = f"Probability of manipulation {two_decimals(verdict.probability)}."
         _print_indented(console, Text(f"{value} {base_rate(verdict.probability)}"))
+        if prior is not None:
+            changed = two_decimals(with_prior(verdict.probability, prior))
+            _print_indented(console, Text(f"Where {prior:.3g} of the videos are fake: probability {changed}."))
     if is_held_back(verdict.state, verdict.reasons):
         _print_indented(console, Text("The verdict is held back: on such material the model's number says nothing."))
     if verdict.reasons:
@@ -68,6 +75,13 @@ def print_result(console: Console, result: VideoResult, bundle: ModelBundle) -> 
         for remark in _remarks(result):
             _print_indented(console, Text(remark))
     _print_indented(console, Text(_footer(result), style="dim"))
+
+
+def part_examined(coverage: Coverage | None) -> str:
+    """How much of the video a verdict rests on, if that is not all of it; "" otherwise."""
+    if coverage is None or coverage.duration is None or Reason.PARTLY_EXAMINED not in coverage.reasons:
+        return ""
+    return f"  from the first {coverage.seconds:.1f} of {coverage.duration:.1f} s"
 
 
 def batch_table(console: Console, documents: Sequence[ReportDocument]) -> None:
