@@ -15,7 +15,6 @@ from lrnet.errors import ModelError
 from lrnet.faces import Landmarker, landmarker
 from lrnet.faces.look import LOOK_EVERY, look_at
 from lrnet.faces.tracker import FaceTracker, FrameFaces, TrackSettings
-from lrnet.files import is_file
 from lrnet.network.bundle import ModelBundle
 from lrnet.network.registry import DEFAULT_MODEL, load_model
 from lrnet.network.runtime import NetworkRuntime
@@ -24,6 +23,7 @@ from lrnet.sequence.landmark_sequence import LandmarkSequence
 from lrnet.sequence.settings import Preprocessing
 from lrnet.verdict import ClipScore, Coverage, FaceVerdict, Judge, Reason, VideoVerdict, score_clips
 from lrnet.version import __version__
+from lrnet.video.custody import Custody, custody
 from lrnet.video.frame import Frame, VideoInfo
 from lrnet.video.isolation import open_video
 from lrnet.video.limits import Access, Excess
@@ -70,7 +70,7 @@ class VideoResult:
 
     Attributes:
         path: as it was given.
-        sha256: of the file; None for a network source.
+        sha256: of the bytes that were examined (`lrnet.video.custody`); None for a network source.
         info: what the header says, rotation applied.
         frames_read: frames decoded. `frames_examined`: those left by the model's frame rate.
         frames_repeated: frames left out because they repeat the one before.
@@ -285,18 +285,31 @@ class Detector:
             access: how it may be opened and what it may ask for; the default limits, in this process, if not given.
 
         Raises:
-            VideoError: it cannot be read (see `lrnet.video.isolation.open_video`).
+            VideoError: it cannot be read (see `lrnet.video.isolation.open_video`), or was changed meanwhile.
         """
+        access = access or Access()
+        tracks = self._tracks or TrackSettings(max_faces=access.limits.faces)
+        with custody(path) as held:
+            reading = open_video(path, access, threads=self._threads)
+            return self._judged(os.fspath(path), reading, held, tracks, progress, keep_sequences)
+
+    def _judged(
+        self,
+        path: str,
+        reading: Reader,
+        held: Custody,
+        tracks: TrackSettings,
+        progress: Callable[[Progress], None] | None,
+        keep_sequences: bool,
+    ) -> VideoResult:
         began = perf_counter()
         preprocessing = self.bundle.spec.preprocessing
         judge = Judge(self.bundle, self._network)
         kept: list[LandmarkSequence] = []
         network = Stopwatch("network")
-        access = access or Access()
-        tracks = self._tracks or TrackSettings(max_faces=access.limits.faces)
-        reading = open_video(path, access, threads=self._threads)
         count = _Counter(reading, progress)
         with reading as reader, Pipeline(self._threads, count.waiting) as pipeline:
+            held.require_opened()
             if self._threads == 1:  # then it is this thread that decodes
                 reader.waiting = count.waiting
             decoded = pipeline.stage("decoding", reader.decode(), DECODE_AHEAD, reader.abort, patient=True)
@@ -322,8 +335,8 @@ class Detector:
         faces, verdict = judge.verdict(quantiser, coverage)
         spec = self.bundle.spec
         return VideoResult(
-            path=os.fspath(path),
-            sha256=file_sha256(path) if is_file(path) else None,
+            path=path,
+            sha256=held.sha256(),
             info=info,
             frames_read=count.frames_read,
             frames_examined=count.frames_examined,

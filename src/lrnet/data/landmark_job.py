@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 
 from lrnet.data.records import VideoRecord
-from lrnet.detector import file_sha256, landmark_sequences
+from lrnet.detector import landmark_sequences
 from lrnet.errors import MissingDependencyError, NoFaceError, SequenceError, VideoError, VideoNotFoundError
 from lrnet.extras import install_command
 from lrnet.faces import Landmarker, landmarker
@@ -29,6 +29,7 @@ from lrnet.network.released import RELEASED_LANDMARKER
 from lrnet.sequence.landmark_sequence import LandmarkSequence
 from lrnet.sequence.settings import Preprocessing
 from lrnet.version import __version__, library_versions
+from lrnet.video.custody import custody
 from lrnet.video.isolation import open_video
 from lrnet.video.limits import Access, Limits
 from lrnet.video.spacing import spaced
@@ -91,7 +92,7 @@ class LandmarkJob:
         began = perf_counter()
         # One video a core: threads inside one only take time from the others.
         cv2.setNumThreads(1)
-        with local_file(record) as path:
+        with local_file(record) as path, custody(path) as held:
             if holds_landmarks(path):
                 sequences, frames = _read_released(path, self.preprocessing)
                 damaged, quantiser = 0, None
@@ -102,7 +103,7 @@ class LandmarkJob:
                 raise NoFaceError(
                     f"{record.key} shows no face in {frames} frames.", hint="Leave it out of the dataset."
                 )
-            provenance = Provenance(file_sha256(path), path.stat().st_size, frames, damaged, quantiser, versions())
+            provenance = Provenance(held.sha256() or "", path.stat().st_size, frames, damaged, quantiser, versions())
         return ExtractedVideo(sequences, provenance, perf_counter() - began)
 
     @contextmanager
