@@ -48,6 +48,7 @@ def test_a_result_says_what_was_examined(detector: Detector, examples: Path) -> 
     assert [scored.clip for scored in told] == list(face.clips)
     assert {scored.face for scored in told} == {0}
     (sequence,) = result.sequences
+    assert sequence.face == face.face  # what is drawn finds its person
     assert len(sequence) == 239
     inside = sequence.frame_landmarks()
     assert inside[..., 0].min() > 0

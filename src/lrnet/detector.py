@@ -82,7 +82,7 @@ class VideoResult:
         lrnet_version: of this package.
         elapsed: wall-clock seconds.
         stages: what decoding, landmarks, calibration and network took; FFmpeg's own threads are not in them.
-        sequences: landmark sequences of every face, if they were asked to be kept.
+        sequences: landmark sequences of every person, by number, if they were asked to be kept.
     """
 
     path: str
@@ -351,7 +351,7 @@ class Detector:
             elapsed=perf_counter() - began,
             frames_repeated=frames.repeated,
             stages=(*pipeline.times(), network.total),
-            sequences=tuple(kept),
+            sequences=tuple(judge.numbered(kept)),
         )
 
     def score(self, sequence: LandmarkSequence) -> list[ClipScore]:

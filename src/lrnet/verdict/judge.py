@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -171,6 +171,7 @@ class Judge:
         self._runtime = runtime or NetworkRuntime(bundle)
         self._cutting = bundle.spec.preprocessing.clips
         self._stretches: list[_Open] = []
+        self._numbers: dict[int, int] = {}
 
     def add(self, sequence: LandmarkSequence) -> list[ClipScore]:
         """Take one track's next sequence; its clips' scores, in order of time."""
@@ -209,7 +210,23 @@ class Judge:
             for s in self._stretches
         ]
         looks = [(s.meter.start, s.meter.stop, s.appearance) for s in self._stretches]
-        return [[stretches[i] for i in person] for person in people_of_stretches(looks)]
+        people = people_of_stretches(looks)
+        self._numbers = {i: number for number, person in enumerate(people, start=1) for i in person}
+        return [[stretches[i] for i in person] for person in people]
+
+    def numbered(self, sequences: Iterable[LandmarkSequence]) -> list[LandmarkSequence]:
+        """Sequences that were added, with the person's number in place of the track's; call it after `verdict`.
+
+        One that passes from one person to another is cut there.
+        """
+        found = []
+        for part in (part for sequence in sequences for part in parts_of(sequence)):
+            start = float(part.times[0])
+            for i, stretch in enumerate(self._stretches):
+                if stretch.track == part.face and stretch.meter.start <= start <= stretch.meter.stop:
+                    found.append(replace(part, face=self._numbers[i]))
+                    break
+        return found
 
     def _stretch_of(self, part: LandmarkSequence) -> _Open:
         """The stretch that `part` goes on with, or a new one."""
