@@ -59,7 +59,7 @@ def test_it_writes_a_video_and_tells_what_was_done(
         (("--kind", "blur", "--out", "out.avi"), 2, "does not end in .mp4"),
         (("--kind", "blur", "--out", "v.mp4"), 2, "v.mp4 is the video itself"),
         (("--kind", "c40", "--out", "v.mp4"), 2, "v.mp4 is the video itself"),
-        (("--kind", "blur", "--out", "gone/out.mp4"), 5, "no folder gone"),
+        (("--kind", "blur", "--out", "gone/out.mp4"), 5, "There is no folder"),
     ],
 )
 def test_wrong_uses_are_told_and_leave_nothing(

@@ -111,15 +111,6 @@ def test_the_keyboard_walks_over_clips_and_seeks(page: Any, said: list[str]) -> 
     assert said == []
 
 
-def test_the_telling_seconds_play_slowly_beside_their_traces(page: Any, said: list[str]) -> None:
-    page.eval_on_selector(".slow video", "video => video.play()")
-    until(page, "document.querySelector('.slow video').currentTime > 0.1")
-    assert page.eval_on_selector(".slow video", "video => video.playbackRate") == 0.25
-    until(page, "document.querySelector('.trace .cursor').classList.contains('shown')")
-    assert len(page.query_selector_all(".trace polyline")) > 6
-    assert said == []
-
-
 def test_buttons_step_by_a_frame_and_a_link_leads_to_a_moment(page: Any, said: list[str]) -> None:
     page.evaluate("location.hash = '#t=3'")
     until(page, "Math.abs(document.getElementById('clip').currentTime - 3) < 0.05")

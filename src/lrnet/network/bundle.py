@@ -243,7 +243,7 @@ def _parse_reference(content: bytes | None, network: NetworkSpec, file: Path) ->
             f"{file} is no reference of motion: {error.errors()[0]['msg']}.", hint=_GET_IT_AGAIN
         ) from error
     widths = {motion.stream: motion.width for motion in reference.streams}
-    if widths != {stream.name: stream.width for stream in network.streams}:
+    if widths and widths != {stream.name: stream.width for stream in network.streams}:
         raise ModelError(f"{file} describes the streams {widths}, which are not the network's.", hint=_GET_IT_AGAIN)
     return reference
 
