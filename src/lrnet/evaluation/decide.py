@@ -31,6 +31,7 @@ TERMS: Final[dict[Material, tuple[float, Literal["log", "linear"]]]] = {
 }
 """Quantities of the material that may move a calibration, where each moves nothing, and its scale."""
 RIDGE: Final = 0.3  # shrinks what the material does, of one standard deviation of each term
+LEAST_PEOPLE: Final = 20  # genuine people from which on the material is fitted: fewer tell people, not material
 LEAST_SLOPE: Final = 1e-3  # of a calibration whose scores do not separate: the probability stays near one half
 
 
@@ -171,6 +172,8 @@ def _table(rows: Sequence[tuple[HeldOut, list[float], bool, float]]) -> _Table:
 def _by_material(table: _Table) -> NDArray[np.float64]:
     """What the material adds to the log odds of genuine faces, for each unit of each term; shrunk towards nothing."""
     real = ~table.fake
+    if len(np.unique(table.group[real])) < LEAST_PEOPLE:
+        return np.zeros(table.x.shape[1] - 2)
     units, weight = table.x[real, 2:], table.weight[real] / table.weight[real].sum()
     means = weight @ units
     spread = np.maximum(np.sqrt(weight @ (units - means) ** 2), 1e-9)
