@@ -67,7 +67,9 @@ class VideoWriter:
                 stream.width, stream.height, stream.pix_fmt = self._width, self._height, "yuv420p"
                 if codec == "libx265":
                     stream.codec_context.codec_tag = "hvc1"  # Apple's players open no other
-                stream.options = {"crf": str(crf), "preset": "veryfast", **options}
+                # On several threads the encoder's bytes depend on what else the machine does.
+                threads = {"threads": "1"} if codec == "libx264" else {}
+                stream.options = {"crf": str(crf), "preset": "veryfast", **threads, **options}
                 stream.codec_context.time_base = self.TIME_BASE
                 stream.time_base = self.TIME_BASE
                 self._stream = stream
