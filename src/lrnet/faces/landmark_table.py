@@ -126,7 +126,7 @@ class LandmarkTable:
 
 
 def missing_as_nan(points: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(N, 68, 2) landmarks with NaN for those that are placeholders of landmarks that were not found.
+    """(N, 68, 2) landmarks with NaN for those that fill in for landmarks that were not found.
 
     Landmarkers write zeros for a face that they lost, for some of its points, or one point 68 times. A row without
     any extent is no face, and two landmarks of a face never share the place (0, 0).
