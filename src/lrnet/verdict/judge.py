@@ -307,8 +307,9 @@ def judge_video(people: Sequence[FaceVerdict], rules: Rules, coverage: Coverage 
     """The verdict on a video.
 
     The people who could be judged are weighed together: the log ratios of their scores give one, by the hypothesis that
-    one of them, no matter which, is fake (`pooled_ratio`). As far as the ratios are calibrated, more people and more
-    shots do not raise the rate of false alarms; decision 28 has what was measured. Somebody who could not be judged does not outrank somebody who was, unless they fill most of the time.
+    one of them, no matter which, is fake (`pooled_ratio`). As far as the ratios are calibrated, more people and shots
+    do not raise the rate of false alarms; decision 28 has what was measured. Somebody who could not be judged does not
+    outrank somebody who was, unless they fill most of the time.
     """
     extra = () if coverage is None else coverage.reasons
     if not people:
