@@ -98,6 +98,9 @@ def test_a_fake_and_a_real_video_from_upload_to_deletion(page: Page, service: Ru
     assert clip.evaluate("v => v.currentTime") == pytest.approx(clip.evaluate("v => v.duration") / 2, abs=0.2)
 
     # The annotated copy plays, and can be sought.
+    # The browser gives a click to where the frame was until it has drawn the page at its new place.
+    page.get_by_role("link", name="Annotated video").scroll_into_view_if_needed()
+    page.evaluate("new Promise(done => requestAnimationFrame(() => setTimeout(done, 300)))")
     page.get_by_role("link", name="Annotated video").click()
     video = page.locator("video")
     expect(video).to_be_visible()
