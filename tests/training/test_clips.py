@@ -12,7 +12,7 @@ from training_kit import PREPROCESSING, quick, record, walk, write_store
 from lrnet.data import store
 from lrnet.data.records import Label
 from lrnet.sequence.settings import ClipSpec
-from lrnet.training.clips import ClipTable, TrainingClips, balanced_weights, clip_table, main_faces
+from lrnet.training.clips import ClipTable, balanced_weights, clip_table, main_faces, training_clips
 
 CLIPS = ClipSpec(length=20, stride=10, min_length=20)
 
@@ -57,31 +57,9 @@ def test_weights_by_class_alone() -> None:
 
 def test_mirroring_doubles_a_table(tmp_path: Path) -> None:
     faces = main_faces(write_store(tmp_path, 2))
-    once = TrainingClips(faces, quick()).table(0)
-    twice = TrainingClips(faces, quick(augmentation={"mirror": True})).table(0)
+    once = training_clips(faces, quick())
+    twice = training_clips(faces, quick(augmentation={"mirror": True}))
     assert len(twice) == 2 * len(once)
-
-
-def test_augmented_tables_are_drawn_anew_by_seed_and_epoch_alone(tmp_path: Path) -> None:
-    faces = main_faces(write_store(tmp_path, 4))
-    config = quick(augmentation={"mirror": False, "noise": 1.0, "refresh": 3})
-    clips = TrainingClips(faces, config)
-    first, third, fourth = (clips.table(epoch).streams["differences"].copy() for epoch in (0, 2, 3))
-    np.testing.assert_array_equal(first, third)
-    assert not np.array_equal(first, fourth)
-    late = TrainingClips(faces, config).table(3).streams["differences"]
-    np.testing.assert_array_equal(fourth, late)
-
-
-def test_kinds_of_fake_weigh_by_the_root_of_their_number() -> None:
-    """Nine videos of one kind and one of another: 3 to 1, not 9 to 1."""
-    fakes = [replace(record(f"f{i}", Label.FAKE), method="A" if i else "B") for i in range(10)]
-    records = [*fakes, record("r", Label.REAL)]
-    table = ClipTable({}, np.array([1.0] * 10 + [0.0], np.float32), np.arange(11), tuple(records))
-    plain, by_method = balanced_weights(table), balanced_weights(table, by_method=True)
-    np.testing.assert_allclose(plain[:10], plain[0], rtol=1e-6)
-    assert by_method[1:10].sum() / by_method[0] == pytest.approx(3)
-    assert by_method[:10].sum() == pytest.approx(by_method[10])
 
 
 def test_copies_weigh_what_they_are_told_to_and_their_source_as_before() -> None:

@@ -42,6 +42,7 @@ def test_a_file_and_a_seed(tmp_path: Path) -> None:
         (("[clips]\nlength = 60", "[clips]\nlength = 20"), "must not exceed"),
         (("[clips]", "[clips"), "no TOML"),
         (("reverse = 0.5", "reverse = 2"), "augmentation.reverse"),
+        (("reverse = 0.5", "dropped_frames = 0.5"), "augmentation.dropped_frames"),
     ],
 )
 def test_what_a_configuration_must_not_say(tmp_path: Path, change: tuple[str, str], message: str) -> None:

@@ -8,17 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
-from training_kit import quick, write_store
+from training_kit import predict, quick, write_store
 
 from lrnet.errors import ModelError, TrainingError
 from lrnet.network.spec import NetworkSpec, StreamSpec
-from lrnet.training.clips import TrainingClips, clip_table, main_faces
+from lrnet.training.clips import clip_table, main_faces, training_clips
 from lrnet.training.config import StreamConfig
 
 torch = pytest.importorskip("torch")
 
 from lrnet.network.architecture import LandmarkNetwork  # noqa: E402
-from lrnet.training.fit import CHECKPOINT, Fitted, Progress, fit, initial_weights, network_spec, predict  # noqa: E402
+from lrnet.training.fit import CHECKPOINT, Fitted, Progress, fit, initial_weights, network_spec  # noqa: E402
 from lrnet.training.initialise import adopted  # noqa: E402
 
 
@@ -33,20 +33,20 @@ def same(one: Fitted, other: Fitted) -> bool:
 
 def test_a_network_learns_what_separates_and_the_seed_decides_all(faces) -> None:  # type: ignore[no-untyped-def]
     config = quick()
-    fitted = fit(TrainingClips(faces[:16], config), config)
+    fitted = fit(training_clips(faces[:16], config), config)
     test = clip_table(faces[16:], ("differences",), config.clips)
     assert roc_auc_score(test.label, predict(fitted.spec, fitted.weights, test)) > 0.98
-    again = fit(TrainingClips(faces[:16], config), config)
+    again = fit(training_clips(faces[:16], config), config)
     seeded = config.model_copy(update={"seed": 1})
     assert same(fitted, again)
-    assert not same(fitted, fit(TrainingClips(faces[:16], seeded), seeded))
+    assert not same(fitted, fit(training_clips(faces[:16], seeded), seeded))
 
 
 def test_inputs_are_scaled_by_what_the_table_holds(faces) -> None:  # type: ignore[no-untyped-def]
     config = quick()
-    clips = TrainingClips(faces, config)
-    expected = np.sqrt(np.mean(np.square(clips.plain.streams["differences"], dtype=np.float64)))
-    assert network_spec(clips.plain, config).streams[0].scale == pytest.approx(expected)
+    clips = training_clips(faces, config)
+    expected = np.sqrt(np.mean(np.square(clips.streams["differences"], dtype=np.float64)))
+    assert network_spec(clips, config).streams[0].scale == pytest.approx(expected)
 
 
 class Stopped(Exception):
@@ -58,9 +58,9 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_weights(faces, tmp_path: Pat
     config = quick(
         streams=[{"name": "differences", "units": 4}, {"name": "acceleration", "units": 4}],
         fit={"epochs": 5, "batch": 16, "together": together},
-        augmentation={"mirror": False, "noise": 1.0, "refresh": 2, "landmark_dropout": 0.2, "input_noise": 0.1},
+        augmentation={"mirror": False, "reverse": 0.5, "landmark_dropout": 0.2},
     )
-    through = fit(TrainingClips(faces, config), config, validation=None)
+    through = fit(training_clips(faces, config), config, validation=None)
 
     def stop(progress: Progress) -> None:
         if progress.epoch == 3 and progress.stream in ("", "acceleration"):
@@ -68,10 +68,10 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_weights(faces, tmp_path: Pat
 
     folder = tmp_path / "run"
     with pytest.raises(Stopped):
-        fit(TrainingClips(faces, config), config, folder=folder, tell=stop)
+        fit(training_clips(faces, config), config, folder=folder, tell=stop)
     epochs: list[tuple[str, int]] = []
     resumed = fit(
-        TrainingClips(faces, config),
+        training_clips(faces, config),
         config,
         folder=folder,
         resume=True,
@@ -86,7 +86,7 @@ def test_logs_are_what_tensorboard_reads(faces, tmp_path: Path) -> None:  # type
 
     config = quick(fit={"epochs": 3, "batch": 32})
     losses: list[float] = []
-    fit(TrainingClips(faces, config), config, folder=tmp_path / "run", tell=lambda p: losses.append(p.loss))
+    fit(training_clips(faces, config), config, folder=tmp_path / "run", tell=lambda p: losses.append(p.loss))
     events = EventAccumulator(str(tmp_path / "run"))
     events.Reload()
     scalars = events.Scalars("loss/training")
@@ -103,13 +103,13 @@ def test_training_stops_early_and_keeps_the_best_epoch(faces) -> None:  # type: 
     aside = clip_table(faces[16:], config.stream_names, config.clips)
     told: list[float] = []
     fitted = fit(
-        TrainingClips(faces[:16], config), config, validation=aside, tell=lambda p: told.append(p.validation or 0.0)
+        training_clips(faces[:16], config), config, validation=aside, tell=lambda p: told.append(p.validation or 0.0)
     )
     best = int(np.argmin(told)) + 1
     assert fitted.epochs == {"differences": best}
     assert len(told) == best + 4 < 60
     short = config.model_copy(update={"fit": config.fit.model_copy(update={"epochs": best})})
-    assert same(fitted, fit(TrainingClips(faces[:16], short), short))  # constant rate: the epoch's own weights
+    assert same(fitted, fit(training_clips(faces[:16], short), short))  # constant rate: the epoch's own weights
 
 
 def test_a_stream_that_stopped_early_is_not_trained_on_by_a_resumed_run(faces, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
@@ -127,7 +127,7 @@ def test_a_stream_that_stopped_early_is_not_trained_on_by_a_resumed_run(faces, t
 
     def go(run: list[tuple[str, int]], folder: Path, **how: bool) -> Fitted:
         tell = partial(told, run, how.pop("stop", False))
-        return fit(TrainingClips(faces[:16], config), config, validation=aside, folder=folder, tell=tell, **how)
+        return fit(training_clips(faces[:16], config), config, validation=aside, folder=folder, tell=tell, **how)
 
     whole, first, rest = [], [], []  # type: ignore[var-annotated]
     through = go(whole, tmp_path / "through")
@@ -141,7 +141,7 @@ def test_a_stream_that_stopped_early_is_not_trained_on_by_a_resumed_run(faces, t
 def test_one_class_alone_is_refused(faces) -> None:  # type: ignore[no-untyped-def]
     config = quick()
     with pytest.raises(TrainingError, match="0 fake"):
-        fit(TrainingClips(faces[::2], config), config)
+        fit(training_clips(faces[::2], config), config)
 
 
 def test_adopted_weights_are_the_same_function_under_another_scale() -> None:
@@ -166,4 +166,4 @@ def test_streams_of_other_shapes_are_not_adopted() -> None:
 def test_a_model_to_start_from_that_is_not_there(faces) -> None:  # type: ignore[no-untyped-def]
     config = quick(streams=[StreamConfig(name="differences", init_from="nowhere")])
     with pytest.raises(ModelError, match="nowhere"):
-        initial_weights(network_spec(TrainingClips(faces, config).plain, config), config)
+        initial_weights(network_spec(training_clips(faces, config), config), config)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from training_kit import quick, write_store
+from training_kit import predict, quick, write_store
 
 from lrnet.data import store
 from lrnet.data.records import Label
@@ -123,7 +123,6 @@ def test_a_killed_run_goes_on_to_the_bundle_of_one_that_was_not(tmp_path: Path) 
 
 
 def test_onnx_and_pytorch_agree_on_a_trained_network(tmp_path: Path) -> None:
-    from lrnet.training.fit import predict
     from lrnet.training.train import bundle_spec, in_memory
 
     videos = write_store(tmp_path, 12)

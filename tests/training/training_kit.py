@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lrnet.data import store
 from lrnet.data.records import Label, VideoRecord
 from lrnet.data.store import StoredVideo
+from lrnet.network.spec import NetworkSpec
 from lrnet.sequence.landmark_sequence import LandmarkSequence
 from lrnet.sequence.settings import Preprocessing
+from lrnet.training.clips import ClipTable
 from lrnet.training.config import TrainingConfig
 
 PREPROCESSING = Preprocessing(landmarker_version="1", clip_length=60, clip_stride=30, min_clip_length=30).model_dump(
@@ -63,3 +66,14 @@ def quick(**changes: object) -> TrainingConfig:
         **changes,
     }
     return TrainingConfig.model_validate(values)
+
+
+def predict(spec: NetworkSpec, weights: dict[str, NDArray[np.float32]], table: ClipTable) -> NDArray[np.float32]:
+    """(C,) fake probability of each clip, by PyTorch."""
+    import torch
+
+    from lrnet.network.architecture import LandmarkNetwork
+
+    network = LandmarkNetwork.from_weights(spec, weights).eval()
+    with torch.inference_mode():
+        return network({n: torch.from_numpy(v) for n, v in table.streams.items()}).probability.numpy()

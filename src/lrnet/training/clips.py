@@ -11,12 +11,10 @@ from numpy.typing import NDArray
 
 from lrnet.data.records import Label, VideoRecord
 from lrnet.data.store import StoredVideo
-from lrnet.evaluation.metrics import root_weights
 from lrnet.network.clips import cut_clips
 from lrnet.network.streams import STREAMS, embed_clips
 from lrnet.sequence.landmark_sequence import LandmarkSequence, main_face
 from lrnet.sequence.settings import ClipSpec
-from lrnet.training.augment import augmented
 from lrnet.training.config import TrainingConfig
 
 
@@ -38,16 +36,6 @@ class ClipTable:
 
     def __len__(self) -> int:
         return len(self.label)
-
-    def of_videos(self, wanted: NDArray[np.bool_]) -> ClipTable:
-        """The clips of some videos, (V,) bool; indices into `videos` stay as they are."""
-        rows = np.flatnonzero(wanted[self.video])
-        return ClipTable(
-            {name: values[rows] for name, values in self.streams.items()},
-            self.label[rows],
-            self.video[rows],
-            self.videos,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,36 +92,11 @@ def clip_table(faces: Iterable[FaceOfVideo], streams: Sequence[str], clips: Clip
     )
 
 
-class TrainingClips:
-    """What the epochs of a run are made of: tables of clips, drawn anew every few epochs if sequences are augmented.
-
-    The draw depends on the seed and the epoch alone, so that a run that was stopped goes on with the same clips.
-    """
-
-    def __init__(self, faces: Sequence[FaceOfVideo], config: TrainingConfig) -> None:
-        self._config = config
-        self._faces = list(faces)
-        if config.augmentation.mirror:
-            self._faces = [FaceOfVideo(f.record, (*f.sequences, *(s.mirrored() for s in f.sequences))) for f in faces]
-        self.plain = clip_table(self._faces, config.stream_names, config.clips)
-        self._drawn = -1
-        self._table = self.plain
-
-    def table(self, epoch: int) -> ClipTable:
-        """The clips of an epoch, counted from 0."""
-        settings = self._config.augmentation
-        if not settings.changes_sequences:
-            return self.plain
-        draw = epoch // settings.refresh
-        if draw != self._drawn:
-            generator = np.random.default_rng((self._config.seed, draw))
-            faces = (
-                FaceOfVideo(f.record, tuple(augmented(s, settings, generator) for s in f.sequences))
-                for f in self._faces
-            )
-            self._table = clip_table(faces, self._config.stream_names, self._config.clips)
-            self._drawn = draw
-        return self._table
+def training_clips(faces: Iterable[FaceOfVideo], config: TrainingConfig) -> ClipTable:
+    """The clips that a configuration trains on, mirror images included."""
+    if config.augmentation.mirror:
+        faces = [FaceOfVideo(f.record, (*f.sequences, *(s.mirrored() for s in f.sequences))) for f in faces]
+    return clip_table(faces, config.stream_names, config.clips)
 
 
 def balanced_weights(
@@ -141,16 +104,14 @@ def balanced_weights(
     paired_share: float = 0.6,
     *,
     by_source: bool = True,
-    by_method: bool = False,
     copies: Mapping[str, float] = MappingProxyType({}),
 ) -> NDArray[np.float32]:
     """(C,) weights with mean 1: real and fake weigh the same, and within a class, if `by_source`,
 
     - sources that have both classes weigh `paired_share`, the others the rest: where all fakes come from one source, a
       network that is shown few real videos of that source learns to tell the source;
-    - sources otherwise weigh by the root of their number of videos; so do, if `by_method`, the methods of a source;
-      videos of a method (or source) weigh the same, but for `copies`: compressions, and what their videos weigh beside
-      others; clips of a video weigh the same.
+    - sources otherwise weigh by the root of their number of videos; videos of a source weigh the same, but for
+      `copies`: compressions, and what their videos weigh beside others; clips of a video weigh the same.
 
     Otherwise clips of a class weigh the same.
     """
@@ -159,7 +120,6 @@ def balanced_weights(
         return np.asarray(0.5 / share, np.float32)
     fake = np.array([r.label is Label.FAKE for r in table.videos])
     source = np.array([r.source for r in table.videos])
-    method = np.array([r.method for r in table.videos])
     beside = np.array([copies.get(r.compression, 1.0) for r in table.videos])
     clips = np.bincount(table.video, minlength=len(table.videos))
     present = clips > 0
@@ -174,10 +134,6 @@ def balanced_weights(
             peers = [n for n in names if (n in paired) == (name in paired)]
             share = 1.0 if alone else paired_share if name in paired else 1 - paired_share
             inside = of_class & (source == name)
-            kinds = method[inside] if by_method else np.zeros(inside.sum())
-            each = root_weights(kinds)
-            if copies:
-                each = each * beside[inside] / (each * beside[inside]).sum()
-            weight[inside] = share * root / sum(roots[n] for n in peers) * each
+            weight[inside] = share * root / sum(roots[n] for n in peers) * beside[inside] / beside[inside].sum()
     by_clip = weight[table.video] / clips[table.video]
     return np.asarray(by_clip / by_clip.mean(), np.float32)

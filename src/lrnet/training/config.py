@@ -1,4 +1,4 @@
-"""What a training run is told: streams, clips, augmentation, fitting, what is set aside. Read from TOML."""
+"""The configuration of a training run, read from TOML: streams, clips, augmentation, fitting, validation videos."""
 
 from __future__ import annotations
 
@@ -56,58 +56,31 @@ class ClipConfig(ClipSpec):
 
 
 class Augmentation(Schema):
-    """What is done to videos before a network sees them. A share of 0 turns a kind off.
+    """How training clips are varied; 0 turns a kind off.
 
     Attributes:
-        mirror: every video comes with its mirror image.
-        reverse: share of clips shown backwards.
-        landmark_dropout: share of landmarks left out of a whole clip.
-        input_noise: standard deviation of white noise on scaled inputs.
-        frame_rate: share of videos that are thinned to fewer frames a second.
-        lowest_rate: the least that is left of a video's frame rate, as a share.
-        dropped_frames: share of videos that lose single frames.
-        drop_rate: share of the frames that such a video loses at most.
-        noise: share of videos with noise like that of compression: it lasts over frames, is shared by neighbouring
-            landmarks, starts anew at key frames, and moves in steps.
-        noise_level: its largest standard deviation, normalised crop units.
-        noise_step: the largest step to which landmarks are rounded, normalised crop units.
-        refresh: epochs between two draws of the last three kinds.
+        mirror: add the mirror image of every video.
+        reverse: share of clips that run backwards.
+        landmark_dropout: share of landmarks that are left out of a whole clip.
     """
 
     mirror: bool = True
     reverse: Share = 0.5
     landmark_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    input_noise: Annotated[float, Field(ge=0)] = 0.0
-    frame_rate: Share = 0.0
-    lowest_rate: Annotated[float, Field(gt=0, le=1)] = 0.6
-    dropped_frames: Share = 0.0
-    drop_rate: Annotated[float, Field(ge=0, le=0.5)] = 0.1
-    noise: Share = 0.0
-    noise_level: Annotated[float, Field(ge=0)] = 0.004
-    noise_step: Annotated[float, Field(ge=0)] = 0.004
-    refresh: int = Field(default=5, ge=1)
-
-    @property
-    def changes_sequences(self) -> bool:
-        """Whether anything is drawn anew between epochs."""
-        return max(self.frame_rate, self.dropped_frames, self.noise) > 0
 
 
 class FitConfig(Schema):
-    """The optimisation.
+    """The optimisation. The loss is the mean of the streams' own cross-entropies.
 
     Attributes:
         together: one network and one optimiser for all streams; otherwise each is trained alone and then joined.
-        loss: "streams": mean of the streams' own cross-entropies; "fused": that of the joined probability.
         schedule: of the learning rate: "cosine" rises for a tenth of the run and falls to zero; "constant".
         dropout: share of the heads' units left out.
-        smoothing: of labels; 0.05 trains towards 0.025 and 0.975.
         gradient_clip: largest norm of a gradient; 0 for any.
         threads: of PyTorch. More may round differently: the same bundle needs the same number.
     """
 
     together: bool = True
-    loss: Literal["streams", "fused"] = "streams"
     epochs: int = Field(default=25, ge=1, le=100_000)
     batch: int = Field(default=128, ge=1)
     optimiser: Literal["adamw", "adam"] = "adamw"
@@ -115,7 +88,6 @@ class FitConfig(Schema):
     weight_decay: Annotated[float, Field(ge=0)] = 1e-2
     schedule: Literal["cosine", "constant"] = "cosine"
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3
-    smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     gradient_clip: Annotated[float, Field(ge=0)] = 1.0
     threads: int = Field(default=1, ge=1, le=256)
 
@@ -125,13 +97,11 @@ class Balance(Schema):
 
     Attributes:
         sources: "root": a source weighs by the root of its number of videos; "none": every clip of a class the same.
-        methods: kinds of fake of a source weigh by the root of their number of videos, too; "none": by the number.
         paired_share: of the weight of real videos, what sources with fakes have together.
         copies: what a video of `data.train_only` weighs beside another one of its source.
     """
 
     sources: Literal["root", "none"] = "root"
-    methods: Literal["root", "none"] = "none"
     paired_share: Share = 0.6
     copies: Positive = 1.0
 

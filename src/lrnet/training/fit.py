@@ -26,7 +26,7 @@ from lrnet.network.bundle import ModelBundle
 from lrnet.network.registry import load_model
 from lrnet.network.spec import NetworkSpec, StreamSpec
 from lrnet.network.streams import STREAMS
-from lrnet.training.clips import ClipTable, TrainingClips, balanced_weights
+from lrnet.training.clips import ClipTable, balanced_weights
 from lrnet.training.config import PARAMETER_BUDGET, TrainingConfig
 from lrnet.training.initialise import adopted, stream_of
 
@@ -41,14 +41,14 @@ Batch = tuple[dict[str, Tensor], Tensor, Tensor]
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a fit is.
+    """State of a fit after an epoch.
 
     Attributes:
-        stream: which one, if streams are trained alone; "" for all together.
-        epoch, epochs: done, of how many.
+        stream: name, if streams are trained alone; "" for all together.
+        epoch, epochs: number of epochs done and to do.
         loss: mean training loss of the epoch.
-        validation: loss on what was set aside; None without.
-        seconds_left: at the pace so far.
+        validation: mean loss on the validation clips; None without any.
+        seconds_left: estimate from the epochs done.
     """
 
     stream: str
@@ -61,12 +61,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """A trained network.
-
-    Attributes:
-        spec, weights: what it is.
-        epochs: how many the weights have seen, by stream.
-    """
+    """A trained network, and the number of epochs that the weights of each stream have seen."""
 
     spec: NetworkSpec
     weights: dict[str, NDArray[np.float32]]
@@ -74,9 +69,9 @@ class Fitted:
 
 
 def input_scale(rows: NDArray[np.float32], name: str) -> float | tuple[float, ...]:
-    """What a stream is divided by: the root mean square of its coordinates, taken on the training set.
+    """The divisor of a stream: the root mean square of its coordinates over the training set.
 
-    The columns that describe the track (acceleration's seven levels) are logarithms and near 1 already.
+    Columns that describe the track (acceleration's seven levels) are logarithms and near 1 already.
     """
     coordinates = rows[..., :COORDINATES]
     scale = float(np.sqrt(np.mean(np.square(coordinates, dtype=np.float64))))
@@ -89,7 +84,7 @@ def input_scale(rows: NDArray[np.float32], name: str) -> float | tuple[float, ..
 
 
 def network_spec(table: ClipTable, config: TrainingConfig) -> NetworkSpec:
-    """The network of a configuration, inputs scaled by what the table holds."""
+    """The network of a configuration, inputs scaled by their values in the table."""
     votes = tuple(stream.vote for stream in config.streams)
     return NetworkSpec.of(
         *(
@@ -134,7 +129,7 @@ def initial_weights(spec: NetworkSpec, config: TrainingConfig) -> dict[str, NDAr
 
 
 def fit(
-    clips: TrainingClips,
+    clips: ClipTable,
     config: TrainingConfig,
     *,
     validation: ClipTable | None = None,
@@ -144,13 +139,13 @@ def fit(
 ) -> Fitted:
     """Train a network.
 
-    The same clips, configuration and version of PyTorch give the same weights; a run that was stopped and goes on gives
-    them too.
+    The same clips, configuration and version of PyTorch give the same weights, also in a run that was stopped and
+    resumed.
 
     Args:
-        validation: clips to stop by; the weights are then those of the epoch with the lowest loss on them.
+        validation: clips for early stopping; the weights are then those of the epoch with the lowest loss on them.
         folder: for checkpoints (one an epoch) and TensorBoard's logs; None keeps neither.
-        resume: go on from the checkpoints in `folder`.
+        resume: continue from the checkpoints in `folder`.
         tell: called after each epoch.
 
     Raises:
@@ -158,24 +153,20 @@ def fit(
         ModelError: a model to start from is missing.
     """
     if config.fit.together:
-        spec = network_spec(clips.plain, config)
-        return _fit(spec, clips, config, validation, folder, resume, tell, "")
+        return _fit(clips, config, validation, folder, resume, tell, "")
     parts = []
     for stream in config.streams:
-        alone = config.alone(stream)
-        spec = network_spec(clips.plain, alone)
         inside = folder / stream.name if folder is not None else None
-        parts.append(_fit(spec, clips, alone, validation, inside, resume, tell, stream.name))
+        parts.append(_fit(clips, config.alone(stream), validation, inside, resume, tell, stream.name))
     return Fitted(
-        network_spec(clips.plain, config),
+        network_spec(clips, config),
         {name: values for part in parts for name, values in part.weights.items()},
         {name: epochs for part in parts for name, epochs in part.epochs.items()},
     )
 
 
 def _fit(
-    spec: NetworkSpec,
-    clips: TrainingClips,
+    clips: ClipTable,
     config: TrainingConfig,
     validation: ClipTable | None,
     folder: Path | None,
@@ -183,9 +174,10 @@ def _fit(
     tell: Callable[[Progress], None] | None,
     stream: str,
 ) -> Fitted:
-    _require_both_classes(clips.plain, "training")
+    _require_both_classes(clips, "training")
     if validation is not None:
         _require_both_classes(validation, "validation")
+    spec = network_spec(clips, config)
     network = LandmarkNetwork.from_weights(
         spec,
         initial_weights(spec, config),
@@ -193,8 +185,6 @@ def _fit(
         landmark_dropout=config.augmentation.landmark_dropout,
         seed=config.seed,
     )
-    module = _Module(network, config)
-    data = _Data(clips, validation, config)
     keeper = _Keeper(folder, config, stream, tell)
     checkpoint = folder / CHECKPOINT if folder is not None else None
     with _quietly(config.fit.threads):
@@ -202,7 +192,7 @@ def _fit(
             accelerator="cpu",
             devices=1,
             max_epochs=config.fit.epochs,
-            logger=_logger(folder),
+            logger=False if folder is None else TensorBoardLogger(folder.parent, name=folder.name, version=""),
             callbacks=[keeper],
             enable_checkpointing=False,
             enable_progress_bar=False,
@@ -214,7 +204,7 @@ def _fit(
             inference_mode=True,
         )
         found = checkpoint if resume and checkpoint is not None and checkpoint.is_file() else None
-        trainer.fit(module, datamodule=data, ckpt_path=found, weights_only=True)
+        trainer.fit(_Module(network, config, clips, validation), ckpt_path=found, weights_only=True)
     weights, epochs = keeper.outcome(network)
     return Fitted(spec, weights, dict.fromkeys(spec.stream_names, epochs))
 
@@ -228,13 +218,9 @@ def _require_both_classes(table: ClipTable, what: str) -> None:
         )
 
 
-def _logger(folder: Path | None) -> Any:
-    return False if folder is None else TensorBoardLogger(folder.parent, name=folder.name, version="")
-
-
 @contextmanager
 def _quietly(threads: int) -> Iterator[None]:
-    """Lightning without its advice, PyTorch with a fixed number of threads."""
+    """Silence Lightning's advice and fix PyTorch's number of threads."""
     before = torch.get_num_threads()
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric", "lightning")]
     levels = [logger.level for logger in loggers]
@@ -253,19 +239,14 @@ def _quietly(threads: int) -> Iterator[None]:
 
 
 class _Batches(IterableDataset[Batch]):
-    """A table's clips in batches; in an order of its own if a seed is given."""
+    """The clips of a table in batches, in random order if a seed is given."""
 
     def __init__(self, table: ClipTable, config: TrainingConfig, seed: int | None) -> None:
         self._streams = {name: torch.from_numpy(table.streams[name]) for name in config.stream_names}
         self._label = torch.from_numpy(table.label).long()
         how = config.balance
-        weight = balanced_weights(
-            table,
-            how.paired_share,
-            by_source=how.sources == "root",
-            by_method=how.methods == "root",
-            copies=dict.fromkeys(config.data.train_only, how.copies),
-        )
+        copies = dict.fromkeys(config.data.train_only, how.copies)
+        weight = balanced_weights(table, how.paired_share, by_source=how.sources == "root", copies=copies)
         self._weight = torch.from_numpy(weight)
         self._size = config.fit.batch
         self._seed = seed
@@ -281,37 +262,28 @@ class _Batches(IterableDataset[Batch]):
             yield {name: values[rows] for name, values in self._streams.items()}, self._label[rows], self._weight[rows]
 
 
-class _Data(pl.LightningDataModule):
-    """New batches each epoch; everything drawn depends on the seed and the epoch alone."""
+class _Module(pl.LightningModule):
+    """The network with its batches, loss, optimiser and augmentation; randomness depends on seed and epoch alone."""
 
-    def __init__(self, clips: TrainingClips, validation: ClipTable | None, config: TrainingConfig) -> None:
+    def __init__(
+        self, network: LandmarkNetwork, config: TrainingConfig, clips: ClipTable, validation: ClipTable | None
+    ) -> None:
         super().__init__()
-        self._clips, self._config = clips, config
-        self._validation = validation
+        self.network = network
+        self._config, self._clips, self._validation = config, clips, validation
+        self._generator = torch.Generator()
+        self._totals: dict[str, float] = {}
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        assert self.trainer is not None
-        # Not `current_epoch`: that lags by one when a run goes on, as checkpoints are written before it is counted up.
+        # Not `current_epoch`, which lags by one in a resumed run: checkpoints are written before it is counted up.
         epoch = int(getattr(self.trainer.fit_loop.epoch_progress.current, "processed", 0))
-        batches = _Batches(self._clips.table(epoch), self._config, _seed(self._config.seed, epoch, 0))
+        batches = _Batches(self._clips, self._config, _seed(self._config.seed, epoch, 0))
         return DataLoader(batches, batch_size=None)
 
     def val_dataloader(self) -> list[DataLoader[Batch]]:
         if self._validation is None:
             return []
         return [DataLoader(_Batches(self._validation, self._config, None), batch_size=None)]
-
-
-class _Module(pl.LightningModule):
-    """The network with its loss, its optimiser and what is done to clips."""
-
-    def __init__(self, network: LandmarkNetwork, config: TrainingConfig) -> None:
-        super().__init__()
-        self.network = network
-        self._config = config
-        self._noise = {s.name: config.augmentation.input_noise * torch.tensor(s.scale) for s in network.spec.streams}
-        self._generator = torch.Generator()
-        self._totals: dict[str, float] = {}
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         how = self._config.fit
@@ -323,11 +295,11 @@ class _Module(pl.LightningModule):
         return kind(groups, how.learning_rate, weight_decay=how.weight_decay)
 
     def _rates(self, share: float) -> list[float]:
-        """Each stream's learning rate at a share of its greatest."""
+        """The learning rate of each stream at a share of its maximum."""
         return [share * (s.learning_rate or self._config.fit.learning_rate) for s in self._config.streams]
 
     def _begin_epoch(self) -> None:
-        """Not the hook `on_train_epoch_start`: a run that goes on does not call it in its first epoch."""
+        """Not the hook `on_train_epoch_start`, which a resumed run does not call in its first epoch."""
         self._totals = {}
         epoch = self.current_epoch
         torch.manual_seed(_seed(self._config.seed, epoch, 1))
@@ -339,7 +311,9 @@ class _Module(pl.LightningModule):
             self._begin_epoch()
         self._set_rate(index)
         inputs, label, weight = batch
-        inputs = self._disturbed(inputs, len(label))
+        if self._config.augmentation.reverse:
+            back = torch.rand(len(label), generator=self._generator) < self._config.augmentation.reverse
+            inputs = {name: _reversed(name, values, back) for name, values in inputs.items()}
         loss = self._loss(inputs, label, weight)
         self._add("training", loss, len(label))
         return loss
@@ -354,7 +328,7 @@ class _Module(pl.LightningModule):
         return self._totals[kind] / count if count else None
 
     def rate_share(self, done: float) -> float:
-        """Of the greatest learning rate, at a share of the run."""
+        """The share of the maximum learning rate at a share of the run."""
         if self._config.fit.schedule == "constant":
             return 1.0
         if done < WARM_UP:
@@ -377,47 +351,25 @@ class _Module(pl.LightningModule):
         self._totals[kind] = self._totals.get(kind, 0.0) + value * count
         self._totals[f"{kind} count"] = self._totals.get(f"{kind} count", 0.0) + count
 
-    def _disturbed(self, inputs: dict[str, Tensor], clips: int) -> dict[str, Tensor]:
-        how = self._config.augmentation
-        if how.reverse:
-            back = torch.rand(clips, generator=self._generator) < how.reverse
-            inputs = {name: _reversed(name, values, back) for name, values in inputs.items()}
-        if how.input_noise:
-            inputs = {
-                n: v + self._noise[n] * torch.randn(v.shape, generator=self._generator) for n, v in inputs.items()
-            }
-        return inputs
-
     def _loss(self, inputs: dict[str, Tensor], label: Tensor, weight: Tensor) -> Tensor:
-        how = self._config.fit
-        output = self.network(inputs)
-        if how.loss == "fused":
-            target = label.float() * (1 - how.smoothing) + how.smoothing / 2
-            inside = output.probability.clamp(1e-6, 1 - 1e-6)
-            losses = nn.functional.binary_cross_entropy(inside, target, reduction="none")
-        else:
-            losses = torch.stack(
-                [
-                    nn.functional.cross_entropy(logits, label, reduction="none", label_smoothing=how.smoothing)
-                    for logits in output.logits.values()
-                ]
-            ).mean(dim=0)
-        return (losses * weight).mean()
+        logits = self.network(inputs).logits.values()
+        losses = [nn.functional.cross_entropy(each, label, reduction="none") for each in logits]
+        return (torch.stack(losses).mean(dim=0) * weight).mean()
 
 
 def _reversed(name: str, values: Tensor, back: Tensor) -> Tensor:
-    """Some clips of a batch as if time ran backwards; what a tracker measured would be only nearly so."""
+    """Some clips of a batch backwards in time; for the tracker's measurements this is an approximation."""
     turned = -values.flip(1) if name in _ODD else values.flip(1)
     return torch.where(back[:, None, None], turned, values)
 
 
 def _seed(seed: int, epoch: int, purpose: int) -> int:
-    """A seed of its own for each purpose and epoch."""
+    """A different seed for each purpose and epoch."""
     return int(np.random.SeedSequence((seed, epoch, purpose)).generate_state(1)[0])
 
 
 class _Keeper(pl.Callback):
-    """After each epoch: log, tell, keep a checkpoint and the best weights, and say when to stop."""
+    """After each epoch: log, report, write a checkpoint, keep the best weights, and stop early."""
 
     def __init__(
         self, folder: Path | None, config: TrainingConfig, stream: str, tell: Callable[[Progress], None] | None
@@ -440,7 +392,7 @@ class _Keeper(pl.Callback):
         self._began = monotonic()
         self._from = trainer.current_epoch
         if self._best_weights and self._out_of_patience(trainer.current_epoch):
-            trainer.should_stop = True  # it had stopped early before the run was: a checkpoint does not hold that
+            trainer.should_stop = True  # this stream had stopped early, which a checkpoint does not record
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, _Module)
@@ -457,7 +409,7 @@ class _Keeper(pl.Callback):
             self._tell(Progress(self._stream, done, self._config.fit.epochs, loss, validation, left))
 
     def outcome(self, network: LandmarkNetwork) -> tuple[dict[str, NDArray[np.float32]], int]:
-        """The weights that count, and how many epochs they have seen."""
+        """The weights to keep, and how many epochs they have seen."""
         if not self._best_weights:
             return network.weights(), self._config.fit.epochs
         return {name: values.numpy().copy() for name, values in self._best_weights.items()}, self._best_epoch
@@ -488,14 +440,3 @@ class _Keeper(pl.Callback):
         partial = self._folder / f".{CHECKPOINT}.part"
         trainer.save_checkpoint(partial)
         partial.replace(self._folder / CHECKPOINT)
-
-
-def predict(spec: NetworkSpec, weights: dict[str, NDArray[np.float32]], table: ClipTable) -> NDArray[np.float64]:
-    """(C,) fused fake probability of each clip."""
-    network = LandmarkNetwork.from_weights(spec, weights).eval()
-    scores = []
-    with torch.inference_mode():
-        for start in range(0, len(table), 512):
-            part = {n: torch.from_numpy(v[start : start + 512]) for n, v in table.streams.items()}
-            scores.append(network(part).probability.numpy())
-    return np.concatenate(scores).astype(np.float64) if scores else np.zeros(0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,7 +20,7 @@ from lrnet.network.reference import MotionReference
 from lrnet.network.spec import AggregationSpec, BundleSpec, TrainingRecord
 from lrnet.report.motion import motion_reference
 from lrnet.sequence.settings import Preprocessing
-from lrnet.training.clips import FaceOfVideo, TrainingClips, clip_table, main_faces
+from lrnet.training.clips import FaceOfVideo, clip_table, main_faces, training_clips
 from lrnet.training.config import TrainingConfig
 from lrnet.training.data import everybody, fingerprint, preprocessing_of, selected, set_aside
 from lrnet.training.fit import Fitted, Progress, fit
@@ -91,9 +90,8 @@ def train_on(
     tell: Callable[[Progress], None] | None = None,
 ) -> Fitted:
     """Train on faces that are in memory; see `train`."""
-    clips = TrainingClips(faces, config)
     validation = clip_table(aside, config.stream_names, config.clips) if aside else None
-    return fit(clips, config, validation=validation, folder=folder, resume=resume, tell=tell)
+    return fit(training_clips(faces, config), config, validation=validation, folder=folder, resume=resume, tell=tell)
 
 
 def bundle_preprocessing(stored: Preprocessing, config: TrainingConfig) -> Preprocessing:
@@ -195,9 +193,3 @@ def _open_run(folder: Path, mark: str, config: TrainingConfig, *, resume: bool) 
             f"The run in {folder} was started with another configuration or other videos.",
             hint="Go on with what it was started with, or start a new one in another folder.",
         )
-
-
-def discard_run(folder: Path) -> None:
-    """Remove a run's folder, if it is one."""
-    if (folder / RUN_FILE).is_file():
-        shutil.rmtree(folder)

@@ -15,7 +15,6 @@ import numpy as np
 from lrnet.data.records import people_of
 from lrnet.data.store import StoredVideo
 from lrnet.sequence.landmark_sequence import LandmarkSequence, main_face
-from lrnet.training.augment import thinned
 from lrnet.training.clips import FaceOfVideo
 from lrnet.training.config import TrainingConfig
 from lrnet.training.data import fingerprint
@@ -99,7 +98,7 @@ def first_frames(sequences: Sequence[LandmarkSequence], most: int | None) -> lis
     for sequence in sequences:
         if most <= 0:
             break
-        found.append(sequence if len(sequence) <= most else thinned(sequence, np.arange(most)))
+        found.append(sequence if len(sequence) <= most else sequence[:most])
         most -= len(sequence)
     return found
 
