@@ -22,7 +22,7 @@ from lrnet.report.footage import take
 from lrnet.report.html import policy, render, shell_word, write_html
 from lrnet.report.json_report import to_document, to_json
 from lrnet.report.wording import WORDING
-from lrnet.verdict import REASON_TEXT, ClipScore, Reason
+from lrnet.verdict import REASON_TEXT, ClipScore, Coverage, Reason
 from tests.report.samples import FAKE_FACE, RESULTS, UNCALIBRATED, a_bundle, a_face, a_result, a_video_result
 
 VOID = {"meta", "link", "br", "img", "input", "hr"}
@@ -206,7 +206,8 @@ def test_the_summary_says_what_to_do_and_when() -> None:
     marks = [e.attributes["data-from"] for e in page.all("rect", "likely_fake") if "data-from" in e.attributes]
     links = [e.attributes["href"] for e in page.all("a") if e.attributes["href"].startswith("#t=")]
     assert marks
-    assert links[: len(marks)] == [f"#t={time}" for time in marks]
+    assert links[: 1 + len(marks)] == ["#t=0.0", *(f"#t={time}" for time in marks)]
+    assert "Most suspicious: 0:00.0 to 0:12.0, person 0" in words(page_of(RESULTS["several faces"]))
     for name in ("no evidence", "inconclusive"):
         assert "Suspicious:" not in words(page_of(RESULTS[name]))
 
@@ -222,8 +223,9 @@ def test_one_name_for_each_state() -> None:
 
 def test_a_video_examined_in_part_says_so_at_the_top() -> None:
     result = RESULTS["no evidence"]
-    cut = replace(result, seconds_examined=2.9, info=replace(result.info, duration=10.0))
-    assert "Examined in part: the first 0:02.9 of 0:10.0" in words(page_of(cut))
+    coverage = Coverage(2.9, 10.0, (Reason.PARTLY_EXAMINED,))
+    cut = replace(result, verdict=replace(result.verdict, coverage=coverage))
+    assert "Examined in part: the first 2.9 of 10.0 s" in words(page_of(cut))
     assert "Examined in part" not in words(page_of(result))
 
 

@@ -16,7 +16,7 @@ from lrnet.errors import ModelError, NotAVideoError, OutputError
 from lrnet.report.json_report import to_batch, to_document, to_failure, to_json, write_json
 from lrnet.report.schema import json_schema
 from lrnet.report.wording import WORDING
-from lrnet.verdict import REASON_TEXT, Reason, State
+from lrnet.verdict import REASON_TEXT, Coverage, Reason, State
 from tests.report.samples import FAKE_FACE, RESULTS, UNCALIBRATED, a_bundle, a_result
 
 SCHEMA_FILE = Path(__file__).resolve().parents[2] / "docs" / "report.schema.json"
@@ -62,6 +62,15 @@ def test_documents_keep_the_schema(name: str, validator: jsonschema.Draft202012V
     validator.validate(as_json(RESULTS[name]))
 
 
+def test_the_verdict_says_when_and_from_how_much() -> None:
+    result = RESULTS["likely fake"]
+    coverage = Coverage(2.9, 10.0, (Reason.PARTLY_EXAMINED,))
+    told = as_json(replace(result, verdict=replace(result.verdict, moment=(90.0, 105.0), coverage=coverage)))["verdict"]
+    assert told["moment"] == [90.0, 105.0]
+    assert (told["coverage"]["seconds"], told["coverage"]["duration"]) == (2.9, 10.0)
+    assert [reason["code"] for reason in told["coverage"]["reasons"]] == ["video_examined_in_part"]
+
+
 def test_schema_refuses_what_is_not_a_document(validator: jsonschema.Draft202012Validator) -> None:
     document = as_json(RESULTS["likely fake"])
     for broken in (
@@ -82,6 +91,8 @@ def test_document_says_what_the_result_says() -> None:
         "score": 0.882,
         "reasons": [{"code": "score_above_fake_threshold", "text": REASON_TEXT[Reason.ABOVE_THRESHOLD]}],
         "face": 0,
+        "moment": [0.0, 11.96],
+        "coverage": None,
     }
     assert [face["face"] for face in document["faces"]] == [0, 1, 2]
     assert document["faces"][0]["clips"][1] == {

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from lrnet.report.wording import WORDING, clock, finite, readable, two_decimals
-from lrnet.verdict import REASON_TEXT, Reason, State
+from lrnet.report.wording import WORDING, clock, finite, part_examined, readable, two_decimals, when_and_who
+from lrnet.verdict import REASON_TEXT, Coverage, Reason, State
 
 
 def test_every_state_and_reason_has_words() -> None:
@@ -27,6 +27,20 @@ def test_meaning_is_one_sentence(state: State) -> None:
 def test_no_state_calls_a_video_real(state: State) -> None:
     words = WORDING[state]
     assert not re.search(r"\b(real|authentic|genuine|original)\b", words.headline + words.label)
+
+
+def test_only_an_accusation_points_somewhere() -> None:
+    assert when_and_who(State.LIKELY_FAKE, (90.0, 105.0), 2, 3) == "1:30.0 to 1:45.0, person 2"
+    assert when_and_who(State.LIKELY_FAKE, (90.0, 105.0), 1, 1) == "1:30.0 to 1:45.0"
+    assert when_and_who(State.INCONCLUSIVE, (90.0, 105.0), 1, 1) == ""
+    assert when_and_who(State.LIKELY_FAKE, None, 1, 1) == ""
+
+
+def test_what_was_examined_is_told_only_of_a_part() -> None:
+    cut = (Reason.PARTLY_EXAMINED, Reason.DURATION_LIMIT)
+    assert part_examined(Coverage(2.9, 10.0, cut)) == "the first 2.9 of 10.0 s"
+    assert part_examined(Coverage(9.6, 10.0, (*cut, Reason.SHARE_LIMIT))) == "stretches of the first 9.6 of 10.0 s"
+    assert part_examined(Coverage(10.0, 10.0)) == part_examined(Coverage(10.0, None, cut)) == part_examined(None) == ""
 
 
 def test_no_evidence_names_what_is_not_caught() -> None:

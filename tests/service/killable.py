@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from lrnet.service import worker
-from lrnet.service.database import Store, VideoRow
+from lrnet.service.database import Store
+from lrnet.service.rows import VideoRow
 from lrnet.service.settings import Settings
 from lrnet.service.work import Job
 

@@ -14,7 +14,8 @@ import pytest
 from sqlalchemy import DDL, create_engine
 
 from lrnet.errors import ServiceError
-from lrnet.service.database import Finding, JobState, Search, Store, VideoRow, opened
+from lrnet.service.database import Store, opened
+from lrnet.service.rows import Finding, Given, JobState, Search, VideoRow
 from lrnet.service.settings import Settings
 from lrnet.verdict import Reason
 from tests.service.kit import postgres
@@ -251,8 +252,8 @@ def test_a_key_makes_one_video(store: Store) -> None:
 
 
 def test_labels_and_the_clients_own_identifier_find_a_video(store: Store) -> None:
-    one = store.add("a", "ab" * 32, 7, external_id="case 7/1", labels=("urgent", "50%")).id
-    store.add("b", "ab" * 32, 7, external_id="case 7/10", labels=("urgently",))
+    one = store.add("a", "ab" * 32, 7, Given(external_id="case 7/1", labels=("urgent", "50%"))).id
+    store.add("b", "ab" * 32, 7, Given(external_id="case 7/10", labels=("urgently",)))
     for search in (Search(external_id="case 7/1"), Search(label="urgent"), Search(label="50%")):
         assert [row.id for row in store.page(search).items] == [one]
     assert store.page().items[1].labels == ("urgent", "50%")
@@ -322,7 +323,7 @@ def test_several_processes_start_at_once_on_an_empty_database(tmp_path: Path, ad
         assert process.returncode == 0
 
 
-@pytest.mark.parametrize("layout", ["1", "2"])
+@pytest.mark.parametrize("layout", ["1", "2", "3"])
 def test_an_older_database_is_brought_up_to_date(tmp_path: Path, layout: str) -> None:
     """Layout 1 did not say which verdicts were held back, layout 2 had no summaries; the documents have both."""
     url = Settings(tmp_path).database_url
@@ -345,11 +346,13 @@ def test_an_older_database_is_brought_up_to_date(tmp_path: Path, layout: str) ->
     engine = create_engine(url)
     with engine.begin() as connection:
         connection.execute(DDL("DROP INDEX videos_by_key"))
-        gone = ["owner", "external_id", "labels", "idempotency_key", "summary", "extras_failed", "notice_due"]
-        gone += ["notice_tries", *(["held_back"] if layout == "1" else [])]
+        gone = ["case", "examiner", "notes"]
+        if layout != "3":
+            gone += ["owner", "external_id", "labels", "idempotency_key", "summary", "extras_failed", "notice_due"]
+            gone += ["notice_tries", *(["held_back"] if layout == "1" else [])]
+            connection.execute(DDL("ALTER TABLE videos ADD COLUMN enqueued FLOAT NOT NULL DEFAULT 0"))
         for column in gone:
-            connection.execute(DDL(f"ALTER TABLE videos DROP COLUMN {column}"))
-        connection.execute(DDL("ALTER TABLE videos ADD COLUMN enqueued FLOAT NOT NULL DEFAULT 0"))
+            connection.execute(DDL(f'ALTER TABLE videos DROP COLUMN "{column}"'))
         connection.execute(DDL(f"UPDATE about SET value = '{layout}' WHERE name = 'schema'"))
     engine.dispose()
     for _ in range(2):  # the second time there is nothing to do
@@ -362,7 +365,7 @@ def test_an_older_database_is_brought_up_to_date(tmp_path: Path, layout: str) ->
             assert summary is not None
             assert (summary["seconds_examined"], summary["model_hash"]) == (2.9, "cd")
             assert state(new, waiting) == JobState.QUEUED
-            new.add("more", "ab" * 32, 7, key="k")
+            new.add("more", "ab" * 32, 7, Given(case="7"), key="k")
 
 
 def test_a_database_of_another_layout_is_refused(tmp_path: Path) -> None:

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from lrnet.service.database import JobState, opened
+from lrnet.service.database import opened
 from lrnet.service.folder import Folder
+from lrnet.service.rows import JobState
 from lrnet.service.settings import Settings
 from tests.service.killable import work
 from tests.service.kit import postgres

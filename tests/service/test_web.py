@@ -12,8 +12,10 @@ import json
 import os
 import threading
 import time
+import zipfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -24,11 +26,13 @@ from fastapi.testclient import TestClient
 from sqlalchemy.exc import OperationalError
 
 from lrnet.errors import ServiceError
+from lrnet.report.evidence_bundle import verify_bundle
 from lrnet.report.wording import WORDING
 from lrnet.service import events
-from lrnet.service.database import Finding, Store
+from lrnet.service.database import Store
 from lrnet.service.folder import Folder, Incoming
 from lrnet.service.guard import COOKIE
+from lrnet.service.rows import Finding
 from lrnet.service.settings import Settings
 from lrnet.service.tokens import Role, Token, new_session, read_tokens, session_holder
 from lrnet.service.upload import SPARE, RefusedError, Room, receive
@@ -41,7 +45,7 @@ OCTETS = {"content-type": "application/octet-stream"}
 HOST = "http://127.0.0.1:8000"
 SUMMARY: dict[str, Any] = {
     "reasons": [{"code": "score_between_thresholds", "text": "…"}], "seconds_examined": 2.9, "duration": 10.0,
-    "damaged_packets": 1, "model_hash": "ab",
+    "damaged_packets": 1, "model_hash": "ab", "face": 2, "moment": [90.0, 105.0],
 }  # fmt: skip
 
 
@@ -69,7 +73,8 @@ class Site:
         folder.mkdir(parents=True)
         (folder / "report.html").write_text("<!doctype html><title>Report</title><script>alert(1)</script>")
         (folder / "overlay.mp4").write_bytes(bytes(range(256)) * 8)
-        finding = Finding(verdict, 0.97, held_back, 0.9, 1, "m 1", SUMMARY, json.dumps({"of": video}), {})
+        (folder / "evidence.zip").write_bytes(f"bundle of {video}".encode())
+        finding = Finding(verdict, 0.97, held_back, 0.9, 2, "m 1", SUMMARY, json.dumps({"of": video}), {})
         assert self.store.finish(video, row.lease, finding)
 
 
@@ -200,6 +205,7 @@ def test_a_judged_video_has_its_results(site: Site) -> None:
     told = site.client.get(f"/v1/videos/{video}").json()
     verdict = told["verdict"]
     assert verdict["headline"] == WORDING[State.LIKELY_FAKE].headline
+    assert (verdict["when"], verdict["moment"], verdict["face"]) == ("1:30.0 to 1:45.0, person 2", [90.0, 105.0], 2)
     assert verdict["probability"] == 0.97
     assert (verdict["share_examined"], verdict["damaged_packets"], verdict["model_hash"]) == (0.29, 1, "ab")
     assert verdict["reasons"] == SUMMARY["reasons"]
@@ -219,6 +225,69 @@ def test_a_verdict_that_is_held_back_says_so(site: Site) -> None:
     site.judge(held, "inconclusive", held_back=True)
     told = [video["verdict"] for video in site.client.get("/v1/videos").json()["items"]]
     assert [(verdict["probability"], verdict["held_back"]) for verdict in told] == [(0.97, True), (0.97, False)]
+
+
+def test_a_video_s_evidence_is_downloaded_alone_or_with_that_of_others(site: Site, tmp_path: Path) -> None:
+    videos = [site.hand_in(str(i).encode(), f"clip {i}.mp4") for i in range(3)]
+    for video in videos[:2]:
+        site.judge(video)
+    one = site.client.get(f"/v1/videos/{videos[0]}/bundle")
+    assert (one.status_code, one.content) == (200, f"bundle of {videos[0]}".encode())
+    assert f"clip%200-{videos[0][:8]}-evidence.zip" in one.headers["content-disposition"]
+    both = site.client.get("/v1/bundles", params={"id": [*videos[:2], videos[0]]})
+    path = tmp_path / "both.zip"
+    path.write_bytes(both.content)
+    found = verify_bundle(path)
+    assert (found.files, found.problems) == (2, ())
+    with zipfile.ZipFile(path) as archive:
+        assert archive.testzip() is None
+        assert archive.read(f"clip 1-{videos[1][:8]}-evidence.zip") == f"bundle of {videos[1]}".encode()
+    assert site.client.get("/v1/bundles", params={"id": videos}).json()["error"] == "no_result"
+    assert site.client.get("/v1/bundles", params={"id": "0" * 32}).status_code == 404
+    for wrong in ([], ["x"], ["0" * 32] * 101):
+        assert site.client.get("/v1/bundles", params={"id": wrong}).status_code == 422
+
+
+def test_a_video_is_given_back_as_a_file_and_never_as_a_page(site: Site) -> None:
+    video = site.hand_in(b"<script>", "page.html")
+    answer = site.client.get(f"/v1/videos/{video}/file", headers={"range": "bytes=1-3"})
+    assert (answer.status_code, answer.content) == (206, b"scr")
+    assert answer.headers["content-type"] == "application/octet-stream"
+    assert answer.headers["content-disposition"].startswith("attachment")
+    assert answer.headers["content-security-policy"].startswith("sandbox")
+    site.folder.video(hashlib.sha256(b"<script>").hexdigest()).unlink()
+    assert site.client.get(f"/v1/videos/{video}/file").json()["error"] == "no_file"
+
+
+def test_case_examiner_and_notes_are_kept_and_found(site: Site) -> None:
+    given = {"case": "24 Js 17/26", "examiner": "A. Müller", "notes": "one\ntwo"}
+    video = site.client.post("/v1/videos", params=given, content=b"x", headers=OCTETS).json()
+    other = site.hand_in()
+    assert {name: video[name] for name in given} == given
+    assert [v["id"] for v in site.client.get("/v1/videos", params={"case": "24 Js 17/26"}).json()["items"]] == [
+        video["id"]
+    ]
+    site.judge(video["id"])
+    again = site.client.post(f"/v1/videos/{video['id']}/again").json()
+    assert {name: again[name] for name in given} == given
+    rows = list(csv.DictReader(io.StringIO(site.client.get("/v1/videos.csv?sort=oldest").text)))
+    assert [(row["case"], row["examiner"], row["when"]) for row in rows] == [
+        ("24 Js 17/26", "A. Müller", "1:30.0 to 1:45.0, person 2"), ("", "", ""), ("24 Js 17/26", "A. Müller", ""),
+    ]  # fmt: skip
+    for wrong in ({"case": "x" * 201}, {"notes": "x" * 4001}, {"examiner": ""}):
+        assert site.client.post("/v1/videos", params=wrong, content=b"x", headers=OCTETS).status_code == 422
+
+    created = datetime.fromisoformat(site.client.get(f"/v1/videos/{other}").json()["created"])
+    later, earlier = (created + timedelta(seconds=s) for s in (60, -60))
+
+    def total(**search: datetime) -> int:
+        answer = site.client.get("/v1/videos", params={name: t.isoformat() for name, t in search.items()})
+        return int(answer.json()["total"])
+
+    assert (total(since=earlier), total(since=later), total(until=earlier), total(since=earlier, until=later)) == (
+        3, 0, 0, 3,
+    )  # fmt: skip
+    assert site.client.get("/v1/videos", params={"since": "2026-11-27T10:00:00"}).status_code == 422  # no time zone
 
 
 def test_a_report_is_taken_out_of_this_origin(site: Site) -> None:

@@ -14,8 +14,9 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from lrnet.service import schema
-from lrnet.service.database import JobState, Store, VideoRow
+from lrnet.service.database import Store
 from lrnet.service.folder import ORPHAN_SECONDS, Folder
+from lrnet.service.rows import JobState, VideoRow
 from lrnet.service.settings import Settings
 from lrnet.service.work import Job
 from lrnet.service.worker import Keeper, Overseer, remove
@@ -229,7 +230,7 @@ def test_a_verdict_is_delivered_although_report_and_overlay_fail(room: Room) -> 
         row = room.now(video)
         assert (row.state, row.attempts) == (JobState.DONE, 1)
         assert row.extras_failed is not None
-        assert set(row.extras_failed) == {"report.html", "overlay.mp4"}
+        assert set(row.extras_failed) == {"report.html", "evidence.zip", "overlay.mp4"}
         told = schema.video(row).verdict
         assert told is not None
         assert told.extras_failed == row.extras_failed
@@ -245,7 +246,7 @@ def test_extras_that_were_made_are_not_called_missing(room: Room) -> None:
 
     def draw() -> None:
         (attempt,) = (room.folder.results / video).iterdir()
-        for name in ("report.html", "overlay.mp4"):
+        for name in ("report.html", "evidence.zip", "overlay.mp4"):
             (attempt / name).write_text("x")
 
     room.judge(video, FINDING, draw, EXTRAS)
@@ -309,7 +310,7 @@ def test_what_is_old_is_deleted_and_what_is_wanted_stays(room: Room) -> None:
         room.judge(video.id, FINDING, EXTRAS)
     room.settings = replace(room.settings, keep_days=0.5)
     with room.store._engine.begin() as connection:
-        from lrnet.service.database import videos
+        from lrnet.service.tables import videos
 
         connection.execute(videos.update().where(videos.c.id == old.id).values(finished=time.time() - 86_400))
     past = time.time() - ORPHAN_SECONDS - 10_000

@@ -128,11 +128,14 @@ def write_own(
     Raises:
         OutputError: one cannot be written. VideoError: the video cannot be read again.
     """
-    if task.report is not None:
-        from lrnet.report.html import write_html
+    from lrnet.report.html import pictures_and_clips, write_html
 
+    if task.explained:
         doing("report")
-        write_html(result, bundle, task.report, access=access, explanations=explanations, examination=task.examination)
+        shown = pictures_and_clips(result, bundle, explanations, access=access)
+    if task.report is not None:
+        examination = task.examination
+        write_html(result, bundle, task.report, explanations=explanations, examination=examination, shown=shown)
         written(task.report)
     if task.overlay is not None:
         from lrnet.report.overlay import write_overlay
@@ -152,5 +155,6 @@ def write_own(
             access=access,
             explanations=explanations,
             with_video=task.with_video,
+            shown=shown,
         )
         written(task.bundle)

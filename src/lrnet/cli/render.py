@@ -15,8 +15,18 @@ from rich.table import Table
 from rich.text import Text
 
 from lrnet.report.figures import by_weight, suspicious
-from lrnet.report.wording import WORDING, base_rate, clock, moments, person, readable, two_decimals
-from lrnet.verdict import REASON_TEXT, ClipScore, Coverage, Reason, State, is_held_back, with_prior
+from lrnet.report.wording import (
+    WORDING,
+    base_rate,
+    clock,
+    moments,
+    part_examined,
+    person,
+    readable,
+    two_decimals,
+    when_and_who,
+)
+from lrnet.verdict import REASON_TEXT, ClipScore, State, is_held_back, with_prior
 
 if TYPE_CHECKING:
     from lrnet.detector import VideoResult
@@ -46,11 +56,14 @@ def print_result(console: Console, result: VideoResult, bundle: ModelBundle, pri
     """
     verdict, plain = result.verdict, console.options.ascii_only
     words = WORDING[verdict.state]
+    when = when_and_who(verdict.state, verdict.moment, verdict.face, len(result.faces))
+    part = part_examined(verdict.coverage)
     headline = Text.assemble(
         (f"{_symbol(verdict.state, plain)} {words.headline}", STYLES[verdict.state]),
         ("  ", ""),
         _name(result.path),
-        part_examined(verdict.coverage),
+        (f"  {when}" if when else "", STYLES[verdict.state]),
+        f"  from {part}" if part else "",
     )
     console.print(headline, highlight=False)
     _print_indented(console, Text(words.meaning))
@@ -75,13 +88,6 @@ def print_result(console: Console, result: VideoResult, bundle: ModelBundle, pri
         for remark in _remarks(result):
             _print_indented(console, Text(remark))
     _print_indented(console, Text(_footer(result), style="dim"))
-
-
-def part_examined(coverage: Coverage | None) -> str:
-    """How much of the video a verdict rests on, if that is not all of it; "" otherwise."""
-    if coverage is None or coverage.duration is None or Reason.PARTLY_EXAMINED not in coverage.reasons:
-        return ""
-    return f"  from the first {coverage.seconds:.1f} of {coverage.duration:.1f} s"
 
 
 def batch_table(console: Console, documents: Sequence[ReportDocument]) -> None:

@@ -7,6 +7,7 @@ changed by accident or by somebody who did not change the manifest too; it is no
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import re
 import shutil
@@ -14,12 +15,12 @@ import struct
 import subprocess
 import tempfile
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from typing import IO, Final
+from typing import IO, Any, Final
 from zlib import error as zlib_error
 
 from lrnet.detector import VideoResult
@@ -60,6 +61,7 @@ def write_bundle(
     explanations: Sequence[FaceExplanation] = (),
     with_video: bool = False,
     with_pdf: bool = True,
+    shown: tuple[Taken, str] | None = None,
 ) -> None:
     """Write everything about one examination as a zip file, whole or not at all.
 
@@ -74,6 +76,7 @@ def write_bundle(
         explanations: of `lrnet.report.explain.Explainer`.
         with_video: put the examined video in as well.
         with_pdf: make a PDF of the report if a Chromium browser is installed.
+        shown: what `pictures_and_clips` returned, if it was called already.
 
     Raises:
         ModelError: `bundle` is not the model that `result` was made with.
@@ -82,7 +85,7 @@ def write_bundle(
     """
     refuse_source(path, result.path)
     require_writable(path)
-    taken, missing = pictures_and_clips(result, bundle, explanations, access=access)
+    taken, missing = shown or pictures_and_clips(result, bundle, explanations, access=access)
     document = to_document(result, bundle, explanations, examination)
     page = render(result, bundle, taken, missing, explanations, examination)
     files: dict[str, bytes | Path] = {
@@ -102,6 +105,43 @@ def write_bundle(
             _require_same_video(result, next(h for name, h in hashes.items() if name.startswith("video/")))
         manifest = "".join(f"{found}  {name}\n" for name, found in hashes.items())
         _add(archive, MANIFEST, manifest.encode(), examination)
+
+
+def join_bundles(bundles: Mapping[str, Path], time: datetime) -> Iterator[bytes]:
+    """The bytes of a zip file that holds evidence bundles by name, with a manifest of their hashes."""
+    sink = _Sink()
+    with zipfile.ZipFile(sink, "w") as archive:
+        lines = []
+        for name, path in bundles.items():
+            info = zipfile.ZipInfo(name, time.astimezone(UTC).timetuple()[:6])
+            digest = hashlib.sha256()
+            with archive.open(info, "w", force_zip64=True) as target:
+                for chunk in _chunks(path):
+                    digest.update(chunk)
+                    target.write(chunk)
+                    yield sink.taken()
+            lines.append(f"{digest.hexdigest()}  {name}\n")
+        archive.writestr(MANIFEST, "".join(lines))
+    yield sink.taken()
+
+
+class _Sink(io.RawIOBase):
+    """Keeps what is written until it is taken."""
+
+    def __init__(self) -> None:
+        self._kept = bytearray()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._kept += data
+        return len(data)
+
+    def taken(self) -> bytes:
+        kept = bytes(self._kept)
+        self._kept.clear()
+        return kept
 
 
 def _pieces(taken: Taken) -> dict[str, bytes | Path]:

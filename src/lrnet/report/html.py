@@ -33,7 +33,6 @@ PEOPLE_LISTED: Final = 300  # rows in that table
 PEOPLE_SUMMED_UP: Final = 8  # rows in the table of the summary, which should fit one page
 LARGEST_TWIN: Final = 500_000  # bytes of the JSON document that a page carries
 CARD_LENGTH: Final = 20_000  # characters of a model card that are shown
-WHOLE: Final = 0.95  # share of the duration that was examined, from which a video counts as examined whole
 
 
 def write_html(
@@ -44,6 +43,7 @@ def write_html(
     access: Access | None = None,
     explanations: Sequence[FaceExplanation] | None = None,
     examination: Examination | None = None,
+    shown: tuple[Taken, str] | None = None,
 ) -> None:
     """Write a result as one HTML file of less than 3 MB and the video clips in it (8 MB at most).
 
@@ -58,6 +58,7 @@ def write_html(
         access: how the source of the pictures may be opened.
         explanations: of `lrnet.report.explain.Explainer`; made here if they are not given.
         examination: when, where and by whom; without it the page says that this was not recorded.
+        shown: what `pictures_and_clips` returned, if it was called already.
 
     Raises:
         ModelError: `bundle` is not the model that `result` was made with.
@@ -67,7 +68,7 @@ def write_html(
     require_writable(path)
     if explanations is None:
         explanations = Explainer(bundle).explain(result)
-    taken, missing = pictures_and_clips(result, bundle, explanations, access=access)
+    taken, missing = shown or pictures_and_clips(result, bundle, explanations, access=access)
     write_text(path, render(result, bundle, taken, missing, explanations, examination))
 
 
@@ -131,7 +132,7 @@ def render(
     document = to_document(result, bundle, explanations, examination)
     data = (to_json(document) + "\n").encode()
     taken = taken or Taken([], None, {})
-    faces = by_weight(result)
+    faces, verdict = by_weight(result), result.verdict
     axis = Axis.of(result)
     explained = {e.face: e for e in explanations}
     people = [
@@ -148,7 +149,7 @@ def render(
             reference=bundle.reference,
             card=bundle.card[:CARD_LENGTH],
             card_cut=len(bundle.card) > CARD_LENGTH,
-            words=WORDING[result.verdict.state],
+            words=WORDING[verdict.state],
             wording=wording,
             labels={state: words.label for state, words in WORDING.items()},
             name=readable(Path(result.path).name) or readable(result.path),
@@ -159,9 +160,11 @@ def render(
             summed_up=people[:PEOPLE_SUMMED_UP],
             further=faces[PEOPLE_IN_DETAIL:listed],
             unlisted=max(0, len(faces) - listed),
-            partly=_partly(result),
-            accused=result.verdict.state is State.LIKELY_FAKE,
-            held_back=is_held_back(result.verdict.state, result.verdict.reasons),
+            when=wording.when_and_who(verdict.state, verdict.moment, verdict.face, len(faces)),
+            moment=verdict.moment,
+            partly=wording.part_examined(verdict.coverage),
+            accused=verdict.state is State.LIKELY_FAKE,
+            held_back=is_held_back(verdict.state, verdict.reasons),
             pictures_missing=pictures_missing,
             clip=ClipView.of(taken.clip),
             command=_command(result),
@@ -174,14 +177,6 @@ def render(
             policy=policy(),
         )
     )
-
-
-def _partly(result: VideoResult) -> str:
-    """How much was examined of a video that was not examined whole, in words; empty for the others."""
-    duration = result.info.duration
-    if duration is None or not duration or result.seconds_examined >= WHOLE * duration - 1:
-        return ""
-    return f"the first {clock(result.seconds_examined)} of {clock(duration)}"
 
 
 def _json_name(result: VideoResult) -> str:

@@ -17,6 +17,7 @@ from lrnet.report.schema import (
     REPORT_SCHEMA_VERSION,
     BatchDocument,
     ClipPart,
+    CoveragePart,
     DifferencePart,
     ErrorRatesPart,
     ExaminationPart,
@@ -32,7 +33,7 @@ from lrnet.report.schema import (
     VideoPart,
 )
 from lrnet.report.wording import WORDING, refuse_source, utf8_name
-from lrnet.verdict import REASON_TEXT, ClipScore, FaceVerdict, Reason
+from lrnet.verdict import REASON_TEXT, ClipScore, Coverage, FaceVerdict, Reason
 
 
 def to_document(
@@ -66,6 +67,8 @@ def to_document(
             score=verdict.score,
             reasons=_reasons(verdict.reasons),
             face=verdict.face,
+            moment=verdict.moment,
+            coverage=_coverage(verdict.coverage),
         ),
         faces=tuple(_face(face, explained.get(face.face)) for face in result.faces),
         meaning=WORDING[verdict.state].meaning,
@@ -152,6 +155,12 @@ def _model(result: VideoResult, bundle: ModelBundle) -> ModelPart:
         thresholds=thresholds,
         declared_error_rates=rates,
     )
+
+
+def _coverage(found: Coverage | None) -> CoveragePart | None:
+    if found is None:
+        return None
+    return CoveragePart(seconds=found.seconds, duration=found.duration, reasons=_reasons(found.reasons))
 
 
 def _face(face: FaceVerdict, explanation: FaceExplanation | None) -> FacePart:

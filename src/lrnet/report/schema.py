@@ -82,8 +82,16 @@ class ReasonPart(_Part):
     text: str = Field(description="The same for people.")
 
 
+class CoveragePart(_Part):
+    """How much of the video the verdict rests on."""
+
+    seconds: Seconds = Field(description="Seconds of the video that were examined.")
+    duration: Number = Field(description="Seconds that the file has by its header; null if it does not say.")
+    reasons: tuple[ReasonPart, ...] = Field(description="What kept the rest from being examined.")
+
+
 class VerdictPart(_Part):
-    """What may be said of the video: what is said of the face that decides."""
+    """What may be said of the video: of everybody in it together."""
 
     state: State = Field(description="The verdict. no_evidence_of_manipulation does not mean that the video is real.")
     probability: Number = Field(
@@ -92,6 +100,10 @@ class VerdictPart(_Part):
     score: Number = Field(description="Aggregated raw score, 0 to 1, no probability; null if nothing was scored.")
     reasons: tuple[ReasonPart, ...] = Field(description="Why, the most important first.")
     face: int | None = Field(description="Number of the face that decides; null if there is no face.")
+    moment: tuple[Seconds, Seconds] | None = Field(
+        description="Seconds (start, stop) of that face's most suspicious stretch; null without a score."
+    )
+    coverage: CoveragePart | None = Field(description="How much of the video was examined; null if that is not known.")
 
 
 class ClipPart(_Part):

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from lrnet.errors import OutputError
-from lrnet.verdict import State, with_prior
+from lrnet.verdict import Coverage, Reason, State, with_prior
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +123,23 @@ def moments(spans: Sequence[tuple[float, float]], most: int = 3) -> str:
     """Stretches of time in a sentence: "0:30.0 to 0:45.0, 1:10.0 to 1:12.0 and 2 more"."""
     told = ", ".join(f"{clock(start)} to {clock(stop)}" for start, stop in spans[:most])
     return f"{told} and {len(spans) - most} more" if len(spans) > most else told
+
+
+def when_and_who(state: State, moment: tuple[float, float] | None, face: int | None, people: int) -> str:
+    """Where a verdict points, "1:30.0 to 1:45.0, person 2"; empty for one that accuses nobody."""
+    if state is not State.LIKELY_FAKE or moment is None:
+        return ""
+    who = f", {person(face).lower()}" if people > 1 and face is not None else ""
+    return f"{clock(moment[0])} to {clock(moment[1])}{who}"
+
+
+def part_examined(coverage: Coverage | None) -> str:
+    """How much of the video a verdict rests on, "the first 2.9 of 10.0 s"; empty if it rests on all of it."""
+    if coverage is None or coverage.duration is None or Reason.PARTLY_EXAMINED not in coverage.reasons:
+        return ""
+    if Reason.SHARE_LIMIT in coverage.reasons:
+        return f"stretches of the first {coverage.seconds:.1f} of {coverage.duration:.1f} s"
+    return f"the first {coverage.seconds:.1f} of {coverage.duration:.1f} s"
 
 
 def base_rate(probability: float) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -14,14 +16,18 @@ from anyio.to_thread import run_sync
 from fastapi import Depends, FastAPI, Header, Query, Request, Response
 from fastapi import Path as PathPart
 from fastapi.responses import FileResponse, StreamingResponse
+from pydantic import AwareDatetime
 from starlette.requests import ClientDisconnect
 
+from lrnet.report.evidence_bundle import join_bundles
+from lrnet.report.examination import LONGEST_FIELD, LONGEST_NOTES
 from lrnet.report.schema import ReportDocument
 from lrnet.service import events, schema
-from lrnet.service.database import UNFINISHED, JobState, Search, Store, VideoRow
-from lrnet.service.folder import OVERLAY, REPORT, Folder, Incoming
+from lrnet.service.database import Store
+from lrnet.service.folder import BUNDLE, OVERLAY, REPORT, Folder, Incoming
 from lrnet.service.guard import HOLDER, REPORT_POLICY, REQUEST
 from lrnet.service.metrics import Figures
+from lrnet.service.rows import UNFINISHED, Given, JobState, Search, VideoRow
 from lrnet.service.settings import Settings
 from lrnet.service.tokens import Token
 from lrnet.service.upload import RefusedError, Room, check_type, receive
@@ -78,6 +84,33 @@ _MEANING: Final = {
 ALWAYS: Final = (401, 403, 421, 422, 429, 503)
 
 
+Name = Annotated[str, Query(max_length=1000, description="The file's name, to be shown.")]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        min_length=1,
+        max_length=200,
+        description="A request that is repeated with the same key and file makes no second video.",
+    ),
+]
+_Label = Annotated[str, Query(pattern=r"^[^\x00-\x1f\x7f]{1,60}$")]
+
+
+def _text(longest: int, description: str) -> Any:
+    return Query(min_length=1, max_length=longest, pattern=r"^[^\x00]*$", description=description)
+
+
+def given_of(
+    request: Request,
+    external_id: Annotated[str | None, _text(200, "What the client calls the video.")] = None,
+    label: Annotated[list[_Label] | None, Query(max_length=20, description="Labels to find it by.")] = None,
+    case: Annotated[str | None, _text(LONGEST_FIELD, "Case number, for the report.")] = None,
+    examiner: Annotated[str | None, _text(LONGEST_FIELD, "Name of the examiner, for the report.")] = None,
+    notes: Annotated[str | None, _text(LONGEST_NOTES, "Notes of the examiner, for the report.")] = None,
+) -> Given:
+    return Given(name_of(request), external_id, tuple(label or ()), case, examiner, notes)
+
+
 def add_videos(app: FastAPI, service: Service) -> None:
     """Handing videos in, and deleting them."""
     store = service.store
@@ -104,35 +137,22 @@ def add_videos(app: FastAPI, service: Service) -> None:
     async def hand_in(
         request: Request,
         response: Response,
-        name: Annotated[str, Query(max_length=1000, description="The file's name, to be shown.")] = "video",
-        external_id: Annotated[
-            str | None, Query(min_length=1, max_length=200, description="What the client calls the video.")
-        ] = None,
-        label: Annotated[
-            list[Annotated[str, Query(pattern=r"^[^\x00-\x1f\x7f]{1,60}$")]] | None,
-            Query(max_length=20, description="Labels to find it by."),
-        ] = None,
-        idempotency_key: Annotated[
-            str | None,
-            Header(
-                min_length=1,
-                max_length=200,
-                description="A request that is repeated with the same key and file makes no second video.",
-            ),
-        ] = None,
+        given: Annotated[Given, Depends(given_of)],
+        name: Name = "video",
+        idempotency_key: IdempotencyKey = None,
     ) -> schema.Video:
         """Hand a video in; it is queued."""
-        who = name_of(request)
-        key = None if idempotency_key is None else f"{who or ''}:{idempotency_key}"
-        values = {"owner": who, "external_id": external_id, "labels": tuple(label or ()), "key": key}
-        try:
-            row, fresh = await _take_in(service, request, display_name(name), values)
-        except RefusedError as error:
-            service.figures.refused.labels(error.error).inc()
-            raise
-        except ClientDisconnect:
-            service.figures.refused.labels("broken_off").inc()
-            raise
+        with refusals_counted(service):
+            check_type(request.headers.get("content-type", ""))
+            await run_sync(refuse_if_full, service)
+            body, declared = request.stream(), declared_length(request)
+            incoming = await receive(body, declared, service.settings, service.folder, service.room)
+            service.figures.received.inc(incoming.size)
+            try:
+                key = full_key(given.owner, idempotency_key)
+                row, fresh = await run_sync(enter, service, incoming, display_name(name), given, key)
+            finally:
+                await run_sync(incoming.discard)
         response.status_code = 201 if fresh else 200
         if fresh:
             await run_sync(service.note, request, "submit", row.id)
@@ -160,16 +180,9 @@ def add_videos(app: FastAPI, service: Service) -> None:
             row = _row(store, video_id)
             if row.state in UNFINISHED:
                 raise RefusedError(409, "not_finished", "The video is not finished.", "Wait for its result.")
-            _refuse_if_full(service)
-            new = store.add(
-                row.name,
-                row.sha256,
-                row.size,
-                owner=name_of(request),
-                external_id=row.external_id,
-                labels=row.labels,
-                notify=service.settings.webhook is not None,
-            )
+            refuse_if_full(service)
+            given = Given(name_of(request), row.external_id, row.labels, row.case, row.examiner, row.notes)
+            new = store.add(row.name, row.sha256, row.size, given, notify=service.settings.webhook is not None)
         service.note(request, "again", new.id)
         return schema.video(new)
 
@@ -181,34 +194,45 @@ def add_videos(app: FastAPI, service: Service) -> None:
         service.note(request, "delete", video_id)
 
 
-async def _take_in(service: Service, request: Request, name: str, values: dict[str, Any]) -> tuple[VideoRow, bool]:
-    """The row of a video that was handed in, and whether it is new."""
-    check_type(request.headers.get("content-type", ""))
-    await run_sync(_refuse_if_full, service)
-    length = request.headers.get("content-length", "")
-    declared = int(length) if length.isascii() and length.isdigit() else None
-    incoming = await receive(request.stream(), declared, service.settings, service.folder, service.room)
-    service.figures.received.inc(incoming.size)
+@contextmanager
+def refusals_counted(service: Service) -> Iterator[None]:
+    """Count the upload that the block takes in if it is refused or breaks off."""
     try:
-        return await run_sync(_enter, service, incoming, name, values)
-    finally:
-        await run_sync(incoming.discard)
+        yield
+    except RefusedError as error:
+        service.figures.refused.labels(error.error).inc()
+        raise
+    except ClientDisconnect:
+        service.figures.refused.labels("broken_off").inc()
+        raise
 
 
-def _refuse_if_full(service: Service) -> None:
+def declared_length(request: Request) -> int | None:
+    """The size of a request's body, if it says so."""
+    length = request.headers.get("content-length", "")
+    return int(length) if length.isascii() and length.isdigit() else None
+
+
+def full_key(owner: str | None, key: str | None) -> str | None:
+    """An idempotency key, which is the client's own."""
+    return None if key is None else f"{owner or ''}:{key}"
+
+
+def refuse_if_full(service: Service) -> None:
+    """Refuse further videos if as many as may are waiting."""
     most = service.settings.max_waiting
     if service.store.waiting() >= most:
         raise RefusedError(503, "queue_full", f"{most} videos are waiting already.", "Try again later.")
 
 
-def _enter(service: Service, incoming: Incoming, name: str, values: dict[str, Any]) -> tuple[VideoRow, bool]:
-    key = values["key"]
+def enter(service: Service, incoming: Incoming, name: str, given: Given, key: str | None) -> tuple[VideoRow, bool]:
+    """Place a file that has arrived and queue it. Returns the row, and whether it is new."""
     with service.folder.references():
         row = service.store.with_key(key) if key else None
         if row is None:
             service.folder.place(incoming)
             notify = service.settings.webhook is not None
-            return service.store.add(name, incoming.sha256, incoming.size, notify=notify, **values), True
+            return service.store.add(name, incoming.sha256, incoming.size, given, key=key, notify=notify), True
     if row.sha256 != incoming.sha256:
         raise RefusedError(409, "key_reused", "This key was used for another file.", "Make a new key for each file.")
     return row, False
@@ -223,11 +247,15 @@ def _search(
     ] = "",
     external_id: Annotated[str, Query(max_length=200, description="Only videos that the client calls so.")] = "",
     label: Annotated[str, Query(pattern=r"^[^\x00-\x1f\x7f]{0,60}$", description="Only videos with this label.")] = "",
+    case: Annotated[str, Query(max_length=LONGEST_FIELD, description="Only videos of this case.")] = "",
     state: Annotated[JobState | None, Query(description="Only videos in this state.")] = None,
     verdict: Annotated[State | None, Query(description="Only videos with this verdict.")] = None,
+    since: Annotated[AwareDatetime | None, Query(description="Only videos that were handed in then or later.")] = None,
+    until: Annotated[AwareDatetime | None, Query(description="Only videos that were handed in before.")] = None,
     sort: Annotated[Literal["newest", "oldest", "name", "probability"], Query(description="The order.")] = "newest",
 ) -> Search:
-    return Search(q, sha256, external_id, label, state, verdict, sort)
+    first, last = (None if time is None else time.timestamp() for time in (since, until))
+    return Search(q, sha256, external_id, label, case, state, verdict, first, last, sort)
 
 
 def add_lists(app: FastAPI, service: Service) -> None:
@@ -258,7 +286,7 @@ def add_lists(app: FastAPI, service: Service) -> None:
 
 COLUMNS: Final = (
     *("name", "state", "verdict", "probability", "held_back", "seconds_examined", "duration", "reasons", "failure"),
-    *("created", "finished", "model", "sha256", "size", "external_id", "labels", "id"),
+    *("when", "created", "finished", "model", "sha256", "size", "case", "examiner", "external_id", "labels", "id"),
 )
 
 
@@ -280,7 +308,7 @@ def _values(video: schema.Video) -> list[Any]:
     own: dict[str, Any] = dict(verdict) if verdict else {}
     values = {
         **all_of_it,
-        **{name: own.get(name) for name in COLUMNS[3:7]},
+        **{name: own.get(name) for name in (*COLUMNS[3:7], "when")},
         "verdict": verdict and verdict.state,
         "reasons": "; ".join(reason.text for reason in verdict.reasons) if verdict else "",
         "failure": video.failure and video.failure.message,
@@ -350,15 +378,76 @@ def add_results(app: FastAPI, service: Service) -> None:
         response_class=FileResponse,
         responses={
             200: {"content": {"video/mp4": {}}, "description": "The video."},
-            206: {"content": {"video/mp4": {}}, "description": "The part that `Range` asks for."},
-            400: {"content": {"text/plain": {}}, "description": "`Range` is malformed."},
-            416: {"description": "The video does not have the part that `Range` asks for."},
+            **_PARTS,
             **problems(*ALWAYS, 404, 409),
         },
     )
     def overlay(video_id: VideoId) -> Response:
         """The video with landmarks and scores drawn on it (MP4); parts of it with `Range`."""
         return FileResponse(_result_file(service, video_id, OVERLAY), media_type="video/mp4")
+
+
+def add_downloads(app: FastAPI, service: Service) -> None:
+    """Evidence bundles, and the videos themselves."""
+    store = service.store
+
+    @app.get(
+        "/v1/videos/{video_id}/bundle",
+        tags=["results"],
+        response_class=FileResponse,
+        responses={200: _ZIP, **problems(*ALWAYS, 404, 409)},
+    )
+    def bundle(video_id: VideoId) -> Response:
+        """The evidence bundle: report, JSON, clips, pictures and hashes (ZIP); `lrnet verify` checks it."""
+        path = _result_file(service, video_id, BUNDLE)
+        return FileResponse(path, media_type="application/zip", filename=_bundle_name(_row(store, video_id)))
+
+    @app.get(
+        "/v1/bundles",
+        tags=["results"],
+        response_class=StreamingResponse,
+        responses={200: _ZIP, **problems(*ALWAYS, 404, 409)},
+    )
+    def bundles(
+        id: Annotated[list[schema.Identifier], Query(min_length=1, max_length=100, description="Which videos.")],
+    ) -> Response:
+        """The evidence bundles of several videos in one file (ZIP), with their hashes."""
+        paths = {_bundle_name(_row(store, video)): _result_file(service, video, BUNDLE) for video in dict.fromkeys(id)}
+        headers = {"Content-Disposition": 'attachment; filename="evidence.zip"'}
+        return StreamingResponse(join_bundles(paths, datetime.now(UTC)), media_type="application/zip", headers=headers)
+
+    @app.get(
+        "/v1/videos/{video_id}/file",
+        tags=["results"],
+        response_class=FileResponse,
+        responses={
+            200: {"content": {"application/octet-stream": {}}, "description": "The file."},
+            **_PARTS,
+            **problems(*ALWAYS, 404),
+        },
+    )
+    def file(video_id: VideoId) -> Response:
+        """The video itself, as it was handed in; parts of it with `Range`."""
+        row = _row(store, video_id)
+        path = service.folder.video(row.sha256)
+        if not path.is_file():
+            raise RefusedError(404, "no_file", "The video's file is gone.", "Hand the video in again.")
+        return FileResponse(path, media_type="application/octet-stream", filename=row.name, headers=FILE_HEADERS)
+
+
+# A stranger's file: saved or played, never shown as a page.
+FILE_HEADERS: Final = {"Content-Security-Policy": "sandbox; default-src 'none'"}
+_ZIP: Final[dict[str, Any]] = {"content": {"application/zip": {}}, "description": "The file."}
+_PARTS: Final[dict[int | str, dict[str, Any]]] = {
+    206: {"description": "The part that `Range` asks for."},
+    400: {"content": {"text/plain": {}}, "description": "`Range` is malformed."},
+    416: {"description": "There is no such part as `Range` asks for."},
+}
+
+
+def _bundle_name(row: VideoRow) -> str:
+    stem = re.sub(r"[^\w.() -]", "_", row.name.rpartition(".")[0] or row.name).strip(". ")[:80] or "video"
+    return f"{stem}-{row.id[:8]}-evidence.zip"
 
 
 _EVENT_STREAM: Final[dict[str, Any]] = {

@@ -1,190 +1,34 @@
 """What is true of every video: one row, in SQLite or PostgreSQL.
 
-A row is `queued`, `running`, `done`, `failed` or `cancelled`. A worker *claims* the oldest queued row and gets a lease:
-a random word, and a time until which the row is its own. It renews the lease while it works. Every later write of that
-worker names the word, so a worker that was silent for too long, and whose video another one took, can change nothing
-any more: a video has one result, whichever worker dies.
+A row is `queued`, `running`, `done`, `failed` or `cancelled`; `lrnet.service.queue` moves it from one to the next.
 """
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any, Final
+from dataclasses import asdict
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, or_, select, update
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
-from lrnet.errors import ServiceError
-from lrnet.service.tables import audit, counters, create, now, open_engine, videos, workers
-
-
-class JobState(StrEnum):
-    """How far a video is."""
-
-    QUEUED = "queued"
-    RUNNING = "running"
-    DONE = "done"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
+from lrnet.service.queue import NO_LEASE, Queue
+from lrnet.service.rows import NOTHING_GIVEN, ORDERS, SHOWN, UNFINISHED, Given, JobState, Page, Search, VideoRow, to_row
+from lrnet.service.tables import audit, counters, now, videos
 
 
-UNFINISHED: Final = (JobState.QUEUED, JobState.RUNNING)
-
-
-@dataclass(frozen=True, slots=True)
-class VideoRow:
-    """One video as the database has it; JSON columns are decoded."""
-
-    number: int
-    id: str
-    name: str
-    sha256: str
-    size: int
-    owner: str | None
-    external_id: str | None
-    labels: tuple[str, ...]
-    state: JobState
-    revision: int
-    created: float
-    started: float | None
-    finished: float | None
-    attempts: int
-    lease: str | None
-    lease_until: float | None
-    progress: dict[str, Any] | None
-    verdict: str | None
-    probability: float | None
-    held_back: bool | None
-    score: float | None
-    faces: int | None
-    model: str | None
-    attempt: str | None
-    summary: dict[str, Any] | None
-    extras_failed: dict[str, str] | None
-    failure: dict[str, str] | None
-
-
-_SHOWN: Final = [videos.c[name] for name in VideoRow.__dataclass_fields__]
-_JSON: Final = ("progress", "summary", "extras_failed", "failure")
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What a worker found: the columns that lists show, and the JSON document that has everything.
-
-    Attributes:
-        held_back: see `lrnet.verdict.is_held_back`.
-        summary: see `lrnet.service.tables.summary_of`.
-        extras_failed: report and overlay that could not be made, with the reason.
-    """
-
-    verdict: str
-    probability: float | None
-    held_back: bool
-    score: float | None
-    faces: int
-    model: str
-    summary: dict[str, Any]
-    document: str
-    extras_failed: dict[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Search:
-    """Which videos a list shows; an empty field admits all.
-
-    Attributes:
-        text: part of a name (case is ignored), or the beginning of a SHA-256 or identifier.
-        sort: "newest", "oldest", "name" or "probability".
-    """
-
-    text: str = ""
-    sha256: str = ""
-    external_id: str = ""
-    label: str = ""
-    state: JobState | None = None
-    verdict: str | None = None
-    sort: str = "newest"
-
-    def conditions(self) -> list[ColumnElement[bool]]:
-        found: list[ColumnElement[bool]] = []
-        if self.text:
-            text = self.text.casefold()
-            found.append(
-                or_(
-                    videos.c.folded_name.contains(text, autoescape=True),
-                    videos.c.sha256.startswith(text, autoescape=True),
-                    videos.c.id.startswith(text, autoescape=True),
-                )
-            )
-        if self.label:
-            found.append(videos.c.labels.contains(f"\n{self.label}\n", autoescape=True))
-        exact = {"sha256": self.sha256, "external_id": self.external_id, "state": self.state, "verdict": self.verdict}
-        return found + [videos.c[name] == value for name, value in exact.items() if value]
-
-
-_ORDERS: Final = {
-    "newest": (videos.c.number.desc(),),
-    "oldest": (videos.c.number.asc(),),
-    "name": (videos.c.folded_name.asc(), videos.c.number.desc()),
-    "probability": (videos.c.probability.desc().nulls_last(), videos.c.number.desc()),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Some videos; `before` is where the next page begins, None if there is none."""
-
-    items: tuple[VideoRow, ...]
-    total: int
-    before: int | None
-
-
-class Store:
-    """The database. Safe to share between threads.
-
-    Args:
-        url: SQLAlchemy address.
-
-    Raises:
-        ServiceError: it cannot be reached, or was made by another version of lrnet.
-        MissingDependencyError: its driver is not installed.
-    """
-
-    def __init__(self, url: str) -> None:
-        self._engine = open_engine(url)
-        try:
-            with self._engine.begin() as connection:
-                create(connection)
-        except SQLAlchemyError as error:
-            raise ServiceError(
-                f"The database {self._engine.url.render_as_string()} cannot be used ({_reason(error)}).",
-                hint="Check the address given with --database, and that the server runs.",
-            ) from error
-
-    def close(self) -> None:
-        self._engine.dispose()
-
-    def ping(self) -> None:
-        """Raise SQLAlchemyError if the database does not answer."""
-        self._scalar(select(1))
-
-    # The web process.
+class Store(Queue):
+    """The database as the web process uses it: lists, changes, and the audit log."""
 
     def add(
         self,
         name: str,
         sha256: str,
         size: int,
+        given: Given = NOTHING_GIVEN,
         *,
-        owner: str | None = None,
-        external_id: str | None = None,
-        labels: tuple[str, ...] = (),
         key: str | None = None,
         notify: bool = False,
     ) -> VideoRow:
@@ -200,9 +44,10 @@ class Store:
             folded_name=name.casefold(),
             sha256=sha256,
             size=size,
-            owner=owner,
-            external_id=external_id,
-            labels="\n" + "".join(f"{label}\n" for label in labels) if labels else None,
+            **{
+                **asdict(given),
+                "labels": "\n" + "".join(f"{label}\n" for label in given.labels) if given.labels else None,
+            },
             idempotency_key=key,
             state=JobState.QUEUED,
             created=now(),
@@ -210,7 +55,7 @@ class Store:
         )
         try:
             with self._engine.begin() as connection:
-                return _video(connection.execute(statement.returning(*_SHOWN)).one())
+                return to_row(connection.execute(statement.returning(*SHOWN)).one())
         except IntegrityError:
             known = self.with_key(key) if key else None
             if known is None:
@@ -238,14 +83,14 @@ class Store:
         """
         search = search or Search()
         found = search.conditions()
-        query = select(*_SHOWN).where(*found).order_by(*_ORDERS[search.sort]).limit(limit + 1)
+        query = select(*SHOWN).where(*found).order_by(*ORDERS[search.sort]).limit(limit + 1)
         numbered = search.sort in ("newest", "oldest")
         if before is not None and numbered:
             query = query.where(videos.c.number < before if search.sort == "newest" else videos.c.number > before)
         elif before is not None:
             query = query.offset(before)
         with self._engine.connect() as connection:
-            rows = [_video(row) for row in connection.execute(query)]
+            rows = [to_row(row) for row in connection.execute(query)]
             total = connection.execute(select(func.count()).select_from(videos).where(*found)).scalar_one()
         more = len(rows) > limit
         rows = rows[:limit]
@@ -280,8 +125,8 @@ class Store:
         with self._engine.connect() as connection:
             revisions: dict[str, int] = {row.id: row.revision for query in queries for row in connection.execute(query)}
             fresh = [video for video, revision in revisions.items() if known.get(video) != revision]
-            rows = connection.execute(select(*_SHOWN).where(videos.c.id.in_(fresh)).order_by(videos.c.number)).all()
-        return [_video(row) for row in rows], [video for video in known if video not in revisions]
+            rows = connection.execute(select(*SHOWN).where(videos.c.id.in_(fresh)).order_by(videos.c.number)).all()
+        return [to_row(row) for row in rows], [video for video in known if video not in revisions]
 
     def cancel(self, video: str) -> bool:
         """End an unfinished video and keep it; False if it is not unfinished."""
@@ -291,7 +136,7 @@ class Store:
             state=JobState.CANCELLED,
             finished=now(),
             progress=None,
-            **_NO_LEASE,
+            **NO_LEASE,
         )
 
     def delete(self, video: str) -> str | None:
@@ -347,8 +192,8 @@ class Store:
         first = due.order_by(videos.c.notice_due).limit(1).with_for_update(skip_locked=True).scalar_subquery()
         take = update(videos).where(videos.c.number == first).values(notice_due=now() + seconds)
         with self._engine.begin() as connection:
-            row = connection.execute(take.returning(*_SHOWN, videos.c.notice_tries)).one_or_none()
-        return None if row is None else (_video(row), row.notice_tries or 0)
+            row = connection.execute(take.returning(*SHOWN, videos.c.notice_tries)).one_or_none()
+        return None if row is None else (to_row(row), row.notice_tries or 0)
 
     def noticed(self, video: str, again: float | None) -> None:
         """The webhook was called; after `again` seconds it is called once more, None for not."""
@@ -356,106 +201,6 @@ class Store:
         tries = func.coalesce(videos.c.notice_tries, 0) + 1
         with self._engine.begin() as connection:
             connection.execute(update(videos).where(videos.c.id == video).values(notice_due=due, notice_tries=tries))
-
-    # A worker.
-
-    def claim(self, lease_seconds: float) -> VideoRow | None:
-        """Take the oldest queued video; None if none is queued.
-
-        A video that was put back keeps its number, so it is the next one.
-        """
-        oldest = select(videos.c.number).where(videos.c.state == JobState.QUEUED).order_by(videos.c.number).limit(1)
-        if self._scalar(oldest) is None:  # an UPDATE that finds nothing would still make SQLite's other writers wait
-            return None
-        claim = (
-            update(videos)
-            .where(videos.c.number == oldest.with_for_update(skip_locked=True).scalar_subquery())
-            .values(
-                state=JobState.RUNNING,
-                lease=secrets.token_hex(16),
-                lease_until=now() + lease_seconds,
-                started=now(),
-                attempts=videos.c.attempts + 1,
-                progress=None,
-                revision=videos.c.revision + 1,
-            )
-            .returning(*_SHOWN)
-        )
-        with self._engine.begin() as connection:
-            row = connection.execute(claim).one_or_none()
-        return None if row is None else _video(row)
-
-    def renew(self, video: str, lease: str, lease_seconds: float, progress: dict[str, Any] | None) -> bool:
-        """Keep a video for longer and store its progress; False if it is no longer this worker's."""
-        return self._change(*_held(video, lease), lease_until=now() + lease_seconds, progress=json.dumps(progress))
-
-    def finish(self, video: str, lease: str, finding: Finding) -> bool:
-        """Store what was found; False if the video is no longer this worker's, and then nothing is stored."""
-        with self._engine.begin() as connection:
-            row = connection.execute(
-                _ended(video, lease, JobState.DONE)
-                .values(
-                    verdict=finding.verdict,
-                    probability=finding.probability,
-                    held_back=finding.held_back,
-                    score=finding.score,
-                    faces=finding.faces,
-                    model=finding.model,
-                    summary=json.dumps(finding.summary),
-                    document=finding.document,
-                    extras_failed=json.dumps(finding.extras_failed) if finding.extras_failed else None,
-                    attempt=lease,
-                )
-                .returning(videos.c.finished - videos.c.started)
-            ).one_or_none()
-            if row is None:
-                return False
-            _count(connection, f"verdict_{finding.verdict}", 1)
-            _count(connection, "judging_seconds", row[0])
-        return True
-
-    def fail(self, video: str, lease: str, failure: Mapping[str, str]) -> bool:
-        """Store why a video could not be judged; False if it is no longer this worker's."""
-        with self._engine.begin() as connection:
-            done = connection.execute(
-                _ended(video, lease, JobState.FAILED).values(failure=json.dumps(dict(failure)))
-            ).rowcount
-            if done:
-                _count(connection, "failed", 1)
-        return bool(done)
-
-    def release(self, video: str, lease: str, *, counted: bool) -> bool:
-        """Put a video back into the queue, where it is the next one; `counted` says whether the attempt counts."""
-        change: dict[str, Any] = {"state": JobState.QUEUED, **_NO_LEASE, "progress": None}
-        if not counted:
-            change["attempts"] = videos.c.attempts - 1
-        return self._change(*_held(video, lease), **change)
-
-    def beat(self, worker: str, host: str, pid: int, slots: int) -> None:
-        """Note that a worker process is alive; those that have been silent for a day are forgotten."""
-        with self._engine.begin() as connection:
-            known = connection.execute(update(workers).where(workers.c.id == worker).values(seen=now())).rowcount
-            if not known:
-                connection.execute(insert(workers).values(id=worker, host=host, pid=pid, slots=slots, seen=now()))
-            connection.execute(delete(workers).where(workers.c.seen < now() - 86_400))
-
-    def leave(self, worker: str) -> None:
-        """Note that a worker process ends."""
-        with self._engine.begin() as connection:
-            connection.execute(delete(workers).where(workers.c.id == worker))
-
-    def slots(self, seconds: float) -> int:
-        """How many videos can be judged at a time by the workers that were alive in the last `seconds`."""
-        alive = select(func.coalesce(func.sum(workers.c.slots), 0)).where(workers.c.seen > now() - seconds)
-        return int(self._scalar(alive))
-
-    # Keeping order.
-
-    def expired(self) -> list[VideoRow]:
-        """Running videos whose worker has let the lease run out."""
-        query = select(*_SHOWN).where(videos.c.state == JobState.RUNNING, videos.c.lease_until < now())
-        with self._engine.connect() as connection:
-            return [_video(row) for row in connection.execute(query)]
 
     def finished_before(self, seconds: float, limit: int = 1000) -> list[str]:
         """Identifiers of videos that were finished more than `seconds` ago."""
@@ -471,52 +216,6 @@ class Store:
     def identifiers(self) -> set[str]:
         with self._engine.connect() as connection:
             return set(connection.execute(select(videos.c.id)).scalars())
-
-    def _scalar(self, query: Any) -> Any:
-        with self._engine.connect() as connection:
-            return connection.execute(query).scalar_one_or_none()
-
-    def _one(self, which: ColumnElement[bool]) -> VideoRow | None:
-        with self._engine.connect() as connection:
-            row = connection.execute(select(*_SHOWN).where(which)).one_or_none()
-        return None if row is None else _video(row)
-
-    def _change(self, *which: ColumnElement[bool], **values: Any) -> bool:
-        with self._engine.begin() as connection:
-            statement = update(videos).where(*which).values(**values, revision=videos.c.revision + 1)
-            return bool(connection.execute(statement).rowcount)
-
-
-_NO_LEASE: Final[dict[str, Any]] = {"lease": None, "lease_until": None}
-
-
-def _held(video: str, lease: str) -> tuple[ColumnElement[bool], ...]:
-    return videos.c.id == video, videos.c.state == JobState.RUNNING, videos.c.lease == lease
-
-
-def _ended(video: str, lease: str, state: JobState) -> Any:
-    return (
-        update(videos)
-        .where(*_held(video, lease))
-        .values(state=state, finished=now(), revision=videos.c.revision + 1, **_NO_LEASE)
-    )
-
-
-def _count(connection: Connection, name: str, by: float) -> None:
-    connection.execute(update(counters).where(counters.c.name == name).values(value=counters.c.value + by))
-
-
-def _video(row: Row[Any]) -> VideoRow:
-    values = {name: row._mapping[name] for name in VideoRow.__dataclass_fields__}
-    for name in _JSON:
-        values[name] = None if values[name] is None else json.loads(values[name])
-    values["state"] = JobState(values["state"])
-    values["labels"] = tuple((values["labels"] or "").split("\n")[1:-1])
-    return VideoRow(**values)
-
-
-def _reason(error: BaseException) -> str:
-    return str(getattr(error, "orig", None) or error).strip().splitlines()[0]
 
 
 @contextmanager

@@ -14,7 +14,8 @@ from typing import Any, Final
 from anyio.to_thread import run_sync
 
 from lrnet.service import schema
-from lrnet.service.database import UNFINISHED, JobState, Store, VideoRow
+from lrnet.service.database import Store
+from lrnet.service.rows import UNFINISHED, JobState, VideoRow
 
 LOOK_SECONDS: Final = 0.4
 SILENCE_SECONDS: Final = 15.0  # after so long a comment is sent, so that no proxy closes the connection

@@ -20,7 +20,9 @@ from lrnet.errors import ServiceError
 
 REPORT: Final = "report.html"
 OVERLAY: Final = "overlay.mp4"
+BUNDLE: Final = "evidence.zip"
 ORPHAN_SECONDS: Final = 3600.0  # a file that no row names is left alone for so long
+PARTIAL_SECONDS: Final = 86_400.0  # an upload in parts is kept so long after its last part
 
 
 class Folder:
@@ -32,11 +34,12 @@ class Folder:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.incoming, self.videos, self.results = root / "incoming", root / "videos", root / "results"
+        self.incoming, self.partial = root / "incoming", root / "partial"
+        self.videos, self.results = root / "videos", root / "results"
         try:
             # Videos of people and what is said of them: nobody else on this machine reads them.
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for folder in (self.incoming, self.videos, self.results):
+            for folder in (self.incoming, self.partial, self.videos, self.results):
                 folder.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
             raise ServiceError(
@@ -85,8 +88,9 @@ class Folder:
                 shutil.rmtree(attempt, ignore_errors=True)
 
     def old_uploads(self, seconds: float) -> list[Path]:
-        """Uploads that were broken off: nothing was written to them for `seconds`."""
-        return [path for path in _entries(self.incoming) if _age(path) > seconds]
+        """Uploads that were broken off: nothing came for `seconds`, or for a day if they come in parts."""
+        waited = ((self.incoming, seconds), (self.partial, PARTIAL_SECONDS))
+        return [path for folder, longest in waited for path in _entries(folder) if _age(path) > longest]
 
     def old_videos(self) -> list[Path]:
         """Video files old enough to be deleted if no row names them."""
@@ -102,25 +106,35 @@ class Folder:
 
 
 class Incoming:
-    """An upload on its way to the disk: hashed as it is written, removed unless it is placed."""
+    """An upload on its way to the disk: hashed as it is written, removed unless it is placed.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        resumed: go on with a file that is there; it is hashed when it is whole.
+    """
+
+    def __init__(self, path: Path, *, resumed: bool = False) -> None:
         self.path = path
-        self.size = 0
-        self._hash = hashlib.sha256()
-        self._file: BinaryIO = path.open("xb")
+        self._hash = None if resumed else hashlib.sha256()
+        self._file: BinaryIO = path.open("ab" if resumed else "xb")
+        self.size = self._file.tell()
 
     @property
     def sha256(self) -> str:
         """Of what was written, hexadecimal."""
+        if self._hash is None:
+            with self.path.open("rb") as file:
+                self._hash = hashlib.file_digest(file, hashlib.sha256)
         return self._hash.hexdigest()
 
     def write(self, data: bytes) -> None:
         self._file.write(data)
-        self._hash.update(data)
+        if self._hash is not None:
+            self._hash.update(data)
         self.size += len(data)
 
     def close(self) -> None:
+        if self._file.closed:
+            return
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()

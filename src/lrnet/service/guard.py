@@ -143,7 +143,7 @@ class Guard:
 
 def needed(method: str, path: str) -> Role:
     """The role that a request needs."""
-    if method == "DELETE" or path == "/v1/audit":
+    if (method == "DELETE" and not path.startswith("/v1/uploads/")) or path == "/v1/audit":
         return Role.ADMIN
     return Role.READ if method in SAFE_METHODS else Role.SUBMIT
 

@@ -12,7 +12,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from lrnet.service.database import JobState, Store
+from lrnet.service.database import Store
+from lrnet.service.rows import JobState
 from lrnet.service.worker import ALIVE_SECONDS
 from lrnet.verdict import State
 

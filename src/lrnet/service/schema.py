@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from lrnet.report.schema import Number
-from lrnet.report.wording import WORDING, finite
-from lrnet.service.database import JobState, VideoRow
-from lrnet.service.database import Page as StorePage
+from lrnet.report.wording import WORDING, finite, when_and_who
+from lrnet.service.rows import JobState, VideoRow
+from lrnet.service.rows import Page as StorePage
 from lrnet.verdict import State
 
 Identifier = Annotated[str, Field(pattern="^[0-9a-f]{32}$", description="Identifier of a video.")]
@@ -23,7 +23,7 @@ class _Part(BaseModel):
 class Clip(_Part):
     """A scored clip."""
 
-    face: int = Field(description="Number of the face, from 0.")
+    face: int = Field(description="Number of the track, from 0.")
     start: float = Field(description="Seconds from the video's first frame.")
     stop: float = Field(description="Seconds from the video's first frame.")
     score: float | None = Field(description="The network's raw output, 0 to 1; no probability.")
@@ -54,6 +54,10 @@ class Summary(_Part):
     """What lists show of a video's JSON document; see `lrnet.service.tables.summary_of`."""
 
     reasons: tuple[Reason, ...] = Field((), description="Why the verdict is what it is, the most important first.")
+    face: int | None = Field(None, description="Number of the person who decides the verdict, from 1.")
+    moment: tuple[FiniteFloat, FiniteFloat] | None = Field(
+        None, description="Seconds (start, stop) of that person's most suspicious stretch."
+    )
     seconds_examined: Number = Field(None, description="How far the video was examined, seconds.")
     duration: Number = Field(None, description="Of the video as its header says, seconds; null if it does not say.")
     damaged_packets: int = Field(0, description="Packets and frames that could not be decoded and were left out.")
@@ -65,6 +69,9 @@ class Verdict(Summary):
 
     state: State
     headline: str = Field(description="The state in a few words.")
+    when: str = Field(
+        description="The moment and the person in words, as in 1:30.0 to 1:45.0, person 2; empty if nobody is accused."
+    )
     meaning: str = Field(description="What the state says and what it does not.")
     symbol: str = Field(description="One character that tells the states apart without colour.")
     probability: float | None = Field(description="Calibrated probability of fake, 0 to 1; null if there is none.")
@@ -75,7 +82,9 @@ class Verdict(Summary):
     faces: int = Field(description="Faces that were followed.")
     model: str = Field(description="Name and version of the model that judged.")
     share_examined: float | None = Field(description="Part of the duration that was examined, 0 to 1; null if unknown.")
-    extras_failed: dict[str, str] = Field(description="Report or annotated video that could not be made, and why.")
+    extras_failed: dict[str, str] = Field(
+        description="Report, evidence bundle or annotated video that could not be made, and why."
+    )
 
 
 class Failure(_Part):
@@ -94,6 +103,8 @@ class Links(_Part):
     result: str
     report: str
     overlay: str
+    bundle: str
+    file: str
     cancel: str
     again: str
 
@@ -108,6 +119,9 @@ class Video(_Part):
     owner: str | None = Field(description="Name of the token that handed it in.")
     external_id: str | None = Field(description="What the client calls it.")
     labels: tuple[str, ...] = Field(description="As the client gave them.")
+    case: str | None = Field(description="Case number, for the report.")
+    examiner: str | None = Field(description="Name of the examiner, for the report.")
+    notes: str | None = Field(description="Notes of the examiner, for the report.")
     state: JobState
     revision: int = Field(description="Grows with every change.")
     created: datetime = Field(description="When it was handed in.")
@@ -118,6 +132,15 @@ class Video(_Part):
     verdict: Verdict | None = Field(description="Once it is done.")
     failure: Failure | None = Field(description="If it failed.")
     links: Links
+
+
+class Upload(_Part):
+    """An upload in parts."""
+
+    id: Identifier
+    size: int = Field(description="Size of the whole file, bytes.")
+    offset: int = Field(description="How many bytes have arrived: where the next part begins.")
+    video: Video | None = Field(description="The video, when all of it has arrived.")
 
 
 class VideoPage(_Part):
@@ -192,6 +215,9 @@ def video(row: VideoRow, *, clips: bool = True) -> Video:
         owner=row.owner,
         external_id=row.external_id,
         labels=row.labels,
+        case=row.case,
+        examiner=row.examiner,
+        notes=row.notes,
         state=row.state,
         revision=row.revision,
         created=utc(row.created),
@@ -233,6 +259,7 @@ def _verdict(row: VideoRow) -> Verdict | None:
         **dict(summary),
         state=state,
         headline=words.headline,
+        when=when_and_who(state, summary.moment, summary.face, row.faces or 0),
         meaning=words.meaning,
         symbol=words.symbol,
         probability=finite(row.probability),

@@ -36,6 +36,7 @@ class Settings:
         time_limit: longest time that judging one video may take, seconds of wall clock.
         keep_days: days after which a judged video is deleted with its results; 0 keeps it.
         overlay: whether the annotated video is made.
+        pdf: whether evidence bundles hold the report as a PDF too; needs a Chromium browser.
         lease_seconds: how long a worker that has fallen silent keeps its video.
         max_attempts: how often a video is tried whose worker dies.
         access: how videos are opened and what they may ask for; by default they are decoded in a separate process.
@@ -55,6 +56,7 @@ class Settings:
     time_limit: float = 3600.0
     keep_days: float = 0.0
     overlay: bool = True
+    pdf: bool = False
     lease_seconds: float = 15.0
     max_attempts: int = 3
     access: Access = field(default_factory=lambda: Access(isolate=True))

@@ -37,7 +37,7 @@ from lrnet.errors import MissingDependencyError, ServiceError
 from lrnet.extras import install_command
 from lrnet.verdict import Reason, State, is_held_back
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 BUSY_SECONDS: Final = 15  # SQLite allows one writer at a time; how long another waits for its turn
 COUNTED: Final = ("failed", "judging_seconds")  # and verdict_STATE for each verdict
 CREATE_LOCK: Final = 0x6C726E6574  # "lrnet"; the advisory lock under which PostgreSQL's tables are made
@@ -56,6 +56,9 @@ videos: Final = Table(
     Column("owner", Text),  # name of the token that handed it in
     Column("external_id", Text),
     Column("labels", Text),  # one a line, with a line break before the first and after the last
+    Column("case", Text),
+    Column("examiner", Text),
+    Column("notes", Text),
     Column("idempotency_key", String(400)),
     Column("state", String(16), nullable=False, index=True),
     Column("revision", Integer, nullable=False, default=1),
@@ -175,7 +178,7 @@ def create(connection: Connection) -> None:
     version = connection.execute(select(about.c.value).where(about.c.name == "schema")).scalar_one_or_none()
     if version is None:
         connection.execute(insert(about).values(name="schema", value=str(SCHEMA_VERSION)))
-    elif version in ("1", "2"):
+    elif version in ("1", "2", "3"):
         _migrate(connection)
     elif version != str(SCHEMA_VERSION):
         raise ServiceError(
@@ -191,12 +194,13 @@ def create(connection: Connection) -> None:
 
 
 def _migrate(connection: Connection) -> None:
-    """Layouts 1 and 2 to 3: the columns that are missing, filled from the documents where lists show them."""
+    """Layouts 1 to 3 to 4: the columns that are missing, filled from the documents where lists show them."""
     known = {column["name"] for column in inspect(connection).get_columns("videos")}
     for column in videos.columns:
         if column.name not in known:
             kind = column.type.compile(connection.dialect)
-            connection.execute(sql(f"ALTER TABLE videos ADD COLUMN {column.name} {kind}"))
+            name = connection.dialect.identifier_preparer.quote(column.name)
+            connection.execute(sql(f"ALTER TABLE videos ADD COLUMN {name} {kind}"))
     if "enqueued" in known:
         connection.execute(sql("ALTER TABLE videos DROP COLUMN enqueued"))
     if connection.dialect.name == "postgresql":  # SQLite does not look at lengths
@@ -225,6 +229,8 @@ def summary_of(document: dict[str, Any]) -> dict[str, Any]:
     verdict, video, model = document.get("verdict", {}), document.get("video", {}), document.get("model", {})
     return {
         "reasons": verdict.get("reasons", []),
+        "face": verdict.get("face"),
+        "moment": verdict.get("moment"),
         "seconds_examined": video.get("seconds_examined"),
         "duration": video.get("duration"),
         "damaged_packets": video.get("damaged_packets", 0),

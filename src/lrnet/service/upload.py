@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Final
 
 from anyio.to_thread import run_sync
@@ -81,20 +81,47 @@ async def receive(
         RefusedError: it is empty, too large or too slow, or the disk is full.
     """
     if declared is not None and declared > settings.max_upload:
-        raise _too_large(settings)
-    upload = object()
-    room.take(upload, declared or 0)
+        raise _too_large(settings.max_upload)
+    incoming = await run_sync(folder.receive)
     try:
-        incoming = await run_sync(folder.receive)
-        try:
-            async with asyncio.timeout(settings.upload_seconds):
-                await _write(body, incoming, settings, lambda size: room.check(upload, size))
-            if not incoming.size:
-                raise RefusedError(400, "empty", "The file is empty.", "Choose another file: this one has 0 bytes.")
-            await run_sync(incoming.close)
-        except BaseException:
-            incoming.discard()
-            raise
+        await append(incoming, body, declared, settings.max_upload, settings, room)
+        if not incoming.size:
+            raise RefusedError(400, "empty", "The file is empty.", "Choose another file: this one has 0 bytes.")
+        await run_sync(incoming.close)
+    except BaseException:
+        incoming.discard()
+        raise
+    return incoming
+
+
+async def append(
+    incoming: Incoming, body: AsyncIterator[bytes], declared: int | None, most: int, settings: Settings, room: Room
+) -> None:
+    """Write a body to the end of a file, in whole pieces: what came before a break is kept.
+
+    Args:
+        most: bytes that the file may have then.
+
+    Raises:
+        RefusedError: the body is too large or too slow, or the disk is full.
+    """
+    room.take(incoming, declared or 0)
+    pieces = bytearray()
+    chunks = aiter(body)
+    try:
+        async with asyncio.timeout(settings.upload_seconds):
+            while True:
+                async with asyncio.timeout(settings.upload_idle_seconds):
+                    chunk = await anext(chunks, None)
+                pieces += chunk or b""
+                if incoming.size + len(pieces) > most:
+                    raise _too_large(most)
+                if len(pieces) >= PIECE or chunk is None:
+                    room.check(incoming, len(pieces))
+                    await run_sync(incoming.write, bytes(pieces))
+                    pieces.clear()
+                if chunk is None:
+                    return
     except TimeoutError as error:
         raise RefusedError(
             408, "too_slow", "The upload took too long, or stood still.", "Send it again over a faster connection."
@@ -104,36 +131,13 @@ async def receive(
             raise _no_room() from error
         raise
     finally:
-        room.leave(upload)
-    return incoming
-
-
-async def _write(
-    body: AsyncIterator[bytes], incoming: Incoming, settings: Settings, check: Callable[[int], None]
-) -> None:
-    pieces = bytearray()
-    chunks = aiter(body)
-    while True:
-        async with asyncio.timeout(settings.upload_idle_seconds):
-            chunk = await anext(chunks, None)
-        if chunk is not None:
-            pieces += chunk
-        if incoming.size + len(pieces) > settings.max_upload:
-            raise _too_large(settings)
-        if len(pieces) >= PIECE or chunk is None:
-            check(len(pieces))
-            await run_sync(incoming.write, bytes(pieces))
-            pieces.clear()
-        if chunk is None:
-            return
+        room.leave(incoming)
 
 
 def _no_room() -> RefusedError:
     return RefusedError(507, "disk_full", "There is no room for the video.", "Delete videos, or ask the operator.")
 
 
-def _too_large(settings: Settings) -> RefusedError:
-    megabytes = settings.max_upload / 1e6
-    return RefusedError(
-        413, "too_large", f"Videos may have up to {megabytes:.0f} MB.", "Cut the video, or have the limit raised."
-    )
+def _too_large(most: int) -> RefusedError:
+    told = f"{most / 1e6:.0f} MB" if most >= 1e7 else f"{most} bytes"
+    return RefusedError(413, "too_large", f"Up to {told} are taken.", "Cut the video, or have the limit raised.")

@@ -20,11 +20,21 @@ from starlette.routing import Match
 
 from lrnet.report.wording import BLIND_SPOTS, WORDING
 from lrnet.service import schema
-from lrnet.service.api import ALWAYS, MAX_NUMBER, Service, add_lists, add_results, add_videos, problems
+from lrnet.service.api import (
+    ALWAYS,
+    MAX_NUMBER,
+    Service,
+    add_downloads,
+    add_lists,
+    add_results,
+    add_videos,
+    problems,
+)
 from lrnet.service.database import Store
 from lrnet.service.folder import Folder
 from lrnet.service.guard import HOLDER, REQUEST, Guard
 from lrnet.service.metrics import Figures, Measured
+from lrnet.service.resumable import add_uploads
 from lrnet.service.settings import Settings
 from lrnet.service.site import add_page
 from lrnet.service.tokens import Attempts, Role, Token
@@ -79,8 +89,10 @@ def create_app(settings: Settings, ending: Callable[[], bool] = lambda: False) -
     )
     attempts = Attempts()
     add_videos(app, service)
+    add_uploads(app, service)
     add_lists(app, service)
     add_results(app, service)
+    add_downloads(app, service)
     _add_operations(app, service)
     add_page(app, service, attempts)
     _add_errors(app)

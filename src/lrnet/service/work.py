@@ -22,13 +22,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from lrnet.errors import InternalError, LrnetError
-from lrnet.service.folder import OVERLAY, REPORT
+from lrnet.service.folder import BUNDLE, OVERLAY, REPORT
 from lrnet.service.tables import summary_of
 from lrnet.video.limits import Access
 
 if TYPE_CHECKING:
     from lrnet.detector import Detector, Progress, VideoResult
     from lrnet.network.bundle import ModelBundle
+    from lrnet.report.examination import Examination
     from lrnet.report.explain import FaceExplanation
 
 NICENESS: Final = 5  # so that the page stays quick
@@ -45,12 +46,18 @@ class Job:
         name: the file's name as the client gave it.
         folder: for the results; created if it does not exist.
         overlay: whether the annotated video is made.
+        pdf: whether the evidence bundle holds a PDF too.
+        case, examiner, notes: for the report.
     """
 
     video: str
     name: str
     folder: str
     overlay: bool
+    pdf: bool = False
+    case: str = ""
+    examiner: str = ""
+    notes: str = ""
 
 
 class JobProcess:
@@ -167,8 +174,10 @@ class Judge:
 
     def _judge(self, job: Job, tell: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
         from lrnet.detector import Detector
+        from lrnet.report.evidence_bundle import write_bundle
+        from lrnet.report.examination import Examination
         from lrnet.report.explain import Explainer
-        from lrnet.report.html import write_html
+        from lrnet.report.html import pictures_and_clips, write_html
         from lrnet.report.json_report import to_document
         from lrnet.report.overlay import write_overlay
 
@@ -176,22 +185,36 @@ class Judge:
             tell({"kind": "progress", "stage": "loading"})
             self._detector = Detector(self._model)
         bundle = self._detector.bundle
-        words = Words(tell)
+        words, access = Words(tell), self._access
+        about = Examination.of(case=job.case, examiner=job.examiner, notes=job.notes)
         failed: dict[str, str] = {}
         with _called(job) as name:
-            result = self._detector.detect(name, progress=words, keep_sequences=True, access=self._access)
-            tell({"kind": "finding", **_finding(result, bundle)})
+            result = self._detector.detect(name, progress=words, keep_sequences=True, access=access)
+            tell({"kind": "finding", **_finding(result, bundle, about)})
             words.stage("report")
             explanations: tuple[FaceExplanation, ...] = ()
             with _forgiven(failed, "explanation"):
                 explanations = Explainer(bundle).explain(result)
+            shown = None
             with _forgiven(failed, REPORT):
-                write_html(result, bundle, REPORT, access=self._access, explanations=explanations)
+                shown = pictures_and_clips(result, bundle, explanations, access=access)
+                write_html(result, bundle, REPORT, explanations=explanations, examination=about, shown=shown)
+            with _forgiven(failed, BUNDLE):
+                write_bundle(
+                    result,
+                    bundle,
+                    BUNDLE,
+                    about,
+                    access=access,
+                    explanations=explanations,
+                    with_pdf=job.pdf,
+                    shown=shown,
+                )
             if job.overlay:
                 words.stage("drawing")
                 with _forgiven(failed, OVERLAY):
-                    write_overlay(result, OVERLAY, progress=words, access=self._access)
-        document = to_document(result, bundle, explanations).model_dump_json()
+                    write_overlay(result, OVERLAY, progress=words, access=access)
+        document = to_document(result, bundle, explanations, about).model_dump_json()
         return {"kind": "extras", "document": document, "extras_failed": failed}
 
 
@@ -223,11 +246,11 @@ def _forgiven(failed: dict[str, str], name: str) -> Iterator[None]:
         failed[name] = error.what if isinstance(error, LrnetError) else f"{type(error).__name__}: {error}"
 
 
-def _finding(result: VideoResult, bundle: ModelBundle) -> dict[str, Any]:
+def _finding(result: VideoResult, bundle: ModelBundle, about: Examination) -> dict[str, Any]:
     from lrnet.report.json_report import to_document
     from lrnet.verdict import is_held_back
 
-    document = to_document(result, bundle)
+    document = to_document(result, bundle, (), about)
     return {
         "verdict": str(document.verdict.state),
         "probability": document.verdict.probability,
@@ -301,7 +324,7 @@ def file_name(name: str) -> str:
     """
     plain = re.sub(r"[:%*?|]", "_", display_name(name)).lstrip(". -") or "video"
     plain = _shortened(plain, 200, lambda text: len(text.encode()))
-    return f"video {plain}" if plain in (REPORT, OVERLAY) else plain
+    return f"video {plain}" if plain in (REPORT, OVERLAY, BUNDLE) else plain
 
 
 def _shortened(name: str, size: int, length: Callable[[str], int]) -> str:

@@ -23,8 +23,9 @@ from pydantic import TypeAdapter
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from lrnet.service.database import Finding, JobState, Store, VideoRow
-from lrnet.service.folder import OVERLAY, REPORT, Folder
+from lrnet.service.database import Store
+from lrnet.service.folder import BUNDLE, OVERLAY, REPORT, Folder
+from lrnet.service.rows import Finding, JobState, VideoRow
 from lrnet.service.schema import Summary
 from lrnet.service.settings import Settings
 from lrnet.service.work import Job, JobProcess, clear
@@ -74,7 +75,14 @@ class Overseer:
     def _listen(self, row: VideoRow, lease: str, results: Path) -> _End:
         """Give the video to the process, and wait for the end of the attempt."""
         job = Job(
-            str(self._folder.video(row.sha256).absolute()), row.name, str(results.absolute()), self._settings.overlay
+            str(self._folder.video(row.sha256).absolute()),
+            row.name,
+            str(results.absolute()),
+            self._settings.overlay,
+            self._settings.pdf,
+            row.case or "",
+            row.examiner or "",
+            row.notes or "",
         )
         watch = Watch.start(self._settings)
         progress: dict[str, Any] | None = None
@@ -160,7 +168,7 @@ class Overseer:
             Summary.model_validate(finding.summary)
         except ValueError:
             return None
-        wanted = (REPORT, OVERLAY) if self._settings.overlay else (REPORT,)
+        wanted = (REPORT, BUNDLE, OVERLAY) if self._settings.overlay else (REPORT, BUNDLE)
         for name in wanted:
             if not (results / name).is_file():
                 finding.extras_failed.setdefault(name, "The work ended before it was made.")
