@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
+from tests.media import moving, write_audio, write_video
 from tests.service.kit import TOKEN, Running, running, short_clip, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -121,10 +125,10 @@ def test_a_fake_and_a_real_video_from_upload_to_deletion(page: Page, service: Ru
     assert scores["fake.mp4"] > scores["real.mp4"]
 
     # The history is searched.
-    page.get_by_role("searchbox").fill("REAL")
+    page.get_by_role("searchbox", name="Search").fill("REAL")
     expect(row(page, "fake.mp4")).to_have_count(0)
     expect(real).to_be_visible()
-    page.get_by_role("searchbox").fill("")
+    page.get_by_role("searchbox", name="Search").fill("")
     page.get_by_label("Verdict").select_option("failed")
     expect(real).to_have_count(0)
     expect(row(page, "README.md")).to_be_visible()
@@ -220,11 +224,13 @@ def a_video(number: int, **changes: Any) -> dict[str, Any]:
     """A video as the service tells of it."""
     video = f"{number:032x}"
     links = {
-        name: f"/v1/videos/{video}/{name}" for name in ("events", "result", "report", "overlay", "cancel", "again")
+        name: f"/v1/videos/{video}/{name}"
+        for name in ("events", "result", "report", "overlay", "bundle", "file", "cancel", "again")
     }
     return {
         "id": video, "name": f"clip-{number}.mp4", "sha256": "ab" * 32, "size": 7, "state": "queued", "revision": 1,
         "created": "2026-01-02T03:04:05Z", "owner": None, "external_id": None, "labels": [],
+        "case": None, "examiner": None, "notes": None,
         "started": None, "finished": None, "attempts": 0, "progress": None,
         "verdict": None, "failure": None, "links": {"self": f"/v1/videos/{video}", **links}, **changes,
     }  # fmt: skip
@@ -235,6 +241,7 @@ FAILED = {"state": "failed", "failure": {"error": "VideoError", "message": "It i
 
 VERDICT = {
     "state": "likely_fake", "headline": "Likely fake", "meaning": "…", "symbol": "▲", "probability": 0.97,
+    "when": "", "moment": None, "face": 1,
     "held_back": False, "score": 0.9, "faces": 1, "model": "m 1", "reasons": [], "seconds_examined": 9.9,
     "duration": 10.0, "damaged_packets": 0, "model_hash": "ab" * 32, "share_examined": 0.99, "extras_failed": {},
 }  # fmt: skip
@@ -252,6 +259,14 @@ def stream(video: dict[str, Any], again: int = 300) -> dict[str, Any]:
     """An answer that tells a video's state and breaks off; the browser asks again after so many milliseconds."""
     body = f"retry: {again}\nevent: state\ndata: {json.dumps(video)}\n\n"
     return {"content_type": "text/event-stream", "body": body}
+
+
+def part_of(route: Route, data: bytes) -> dict[str, Any]:
+    """An answer with the part of a file that is asked for: a browser seeks by asking for parts."""
+    first, _, last = route.request.headers.get("range", "bytes=0-").removeprefix("bytes=").partition("-")
+    start, stop = int(first), int(last) + 1 if last else len(data)
+    headers = {"content-range": f"bytes {start}-{stop - 1}/{len(data)}", "accept-ranges": "bytes"}
+    return {"status": 206, "headers": headers, "body": data[start:stop], "content_type": "application/octet-stream"}
 
 
 def serve_list(page: Page, *videos: dict[str, Any]) -> None:
@@ -285,6 +300,107 @@ def test_a_probability_is_told_for_another_share_of_fakes(page: Page, service: R
     accessible(page)
 
 
+def test_a_verdict_says_when_and_of_whom_and_leads_there(page: Page, service: Running) -> None:
+    video = judged(1, when="1:30.0 to 1:45.0, person 2", moment=[90.0, 105.0], face=2)
+    report = "<h1>report</h1><script>onhashchange = () => { document.body.append(location.hash) }</script>"
+    page.route("**/v1/videos/*/events", lambda route: route.fulfill(**stream(video)))
+    page.route("**/v1/videos/*/report", lambda route: route.fulfill(body=report, content_type="text/html"))
+    serve_list(page, video)
+    page.goto(service.url)
+    row(page, "clip-1.mp4").get_by_role("link", name="1:30.0 to 1:45.0, person 2").click()
+    frame = page.locator("iframe.report")
+    expect(frame).to_have_attribute("src", f"/v1/videos/{video['id']}/report#t=90")
+    expect(page.locator(".head")).to_contain_text("Likely fake · 1:30.0 to 1:45.0, person 2")
+    page.evaluate(f"location.hash = '#/videos/{video['id']}?t=12.5'")
+    expect(page.frame_locator("iframe.report").get_by_text("#t=12.5")).to_be_visible()  # the same page, at another time
+    accessible(page)
+
+
+def test_the_annotated_video_goes_to_moments_steps_and_sounds(page: Page, service: Running, tmp_path: Path) -> None:
+    film = write_video(tmp_path / "film.mp4", moving(75)).read_bytes()
+    sound = write_audio(tmp_path / "sound.mp4", 3).read_bytes()
+    video = judged(1)
+    stretches = {"suspicious": [[0.5, 0.8], [2.0, 2.4]]}
+    result = {"faces": [{"explanation": stretches}], "video": {"frame_rate": 25}, "verdict": {}}
+    page.route("**/v1/videos/*/events", lambda route: route.fulfill(**stream(video)))
+    page.route("**/v1/videos/*/result", lambda route: route.fulfill(json=result))
+    page.route("**/v1/videos/*/overlay", lambda route: route.fulfill(**part_of(route, film)))
+    page.route("**/v1/videos/*/file", lambda route: route.fulfill(**part_of(route, sound)))
+    page.goto(f"{service.url}/#/videos/{video['id']}/overlay")
+    player = page.locator("video")
+
+    def stands_at(time: float) -> bool:
+        return bool(player.evaluate(f"v => !v.seeking && Math.abs(v.currentTime - {time}) < 0.02"))
+
+    page.get_by_role("button", name="Suspicious ▶").click()
+    wait_for_in(page, lambda: stands_at(0.5))
+    page.get_by_role("button", name="Suspicious ▶").click()
+    wait_for_in(page, lambda: stands_at(2.0))
+    page.get_by_role("button", name="Suspicious ▶").click()
+    expect(page.get_by_text("No suspicious stretch after 0:02.")).to_be_visible()
+    page.get_by_role("button", name="Frame ▶").click()
+    wait_for_in(page, lambda: stands_at(2.04))
+    page.evaluate(f"location.hash = '#/videos/{video['id']}/overlay?t=1'")
+    wait_for_in(page, lambda: stands_at(1.0))
+    accessible(page)
+
+    # The sound of the file goes along with the copy, which has none.
+    page.evaluate(
+        "() => { window.heard = []; const play = HTMLMediaElement.prototype.play;"
+        "HTMLMediaElement.prototype.play = function () { if (this.tagName === 'AUDIO') heard.push(this);"
+        "return play.call(this) } }"
+    )
+    page.get_by_label("Sound").check()
+    player.evaluate("v => v.play()")
+    wait_for_in(page, lambda: page.evaluate("heard.length > 0 && heard[0].currentTime > 1.2"))
+    player.evaluate("v => v.pause()")
+    wait_for_in(page, lambda: page.evaluate("heard[0].paused"))
+    assert page.evaluate("Math.abs(heard[0].currentTime - document.querySelector('video').currentTime)") < 0.3
+
+
+def test_case_examiner_and_notes_go_along_with_an_upload(page: Page, service: Running, tmp_path: Path) -> None:
+    page.goto(service.url)
+    page.get_by_text("Case, examiner, notes").click()
+    page.get_by_label("Case", exact=True).first.fill("24 Js 17/26")
+    page.get_by_label("Examiner").fill("A. Müller")
+    page.get_by_label("Notes").fill("as found")
+    accessible(page)
+    (tmp_path / "of-a-case.mp4").write_bytes(b"no video")
+    page.get_by_label("Choose videos").set_input_files(tmp_path / "of-a-case.mp4")
+    expect(page.get_by_role("heading", name="of-a-case.mp4")).to_be_visible()
+    expect(page.locator(".facts")).to_contain_text("24 Js 17/26")
+    expect(page.locator(".facts")).to_contain_text("as found")
+    (video,) = service.client.get("/v1/videos", params={"case": "24 Js 17/26"}).json()["items"]
+    assert (video["examiner"], video["notes"]) == ("A. Müller", "as found")
+    page.get_by_role("link", name="All videos").click()
+    expect(row(page, "of-a-case.mp4")).to_contain_text("case 24 Js 17/26")
+    service.client.delete(f"/v1/videos/{video['id']}")
+
+
+def test_a_large_file_is_sent_in_parts_and_goes_on_after_a_break(page: Page, service: Running, tmp_path: Path) -> None:
+    page.expected_complaints = ("net::ERR_FAILED",)  # type: ignore[attr-defined]
+    data = os.urandom(20_000_000)
+    (tmp_path / "large.mp4").write_bytes(data)
+    tries: list[str] = []
+
+    def part(route: Route) -> None:
+        tries.append(route.request.headers["upload-offset"])
+        if len(tries) == 2:
+            route.abort()
+        else:
+            route.continue_()
+
+    page.route("**/v1/uploads/*", lambda route: part(route) if route.request.method == "PATCH" else route.continue_())
+    page.goto(service.url)
+    page.get_by_label("Choose videos").set_input_files(tmp_path / "large.mp4")
+    page.get_by_role("button", name="Try large.mp4 again").click()
+    expect(page.get_by_role("heading", name="large.mp4")).to_be_visible()
+    assert tries == ["0", str(16 * 2**20), str(16 * 2**20)]
+    (video,) = service.client.get("/v1/videos", params={"q": "large.mp4"}).json()["items"]
+    assert video["sha256"] == hashlib.sha256(data).hexdigest()
+    service.client.delete(f"/v1/videos/{video['id']}")
+
+
 def test_filter_and_search_live_in_the_address(page: Page, service: Running) -> None:
     asked: list[str] = []
 
@@ -303,8 +419,17 @@ def test_filter_and_search_live_in_the_address(page: Page, service: Running) -> 
     page.get_by_label("Order").select_option("oldest")
     page.get_by_label("Verdict").select_option("failed")
     wait_for_in(page, lambda: page.url.endswith("#/?q=clip&state=failed&sort=oldest"))
+    page.get_by_label("Case", exact=True).last.fill("24 Js 17")
+    page.get_by_label("From this day").fill("2026-11-27")
+    page.get_by_label("To this day").fill("2026-11-27")
+    wait_for_in(page, lambda: "&case=24+Js+17&" in page.url and page.url.endswith("&from=2026-11-27&to=2026-11-27"))
     page.reload()
-    expect(page.get_by_role("searchbox")).to_have_value("clip")
+    wait_for_in(page, lambda: "since" in asked[-1])
+    sent = parse_qs(asked[-1])
+    since, until = (datetime.fromisoformat(sent[name][0]) for name in ("since", "until"))
+    assert (sent["case"], until - since) == (["24 Js 17"], timedelta(days=1))
+    expect(page.get_by_label("From this day")).to_have_value("2026-11-27")
+    expect(page.get_by_role("searchbox", name="Search")).to_have_value("clip")
     expect(page.get_by_label("Verdict")).to_have_value("failed")
 
 
@@ -316,6 +441,7 @@ def test_several_videos_are_deleted_at_once(page: Page, service: Running) -> Non
     for name in names[:2]:
         row(page, name).get_by_role("checkbox").check()
     expect(page.get_by_text("2 videos selected")).to_be_visible()
+    expect(page.get_by_role("link", name="Evidence bundles")).to_be_hidden()  # they have none
     accessible(page)
     page.get_by_role("button", name="Delete them").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete", exact=True).click()
@@ -325,6 +451,25 @@ def test_several_videos_are_deleted_at_once(page: Page, service: Running) -> Non
     expect(page.get_by_text("selected")).to_be_hidden()
     row(page, "several-2.mp4").get_by_role("button").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete", exact=True).click()
+
+
+def test_evidence_is_one_button_for_a_video_and_for_those_selected(page: Page, service: Running) -> None:
+    without = judged(3, extras_failed={"evidence.zip": "No space left."})
+    serve_list(page, judged(1), judged(2), without, a_video(4))
+    page.goto(service.url)
+    for number in (1, 2, 3, 4):
+        row(page, f"clip-{number}.mp4").get_by_role("checkbox").check()
+    expect(page.get_by_role("link", name="Evidence bundles")).to_have_attribute(
+        "href", f"/v1/bundles?id={1:032x}&id={2:032x}"
+    )
+    told = {video["id"]: video for video in (judged(1), without)}
+    page.route("**/v1/videos/*/report", lambda route: route.fulfill(body="<p>report</p>", content_type="text/html"))
+    page.route("**/v1/videos/*/events", lambda route: route.fulfill(**stream(told[route.request.url.split("/")[-2]])))
+    for video in told.values():
+        page.goto(f"{service.url}/#/videos/{video['id']}")
+        link = page.get_by_role("link", name="Evidence bundle")
+        expect(page.get_by_role("heading", name=video["name"])).to_be_visible()
+        expect(link).to_have_count(0 if video is without else 1)
 
 
 def test_an_upload_that_broke_off_is_tried_again_and_an_empty_file_is_not(
@@ -412,7 +557,7 @@ def test_more_of_an_earlier_search_does_not_get_into_a_later_one(page: Page, ser
     page.route("**/v1/videos?*", answer)
     page.goto(service.url)
     page.get_by_role("button", name="Show more").click()
-    page.get_by_role("searchbox").fill("late")
+    page.get_by_role("searchbox", name="Search").fill("late")
     expect(row(page, "clip-3.mp4")).to_be_visible()
     assert len(held) == 1
     with page.expect_response("**/v1/videos?*before=*"):

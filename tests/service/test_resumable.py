@@ -140,6 +140,15 @@ def test_a_full_queue_and_a_full_disk_keep_what_has_arrived(site: Site, monkeypa
     assert send(site, upload, DATA[300:], 300).json()["video"] is not None
 
 
+def test_so_many_uploads_may_be_unfinished(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lrnet.service.resumable.MOST_OPEN", 2)
+    for _ in range(3):  # those that are finished do not count
+        send(site, begin(site, 1), b"x", 0)
+    begin(site)
+    begin(site)
+    assert site.client.post("/v1/uploads", params={"size": 1}).json()["error"] == "too_many_uploads"
+
+
 def test_only_the_client_that_began_an_upload_knows_it(tmp_path: Path) -> None:
     tokens = tuple(Token(name * 5, name, Role.SUBMIT) for name in ("anna", "bert"))
     with opened(Settings(tmp_path, tokens=tokens)) as site:

@@ -42,6 +42,7 @@ from lrnet.verdict import State
 from tests.service.kit import TOKEN, wait_for
 
 OCTETS = {"content-type": "application/octet-stream"}
+ROOT = Path(__file__).resolve().parents[2]
 HOST = "http://127.0.0.1:8000"
 SUMMARY: dict[str, Any] = {
     "reasons": [{"code": "score_between_thresholds", "text": "…"}], "seconds_examined": 2.9, "duration": 10.0,
@@ -429,7 +430,17 @@ def test_the_page_names_nothing_from_elsewhere(site: Site) -> None:
     assert "https://" not in page
     assert "<script>" not in page
     assert " style=" not in page
-    for name in ("app.js", "home.js", "detail.js", "api.js", "dom.js", "words.js", "reference.js", "style.css"):
+    for name in (
+        "app.js",
+        "home.js",
+        "detail.js",
+        "api.js",
+        "dom.js",
+        "words.js",
+        "reference.js",
+        "player.js",
+        "style.css",
+    ):
         answer = site.client.get(f"/assets/{name}")
         assert answer.status_code == 200
         assert "https://" not in answer.text

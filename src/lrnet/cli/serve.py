@@ -55,6 +55,9 @@ class LogFormat(StrEnum):
 
 
 LogFormatOption = Annotated[LogFormat, typer.Option("--log-format", help="Format of the log, a line an event.")]
+PdfOption = Annotated[
+    bool, typer.Option("--pdf/--no-pdf", help="Put a PDF of the report into evidence bundles (needs Chromium).")
+]
 OverlayOption = Annotated[bool, typer.Option("--overlay/--no-overlay", help="Make the annotated video too.")]
 
 
@@ -91,6 +94,7 @@ def serve_command(
     keep_days: KeepOption = 0,
     lease_seconds: LeaseOption = 15,
     overlay: OverlayOption = True,
+    pdf: PdfOption = False,
     isolate: ServiceIsolateOption = True,
     log_format: LogFormatOption = LogFormat.TEXT,
     limit: LimitOption = None,
@@ -122,6 +126,7 @@ def serve_command(
         keep_days=keep_days,
         lease_seconds=lease_seconds,
         overlay=overlay,
+        pdf=pdf,
         log_format=log_format,
         access=Access(isolate=isolate, limits=Limits().changed(limit or (), refuse_past_limits)),
         model=model or DEFAULT_MODEL,
@@ -145,6 +150,7 @@ def worker_command(
     keep_days: KeepOption = 0,
     lease_seconds: LeaseOption = 15,
     overlay: OverlayOption = True,
+    pdf: PdfOption = False,
     isolate: ServiceIsolateOption = True,
     log_format: LogFormatOption = LogFormat.TEXT,
     limit: LimitOption = None,
@@ -164,6 +170,7 @@ def worker_command(
         keep_days=keep_days,
         lease_seconds=lease_seconds,
         overlay=overlay,
+        pdf=pdf,
         log_format=log_format,
         access=Access(isolate=isolate, limits=Limits().changed(limit or (), refuse_past_limits)),
         model=model or DEFAULT_MODEL,

@@ -128,7 +128,7 @@ def add_uploads(app: FastAPI, service: Service) -> None:
         """Begin an upload in parts."""
         with refusals_counted(service):
             refuse_if_full(service)
-            if len(list(service.folder.partial.glob("*.json"))) >= MOST_OPEN:
+            if sum(not path.suffix for path in service.folder.partial.iterdir()) >= MOST_OPEN:
                 raise RefusedError(503, "too_many_uploads", "Too many uploads are unfinished.", "Try again later.")
             service.room.take(request, size)  # is there room now? It is looked at again with each part
             service.room.leave(request)
@@ -136,6 +136,7 @@ def add_uploads(app: FastAPI, service: Service) -> None:
         described = Described(
             name=display_name(name), size=size, given=given, key=full_key(given.owner, idempotency_key)
         )
+        part.path.touch()
         part.describe(described)
         response.headers["Location"] = f"/v1/uploads/{part.id}"
         return answer(response, part, described)

@@ -98,7 +98,10 @@
     // Links of the form #t=90 lead to a second of the video.
     const follow_link = () => {
       const found = /^#t=(\d+(\.\d+)?)$/.exec(location.hash);
-      if (found) { seek(Number(found[1])); clip.scrollIntoView({ block: "nearest" }); }
+      if (!found) return;
+      seek(Number(found[1]));
+      clip.scrollIntoView({ block: "nearest" });
+      if (parent !== window) parent.postMessage({ top: clip.getBoundingClientRect().top + scrollY }, "*");
     };
     for (const link of document.querySelectorAll('a[href^="#t="]')) link.addEventListener("click", () => setTimeout(follow_link));
     addEventListener("hashchange", follow_link);

@@ -35,10 +35,15 @@ export const cancel = (id) => ask(`/v1/videos/${id}/cancel`, { method: "POST" })
 export const again = (id) => ask(`/v1/videos/${id}/again`, { method: "POST" });
 export const ofFile = (sha256) => ask(`/v1/videos?sha256=${sha256}&limit=10`);
 
-/** The parameters of a search; `verdict` may also be a state: "failed" or "cancelled". */
-export function query({ text, verdict, sort }) {
+export const result = (id) => ask(`/v1/videos/${id}/result`);
+
+/** The parameters of a search; `verdict` may also be a state: "failed" or "cancelled". Days are local: 2026-11-27. */
+export function query({ text, verdict, sort, name, from, to }) {
   const query = new URLSearchParams();
   if (text) query.set("q", text);
+  if (name) query.set("case", name);
+  if (from) query.set("since", new Date(`${from}T00:00`).toISOString());
+  if (to) query.set("until", new Date(new Date(`${to}T00:00`).getTime() + 36e5 * 24).toISOString());
   if (verdict === "failed" || verdict === "cancelled") query.set("state", verdict);
   else if (verdict) query.set("verdict", verdict);
   if (sort && sort !== "newest") query.set("sort", sort);
@@ -52,12 +57,13 @@ export function history(search, limit, before) {
   return ask(`/v1/videos?${parameters}`);
 }
 
-/** Send a file; `tell` gets the share that is sent. Returns the request, to be aborted, and a promise of the video. */
-export function upload(file, tell) {
+/** One request with a body; `tell` gets how many bytes are sent. Resolves to the answer, or to null if it is aborted. */
+function put(method, path, headers, body, tell, aborted) {
   const request = new XMLHttpRequest();
-  const done = new Promise((resolve, reject) => {
+  aborted.addEventListener("abort", () => request.abort());
+  return new Promise((resolve, reject) => {
     const broken = (message, hint) => reject(new ApiError(request.status, { message, hint }));
-    request.upload.addEventListener("progress", (event) => event.lengthComputable && tell(event.loaded / event.total));
+    request.upload.addEventListener("progress", (event) => tell(event.loaded));
     request.addEventListener("error", () => broken("The upload broke off.", "Check the connection, then try again."));
     request.addEventListener("abort", () => resolve(null));
     request.addEventListener("load", () => {
@@ -66,15 +72,50 @@ export function upload(file, tell) {
         answer = JSON.parse(request.responseText);
       } catch { /* reported below */ }
       if (request.status === 401) location.assign("/signin");
-      if (request.status === 201 && answer) resolve(answer);
+      if ((request.status === 200 || request.status === 201) && answer) resolve(answer);
       else broken(answer?.message ?? `The service answered with status ${request.status}.`, answer?.hint ?? "");
     });
+    request.open(method, path);
+    for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
+    request.send(body);
   });
-  request.open("POST", `/v1/videos?name=${encodeURIComponent(file.name)}`);
-  request.setRequestHeader("Content-Type", "application/octet-stream");
-  request.send(file);
-  return { request, done };
 }
+
+const PART = 16 * 2 ** 20; // bytes; a larger file is sent in parts of this size
+
+/**
+ * Send a file. Resolves to the video, or to null if it is aborted.
+ *
+ * `about` says what else is known of it; `state` keeps how far a large file is, so that another try goes on there; `tell`
+ * gets the share that is sent.
+ */
+export async function upload(file, about, state, tell, aborted) {
+  const parameters = new URLSearchParams({ name: file.name });
+  for (const [name, value] of Object.entries(about)) if (value) parameters.set(name, value);
+  const octets = { "Content-Type": "application/octet-stream" };
+  if (file.size <= PART) return put("POST", `/v1/videos?${parameters}`, octets, file, (sent) => tell(sent / file.size), aborted);
+  let at = null;
+  if (state.id) {
+    at = await ask(`/v1/uploads/${state.id}`).catch((error) => {
+      if (error.status !== 404) throw error;
+      return null; // it was too old
+    });
+  }
+  if (!at) {
+    parameters.set("size", file.size);
+    at = await ask(`/v1/uploads?${parameters}`, { method: "POST" });
+    state.id = at.id;
+  }
+  while (at && !at.video) {
+    if (aborted.aborted) return null;
+    const from = at.offset;
+    const part = file.slice(from, from + PART);
+    at = await put("PATCH", `/v1/uploads/${at.id}`, { ...octets, "Upload-Offset": from }, part, (sent) => tell((from + sent) / file.size), aborted);
+  }
+  return at?.video ?? null;
+}
+
+export const giveUp = (upload) => ask(`/v1/uploads/${upload}`, { method: "DELETE" });
 
 /**
  * Listen to a stream of events. The browser connects again by itself, but not after an answer that is no stream (a

@@ -11,7 +11,7 @@ let view = { leave: () => {}, moved: () => {} };
 let shown = null;
 
 function route() {
-  const [, , id, part] = location.hash.split("/");
+  const [, , id, part] = location.hash.split("?")[0].split("/");
   const wanted = id && /^[0-9a-f]{32}$/.test(id) ? `${id}/${part ?? ""}` : "";
   if (wanted === shown) {
     view.moved();

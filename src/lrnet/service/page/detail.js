@@ -2,7 +2,8 @@
 
 import * as api from "./api.js";
 import { announce, confirmDelete, h, svg } from "./dom.js";
-import { decides, decimals, found, inPart, share, size, stage, when, withPrior } from "./words.js";
+import { Player } from "./player.js";
+import { decides, decimals, found, hasBundle, inPart, share, size, stage, when, withPrior } from "./words.js";
 
 /** Show a video in `main`. Returns what takes it away. */
 export function detail(main, id, view) {
@@ -35,8 +36,14 @@ export function detail(main, id, view) {
     clearInterval(timer);
     stop();
   };
-  return { leave, moved: () => {} };
+  return { leave, moved: () => shown.seek() };
 }
+
+/** The second that the address names, "#/videos/…?t=90"; null if it names none. */
+const second = () => {
+  const given = new URLSearchParams(location.hash.split("?")[1] ?? "").get("t");
+  return given && Number.isFinite(Number(given)) ? Math.max(0, Number(given)) : null;
+};
 
 class Detail {
   constructor(main, view) {
@@ -77,8 +84,17 @@ class Detail {
 
   /** Give the report its whole height, so that there is one scroll; it cannot be measured through its sandbox. */
   fit({ source, data }) {
-    if (!this.frame || source !== this.frame.contentWindow || !Number.isFinite(data?.height)) return;
-    this.frame.style.height = `${Math.min(Math.max(data.height, 200), 100_000)}px`;
+    if (!this.frame || source !== this.frame.contentWindow) return;
+    if (Number.isFinite(data?.height)) this.frame.style.height = `${Math.min(Math.max(data.height, 200), 100_000)}px`;
+    if (Number.isFinite(data?.top)) scrollTo(0, this.frame.getBoundingClientRect().top + scrollY + data.top - 20);
+  }
+
+  /** Show the second that the address names. */
+  seek() {
+    const time = second();
+    if (time === null) return;
+    if (this.frame?.isConnected) this.frame.src = `${this.video.links.report}#t=${time}`;
+    if (this.player?.isConnected) this.player.show(time);
   }
 
   word() {
@@ -94,7 +110,7 @@ class Detail {
     const verdict = video.verdict;
     const part = inPart(verdict);
     const line = verdict
-      ? h("p", {}, h("span", { class: verdict.state }, h("span", { "aria-hidden": "true" }, `${part ? "◐" : verdict.symbol} `), verdict.headline), part && h("strong", {}, ` · ${part}`), decides(verdict) && this.probability())
+      ? h("p", {}, h("span", { class: verdict.state }, h("span", { "aria-hidden": "true" }, `${part ? "◐" : verdict.symbol} `), verdict.headline), verdict.when && [" · ", h("a", { href: `#/videos/${video.id}${this.view === "overlay" ? "/overlay" : ""}?t=${verdict.moment[0]}` }, verdict.when)], part && h("strong", {}, ` · ${part}`), decides(verdict) && this.probability())
       : h("p", { class: "meta" }, `${when(video.created)} · ${size(video.size)}`);
     return h("div", { class: "head" }, h("div", {}, h("h1", {}, h("bdi", {}, video.name)), line), this.actions());
   }
@@ -120,6 +136,7 @@ class Detail {
       "p",
       { class: "actions" },
       done && h("a", { class: "button", href: video.links.report, target: "_blank", rel: "noopener" }, "Open report"),
+      hasBundle(video) && h("a", { class: "button", href: video.links.bundle, download: "" }, "Evidence bundle"),
       done && h("a", { class: "button", href: video.links.result, download: `${video.name}.json` }, "JSON"),
       ended && h("button", { type: "button", class: "submit", onclick: () => this.again() }, "Examine again"),
       !ended && h("button", { type: "button", class: "submit", onclick: () => this.cancel() }, "Cancel"),
@@ -149,19 +166,15 @@ class Detail {
 
   report() {
     if (this.video.verdict.extras_failed["report.html"]) return h("p", { class: "empty" }, "There is no report. The JSON has the whole result.");
-    this.frame = h("iframe", { class: "report", src: this.video.links.report, title: `Report on ${this.video.name}`, sandbox: "allow-scripts allow-modals allow-downloads" });
+    this.frame = h("iframe", { class: "report", src: `${this.video.links.report}${second() === null ? "" : `#t=${second()}`}`, title: `Report on ${this.video.name}`, sandbox: "allow-scripts allow-modals allow-downloads" });
     return this.frame;
   }
 
   overlay() {
     const missing = h("p", { class: "note", hidden: true }, "There is no annotated video: it could not be made, or the service was started without it.");
-    const player = h("video", { class: "overlay", src: this.video.links.overlay, controls: true, playsinline: true, preload: "metadata", "aria-label": `Annotated copy of ${this.video.name}` });
-    player.addEventListener("error", () => {
-      player.hidden = true;
-      missing.hidden = false;
-    });
-    const note = h("p", { class: "note" }, "The score beside a face is the network’s raw output for the clip around that moment; it is no probability. The copy has no sound.");
-    return [player, missing, note];
+    this.player = new Player(this.video, () => { missing.hidden = false; });
+    const note = h("p", { class: "note" }, "The score beside a face is the network’s raw output for the clip around that moment; it is no probability. The sound, if there is any, is that of the file that was handed in.");
+    return [this.player.element, missing, note];
   }
 
   problem() {
@@ -219,7 +232,7 @@ class Detail {
     const { video } = this;
     const fact = (name, value, kind) => [h("dt", {}, name), h("dd", { class: kind }, value)];
     const others = h("dd", {});
-    const list = h("dl", { class: "facts" }, fact("SHA-256", video.sha256, "hash"), fact("Handed in", when(video.created)), video.finished && fact("Finished", when(video.finished)), fact("Size", size(video.size)), video.verdict && fact("Model", `${video.verdict.model}, ${video.verdict.model_hash.slice(0, 12)}`));
+    const list = h("dl", { class: "facts" }, fact("SHA-256", video.sha256, "hash"), fact("Handed in", when(video.created)), video.case && fact("Case", video.case), video.examiner && fact("Examiner", video.examiner), video.notes && fact("Notes", video.notes, "notes"), video.finished && fact("Finished", when(video.finished)), fact("Size", size(video.size)), video.verdict && fact("Model", `${video.verdict.model}, ${video.verdict.model_hash.slice(0, 12)}`));
     api.ofFile(video.sha256).then(({ items }) => {
       const links = items.filter((item) => item.id !== video.id).map((item) => h("a", { href: `#/videos/${item.id}` }, `${when(item.created)}: ${item.verdict?.headline ?? item.state}`));
       if (!links.length) return;

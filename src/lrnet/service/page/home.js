@@ -2,8 +2,8 @@
 
 import * as api from "./api.js";
 import { announce, bin, confirmDelete, h } from "./dom.js";
-import { hooks, send, uploads } from "./uploads.js";
-import { STATES, decides, decimals, found, inPart, many, share, size, stage, when } from "./words.js";
+import { about, hooks, send, uploads } from "./uploads.js";
+import { STATES, decides, decimals, found, hasBundle, inPart, many, share, size, stage, when } from "./words.js";
 
 const PAGE = 30;
 const ENDINGS = "video/*,.mkv,.avi,.mts,.m2ts,.mxf,.flv,.wmv,.ts,.vob,.y4m";
@@ -44,8 +44,10 @@ class Home {
     this.more = h("p", { class: "more", hidden: true }, h("button", { type: "button", onclick: () => this.loadMore() }, "Show more"));
     this.text = h("input", { type: "search", "aria-label": "Search by name or SHA-256", placeholder: "Search", oninput: () => this.typed() });
     this.sort = h("select", { "aria-label": "Order", onchange: () => this.load() }, Object.entries(SORTS).map(([value, text]) => h("option", { value }, text)));
+    const filter = (label, type) => h("input", { type, "aria-label": label, title: label, placeholder: label, onchange: () => this.load() });
+    [this.name, this.from, this.to] = [filter("Case", "search"), filter("From this day", "date"), filter("To this day", "date")];
     this.table = h("a", { class: "button", download: "videos.csv" }, "CSV");
-    this.chosen = h("p", { class: "chosen", hidden: true }, h("span", {}), h("button", { type: "button", class: "danger admin", onclick: () => this.removeChosen() }, "Delete them"));
+    this.chosen = h("p", { class: "chosen", hidden: true }, h("span", {}), (this.bundles = h("a", { class: "button", download: "evidence.zip" }, "Evidence bundles")), h("button", { type: "button", class: "danger admin", onclick: () => this.removeChosen() }, "Delete them"));
     this.verdict = h(
       "select",
       { "aria-label": "Verdict", onchange: () => this.load() },
@@ -60,7 +62,7 @@ class Home {
       h(
         "section",
         { "aria-labelledby": "history" },
-        h("div", { class: "list-head" }, h("h2", { id: "history" }, "Videos", this.count), h("div", { class: "find", role: "search" }, this.text, this.verdict, this.sort, this.table)),
+        h("div", { class: "list-head" }, h("h2", { id: "history" }, "Videos", this.count), h("div", { class: "find", role: "search" }, this.text, this.verdict, this.name, this.from, this.to, this.sort, this.table)),
         this.chosen,
         this.uploads,
         this.list,
@@ -72,24 +74,30 @@ class Home {
   }
 
   get search() {
-    return { text: this.text.value.trim(), verdict: this.verdict.value, sort: this.sort.value };
+    return { text: this.text.value.trim(), verdict: this.verdict.value, sort: this.sort.value, name: this.name.value.trim(), from: this.from.value, to: this.to.value };
   }
 
-  /** Take filter and search from the address, "#/?q=…&verdict=…&sort=…". Returns whether they are others than before. */
+  /** Take filter and search from the address, "#/?q=…&case=…&from=2026-11-27". Returns whether they are others than before. */
   readAddress() {
     const before = this.address();
     const given = new URLSearchParams(location.hash.split("?")[1] ?? "");
     this.text.value = given.get("q") ?? "";
     this.verdict.value = given.get("state") ?? given.get("verdict") ?? "";
     this.sort.value = given.get("sort") ?? "newest";
+    this.name.value = given.get("case") ?? "";
+    this.from.value = given.get("from") ?? "";
+    this.to.value = given.get("to") ?? "";
     if (this.verdict.selectedIndex < 0) this.verdict.value = "";
     if (this.sort.selectedIndex < 0) this.sort.value = "newest";
     return this.address() !== before;
   }
 
   address() {
-    const query = String(api.query(this.search));
-    return query ? `#/?${query}` : "#/";
+    const { from, to, ...search } = this.search;
+    const query = api.query(search);
+    if (from) query.set("from", from);
+    if (to) query.set("to", to);
+    return query.size ? `#/?${query}` : "#/";
   }
 
   opened() {
@@ -104,7 +112,7 @@ class Home {
   }
 
   get filtered() {
-    return Boolean(this.text.value.trim() || this.verdict.value);
+    return Boolean(this.text.value.trim() || this.verdict.value || this.name.value.trim() || this.from.value || this.to.value);
   }
 
   /** Whether a video that comes in belongs at the top. */
@@ -228,6 +236,9 @@ class Home {
     const chosen = [...this.rows.values()].filter((row) => row.box.checked);
     this.chosen.hidden = !chosen.length;
     this.chosen.firstChild.textContent = `${many(chosen.length, "video")} selected`;
+    const bundled = chosen.filter((row) => hasBundle(row.video));
+    this.bundles.hidden = !bundled.length;
+    this.bundles.href = `/v1/bundles?${bundled.slice(0, 100).map((row) => `id=${row.video.id}`).join("&")}`;
     return chosen.map((row) => row.video);
   }
 
@@ -280,7 +291,7 @@ class Row {
     this.status = h("p", { class: "status" });
     this.value = h("p", { class: "value" });
     this.bar = h("progress", { max: "1", "aria-label": `Progress of ${video.name}` });
-    this.box = h("input", { type: "checkbox", class: "box admin", "aria-label": `Select ${video.name}`, onchange: () => list.choose() });
+    this.box = h("input", { type: "checkbox", class: "box", "aria-label": `Select ${video.name}`, onchange: () => list.choose() });
     this.element = h(
       "li",
       { class: "video" },
@@ -299,7 +310,8 @@ class Row {
     const { kind, symbol, text, rest } = told(video);
     this.symbol.className = `symbol ${kind}`;
     this.symbol.textContent = symbol;
-    this.status.replaceChildren(h("span", { class: kind }, text), h("span", { class: "when" }, ` · ${rest}`));
+    const moment = video.verdict?.when && h("a", { href: `#/videos/${video.id}?t=${video.verdict.moment[0]}` }, video.verdict.when);
+    this.status.replaceChildren(h("span", { class: kind }, text), ...(moment ? [" · ", moment] : []), h("span", { class: "when" }, ` · ${rest}`));
     this.value.replaceChildren(...(decides(video.verdict) ? [h("b", {}, decimals(video.verdict.probability)), h("span", {}, "probability of fake")] : []));
     this.bar.hidden = video.state !== "running";
     const done = share(video.progress);
@@ -311,7 +323,7 @@ class Row {
 
 /** What a row says of a video. */
 function told(video) {
-  const rest = `${when(video.created)} · ${size(video.size)}`;
+  const rest = [video.case && `case ${video.case}`, when(video.created), size(video.size)].filter(Boolean).join(" · ");
   switch (video.state) {
     case "done": {
       const part = inPart(video.verdict);
@@ -338,7 +350,22 @@ function dropZone() {
     h("h1", { id: "drop-title" }, "Drop videos here"),
     h("p", {}, "How the faces in them move is examined, and a report says what was found."),
     h("p", { class: "choose" }, input, h("label", { for: "file", class: "button main" }, "Choose videos")),
+    h(
+      "details",
+      { class: "about", open: Boolean(about.case || about.examiner || about.notes) },
+      h("summary", {}, "Case, examiner, notes"),
+      field("Case", "case", 200),
+      field("Examiner", "examiner", 200),
+      field("Notes", "notes", 4000),
+      h("p", { class: "note" }, "They stand in the report of every video that is handed in after this."),
+    ),
     h("p", { class: "note" }, "They stay on the machine that serves this page."),
     h("p", { class: "note" }, "What it mostly does not see: talking heads made from a photo, lips that were synchronised to other words, small or coarsely encoded faces. “No evidence” does not mean genuine."),
   );
+}
+
+function field(label, name, maxlength) {
+  const input = h(name === "notes" ? "textarea" : "input", { maxlength, autocomplete: "off", oninput: () => { about[name] = input.value.trim(); } });
+  input.value = about[name];
+  return h("label", {}, label, input);
 }

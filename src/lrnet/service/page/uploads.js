@@ -25,6 +25,9 @@ export function dropOn(element) {
   });
 }
 
+/** What is said of the videos that are handed in next; the fields of the page fill it. */
+export const about = { case: "", examiner: "", notes: "" };
+
 /** Upload files; one alone is shown when it is there. */
 export function send(files) {
   const show = files.length === 1 && uploads.length === 0;
@@ -43,6 +46,8 @@ class Upload {
   constructor(file, show) {
     this.file = file;
     this.show = show;
+    this.about = { ...about };
+    this.sent = {}; // how far a large file is
     this.status = h("span", { class: "uploading" }, "Waiting to be uploaded");
     this.bar = h("progress", { max: "1", value: "0", "aria-label": `Upload of ${file.name}` });
     this.retry = h("button", { type: "button", hidden: true, "aria-label": `Try ${file.name} again`, onclick: () => this.again() }, "Try again");
@@ -65,14 +70,14 @@ class Upload {
       this.fail({ message: "The file is empty.", hint: "Choose another file, or look why this one has no content." });
       return;
     }
-    const { request, done } = api.upload(this.file, (sent) => {
+    this.request = new AbortController();
+    this.status.textContent = "Uploading";
+    const tell = (sent) => {
       this.bar.value = sent;
       this.status.textContent = sent < 1 ? `Uploading, ${Math.floor(100 * sent)} %` : "Being stored";
-    });
-    this.request = request;
-    this.status.textContent = "Uploading";
+    };
     try {
-      const video = await done;
+      const video = await api.upload(this.file, this.about, this.sent, tell, this.request.signal);
       this.end();
       const busy = uploads.length > 0 || document.querySelector("dialog") || location.hash.startsWith("#/videos/");
       if (video && this.show && !busy) location.hash = `#/videos/${video.id}`;
@@ -113,6 +118,7 @@ class Upload {
   cancel() {
     if (this.request && !this.problem) this.request.abort();
     else this.end();
+    if (this.sent.id) api.giveUp(this.sent.id).catch(() => {}); // else it is deleted after a day
   }
 
   end() {

@@ -79,3 +79,6 @@ export function withPrior(probability, prior) {
   const odds = (probability / (1 - probability)) * (prior / (1 - prior));
   return Number.isFinite(odds) ? odds / (1 + odds) : 1;
 }
+
+/** Whether a video has an evidence bundle. */
+export const hasBundle = (video) => video.state === "done" && !("evidence.zip" in video.verdict.extras_failed);
