@@ -98,7 +98,7 @@ def test_one_process_judges_several_videos(clip: Path, tmp_path: Path) -> None:
     finally:
         process.kill()
     results = tmp_path / "1" / "out"
-    assert sorted(path.name for path in results.iterdir()) == ["overlay.mp4", "report.html"]
+    assert sorted(path.name for path in results.iterdir()) == ["evidence.zip", "overlay.mp4", "report.html"]
     report = (results / "report.html").read_text()
     assert "a clip.mp4" in report
     assert str(tmp_path) not in report + str(found["document"]) + str(extras["document"])
