@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -80,3 +80,45 @@ def write_matrix(path: Path, matrix: tuple[int, int, int, int]) -> None:
     for i, value in enumerate((a, b, 0, c, d, 0)):
         data[at + 4 * i : at + 4 * i + 4] = value.to_bytes(4, "big", signed=True)
     path.write_bytes(data)
+
+
+def write_stamped(
+    path: Path,
+    stamps: Sequence[float],
+    *,
+    decoding: Sequence[float] | None = None,
+    sound: bool = False,
+    rate: int = 25,
+    first: int = 0,
+) -> Path:
+    """Write a small moving picture whose packets carry these presentation stamps, in seconds.
+
+    Args:
+        decoding: stamps of decoding, if others.
+        sound: add two seconds of sound that starts at 0.
+        first: number of the first picture of `moving`.
+    """
+    with av.open(str(path), "w") as container:
+        picture = container.add_stream("libx264", rate=rate, options={"bf": "0"})
+        picture.width, picture.height, picture.pix_fmt = 160, 96, "yuv420p"
+        if sound:
+            add_sound(container, 2.0)
+        frames = [av.VideoFrame.from_ndarray(rgb, format="rgb24") for rgb in moving(first + len(stamps))[first:]]
+        packets = [packet for frame in (*frames, None) for packet in picture.encode(frame) if packet.size]
+        for packet, shown, decoded in zip(packets, stamps, decoding or stamps, strict=True):
+            packet.time_base = Fraction(1, 90000)
+            packet.pts, packet.dts, packet.duration = round(90000 * shown), round(90000 * decoded), 90000 // rate
+            packet.stream = picture
+            container.mux_one(packet)
+    return path
+
+
+def add_sound(container: av.container.OutputContainer, seconds: float) -> None:
+    """Silence from 0 on."""
+    sound = container.add_stream("mp2" if container.format.name == "mpegts" else "aac", rate=48000, layout="mono")
+    for start in range(0, int(48000 * seconds), 960):
+        kind = "s16" if sound.codec_context.name == "mp2" else "fltp"
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 960), np.int16 if kind == "s16" else np.float32), kind, "mono")
+        frame.sample_rate, frame.pts, frame.time_base = 48000, start, Fraction(1, 48000)
+        container.mux(sound.encode(frame))
+    container.mux(sound.encode(None))

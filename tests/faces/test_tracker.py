@@ -46,7 +46,7 @@ def frames(count: int, luma: list[NDArray[np.uint8]] | None = None, rate: float 
     made = []
     for i in range(count):
         frame = Frame.__new__(Frame)
-        frame.index, frame.time, frame.stretch = i, i / rate, 0
+        frame.index, frame.time, frame.stretch, frame.shot = i, i / rate, 0, 0
         frame.luma = luma[i] if luma else np.full((90, 160), 128, np.uint8)
         made.append(frame)
     return made
@@ -86,6 +86,17 @@ def test_after_frames_that_were_left_out_a_face_is_searched_for_and_keeps_its_nu
     assert script.searches == [0, 10]
     assert [sorted(f.seen) for f in seen] == [[0]] * 10 + [[0, 1]] * 10
     assert not any(f.ended for f in seen)
+
+
+def test_after_a_discontinuity_of_time_a_new_shot_starts() -> None:
+    """Recordings that were joined: whoever stands in the same place is another person."""
+    pictures = frames(20)
+    for frame in pictures[10:]:
+        frame.shot = 1
+    seen = list(FaceTracker(Script([[(80, 45, 40)]] * 20)).run(pictures))
+    assert [list(f.seen) for f in seen] == [[0]] * 10 + [[1]] * 10
+    assert [i for i, f in enumerate(seen) if f.cut] == [10]
+    assert seen[10].ended == (0,)
 
 
 def test_a_jump_is_another_face() -> None:

@@ -13,6 +13,7 @@ from rich.console import Console
 from lrnet.cli.render import batch_table, print_failures, print_result, sparkline
 from lrnet.detector import VideoResult
 from lrnet.errors import NotAVideoError
+from lrnet.report.html import render
 from lrnet.report.json_report import to_document, to_failure
 from lrnet.report.wording import WORDING
 from lrnet.verdict import ClipScore, Coverage, Reason
@@ -43,6 +44,16 @@ def test_the_first_line_says_that_only_a_part_was_examined() -> None:
     part = replace(whole, verdict=replace(whole.verdict, coverage=coverage))
     assert shown(part).splitlines()[0].endswith("from the first 2.9 of 10.0 s")
     assert "from the first" not in shown(whole)
+
+
+def test_what_is_to_be_known_of_the_file_is_said() -> None:
+    result = RESULTS["likely fake"]
+    noted = replace(result, info=replace(result.info, notes=("The video is interlaced.", "Second \x1b[31mnote.")))
+    assert "Note: The video is interlaced." in shown(noted)
+    assert "\x1b" not in shown(noted)
+    assert to_document(noted, a_bundle()).video.notes == noted.info.notes
+    assert '<p class="notice">The video is interlaced.</p>' in render(noted, a_bundle())
+    assert "Note:" not in shown(result)
 
 
 def flat(text: str) -> str:

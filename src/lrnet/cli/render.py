@@ -82,6 +82,8 @@ def print_result(console: Console, result: VideoResult, bundle: ModelBundle, pri
     for face in result.faces:
         if spans := suspicious(face, bundle.spec):
             _print_indented(console, Text(f"{person(face.face)}: suspicious from {moments(spans)}.", "bold"))
+    for note in result.info.notes:
+        _print_indented(console, Text.assemble(("Note: ", "bold"), readable(note)))
     _print_indented(console, Text(words.consequence))
     if result.faces:
         console.print(Padding(_face_table(result, plain, console.width), (1, 0, 1, 2)), highlight=False)

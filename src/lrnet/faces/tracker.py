@@ -85,13 +85,14 @@ class FaceTracker:
         self._tracks: dict[int, _Track] = {}
         self._next = 0
         self._searched_at = self._counted_at = -float("inf")
-        self._stretch = 0
+        self._stretch = self._shot = 0
         self._cuts = CutDetector()
 
     def update(self, frame: Frame) -> FrameFaces:
         """Take the next frame."""
         ended: list[int] = []
-        cut = self._cuts.is_cut(frame.luma)
+        cut = self._cuts.is_cut(frame.luma) or frame.shot != self._shot
+        self._shot = frame.shot
         if cut:
             ended += self._tracks
             self._tracks.clear()

@@ -129,6 +129,7 @@ def _video(result: VideoResult) -> VideoPart:
         frames_examined=result.frames_examined,
         seconds_examined=result.seconds_examined,
         damaged_packets=result.damaged_packets,
+        notes=info.notes,
     )
 
 

@@ -44,6 +44,10 @@ class VideoPart(_Part):
     damaged_packets: int = Field(
         description="Packets that could not be decoded, and frames that the decoder had to patch: left out."
     )
+    notes: tuple[str, ...] = Field(
+        default=(),
+        description="What to know of how the file was read: further video tracks, wrong time stamps, interlacing.",
+    )
 
 
 class ThresholdsPart(_Part):

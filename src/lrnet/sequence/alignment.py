@@ -39,9 +39,13 @@ def row_finder(rows: LandmarkTable, align: Align) -> Callable[[int, float], int 
     reach = SAME_TIME * (float(np.median(np.diff(stamps))) if len(stamps) > 1 else 1 / 25)
 
     before = -float("inf")
+    late: float | None = None
 
     def nearest(index: int, time: float) -> int | None:
-        nonlocal before
+        nonlocal before, late
+        if late is None:
+            late = _late(stamps, time, reach)
+        time -= late
         after = int(np.searchsorted(stamps, time))
         row = min((r for r in (after - 1, after) if 0 <= r < len(stamps)), key=lambda r: abs(stamps[r] - time))
         apart, half = time - stamps[row], (time - before) / 2
@@ -68,6 +72,8 @@ def require_fit(
         SequenceError: they do not belong together, or time stamps contradict frame numbers.
     """
     frames, given = len(times), np.flatnonzero(numbers >= 0)
+    if frames and table.timestamps is not None:
+        times = times - _late(table.timestamps, float(times[0]), SAME_TIME * (_step(table) or 1 / 25))
     if align == "time":
         if not len(given):
             raise SequenceError(
@@ -92,6 +98,11 @@ def require_fit(
             hint=f"{by_time}, or check that they belong together.",
         )
     return []
+
+
+def _late(stamps: NDArray[np.float64], first: float, reach: float) -> float:
+    """Seconds by which the stamps of frames are earlier than a player's: most programs count from the first frame."""
+    return first if stamps.min() < first - reach else 0.0
 
 
 def _of_another_copy(table: LandmarkTable, times: NDArray[np.float64]) -> bool:

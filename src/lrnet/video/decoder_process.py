@@ -124,6 +124,7 @@ class Decoder:
             "slot": slot,
             "index": frame.index,
             "time": frame.time,
+            "shot": frame.shot,
             "width": width,
             "height": height,
             "turns": stored.turns,

@@ -52,9 +52,12 @@ class VideoInfo:
         path: where it was read from.
         width, height: of the upright frame with square pixels (see `shown_size`).
         frame_rate: average, frames a second; None if the header does not say.
-        duration: seconds, of the video stream if the header knows it, else of the longest; None if it does not say.
+        duration: seconds from time 0 to the end of the video stream, or of the longest where only that is known; None
+            if the header does not say. Where its time stamps were wrong, what was found when all frames are read.
         frame_count: frames that the header declares; None if it does not.
         rotation: degrees counter-clockwise by which stored frames are turned to be upright; known once a frame is read.
+        notes: what to know of how the file is read, a sentence each: further tracks, wrong time stamps, interlacing.
+            Whole once all frames are read.
     """
 
     path: str
@@ -68,6 +71,7 @@ class VideoInfo:
     frame_count: int | None
     rotation: int
     size_bytes: int
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +95,14 @@ class Frame:
 
     Attributes:
         index: position in the file's order of presentation, from 0.
-        time: presentation time in seconds from the video's first frame.
+        time: presentation time in seconds, as a player counts them.
         stretch: number of the stretch that it lies in, where only some are examined (`Limits.share`).
+        shot: number of discontinuities of time before it (see `lrnet.video.clock`).
         luma: (H, W) uint8, the Y' plane, read only.
         stored: the frame as it lies in the file.
     """
 
-    __slots__ = ("_chroma", "_shown", "_source", "_to_rgb", "index", "luma", "stored", "stretch", "time")
+    __slots__ = ("_chroma", "_shown", "_source", "_to_rgb", "index", "luma", "shot", "stored", "stretch", "time")
 
     def __init__(
         self,
@@ -107,6 +112,7 @@ class Frame:
         to_planes: VideoReformatter | None = None,
         turns: int | None = None,
         stretch: int = 0,
+        shot: int = 0,
         shown: tuple[int, int] | None = None,
     ) -> None:
         """Take a decoded frame; `turns` is the rotation, where `source` does not carry it.
@@ -116,6 +122,7 @@ class Frame:
         self.index = index
         self.time = time
         self.stretch = stretch
+        self.shot = shot
         self._source = source
         full_range = source.format.name.startswith("yuvj") or int(source.color_range or 0) == FULL_RANGE
         if turns is None:

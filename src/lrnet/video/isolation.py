@@ -46,7 +46,8 @@ SLOTS: Final = 4  # frames that may lie in the shared memory at a time
 START_SECONDS: Final = 120.0  # for a process to come up, on a busy machine
 STOP_SECONDS: Final = 1.0  # for a decoder to leave a video that nobody wants to read on
 MAX_MESSAGE: Final = 1024 * 1024  # bytes
-LONGEST_WORD: Final = 200  # letters in what a header calls its container, its codec, its pixel format
+LONGEST_WORD: Final = 400  # letters in what a header calls its container, its codec, its pixel format, and in a note
+MOST_NOTES: Final = 8
 VIDEOS_EACH: Final = 100  # that one process reads: what libraries leak does not add up
 
 _NONSENSE: Final = (KeyError, TypeError, ValueError, OverflowError)
@@ -135,7 +136,8 @@ class IsolatedReader(Reader):
         self._process.copy(_whole(sent["slot"], 0), planes_of(source))
         self.frames = _whole(sent["index"], self.frames) + 1
         stretch = self.guard.limits.stretch(time)
-        return Frame(source, self.frames - 1, time, turns=_whole(sent["turns"], 0) % 4, stretch=stretch)
+        turns, shot = _whole(sent["turns"], 0) % 4, _whole(sent["shot"], 0)
+        return Frame(source, self.frames - 1, time, turns=turns, stretch=stretch, shot=shot)
 
     def _note(self, message: Mapping[str, Any]) -> None:
         """What every message may bring: the header as it is known now, damage, coarseness, limits passed."""
@@ -150,7 +152,7 @@ class IsolatedReader(Reader):
 
     def _header(self, told: Mapping[str, Any]) -> VideoInfo:
         """What the decoder says of the file; it ends in reports. Raises TypeError or ValueError for nonsense."""
-        info = VideoInfo(**told)
+        info = VideoInfo(**{**told, "notes": tuple(told.get("notes", ())[:MOST_NOTES])})
         if not all(isinstance(word, str) and len(word) <= LONGEST_WORD for word in _words(info)):
             raise ValueError("a word that is none")
         if not all(isinstance(n, int) and n >= 0 for n in (info.size_bytes, info.frame_count or 0)):
@@ -251,8 +253,8 @@ def _request(name: str, access: Access, threads: int) -> dict[str, Any]:
     }
 
 
-def _words(info: VideoInfo) -> tuple[str, str, str]:
-    return info.container, info.codec, info.pixel_format
+def _words(info: VideoInfo) -> tuple[str, ...]:
+    return info.container, info.codec, info.pixel_format, *info.notes
 
 
 def _whole(value: Any, low: int) -> int:

@@ -14,6 +14,7 @@ import av
 import av.container
 import av.error
 import av.logging
+import numpy as np
 from av.packet import Packet
 from av.stream import Disposition
 from av.video.frame import VideoFrame
@@ -25,8 +26,9 @@ from lrnet.errors import (
     NotAVideoError,
     VideoError,
 )
-from lrnet.video.clock import Clock
+from lrnet.video.clock import AHEAD, LONGEST_PAUSE, Clock, Timed
 from lrnet.video.frame import Frame, VideoInfo, oblong, shown_size, turns_of
+from lrnet.video.interlaced import Deinterlacer
 from lrnet.video.limits import WHOLE, Access, Excess, Guard, Limits, past
 from lrnet.video.opening import open_container
 from lrnet.video.pipeline import Ahead, Stopped, nothing
@@ -39,6 +41,12 @@ av.logging.restore_default_callback()
 av.logging.set_libav_level(av.logging.PANIC)
 
 DECODE_AHEAD: Final = 8  # frames that may wait between the decoding thread and its reader; decoders give them in bursts
+
+TRACKS_NAMED: Final = 4  # of the video tracks that are not examined
+
+HELD_BYTES: Final = 200e6  # that frames take while the clock waits for further ones
+
+_STAMPS_MAY_RESET: Final = 0x0200  # FFmpeg's AVFMT_TS_DISCONT
 
 _DURATION_TAG: Final = re.compile(r"(\d{1,6}):(\d\d):(\d\d(?:\.\d{1,9})?)")
 """What Matroska and WebM say of one stream; the container's own duration is that of the longest."""
@@ -138,7 +146,8 @@ class VideoReader(Reader):
         super().__init__(os.fspath(source), access.limits)
         self._container = open_container(self.name, access)
         try:
-            self._stream = self._best_stream()
+            self._streams = self._video_streams()
+            self._stream = self._streams[0]
             self._stream.thread_type = "AUTO"
             self._stream.codec_context.thread_count = threads
             largest = {"max_pixels": str(round(access.limits.megapixels * 1e6))}
@@ -146,6 +155,9 @@ class VideoReader(Reader):
             self._quantisers = Quantisers(self._stream.codec_context, largest)
             self._rotation = 0
             self._aspect = oblong(self._stream.sample_aspect_ratio)
+            self._clock = self._new_clock()
+            self._ended = False
+            self._deinterlacer = Deinterlacer()
             self._decoding = 0.0
             self._starved = False
             told = self.info
@@ -155,25 +167,68 @@ class VideoReader(Reader):
             self._container.close()
             raise
 
-    def _best_stream(self) -> VideoStream:
-        """The video stream with the most pixels; a cover picture is none."""
+    def _video_streams(self) -> list[VideoStream]:
+        """The video streams, the one that players show first: the default one, else the first; a cover is none."""
         pictures = Disposition.attached_pic | Disposition.timed_thumbnails
         streams = [s for s in self._container.streams.video if not s.disposition & pictures and s.codec_context]
         if not streams:
             raise NotAVideoError(f"{self.name} has no video stream.", hint="Give a file that has moving pictures.")
-        return max(streams, key=lambda s: s.width * s.height)
+        return sorted(streams, key=lambda s: (not s.width * s.height, not s.disposition & Disposition.default, s.index))
+
+    def _notes(self) -> tuple[str, ...]:
+        """What to know of how the file is read, a sentence each."""
+        notes = []
+        if self._streams[1:]:
+            others = ", ".join(f"track {s.index} ({_kind(s)})" for s in self._streams[1 : 1 + TRACKS_NAMED])
+            more = f" and {len(self._streams) - 1 - TRACKS_NAMED} more" if self._streams[1 + TRACKS_NAMED :] else ""
+            notes.append(
+                f"Only track {self._stream.index} ({_kind(self._stream)}) was examined, the one that players show. "
+                f"The file has further video: {others}{more}."
+            )
+        if self._clock.mended:
+            notes.append("Some time stamps of the file contradict the others: their frames were timed anew.")
+        if self._deinterlacer.found:
+            notes.append("The video is interlaced: its frames were deinterlaced, which smooths them.")
+        return tuple(notes)
+
+    def _new_clock(self) -> Clock[VideoFrame]:
+        stream, container = self._stream, self._container
+        started = (container.start_time or 0) / av.time_base
+        whole = None if container.duration is None else container.duration / av.time_base
+        resets = bool(container.format.flags & _STAMPS_MAY_RESET)
+        # Times count from 0 where stamps do. Transport streams have no zero, nor has a piece of a live recording.
+        origin = started if resets or started > LONGEST_PAUSE else 0.0
+        return Clock(
+            float(1 / stream.average_rate) if stream.average_rate else 1 / 25,
+            origin,
+            None if whole is None or resets else started + whole,
+            resets,
+            int(np.clip(HELD_BYTES / max(1, 3 * stream.width * stream.height), 4, AHEAD)),
+        )
+
+    def _duration(self) -> float | None:
+        """Time at which the video ends, seconds, as the header says unless the frames contradict it."""
+        stream, clock = self._stream, self._clock
+        said = None
+        tag = _DURATION_TAG.fullmatch(stream.metadata.get("DURATION", ""))
+        if stream.duration is not None and stream.time_base is not None:
+            said = clock.start(float((stream.start_time or 0) * stream.time_base)) + float(
+                stream.duration * stream.time_base
+            )
+        elif tag is not None:
+            said = 3600 * int(tag[1]) + 60 * int(tag[2]) + float(tag[3])
+        elif self._container.duration is not None:
+            said = self._container.duration / av.time_base
+        if said is not None and stream.duration is None and said > clock.origin and not clock.resets:
+            said -= clock.origin  # Matroska's durations count from 0
+        if said is not None and self._ended and clock.contradicts(said):
+            return clock.time + clock.interval
+        return said
 
     @property
     def info(self) -> VideoInfo:
         stream, context = self._stream, self._stream.codec_context
-        duration = None
-        tag = _DURATION_TAG.fullmatch(stream.metadata.get("DURATION", ""))
-        if stream.duration is not None and stream.time_base is not None:
-            duration = float(stream.duration * stream.time_base)
-        elif tag is not None:
-            duration = 3600 * int(tag[1]) + 60 * int(tag[2]) + float(tag[3])
-        elif self._container.duration is not None:
-            duration = self._container.duration / av.time_base
+        duration = self._duration()
         turned = self._rotation % 180 != 0
         width, height = shown_size(context.width, context.height, self._aspect)
         return VideoInfo(
@@ -188,6 +243,7 @@ class VideoReader(Reader):
             frame_count=stream.frames or None,
             rotation=self._rotation,
             size_bytes=max(0, self._container.size),
+            notes=self._notes(),
         )
 
     def abort(self) -> None:
@@ -197,13 +253,12 @@ class VideoReader(Reader):
         self._container.close()
 
     def _decode(self) -> Iterator[Frame]:
-        clock = Clock(self._stream.average_rate)
         to_planes = VideoReformatter()
         given = False
         # Looked up once for each angle: whoever asks a frame for its matrix ties it into a circle, which keeps it.
         turns: dict[int, int] = {}
-        for source in self._pictures():
-            time = clock.time_of(source)
+        for timed in self._timed():
+            source, time = timed.item, timed.time
             shown = shown_size(source.width, source.height, self._aspect)
             if self.guard.ends(self.frames, time, shown[0] * shown[1]):
                 break
@@ -217,7 +272,9 @@ class VideoReader(Reader):
             elif not self.guard.leaves_out(time):
                 given = True
                 stretch = self.guard.limits.stretch(time)
-                yield Frame(source, self.frames - 1, time, to_planes, turns[source.rotation], stretch, shown)
+                yield Frame(
+                    source, self.frames - 1, time, to_planes, turns[source.rotation], stretch, timed.shot, shown
+                )
         if not given:
             raise self._nothing()
 
@@ -231,6 +288,11 @@ class VideoReader(Reader):
             hint="The file is damaged or cut off; obtain it again from its source.",
         )
 
+    def _timed(self) -> Iterator[Timed[VideoFrame]]:
+        for picture in self._deinterlacer.run(self._pictures()):
+            yield from self._clock.add(picture, picture.time)
+        yield from self._clock.finish()
+
     def _pictures(self) -> Iterator[VideoFrame]:
         packets = self._container.demux(self._stream)
         while self._in_time():
@@ -238,6 +300,7 @@ class VideoReader(Reader):
             try:
                 packet = next(packets, None)
                 if packet is None:
+                    self._ended = True
                     return
                 pictures = self._decoded(packet)
             except IndexError:  # a packet of a stream that the header did not announce
@@ -268,6 +331,10 @@ class VideoReader(Reader):
             return True
         self.guard.note(Excess.DECODE_SECONDS)
         return False
+
+
+def _kind(stream: VideoStream) -> str:
+    return f"{stream.codec_context.name}, {stream.width} x {stream.height}"
 
 
 def probe(source: str | os.PathLike[str]) -> VideoInfo:
