@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lrnet.video.clock import AHEAD, Clock
@@ -38,6 +38,7 @@ def assert_regular(times: Sequence[float], start: float = 0.0) -> None:
 stamps = st.one_of(st.none(), st.floats(-1e5, 1e5), st.integers(-50, 200).map(lambda i: i * STEP))
 
 
+@settings(deadline=None)
 @given(st.lists(stamps, max_size=120), st.booleans(), st.floats(1e-4, 10), st.one_of(st.none(), st.floats(0, 1e5)))
 def test_times_rise_from_zero_or_later_whatever_the_stamps_are(
     given_stamps: list[float | None], resets: bool, interval: float, end: float | None
@@ -48,21 +49,25 @@ def test_times_rise_from_zero_or_later_whatever_the_stamps_are(
     assert shots == sorted(shots)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0.001, 4.9), max_size=120), st.booleans())
 def test_stamps_that_rise_are_the_times_to_the_bit(steps: list[float], resets: bool) -> None:
     rising = [0.0, *itertools.accumulate(steps)]
     assert told(rising, Clock(STEP, resets=resets)) == (rising, [0] * len(rising))
 
 
+@settings(deadline=None)
 @given(st.integers(0, 99), st.one_of(st.floats(-1e5, 1e5), st.floats(-5, 9)), st.booleans())
 def test_one_outlier_shifts_no_other_frame(at: int, wrong: float, resets: bool) -> None:
     right = regular(100)
     times, _ = told([*right[:at], wrong, *right[at + 1 :]], Clock(STEP, end=4.0, resets=resets))
     assert times[:at] == right[:at]
-    assert times[at + 1 :] == pytest.approx(right[at + 1 :], abs=1e-9)
+    # A first frame that is off by less than a frame cannot be told from one that starts there.
+    assert times[at + 1 :] == pytest.approx(right[at + 1 :], abs=1e-9 if at else STEP)
     assert times[at] == pytest.approx(right[at], abs=1.5 * STEP)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 80), st.integers(1, 10), st.floats(1.0, 1e5), st.booleans(), st.booleans())
 def test_a_step_that_later_frames_take_back_is_no_step(
     at: int, count: int, step: float, forward: bool, resets: bool
@@ -76,6 +81,7 @@ def test_a_step_that_later_frames_take_back_is_no_step(
     assert set(shots) == {0}
 
 
+@settings(deadline=None)
 @given(st.integers(30, 90), st.one_of(st.floats(61, 1e6), st.floats(-1e6, -2.0)), st.booleans())
 def test_a_jump_far_longer_than_a_frame_starts_a_shot_and_time_goes_on(at: int, jump: float, resets: bool) -> None:
     right = regular(130)
@@ -98,7 +104,8 @@ def test_a_pause_past_the_end_that_the_header_gives_is_none() -> None:
 
 def test_frames_a_minute_apart_are_no_discontinuities() -> None:
     hours = [i * 300.0 for i in range(60)]
-    assert told(hours, Clock(300.0)) == (hours, [0] * 60)
+    for by_header in (300.0, STEP):
+        assert told(hours, Clock(by_header)) == (hours, [0] * 60)
 
 
 @pytest.mark.parametrize(

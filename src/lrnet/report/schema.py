@@ -45,7 +45,6 @@ class VideoPart(_Part):
         description="Packets that could not be decoded, and frames that the decoder had to patch: left out."
     )
     notes: tuple[str, ...] = Field(
-        default=(),
         description="What to know of how the file was read: further video tracks, wrong time stamps, interlacing.",
     )
 

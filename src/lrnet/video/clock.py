@@ -142,6 +142,10 @@ class Clock(Generic[T]):
             known = known[: near + 1]
         elif not ended and len(stamps) <= self._ahead:
             return None
+        if near is None and not self._begun:
+            steps = [other - one for (_, one), (_, other) in pairwise(known)]
+            if len(steps) > 1 and median(steps) > FAR * self._interval:  # a time lapse, which its header denies
+                self._interval = median(steps)
         above = [(i, stamp) for i, stamp in known if (stamp > last if self._begun else self._is_in_file(stamp))]
         if 2 * len(above) > len(known) or (self._begun and near is not None):
             known = above
@@ -210,7 +214,7 @@ def _start_of_rise(values: Sequence[float], to_last: bool) -> int:
     lengths: list[int] = []
     starts: list[int] = []
     for i, value in enumerate(values):
-        best = max((j for j in range(i) if values[j] < value), key=lambda j: (lengths[j], j), default=None)
+        best = max((j for j in range(i) if values[j] < value), key=lambda j: (lengths[j], -values[j]), default=None)
         lengths.append(1 if best is None else lengths[best] + 1)
         starts.append(i if best is None else starts[best])
     return starts[-1 if to_last else lengths.index(max(lengths))]
