@@ -12,6 +12,30 @@ from tests.summary import SUMMARY
 ROOT = Path(__file__).resolve().parents[1]
 
 
+# Modules of a few long tests: each is one piece of work for one process, so the longest must not come last.
+LONG_FIRST = (
+    "test_determinism.py",
+    "test_notebook.py",
+    "evaluation/test_protocol.py",
+    "video/test_bad_inputs.py",
+    "service/test_service.py",
+    "training/test_crossval.py",
+    "training/test_train.py",
+    "evaluation/test_decide.py",
+    "service/test_page.py",
+    "report/test_browser.py",
+    "training/test_fit.py",
+    "cli/test_experiments.py",
+    "test_detector.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Bring long modules to the front; the others stay in order."""
+    order = {ROOT / "tests" / name: number for number, name in enumerate(LONG_FIRST)}
+    items.sort(key=lambda item: order.get(item.path, len(order)))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """What tests left to be told; it comes with their reports, from other processes too."""
     for report in (*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")):

@@ -10,6 +10,7 @@ import stat
 import subprocess
 import tracemalloc
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,16 +27,22 @@ from tests.report.samples import a_bundle, a_video_result
 THEN = Examination.of(time="2026-11-27T14:30:00+01:00", case="24 Js 17", examiner="A. Müller", notes="as found")
 
 
-@pytest.fixture
-def result(tmp_path: Path) -> VideoResult:
-    return a_video_result(tmp_path)
+@pytest.fixture(scope="module")
+def result(tmp_path_factory: pytest.TempPathFactory) -> VideoResult:
+    return a_video_result(tmp_path_factory.mktemp("video"))
 
 
-@pytest.fixture
-def made(result: VideoResult, tmp_path: Path) -> Path:
-    path = tmp_path / "out.zip"
+@pytest.fixture(scope="module")
+def original(result: VideoResult, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("bundle") / "out.zip"
     write_bundle(result, a_bundle(), path, THEN, with_pdf=False)
     return path
+
+
+@pytest.fixture
+def made(original: Path, tmp_path: Path) -> Path:
+    """A copy, to be spoilt."""
+    return Path(shutil.copy(original, tmp_path))
 
 
 def contents(path: Path) -> dict[str, bytes]:
@@ -100,7 +107,8 @@ def test_a_pdf_is_made_where_there_is_a_browser(result: VideoResult, tmp_path: P
 
 
 def test_the_video_goes_along_if_wanted_and_only_if_it_is_the_same(result: VideoResult, tmp_path: Path) -> None:
-    video = Path(result.path)
+    video = Path(shutil.copy(result.path, tmp_path))
+    result = replace(result, path=str(video))
     right = hashlib.sha256(video.read_bytes()).hexdigest()
     assert result.sha256 == right
     write_bundle(result, a_bundle(), tmp_path / "out.zip", THEN, with_video=True, with_pdf=False)

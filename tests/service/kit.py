@@ -143,13 +143,13 @@ def wait_for(ready: Callable[[], bool], seconds: float) -> None:
         time.sleep(0.05)
 
 
-def short_clip(examples: Path, folder: Path, frames: int = 60) -> Path:
-    """The first seconds of the real example: enough for a clip."""
+def short_clip(source: Path, folder: Path, frames: int = 40) -> Path:
+    """The first frames of a video; with 30 or more there is a clip to score."""
     from lrnet.video.reader import VideoReader
 
-    with VideoReader(examples / "real.mp4") as reader:
+    with VideoReader(source) as reader:
         pictures = [frame.rgb() for frame, _ in zip(reader, range(frames), strict=False)]
-    return write_video(folder / "short.mp4", pictures)
+    return write_video(folder / f"short-{source.name}", pictures)
 
 
 @contextmanager

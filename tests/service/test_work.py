@@ -52,7 +52,7 @@ def test_a_long_name_in_a_wide_script_fits_the_file_system(tmp_path: Path) -> No
 
 @pytest.fixture(scope="module")
 def clip(examples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return short_clip(examples, tmp_path_factory.mktemp("clip"))
+    return short_clip(examples / "real.mp4", tmp_path_factory.mktemp("clip"))
 
 
 def job(video: Path, folder: Path, name: str = "a clip.mp4") -> Job:
