@@ -7,7 +7,7 @@ COPY pyproject.toml README.md LICENSE NOTICE constraints.txt ./
 COPY src ./src
 RUN pip install --no-cache-dir -c constraints.txt '.[service,postgres]'
 
-USER lrnet
+USER 10001
 ENV LRNET_DATA=/data
 VOLUME /data
 EXPOSE 8000
