@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
-from lrnet.report.wording import WORDING, clock, finite, part_examined, readable, two_decimals, when_and_who
+from lrnet.report.html import render
+from lrnet.report.json_report import to_document
+from lrnet.report.wording import WORDING, clock, finite, part_examined, readable, two_decimals, when_and_who, words_for
 from lrnet.verdict import REASON_TEXT, Coverage, Reason, State
+from tests.report.samples import a_bundle, a_result
 
 
 def test_every_state_and_reason_has_words() -> None:
@@ -34,6 +38,15 @@ def test_only_an_accusation_points_somewhere() -> None:
     assert when_and_who(State.LIKELY_FAKE, (90.0, 105.0), 1, 1) == "1:30.0 to 1:45.0"
     assert when_and_who(State.INCONCLUSIVE, (90.0, 105.0), 1, 1) == ""
     assert when_and_who(State.LIKELY_FAKE, None, 1, 1) == ""
+
+
+def test_a_picture_is_named_as_one() -> None:
+    picture = a_result([], seconds=0.04)
+    picture = replace(picture, frames_read=1)
+    assert to_document(picture, a_bundle()).meaning.startswith("This is a picture, not a video")
+    assert "This is a picture, not a video" in render(picture, a_bundle())
+    assert words_for(State.UNABLE, 2) == words_for(State.UNABLE, None) == WORDING[State.UNABLE]
+    assert words_for(State.UNABLE, 1).headline == WORDING[State.UNABLE].headline
 
 
 def test_what_was_examined_is_told_only_of_a_part() -> None:

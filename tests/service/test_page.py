@@ -257,7 +257,7 @@ FAILED = {"state": "failed", "failure": {"error": "VideoError", "message": "It i
 
 VERDICT = {
     "state": "likely_fake", "headline": "Likely fake", "meaning": "…", "symbol": "▲", "probability": 0.97,
-    "when": "", "moment": None, "face": 1,
+    "when": "", "moment": None, "face": 1, "frames": 240,
     "held_back": False, "score": 0.9, "faces": 1, "model": "m 1", "reasons": [], "seconds_examined": 9.9,
     "duration": 10.0, "damaged_packets": 0, "model_hash": "ab" * 32, "share_examined": 0.99, "extras_failed": {},
 }  # fmt: skip
@@ -291,12 +291,15 @@ def serve_list(page: Page, *videos: dict[str, Any]) -> None:
 
 def test_a_list_shows_what_was_not_examined_and_no_number_that_decides_nothing(page: Page, service: Running) -> None:
     part = {"seconds_examined": 2.9, "share_examined": 0.29, "damaged_packets": 1}
-    serve_list(page, judged(1), judged(2, **part), judged(3, state="inconclusive", held_back=True, probability=0.96))
+    picture = {"state": "unable_to_evaluate", "headline": "Unable to evaluate", "frames": 1, "probability": None}
+    unclear = judged(3, state="inconclusive", held_back=True, probability=0.96)
+    serve_list(page, judged(1), judged(2, **part), unclear, judged(4, **picture))
     page.goto(service.url)
     expect(row(page, "clip-1.mp4")).to_contain_text("0.97")
     expect(row(page, "clip-1.mp4")).not_to_contain_text("examined")
     expect(row(page, "clip-2.mp4")).to_contain_text("only the first 2.9 of 10.0 s examined")
     expect(row(page, "clip-3.mp4")).not_to_contain_text("0.9")
+    expect(row(page, "clip-4.mp4")).to_contain_text("a picture, not a video")
     expect(page.get_by_text("What it mostly does not see")).to_be_visible()
     expect(page.get_by_text("does not replace it")).to_be_visible()
     accessible(page)

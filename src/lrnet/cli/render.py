@@ -25,6 +25,7 @@ from lrnet.report.wording import (
     readable,
     two_decimals,
     when_and_who,
+    words_for,
 )
 from lrnet.verdict import REASON_TEXT, ClipScore, State, is_held_back, with_prior
 
@@ -55,7 +56,7 @@ def print_result(console: Console, result: VideoResult, bundle: ModelBundle, pri
         prior: share of videos that are fake where it comes from; the probability is also given for that.
     """
     verdict, plain = result.verdict, console.options.ascii_only
-    words = WORDING[verdict.state]
+    words = words_for(verdict.state, result.frames_read)
     when = when_and_who(verdict.state, verdict.moment, verdict.face, len(result.faces))
     part = part_examined(verdict.coverage)
     headline = Text.assemble(

@@ -149,7 +149,7 @@ def render(
             reference=bundle.reference,
             card=bundle.card[:CARD_LENGTH],
             card_cut=len(bundle.card) > CARD_LENGTH,
-            words=WORDING[verdict.state],
+            words=wording.words_for(verdict.state, result.frames_read),
             wording=wording,
             labels={state: words.label for state, words in WORDING.items()},
             name=readable(Path(result.path).name) or readable(result.path),

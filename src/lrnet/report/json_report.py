@@ -32,7 +32,7 @@ from lrnet.report.schema import (
     VerdictPart,
     VideoPart,
 )
-from lrnet.report.wording import WORDING, refuse_source, utf8_name
+from lrnet.report.wording import refuse_source, utf8_name, words_for
 from lrnet.verdict import REASON_TEXT, ClipScore, Coverage, FaceVerdict, Reason
 
 
@@ -71,7 +71,7 @@ def to_document(
             coverage=_coverage(verdict.coverage),
         ),
         faces=tuple(_face(face, explained.get(face.face)) for face in result.faces),
-        meaning=WORDING[verdict.state].meaning,
+        meaning=words_for(verdict.state, result.frames_read).meaning,
         elapsed_seconds=None if examination is not None and examination.time_given else result.elapsed,
     )
 

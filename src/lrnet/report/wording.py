@@ -9,7 +9,7 @@ import math
 import os
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -85,6 +85,22 @@ WORDING: Final[dict[State, Wording]] = {
         "?",
     ),
 }
+
+
+def words_for(state: State, frames: int | None) -> Wording:
+    """The words for a state; a file of one frame is named as the picture that it is.
+
+    Args:
+        frames: that were read; None if that is not known.
+    """
+    if frames != 1:
+        return WORDING[state]
+    return replace(
+        WORDING[state],
+        meaning="This is a picture, not a video, and only motion is examined; whether it was manipulated remains open.",
+        consequence="Look for the video that the picture comes from, or check the picture by other means.",
+    )
+
 
 CAUTION: Final = "A statistical reading of motion. It supports an examiner's judgement and does not replace it."
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from lrnet.report.schema import Number
-from lrnet.report.wording import WORDING, finite, when_and_who
+from lrnet.report.wording import finite, when_and_who, words_for
 from lrnet.service.rows import JobState, VideoRow
 from lrnet.service.rows import Page as StorePage
 from lrnet.verdict import State
@@ -60,6 +60,7 @@ class Summary(_Part):
     )
     seconds_examined: Number = Field(None, description="How far the video was examined, seconds.")
     duration: Number = Field(None, description="Of the video as its header says, seconds; null if it does not say.")
+    frames: int | None = Field(None, description="Frames that were read; a picture has one.")
     damaged_packets: int = Field(0, description="Packets and frames that could not be decoded and were left out.")
     model_hash: str = Field("", description="SHA-256 of the model's description, hexadecimal.")
 
@@ -252,8 +253,8 @@ def _verdict(row: VideoRow) -> Verdict | None:
     if row.verdict is None:
         return None
     state = State(row.verdict)
-    words = WORDING[state]
     summary = Summary.model_validate(row.summary or {})
+    words = words_for(state, summary.frames)
     share = summary.seconds_examined / summary.duration if summary.seconds_examined and summary.duration else None
     return Verdict(
         **dict(summary),

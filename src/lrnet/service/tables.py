@@ -233,6 +233,7 @@ def summary_of(document: dict[str, Any]) -> dict[str, Any]:
         "moment": verdict.get("moment"),
         "seconds_examined": video.get("seconds_examined"),
         "duration": video.get("duration"),
+        "frames": video.get("frames_read"),
         "damaged_packets": video.get("damaged_packets", 0),
         "model_hash": model.get("hash", ""),
     }
