@@ -3,33 +3,18 @@
 from __future__ import annotations
 
 import importlib.util
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.commands import lrnet
 from tests.media import moving, write_video
 
 from lrnet.experiments.calibration_report import FILES
 from lrnet.faces.landmark_files import LandmarkTable, write_landmarks
 
-LRNET = Path(sys.executable).parent / "lrnet"
 FRAMES = 14
 HAS_MATPLOTLIB = importlib.util.find_spec("matplotlib") is not None
-
-
-def benchmark(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [LRNET, "benchmark", "calibration", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        cwd=cwd,
-        env={**os.environ, "NO_COLOR": "1", "COLUMNS": "60"},
-        check=False,
-    )
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +30,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_table_is_printed_whole_in_a_narrow_window(examples: Path) -> None:
-    run = benchmark(examples / "real.mp4", "--frames", str(FRAMES))
+    run = lrnet("benchmark", "calibration", examples / "real.mp4", "--frames", str(FRAMES), columns=60)
     assert run.returncode == 0, run.stderr
     assert run.stderr == f"{examples / 'real.mp4'}\n"
     lines = run.stdout.splitlines()
@@ -59,15 +44,23 @@ def test_the_table_is_printed_whole_in_a_narrow_window(examples: Path) -> None:
 
 
 def test_one_landmarker_beside_an_openface_table(folder: Path) -> None:
-    run = benchmark("empty.mp4", "--landmarkers", "mesh", "--openface", "empty.csv", cwd=folder)
+    run = lrnet("benchmark", "calibration", "empty.mp4", "--landmarkers", "mesh", "--openface", "empty.csv", cwd=folder)
     assert run.returncode == 0, run.stderr
     assert "openface" in run.stdout
 
 
 @pytest.mark.skipif(not HAS_MATPLOTLIB, reason="the extra benchmark is not installed: pip install 'lrnet[benchmark]'")
 def test_files_are_written(examples: Path, tmp_path: Path) -> None:
-    run = benchmark(
-        examples / "real.mp4", "--landmarkers", "mesh", "--frames", str(FRAMES), "--out", tmp_path / "figures"
+    run = lrnet(
+        "benchmark",
+        "calibration",
+        examples / "real.mp4",
+        "--landmarkers",
+        "mesh",
+        "--frames",
+        str(FRAMES),
+        "--out",
+        tmp_path / "figures",
     )
     assert run.returncode == 0, run.stderr
     assert sorted(p.name for p in (tmp_path / "figures").iterdir()) == sorted(FILES)
@@ -75,7 +68,7 @@ def test_files_are_written(examples: Path, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(HAS_MATPLOTLIB, reason="matplotlib is installed")
 def test_without_matplotlib_the_extra_is_named(examples: Path, tmp_path: Path) -> None:
-    run = benchmark(examples / "real.mp4", "--out", tmp_path)
+    run = lrnet("benchmark", "calibration", examples / "real.mp4", "--out", tmp_path)
     assert run.returncode == 7
     assert "lrnet[benchmark]" in run.stderr
 
@@ -96,7 +89,7 @@ def test_without_matplotlib_the_extra_is_named(examples: Path, tmp_path: Path) -
     ],
 )
 def test_wrong_uses(folder: Path, arguments: tuple[str, ...], code: int, what: str) -> None:
-    run = benchmark(*arguments, cwd=folder)
+    run = lrnet("benchmark", "calibration", *arguments, cwd=folder)
     assert run.returncode == code, run.stderr
     assert what in run.stderr
     assert "Traceback" not in run.stderr

@@ -2,34 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tests.commands import lrnet
 from tests.media import write_video
 
 from lrnet.faces.landmark_files import LandmarkTable, read_landmarks, write_landmarks
 from lrnet.sequence.calibrate import calibrate
 
-LRNET = Path(sys.executable).parent / "lrnet"
 N = 8
-
-
-def lrnet(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [LRNET, "calibrate", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        cwd=cwd,
-        env={**os.environ, "NO_COLOR": "1", "COLUMNS": "80"},
-        check=False,
-    )
 
 
 def landmarks(faces: int = 1, frames: int = N) -> LandmarkTable:
@@ -63,7 +48,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("suffix", [".csv", ".txt", ".npy", ".npz", ".parquet"])
 def test_a_file_of_every_form_and_two_lines(folder: Path, tmp_path: Path, suffix: str) -> None:
     out = tmp_path / f"out{suffix}"
-    run = lrnet(folder / "face.mp4", folder / "one.csv", "-o", out)
+    run = lrnet("calibrate", folder / "face.mp4", folder / "one.csv", "-o", out)
     assert run.returncode == 0, run.stderr
     assert run.stderr == ""
     first, second = run.stdout.splitlines()
@@ -91,7 +76,7 @@ def test_options_reach_the_calibrator(folder: Path, tmp_path: Path) -> None:
         "normalised": ("--normalised",),
     }.items():
         out = tmp_path / f"{name}.npy"
-        run = lrnet(folder / "face.mp4", folder / "one.csv", "-o", out, *options)
+        run = lrnet("calibrate", folder / "face.mp4", folder / "one.csv", "-o", out, *options)
         assert run.returncode == 0, run.stderr
         results[name] = read_landmarks(out).points
     plain = results.pop("plain")
@@ -103,27 +88,27 @@ def test_options_reach_the_calibrator(folder: Path, tmp_path: Path) -> None:
 
 def test_without_options_it_is_the_library_s_function(folder: Path, tmp_path: Path) -> None:
     """The command repeats defaults so that its help can show them without importing what takes time."""
-    run = lrnet(folder / "face.mp4", folder / "one.csv", "-o", tmp_path / "a.npy")
+    run = lrnet("calibrate", folder / "face.mp4", folder / "one.csv", "-o", tmp_path / "a.npy")
     assert run.returncode == 0, run.stderr
     expected = calibrate(folder / "face.mp4", folder / "one.csv")
     np.testing.assert_array_equal(read_landmarks(tmp_path / "a.npy").points, expected.points)
 
 
 def test_one_face_of_two(folder: Path, tmp_path: Path) -> None:
-    run = lrnet(folder / "face.mp4", folder / "two.csv", "-o", tmp_path / "a.csv", "--face", "1")
+    run = lrnet("calibrate", folder / "face.mp4", folder / "two.csv", "-o", tmp_path / "a.csv", "--face", "1")
     assert run.returncode == 0, run.stderr
     assert read_landmarks(tmp_path / "a.csv").faces == (1,)
 
 
 def test_alignment_by_time(folder: Path, tmp_path: Path) -> None:
-    run = lrnet(folder / "face.mp4", folder / "short.csv", "-o", tmp_path / "a.csv", "--align", "time")
+    run = lrnet("calibrate", folder / "face.mp4", folder / "short.csv", "-o", tmp_path / "a.csv", "--align", "time")
     assert run.returncode == 0, run.stderr
     assert "8 frames, 2 without the face" in run.stdout
     assert np.isnan(read_landmarks(tmp_path / "a.csv").points[-2:]).all()
 
 
 def test_notes_stand_on_the_terminal(folder: Path, tmp_path: Path) -> None:
-    run = lrnet(folder / "face.mp4", folder / "short.csv", "-o", tmp_path / "a.csv")
+    run = lrnet("calibrate", folder / "face.mp4", folder / "short.csv", "-o", tmp_path / "a.csv")
     assert run.returncode == 0, run.stderr
     assert "8 frames, 2 without the face" in run.stdout
     assert run.stderr == f"Note: {folder / 'short.csv'} has no rows for the last 2 of 8 frames: they are gaps.\n"
@@ -155,7 +140,7 @@ def test_notes_stand_on_the_terminal(folder: Path, tmp_path: Path) -> None:
 )
 def test_wrong_uses(folder: Path, tmp_path: Path, arguments: tuple[str, ...], code: int, what: str) -> None:
     before = (folder / "one.csv").read_bytes()
-    run = lrnet(*(a.replace("OUT", str(tmp_path)) for a in arguments), cwd=folder)
+    run = lrnet("calibrate", *(a.replace("OUT", str(tmp_path)) for a in arguments), cwd=folder)
     assert run.returncode == code, run.stderr
     assert what in run.stderr
     assert "Traceback" not in run.stderr
@@ -168,7 +153,7 @@ def test_wrong_uses(folder: Path, tmp_path: Path, arguments: tuple[str, ...], co
 
 def test_the_released_example(shared: Path, tmp_path: Path) -> None:
     golden = shared / "reference" / "upstream" / "calibration"
-    run = lrnet(golden / "000_003.mp4", golden / "000_003.csv", "-o", tmp_path / "a.txt", "--normalised")
+    run = lrnet("calibrate", golden / "000_003.mp4", golden / "000_003.csv", "-o", tmp_path / "a.txt", "--normalised")
     assert run.returncode == 0, run.stderr
     assert "396 frames, 0 without the face, 0 shot cuts" in run.stdout
     assert np.loadtxt(tmp_path / "a.txt").shape == (396, 136)

@@ -2,29 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from tests.commands import lrnet
 from tests.media import moving, write_video
 
 from lrnet.video.reader import probe
-
-LRNET = Path(sys.executable).parent / "lrnet"
-
-
-def lrnet(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [LRNET, "perturb", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        cwd=cwd,
-        env={**os.environ, "NO_COLOR": "1", "COLUMNS": "80"},
-        check=False,
-    )
 
 
 @pytest.fixture
@@ -43,7 +27,7 @@ def video(tmp_path: Path) -> Path:
 def test_it_writes_a_video_and_tells_what_was_done(
     video: Path, tmp_path: Path, options: tuple[str, ...], told: str, codec: str
 ) -> None:
-    done = lrnet(video, *options, "--out", "out.mp4", cwd=tmp_path)
+    done = lrnet("perturb", video, *options, "--out", "out.mp4", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert told in done.stdout
     info = probe(tmp_path / "out.mp4")
@@ -66,7 +50,7 @@ def test_wrong_uses_are_told_and_leave_nothing(
     video: Path, tmp_path: Path, options: tuple[str, ...], code: int, told: str
 ) -> None:
     before = video.read_bytes()
-    done = lrnet("v.mp4", *options, cwd=tmp_path)
+    done = lrnet("perturb", "v.mp4", *options, cwd=tmp_path)
     assert done.returncode == code
     assert told in done.stderr
     assert "Traceback" not in done.stderr
@@ -77,7 +61,7 @@ def test_wrong_uses_are_told_and_leave_nothing(
 def test_what_is_no_video_is_told(tmp_path: Path) -> None:
     (tmp_path / "bad.mp4").write_bytes(b"no video")
     for kind in ("blur", "c23"):
-        done = lrnet("bad.mp4", "--kind", kind, "--out", "out.mp4", cwd=tmp_path)
+        done = lrnet("perturb", "bad.mp4", "--kind", kind, "--out", "out.mp4", cwd=tmp_path)
         assert done.returncode == 3
         assert "bad.mp4" in done.stderr
     assert [p.name for p in tmp_path.iterdir()] == ["bad.mp4"]

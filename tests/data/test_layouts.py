@@ -368,7 +368,7 @@ def test_a_folder_per_class(tmp_path: Path) -> None:
     ("make", "message"),
     [
         (lambda root: root / "nothing", "no dataset at"),
-        (lambda root: root, "none of the known layouts"),
+        (lambda root: root, "no known layout"),
         (lambda root: (root / "original_sequences").mkdir() or root, "no video of it is there"),
     ],
 )

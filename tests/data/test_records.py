@@ -20,7 +20,7 @@ def record(key: str, split: str, group: str, *identities: str) -> VideoRecord:
 
 
 def test_a_group_on_both_sides_of_a_split_is_refused() -> None:
-    with pytest.raises(DatasetError, match=r"anna stands in split 'train' \(1\) and in split 'test' \(2\)"):
+    with pytest.raises(DatasetError, match=r"anna is in split 'train' \(1\) and in split 'test' \(2\)"):
         of_split([record("1", "train", "anna"), record("2", "test", "anna")], "test")
 
 

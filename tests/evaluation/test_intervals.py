@@ -95,7 +95,7 @@ def test_the_interval_of_a_mean_is_that_of_the_normal_distribution() -> None:
 
 
 def test_a_result_states_people_and_says_when_it_has_no_interval() -> None:
-    kept = result("d", "video", "called likely_fake", Estimate(0.14, float("nan"), float("nan"), 85, 1))
+    kept = result({"dataset": "d"}, "video", "called likely_fake", Estimate(0.14, float("nan"), float("nan"), 85, 1))
     assert (kept.low, kept.high, kept.people, kept.interval) == (None, None, 1, None)
     assert MeasuredResult.model_validate_json(kept.model_dump_json(), strict=True) == kept
     old = MeasuredResult(dataset="d", unit="video", metric="AUC", value=0.9, low=0.8, high=0.95, n=22)

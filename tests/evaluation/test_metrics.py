@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn import metrics
 
 from lrnet.errors import DatasetError
 from lrnet.evaluation.metrics import (
     Scores,
+    accuracy,
     auc,
+    average_precision,
+    balanced_accuracy,
+    brier,
+    class_weights,
     clustered_interval,
     equal_error_rate,
     expected_calibration_error,
     recall_at,
+    roc,
     share_interval,
     summarise,
 )
@@ -45,6 +52,21 @@ def test_calibration_error_of_a_constant() -> None:
     """One fake and three real videos weigh as much as each other: half of the weight is fake."""
     s = scores([1, 0, 0, 0], [0.65, 0.65, 0.65, 0.65])
     assert expected_calibration_error(s) == pytest.approx(0.65 - 0.5)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_metrics_are_those_of_scikit_learn_where_scores_tie(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    s = Scores(rng.integers(0, 2, 60), rng.integers(0, 12, 60) / 11, np.arange(60))
+    label, score = s.label, s.score
+    fpr, tpr, _ = metrics.roc_curve(label, score, drop_intermediate=False)
+    np.testing.assert_allclose(roc(s)[:2], (fpr, tpr), rtol=1e-12)
+    assert auc(s) == pytest.approx(metrics.roc_auc_score(label, score))
+    assert average_precision(s) == pytest.approx(metrics.average_precision_score(label, score))
+    assert accuracy(s) == pytest.approx(metrics.accuracy_score(label, score >= 0.5))
+    assert balanced_accuracy(s) == pytest.approx(metrics.balanced_accuracy_score(label, score >= 0.5))
+    weight = class_weights(s)
+    assert brier(s) == pytest.approx(metrics.brier_score_loss(label, score, sample_weight=weight))
 
 
 def test_the_interval_is_wider_when_clips_belong_to_few_people() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from lrnet.data import Label, VideoRecord, read_faceforensics, store
 from lrnet.data.extraction import extract, store_preprocessing
+from lrnet.data.store import store_file
 from lrnet.detector import Detector
 from lrnet.evaluation.metrics import auc
 from lrnet.evaluation.protocol import evaluate, known_people, shows_one_of, video_scores
@@ -17,7 +18,7 @@ from lrnet.verdict import Reason
 
 @pytest.fixture(scope="module")
 def validation(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store of eight validation videos: four real, four fake, of different people."""
+    """A store of eight validation videos, four real and four fake, of different people; one of each is whole."""
     records = [r for r in read_faceforensics(shared / "data" / "ffpp") if r.split == "val"]
     chosen: list[VideoRecord] = []
     for label in ("real", "fake"):
@@ -27,7 +28,11 @@ def validation(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
                 groups.add(r.group)
                 chosen.append(r)
     folder = tmp_path_factory.mktemp("validation")
-    outcomes = extract(chosen, folder, store_preprocessing(), workers=2)
+    in_order = sorted(chosen, key=lambda r: store_file(folder, r).name)
+    whole = [next(r for r in in_order if r.label is label) for label in Label]
+    rest = [r for r in chosen if r not in whole]
+    outcomes = extract(whole, folder, store_preprocessing(), workers=2)
+    outcomes += extract(rest, folder, store_preprocessing(), workers=2, most_frames=150)
     assert [o.error for o in outcomes] == [None] * 8
     return folder
 

@@ -17,6 +17,7 @@ from tests.media import write_video
 from lrnet.errors import MissingDependencyError, OutputError, SequenceError
 from lrnet.experiments import calibration_report as report
 from lrnet.experiments.calibration import CalibrationBenchmark, benchmark_calibration, measure_video
+from lrnet.experiments.environment import prepare
 from lrnet.experiments.measures import (
     DISTANCES,
     change_interval,
@@ -171,14 +172,14 @@ def test_rows_join_the_videos(result: CalibrationBenchmark) -> None:
     assert len(rows) == len(DISTANCES) * len(FACIAL_GROUPS)
     for row in rows:
         assert row.videos == 5
-        assert row.interval == pytest.approx((row.change, row.change))  # the same video five times
+        assert row.interval_95 == pytest.approx((row.change_percent, row.change_percent))  # the same video five times
     assert [(r.name, r.videos) for r in result.landmarker_rows()] == [("good", 5), ("bad", 5)]
     assert report.summaries(result)[0].count("7 of 7 groups") >= 2
 
 
 def test_fewer_than_five_videos_have_no_interval(result: CalibrationBenchmark) -> None:
     few = CalibrationBenchmark(result.videos[:4])
-    assert {row.interval for row in few.distance_rows()} == {None}
+    assert {row.interval_95 for row in few.distance_rows()} == {None}
     assert "[" not in report.as_markdown(few)
 
 
@@ -276,14 +277,14 @@ def test_a_full_disk_is_said_and_leaves_no_part(
 def test_without_matplotlib_the_extra_is_named_before_the_work(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(MissingDependencyError, match=re.escape(install_command("benchmark"))):
-        report.prepare(tmp_path)
+        prepare(tmp_path, report.FILES)
 
 
 def test_a_folder_that_cannot_be_written_is_said_before_the_work(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    report.prepare(tmp_path / "new")
+    prepare(tmp_path / "new", report.FILES)
     assert not (tmp_path / "new").exists()
     (tmp_path / "file").touch()
     for folder in (tmp_path / "no" / "such", tmp_path / "file"):
         with pytest.raises(OutputError):
-            report.prepare(folder)
+            prepare(folder, report.FILES)

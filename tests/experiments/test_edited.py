@@ -11,8 +11,9 @@ import pytest
 from lrnet.data.engines import SerialEngine
 from lrnet.data.records import Label, VideoRecord
 from lrnet.errors import DatasetError, OutputError
-from lrnet.experiments import edited
-from lrnet.experiments.edited import BOTH, EDITS, RATE, Edit, Judged, Made, Shot, Source, planned, read_made
+from lrnet.experiments import edited, editing
+from lrnet.experiments.edited import Judged
+from lrnet.experiments.editing import BOTH, EDITS, RATE, Edit, Made, Shot, Source, planned, read_made
 from lrnet.verdict import State
 from lrnet.video.reader import VideoReader
 
@@ -107,7 +108,7 @@ def test_what_the_sources_do_not_suffice_for_is_left_out_with_a_word() -> None:
 
 def test_a_video_of_two_shots(real: Source, fake: Source, tmp_path: Path) -> None:
     edit = Edit("one-fake-shot", Label.FAKE, 0, (Shot(real, 1.0, 3.0), Shot(fake, 2.0, 4.0)))
-    made = edited.write(edit, tmp_path / "made.mp4")
+    made = editing.write(edit, tmp_path / "made.mp4")
     assert made.fake == (2.0, 4.0)
     assert [(s["start"], s["stop"], s["fake"]) for s in made.shots] == [(0.0, 2.0, False), (2.0, 4.0, True)]
     assert made.people == ("one", "other")
@@ -134,7 +135,7 @@ def _small(luma: np.ndarray) -> np.ndarray:
 
 def test_a_cross_fade_mixes_and_takes_no_time_of_its_own() -> None:
     grey = [[np.full((2, 2, 3), value, np.uint8)] * 6 for value in (10, 90)]
-    pictures = list(edited.joined(grey, fade=3))
+    pictures = list(editing.joined(grey, fade=3))
     assert [int(p[0, 0, 0]) for p, _ in pictures] == [10, 10, 10, 30, 50, 70, 90, 90, 90]
     assert [n for _, n in pictures] == [0] * 3 + [1] * 6
 
@@ -142,8 +143,8 @@ def test_a_cross_fade_mixes_and_takes_no_time_of_its_own() -> None:
 @pytest.mark.parametrize("rate", [30, 60])
 def test_repeats_show_the_same_pictures_at_the_same_times(rate: int, real: Source, tmp_path: Path) -> None:
     edit = Edit("repeats", Label.REAL, 0, (Shot(real, 0.0, 0.4),), rate)
-    edited.write(edit, tmp_path / "made.mp4")
-    edited.write(Edit("cuts", Label.REAL, 0, edit.shots), tmp_path / "once.mp4")
+    editing.write(edit, tmp_path / "made.mp4")
+    editing.write(Edit("cuts", Label.REAL, 0, edit.shots), tmp_path / "once.mp4")
     there, once = frames(tmp_path / "made.mp4"), frames(tmp_path / "once.mp4")
     assert len(there) == 0.4 * rate
     assert np.diff([t for t, _ in there]) == pytest.approx(1 / rate, abs=1e-4)
@@ -153,11 +154,11 @@ def test_repeats_show_the_same_pictures_at_the_same_times(rate: int, real: Sourc
 
 def test_side_by_side_and_cut_off(real: Source, fake: Source, tmp_path: Path) -> None:
     shots = (Shot(real, 0.0, 0.4), Shot(fake, 0.0, 0.4))
-    made = edited.write(Edit("side-by-side", Label.FAKE, 0, shots), tmp_path / "beside.mp4")
+    made = editing.write(Edit("side-by-side", Label.FAKE, 0, shots), tmp_path / "beside.mp4")
     assert [(s["start"], s["stop"]) for s in made.shots] == [(0.0, 0.4)] * 2
     assert frames(tmp_path / "beside.mp4")[0][1].shape == (360, 640)
-    edited.write(Edit("cuts", Label.REAL, 0, shots[:1]), tmp_path / "whole.mp4")
-    edited.write(Edit("cut-off", Label.REAL, 0, shots[:1]), tmp_path / "cut.mp4")
+    editing.write(Edit("cuts", Label.REAL, 0, shots[:1]), tmp_path / "whole.mp4")
+    editing.write(Edit("cut-off", Label.REAL, 0, shots[:1]), tmp_path / "cut.mp4")
     whole, cut = ((tmp_path / name).read_bytes() for name in ("whole.mp4", "cut.mp4"))
     assert cut == whole[: int(0.3 * len(whole))]
 
@@ -173,19 +174,19 @@ def test_a_run_goes_on_and_one_video_does_not_stop_the_others(
         Edit("cuts", Label.FAKE, 0, (Shot(gone, 0.0, 0.2),)),
         Edit("cut-off", Label.REAL, 0, (Shot(real, 0.0, 0.2),)),
     ]
-    monkeypatch.setattr(edited, "planned", lambda *_: plan)
+    monkeypatch.setattr(editing, "planned", lambda *_: plan)
     out, said = tmp_path / "out", []
-    made = edited.make([[real, gone]], out, 1, 0, SerialEngine(), said.append)
+    made = editing.make([[real, gone]], out, 1, 0, SerialEngine(), said.append)
     assert [m.file for m in made] == ["shots-real-000.mp4", "cut-off-real-000.mp4"]
     assert any("cuts-fake-000.mp4" in line for line in said)
     assert sorted(read_made(out), key=lambda m: m.kind) == sorted(made, key=lambda m: m.kind)
     first = (out / "shots-real-000.mp4").stat().st_mtime_ns
     (out / "cut-off-real-000.mp4").unlink()
-    assert edited.make([[real, gone]], out, 1, 0, SerialEngine(), no_word) == made
+    assert editing.make([[real, gone]], out, 1, 0, SerialEngine(), no_word) == made
     assert (out / "shots-real-000.mp4").stat().st_mtime_ns == first
     assert (out / "cut-off-real-000.mp4").is_file()
     with pytest.raises(OutputError, match="another seed"):
-        edited.make([[real, gone]], out, 1, 1, SerialEngine(), no_word)
+        editing.make([[real, gone]], out, 1, 1, SerialEngine(), no_word)
 
 
 def test_a_folder_without_a_manifest_is_refused(tmp_path: Path) -> None:
@@ -204,7 +205,7 @@ def test_shares_are_counted_by_kind_and_label() -> None:
         Judged("one-fake-shot", Label.FAKE, ("a", "d"), State.INCONCLUSIVE, (0.0, 3.0), (2.0, 7.0)),
         Judged("whole", Label.FAKE, ("d",), State.LIKELY_FAKE),
     ]
-    lines = edited.table(judged)
+    lines = edited.report(judged).splitlines()
     assert "| shots | real | 4 | 3 | 25.0% (1) | 25.0% (1) | 25.0% (1) | 25.0% (1) |" in lines
     assert "| one-fake-shot | fake | 3 | 2 | 66.7% (2) | 33.3% (1) | 0.0% (0) | 0.0% (0) |" in lines
     assert "| whole | fake | 1 | 1 | 100.0% (1) | 0.0% (0) | 0.0% (0) | 0.0% (0) |" in lines
@@ -215,7 +216,7 @@ def test_shares_are_counted_by_kind_and_label() -> None:
 def test_judging_leaves_out_people_whom_the_model_knows(
     real: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    edited.write(Edit("cuts", Label.REAL, 0, (Shot(real, 0.0, 2.0),)), tmp_path / "cuts-real-000.mp4")
+    editing.write(Edit("cuts", Label.REAL, 0, (Shot(real, 0.0, 2.0),)), tmp_path / "cuts-real-000.mp4")
     whole = {"path": "known", "label": "real", "people": ["ffpp-000"]}
     made = [
         Made(

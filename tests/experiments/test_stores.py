@@ -19,7 +19,7 @@ from lrnet.experiments import stores
 from lrnet.experiments.stores import Condition, about_store, cached_store, store_name
 from lrnet.video.perturbations import perturb
 from lrnet.video.reader import VideoReader
-from lrnet.video.treatments import Perturbation
+from lrnet.video.treatments import Perturbation, Reencoding
 
 FRAMES = 8
 
@@ -38,7 +38,7 @@ def records(tmp_path_factory: pytest.TempPathFactory, examples: Path) -> list[Vi
 
 def test_a_store_is_made_once(records: list[VideoRecord], tmp_path: Path) -> None:
     told: list[str] = []
-    condition = Condition.clean(most_frames=FRAMES)
+    condition = Condition.of("clean", most_frames=FRAMES)
     folder = cached_store(records, condition, tmp_path / "cache", workers=1, tell=told.append)
     assert {(v.record.key, v.frames) for v in store.open(folder)} == {
         ("real/a.mp4", (FRAMES,)),
@@ -60,7 +60,7 @@ def test_a_store_is_made_once(records: list[VideoRecord], tmp_path: Path) -> Non
 
 
 def test_what_is_missing_is_made_and_what_is_there_is_not(records: list[VideoRecord], tmp_path: Path) -> None:
-    condition = Condition.clean(most_frames=FRAMES)
+    condition = Condition.of("clean", most_frames=FRAMES)
     folder = cached_store(records[:2], condition, tmp_path, workers=1)
     first, second = sorted(folder.glob("*.parquet"))
     first.unlink()
@@ -73,9 +73,9 @@ def test_what_is_missing_is_made_and_what_is_there_is_not(records: list[VideoRec
 
 def test_a_larger_set_takes_over_what_a_smaller_one_has(records: list[VideoRecord], tmp_path: Path) -> None:
     a, b = (r for r in records if "faceless" not in r.key)
-    condition = Condition.clean(most_frames=FRAMES)
+    condition = Condition.of("clean", most_frames=FRAMES)
     small = cached_store([a], condition, tmp_path, workers=1)
-    other = cached_store([a], Condition.clean(most_frames=FRAMES - 1), tmp_path, workers=1)
+    other = cached_store([a], Condition.of("clean", most_frames=FRAMES - 1), tmp_path, workers=1)
     both = cached_store([a, b], condition, tmp_path, workers=1)
     assert len({small, other, both}) == 3
     assert about_store(both)["extracted_videos"] == 1
@@ -88,7 +88,7 @@ def test_a_video_of_the_same_name_and_other_content_is_not_taken_over(
     records: list[VideoRecord], tmp_path: Path
 ) -> None:
     a, b = (r for r in records if "faceless" not in r.key)
-    condition = Condition.clean(most_frames=FRAMES)
+    condition = Condition.of("clean", most_frames=FRAMES)
     cached_store([a], condition, tmp_path, workers=1)
     impostor = replace(a, path=b.path)
     folder = cached_store([impostor], condition, tmp_path, workers=1)
@@ -97,7 +97,7 @@ def test_a_video_of_the_same_name_and_other_content_is_not_taken_over(
 
 def test_landmarks_are_those_of_the_video_that_the_command_writes(records: list[VideoRecord], tmp_path: Path) -> None:
     record = next(r for r in records if r.key == "real/a.mp4")
-    condition = Condition.perturbed("white-noise", 2, seed=4, most_frames=FRAMES)
+    condition = Condition.of("noise:white-noise:2@4", most_frames=FRAMES)
     folder = cached_store([record], condition, tmp_path / "cache", workers=1)
     copy = tmp_path / "real" / "a.mp4"
     copy.parent.mkdir()
@@ -113,13 +113,13 @@ def test_landmarks_are_those_of_the_video_that_the_command_writes(records: list[
 def test_every_condition_has_a_store_of_its_own(records: list[VideoRecord], tmp_path: Path) -> None:
     record = [r for r in records if r.key == "real/a.mp4"]
     conditions = [
-        Condition.clean(most_frames=FRAMES),
-        Condition.clean(most_frames=FRAMES - 1),
-        Condition.clean("face-api", most_frames=FRAMES),
-        Condition.reencoded("c40", most_frames=FRAMES),
-        Condition.perturbed("blur", 1, most_frames=FRAMES),
-        Condition.perturbed("blur", 5, most_frames=FRAMES),
-        Condition.mixed(1, most_frames=FRAMES),
+        Condition.of("clean", most_frames=FRAMES),
+        Condition.of("clean", most_frames=FRAMES - 1),
+        Condition.of("clean", "face-api", most_frames=FRAMES),
+        Condition.of("c40", most_frames=FRAMES),
+        Condition.of("noise:blur:1", most_frames=FRAMES),
+        Condition.of("noise:blur:5", most_frames=FRAMES),
+        Condition.of("noise:mixed@1", most_frames=FRAMES),
     ]
     folders = [cached_store(record, condition, tmp_path, workers=1) for condition in conditions]
     assert len(set(folders)) == len(folders)
@@ -133,13 +133,13 @@ def test_every_condition_has_a_store_of_its_own(records: list[VideoRecord], tmp_
 def test_the_name_depends_on_everything_that_the_landmarks_depend_on(monkeypatch: pytest.MonkeyPatch) -> None:
     preprocessing = store_preprocessing()
     hashes = {"a": "1", "b": "2"}
-    condition = Condition.perturbed("blur", 1)
+    condition = Condition.of("noise:blur:1")
     base = stores.store_name(condition, preprocessing, hashes)
     assert base.startswith("noise-blur-1-mesh-")
     assert stores.store_name(condition, preprocessing, dict(reversed(hashes.items()))) == base
     assert stores.store_name(Condition("other words", "mesh", condition.treatment), preprocessing, hashes) == base
     others = [
-        stores.store_name(Condition.perturbed("blur", 1, seed=2), preprocessing, hashes),
+        stores.store_name(Condition.of("noise:blur:1@2"), preprocessing, hashes),
         stores.store_name(condition, preprocessing.model_copy(update={"crop_size": 300}), hashes),
         stores.store_name(condition, preprocessing, {**hashes, "b": "3"}),
     ]
@@ -151,29 +151,29 @@ def test_the_name_depends_on_everything_that_the_landmarks_depend_on(monkeypatch
 
 
 def test_words_name_conditions() -> None:
-    assert Condition.parse("clean", "face-api", 60) == Condition.clean("face-api", 60)
-    for condition in (
-        Condition.reencoded("hevc"),
-        Condition.perturbed("jpeg", 2),
-        Condition.mixed(3),
-        Condition.random(),
+    assert Condition.of("clean", "face-api", 60) == Condition("clean", "face-api", None, 60)
+    for treatment in (
+        Reencoding("hevc"),
+        Perturbation("jpeg", 2, 0),
+        Perturbation("mixed", None, 3),
+        Perturbation("random", None, 0),
     ):
-        assert Condition.parse(condition.name) == condition
+        assert Condition.of(str(treatment)) == Condition(str(treatment), treatment=treatment)
     with pytest.raises(TreatmentError, match="no treatment 'c41'"):
-        Condition.parse("c41")
+        Condition.of("c41")
 
 
 def test_wrong_uses_are_told(records: list[VideoRecord], tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="no video"):
-        cached_store([], Condition.clean(), tmp_path)
+        cached_store([], Condition.of("clean"), tmp_path)
     with pytest.raises(ModelError, match="no landmarker 'eyes'"):
-        cached_store(records, Condition.clean("eyes"), tmp_path)
+        cached_store(records, Condition.of("clean", "eyes"), tmp_path)
     faceless = [r for r in records if "faceless" in r.key]
     with pytest.raises(DatasetError, match="No video of 1 gives landmarks under clean"):
-        cached_store(faceless, Condition.clean(), tmp_path, workers=1)
+        cached_store(faceless, Condition.of("clean"), tmp_path, workers=1)
     gone = [VideoRecord(tmp_path / "gone.mp4", "gone.mp4", faceless[0].label, "", "", "", "g")]
     with pytest.raises(VideoNotFoundError, match=r"gone\.mp4"):
-        cached_store(gone, Condition.clean(), tmp_path)
+        cached_store(gone, Condition.of("clean"), tmp_path)
 
 
 def test_a_damaged_account_is_told(records: list[VideoRecord], tmp_path: Path) -> None:
@@ -187,7 +187,7 @@ def test_a_damaged_account_is_told(records: list[VideoRecord], tmp_path: Path) -
 
 def test_who_takes_videos_over_keeps_others_from_the_store(records: list[VideoRecord], tmp_path: Path) -> None:
     """Another process that fills it clears half-written files away, and would take the copy from under the first."""
-    condition = Condition.clean(most_frames=FRAMES)
+    condition = Condition.of("clean", most_frames=FRAMES)
     one = [r for r in records if r.key == "real/a.mp4"]
     two = [r for r in records if r.key in ("real/a.mp4", "fake/b.mp4")]
     cached_store(one, condition, tmp_path, workers=1)

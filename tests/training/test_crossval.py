@@ -12,19 +12,19 @@ from training_kit import quick, record, write_store
 
 from lrnet.data.records import Label, people_of
 from lrnet.errors import ModelError, TrainingError
-from lrnet.network.bundle import ModelBundle
 from lrnet.verdict import State
 
 pytest.importorskip("torch")
 
-from lrnet.evaluation.card import card
 from lrnet.evaluation.protocol import evaluate
-from lrnet.evaluation.results import ACROSS, ALL_KINDS, SEEN, UNSEEN, WITHIN, known_and_unseen
-from lrnet.network.export import to_onnx
+from lrnet.evaluation.results import SEEN, UNSEEN, find, known_and_unseen
+from lrnet.network.spec import ALL_MANIPULATIONS
 from lrnet.training import crossval
-from lrnet.training.crossval import cross_validate, fold_network, manipulations, plan_folds
-from lrnet.training.finish import against, decide_on, finished, on_unseen
-from lrnet.training.train import bundle_spec, train
+from lrnet.training.crossval import CrossValidation, cross_validate, fold_network, manipulations, plan_folds
+from lrnet.training.finish import decide_on, on_unseen
+from lrnet.training.make_model import About, make_model
+
+ONE_EPOCH = quick(fit={"epochs": 1, "batch": 16})  # where nothing has to be learned
 
 
 def records():  # type: ignore[no-untyped-def]
@@ -119,21 +119,22 @@ def test_a_person_seen_in_two_sources_is_left_out_of_both(tmp_path: Path) -> Non
     videos = write_store(tmp_path / "one", 12)
     other = write_store(tmp_path / "other", 2, source="other", real_only=True)
     shared = [replace(v, record=replace(v.record, group=videos[0].record.group)) for v in other]
-    held = cross_validate([*videos, *shared], quick(), folds=2)
+    held = cross_validate([*videos, *shared], ONE_EPOCH, folds=2)
     assert not any(h.video.seen_in_training for h in held)
 
 
-def test_a_bundle_with_calibration_thresholds_and_card(trained, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    videos, config, held, _ = trained
-    model = train(videos, config)
-    spec = bundle_spec(model, config, name="mine", version="1", licence="none", command="lrnet train")
-    bare = ModelBundle.save(spec, to_onnx(spec.network, model.fitted.weights), "", tmp_path / "bare")
-    decided = decide_on(held, config)
-    described = finished(spec, decided, against(bare, held, videos))
-    text = card(described)
-    saved = ModelBundle.save(described, bare.network, text, tmp_path / "mine")
-    figures = {(r.dataset, r.metric, r.model): r.value for r in saved.spec.results if r.unit == "video"}
-    assert figures[(WITHIN, "AUC", "")] == figures[(ACROSS, "AUC", "")] == 1.0
+def test_make_model_saves_calibration_thresholds_results_and_card(trained, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    videos, config, held, folder = trained
+    bare = make_model(videos, config, tmp_path / "bare", about=About(name="mine", version="1", command="lrnet train"))
+    assert (bare.card, bare.spec.thresholds, bare.spec.results) == ("", None, ())
+    how = CrossValidation(folder / "scores", folds=3)
+    saved = make_model(videos, config, tmp_path / "mine", crossval=how, compare=[bare])
+    assert saved.network == bare.network
+    text = saved.card
+    for left_out in ("people", "source"):
+        ours = find(saved.spec.results, "AUC", left_out=left_out)
+        assert ours is not None
+        assert ours.value == 1.0
     assert saved.spec.thresholds is not None
     assert saved.spec.thresholds.false_positive_rate == 0.0
     assert "## Against mine, on the same videos" in text
@@ -142,7 +143,8 @@ def test_a_bundle_with_calibration_thresholds_and_card(trained, tmp_path: Path) 
     assert worse == 0 or f"It is worse in {worse} of" in text
     assert saved.spec.training is not None
     assert saved.spec.training.configuration == config.model_dump(mode="json")
-    assert {h.video.state for h in decided.videos} <= {State.LIKELY_FAKE, State.NO_EVIDENCE, State.INCONCLUSIVE}
+    states = {h.video.state for h in decide_on(held, config).videos}
+    assert states <= {State.LIKELY_FAKE, State.NO_EVIDENCE, State.INCONCLUSIVE}
 
 
 def of_two_kinds(folder: Path):  # type: ignore[no-untyped-def]
@@ -176,9 +178,11 @@ def test_a_manipulation_that_no_network_was_trained_on(tmp_path: Path, monkeypat
         cross_validate(videos, config, folds=3, unseen="swap", folder=tmp_path / "unseen")
 
     decided = decide_on(held, config)
-    found = known_and_unseen([*decided.results, *on_unseen({"other": unseen}, held, decided, config)])
-    assert list(found) == ["other", ALL_KINDS]
-    assert found[ALL_KINDS][UNSEEN].keys() == {r.metric for r in decided.results if r.metric.startswith("called")}
+    found = known_and_unseen([*decided.results, *on_unseen({"other": unseen}, decided, config)])
+    assert list(found) == ["other", ALL_MANIPULATIONS]
+    assert found[ALL_MANIPULATIONS][UNSEEN].keys() == {
+        r.metric for r in decided.results if r.metric.startswith("called")
+    }
     for how in (SEEN, UNSEEN):
         assert found["other"][how]["AUC"].value == found["other"][how]["TPR@5%FPR"].value == 1.0
         assert found["other"][how]["called likely_fake"].n == 6
@@ -195,7 +199,7 @@ def test_a_manipulation_that_cannot_be_left_out(tmp_path: Path) -> None:
 
 def test_the_network_of_each_fold_is_kept_and_gives_the_fold_s_scores(tmp_path: Path) -> None:
     videos, folder = write_store(tmp_path / "store", 12), tmp_path / "scores"
-    held = cross_validate(videos, quick(), folds=2, repeats=2, folder=folder, keep_networks=True)
+    held = cross_validate(videos, ONE_EPOCH, folds=2, repeats=2, folder=folder, keep_networks=True)
     names = {f"{repeat}fold-{n}" for repeat in ("", "repeat-2-") for n in (1, 2)}
     assert {p.name for p in folder.iterdir()} == names | {f"{name}.parquet" for name in names}
     stored = {v.record.key: v for v in videos}
@@ -210,21 +214,21 @@ def test_the_network_of_each_fold_is_kept_and_gives_the_fold_s_scores(tmp_path: 
 
 def test_a_fold_whose_network_is_missing_or_of_another_run_is_trained_again(tmp_path: Path) -> None:
     videos, folder = write_store(tmp_path / "store", 12), tmp_path / "scores"
-    cross_validate(videos, quick(), folds=2, folder=folder)
-    scores = cross_validate(videos, quick(), folds=2, folder=folder, keep_networks=True)
+    cross_validate(videos, ONE_EPOCH, folds=2, folder=folder)
+    scores = cross_validate(videos, ONE_EPOCH, folds=2, folder=folder, keep_networks=True)
     network = fold_network(folder, scores[0]).network
-    other = quick(seed=1)
+    other = ONE_EPOCH.model_copy(update={"seed": 1})
     for n in (1, 2):  # killed after a network was written and before its scores were
         (folder / f"fold-{n}.parquet").unlink()
     cross_validate(videos, other, folds=2, folder=tmp_path / "other", keep_networks=True)
     for n in (1, 2):
         shutil.rmtree(folder / f"fold-{n}")
         shutil.copytree(tmp_path / "other" / f"fold-{n}", folder / f"fold-{n}")
-    again = cross_validate(videos, quick(), folds=2, folder=folder, keep_networks=True)
+    again = cross_validate(videos, ONE_EPOCH, folds=2, folder=folder, keep_networks=True)
     assert [h.video.score for h in again] == [h.video.score for h in scores]
     assert fold_network(folder, scores[0]).network == network
     before = {p: p.stat().st_mtime_ns for p in folder.iterdir()}
-    cross_validate(videos, quick(), folds=2, folder=folder, keep_networks=True)
+    cross_validate(videos, ONE_EPOCH, folds=2, folder=folder, keep_networks=True)
     assert {p: p.stat().st_mtime_ns for p in folder.iterdir()} == before
 
 

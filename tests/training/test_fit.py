@@ -97,25 +97,25 @@ def test_logs_are_what_tensorboard_reads(faces, tmp_path: Path) -> None:  # type
 
 def test_training_stops_early_and_keeps_the_best_epoch(faces) -> None:  # type: ignore[no-untyped-def]
     config = quick(
-        fit={"epochs": 60, "batch": 8, "learning_rate": 0.05, "schedule": "constant", "dropout": 0.0},
+        fit={"epochs": 60, "batch": 16, "learning_rate": 0.1, "schedule": "constant", "dropout": 0.0},
         validation={"share": 0.3, "patience": 4},
     )
     aside = clip_table(faces[16:], config.stream_names, config.clips)
     told: list[float] = []
     fitted = fit(
-        training_clips(faces[:16], config), config, validation=aside, tell=lambda p: told.append(p.validation or 0.0)
+        training_clips(faces[:8], config), config, validation=aside, tell=lambda p: told.append(p.validation or 0.0)
     )
     best = int(np.argmin(told)) + 1
     assert fitted.epochs == {"differences": best}
     assert len(told) == best + 4 < 60
     short = config.model_copy(update={"fit": config.fit.model_copy(update={"epochs": best})})
-    assert same(fitted, fit(training_clips(faces[:16], short), short))  # constant rate: the epoch's own weights
+    assert same(fitted, fit(training_clips(faces[:8], short), short))  # constant rate: the epoch's own weights
 
 
 def test_a_stream_that_stopped_early_is_not_trained_on_by_a_resumed_run(faces, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     config = quick(
         streams=[{"name": "differences", "units": 4}, {"name": "acceleration", "units": 4}],
-        fit={"epochs": 60, "batch": 8, "learning_rate": 0.05, "schedule": "constant", "together": False},
+        fit={"epochs": 60, "batch": 16, "learning_rate": 0.1, "schedule": "constant", "together": False},
         validation={"share": 0.3, "patience": 2},
     )
     aside = clip_table(faces[16:], config.stream_names, config.clips)
@@ -127,7 +127,7 @@ def test_a_stream_that_stopped_early_is_not_trained_on_by_a_resumed_run(faces, t
 
     def go(run: list[tuple[str, int]], folder: Path, **how: bool) -> Fitted:
         tell = partial(told, run, how.pop("stop", False))
-        return fit(training_clips(faces[:16], config), config, validation=aside, folder=folder, tell=tell, **how)
+        return fit(training_clips(faces[:8], config), config, validation=aside, folder=folder, tell=tell, **how)
 
     whole, first, rest = [], [], []  # type: ignore[var-annotated]
     through = go(whole, tmp_path / "through")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.commands import lrnet
 from training_kit import predict, quick, write_store
 
 from lrnet.data import store
@@ -58,7 +58,7 @@ def test_a_share_is_set_aside_by_people_of_every_source(tmp_path: Path) -> None:
 def test_a_validation_split_that_shows_people_trained_on_is_refused(tmp_path: Path) -> None:
     train_videos = write_store(tmp_path / "a", 8)
     val = write_store(tmp_path / "b", 8, split="val")
-    with pytest.raises(TrainingError, match="identity groups stand both"):
+    with pytest.raises(TrainingError, match="identity groups are both"):
         set_aside(train_videos, Validation(split="val"), DataConfig(), [*train_videos, *val], 0)
 
 
@@ -85,22 +85,10 @@ def test_another_run_s_folder_is_refused(tmp_path: Path) -> None:
         train(videos, config, folder=tmp_path / "nothing", resume=True)
 
 
-def lrnet(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [LRNET, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=280,
-        env={**os.environ, "NO_COLOR": "1"},
-        check=False,
-        **options,  # type: ignore[call-overload]
-    )
-
-
 def test_a_killed_run_goes_on_to_the_bundle_of_one_that_was_not(tmp_path: Path) -> None:
     write_store(tmp_path / "store", 12)
     config = tmp_path / "tiny.toml"
-    config.write_text(CONFIG.format(epochs=150))
+    config.write_text(CONFIG.format(epochs=40))
     command = ["train", tmp_path / "store", "--config", config, "--out"]
     through = lrnet(*command, tmp_path / "through")
     assert through.returncode == 0, through.stderr
@@ -230,7 +218,7 @@ def test_evaluation_refuses_a_split_that_leaks_and_a_video_given_twice(tmp_path:
         store.write(tmp_path / "c", known, video.sequences(), video.preprocessing)
     leaking = lrnet("evaluate", tmp_path / "a", tmp_path / "c", "--split", "test")
     assert leaking.returncode == 8
-    assert "stands in" in leaking.stderr
+    assert "is in split" in leaking.stderr
     twice = lrnet("evaluate", tmp_path / "a", tmp_path / "a")
     assert twice.returncode == 8
     assert "each store once" in twice.stderr

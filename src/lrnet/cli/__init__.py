@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from rich.console import Console
 
-READER_GONE: Final = 141  # what a shell makes of SIGPIPE: whoever read our output went away, as `head` does
+READER_GONE: Final = 141  # exit code of SIGPIPE in a shell: the reader of the output went away, as `head` does
 
 
 def main() -> None:
@@ -23,14 +23,14 @@ def main() -> None:
     from lrnet.extras import install_command
 
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # names of files and people may hold what no encoding can say
+        if isinstance(stream, io.TextIOWrapper):  # names may hold characters that cannot be encoded
             stream.reconfigure(errors="backslashreplace")
     Console.on_broken_pipe = _reader_gone  # type: ignore[assignment, method-assign]
     stdout = sys.stdout
     try:
         app()
     except SystemExit:
-        if sys.stdout is not stdout:  # typer puts another in its place when its reader went away, and ends with 1
+        if sys.stdout is not stdout:  # typer replaces it when its reader went away, and exits with 1
             sys.exit(READER_GONE)
         raise
     except LrnetError as error:
@@ -48,13 +48,13 @@ def main() -> None:
 
 
 def _reader_gone(console: Console) -> None:
-    # Keeps the interpreter from complaining at exit, as rich does; which ends with 1, the code of a fault of ours.
+    # As rich does, to avoid a message at exit; but rich exits with 1, the code of an internal fault.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(READER_GONE)
 
 
 def _extra_of(module: str | None) -> tuple[str, ...]:
-    """The extra that brings a module; none for what the package itself needs."""
+    """The extra that contains a module; () for the package's own dependencies."""
     from lrnet.extras import MODULES
 
     extra = MODULES.get((module or "").partition(".")[0])

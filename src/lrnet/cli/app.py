@@ -1,4 +1,4 @@
-"""The commands and their options. Whatever takes time to import is imported by the command that needs it."""
+"""The commands. Modules that take time to import are imported by the command that needs them."""
 
 from __future__ import annotations
 

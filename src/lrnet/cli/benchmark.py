@@ -1,4 +1,4 @@
-"""`lrnet benchmark`: what this package measures, on anybody's own videos."""
+"""`lrnet benchmark`: repeat the measurements of this package on your own videos."""
 
 from __future__ import annotations
 
@@ -18,15 +18,10 @@ if TYPE_CHECKING:
     from lrnet.experiments.calibration import CalibrationBenchmark
 
 app = typer.Typer(
-    help="Measure on your own videos what the documentation states, and redo the paper's experiments.",
+    help="Repeat the documentation's measurements and the paper's experiments on your own videos.",
     no_args_is_help=True,
 )
 experiments.register(app)
-
-
-@app.callback()
-def _benchmark() -> None:
-    """Measure on your own videos what the documentation states."""
 
 
 @app.command("calibration")
@@ -52,7 +47,7 @@ def calibration_command(
     cache: experiments.CacheOption = None,
     workers: experiments.WorkersOption = 0,
 ) -> None:
-    """What calibration does, in two forms.
+    """Measure calibration, in two forms.
 
     With VIDEO: jitter, distance between landmarkers by facial group, lag and time, before and after. With --data:
     networks trained with and without it and its Kalman filter (Table 5) and distances by facial group (Figure 6);
@@ -61,30 +56,23 @@ def calibration_command(
     if bool(videos) == bool(data):
         raise typer.BadParameter("Give either videos, or labelled videos with --data.")
     if data:
-        asked = experiments.Asked(
-            data=data,
-            out=out,
-            cache=cache,
-            config=config,
-            seeds=seeds,
-            folds=folds,
-            frames=frames or 260,
-            workers=workers,
+        experiments.run_experiments(
+            ["calibration"], data, out, cache, config, frames or 260, workers, seeds=seeds, folds=folds
         )
-        experiments.run_experiments(["calibration"], asked)
         return
     assert videos is not None
     csv_of = _csv_of(videos, openface or [])
-    names = list(dict.fromkeys(name.strip() for name in landmarkers.split(",") if name.strip()))
+    names = experiments.names_of(landmarkers)
     if not names and not csv_of:
         raise typer.BadParameter("No landmarker is named.", param_hint="--landmarkers")
 
     from lrnet.experiments import calibration_report as report
     from lrnet.experiments.calibration import benchmark_calibration
+    from lrnet.experiments.environment import prepare
     from lrnet.faces import landmarker
 
     if out is not None:
-        report.prepare(out)
+        prepare(out, report.FILES)
     progress = Console(stderr=True, soft_wrap=True, highlight=False)
     result = benchmark_calibration(
         videos,
@@ -109,6 +97,7 @@ def speed_command(
 ) -> None:
     """Frames a second, CPU-ms a frame of each stage and memory, beside decoding alone on the same file."""
     from lrnet.experiments import speed_report as report
+    from lrnet.experiments.environment import prepare
     from lrnet.experiments.speed import benchmark_speed
     from lrnet.network.registry import DEFAULT_MODEL
     from lrnet.video.limits import Access, Limits
@@ -116,7 +105,7 @@ def speed_command(
 
     access = Access(limits=Limits().changed(limit or ()))
     if out is not None:
-        report.prepare(out)
+        prepare(out, report.FILES)
     for video in videos:
         probe(video)
     progress = Console(stderr=True, soft_wrap=True, highlight=False)
@@ -146,10 +135,10 @@ def crop_command(
     out: Annotated[Path | None, typer.Option("--json", help="File for the figures and every video's scores.")] = None,
     workers: Annotated[int, typer.Option(help="Worker processes.", min=1)] = 1,
 ) -> None:
-    """What one pass costs: scores with the crop of detection beside one averaged over the whole track first."""
+    """Compare scores with the crop of detection and with a crop averaged over the whole track."""
     from lrnet.data import read_faceforensics, read_manifest
     from lrnet.experiments.crop import benchmark_crop
-    from lrnet.files import require_writable, written_beside
+    from lrnet.files import require_writable, write_text
     from lrnet.network.registry import DEFAULT_MODEL
 
     if out is not None:
@@ -165,19 +154,8 @@ def crop_command(
     )
     summary = result.summary()
     if out is not None:
-        videos = [
-            {
-                "key": v.record.key,
-                "label": v.record.label,
-                "one_pass": v.one_pass,
-                "two_passes": v.two_passes,
-                "clips_one_pass": v.clips_one_pass,
-                "clips_two_passes": v.clips_two_passes,
-            }
-            for v in result.videos
-        ]
-        with written_beside(out) as beside:
-            beside.write_text(json.dumps({**summary, "scores": videos}, indent=1) + "\n", encoding="utf-8")
+        videos = [{"key": v.record.key, "label": v.record.label, **v.scores()} for v in result.videos]
+        write_text(out, json.dumps({**summary, "scores": videos}, indent=1) + "\n")
     console = Console(soft_wrap=True, highlight=False)
     for unit, count in (("video", summary["videos"]), ("clip", summary["clips"])):
         one, two = summary[f"{unit}_auc"]
@@ -189,24 +167,24 @@ def crop_command(
 def network_command(
     model: Annotated[str, typer.Option(help="Name of a model, or path of a bundle.")] = "",
 ) -> None:
-    """What a clip costs in the network on one thread, and how far ONNX Runtime and PyTorch are apart."""
+    """Measure the time of a clip in the network on one thread, and the difference of ONNX Runtime and PyTorch."""
     from lrnet.experiments.network import benchmark_network
     from lrnet.network.registry import DEFAULT_MODEL, load_model
 
     bundle = load_model(model or DEFAULT_MODEL)
     found = benchmark_network(bundle)
-    told = "PyTorch is not installed" if found.difference is None else f"{found.difference:.1e} from PyTorch at most"
+    words = "PyTorch is not installed" if found.difference is None else f"{found.difference:.1e} from PyTorch at most"
     frames = bundle.spec.preprocessing.clip_length
     Console(soft_wrap=True, highlight=False).print(
         Text(
             f"{bundle.spec.name}: {found.parameters:,} parameters, {found.clip_ms:.3f} ms a clip of {frames} frames, "
-            f"{told}"
+            f"{words}"
         )
     )
 
 
 def _csv_of(videos: list[Path], tables: list[Path]) -> dict[Path, Path]:
-    """Which CSV belongs to which video: of the same name, or the only one to the only one."""
+    """The CSV of each video, by name, or the only one of the only video."""
     if len(videos) == len(tables) == 1:
         return {videos[0]: tables[0]}
     found = {}
@@ -234,7 +212,7 @@ def _print(result: CalibrationBenchmark) -> None:
 
 
 def _print_table(console: Console, names: int, header: list[str], rows: list[list[str]]) -> None:
-    """Names to the left, numbers to the right; a line is never broken or cut, whatever the terminal's width."""
+    """Names to the left, numbers to the right; lines are neither broken nor cut."""
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     for line in (header, *rows):
         sized = enumerate(zip(line, widths, strict=True))

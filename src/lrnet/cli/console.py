@@ -1,4 +1,4 @@
-"""What every command prints alike."""
+"""Output that all commands share."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from lrnet.errors import LrnetError
 
 
 def console_error(error: LrnetError) -> None:
-    """One line: what happened and what to do."""
+    """Print an error in one line, with the next step."""
     from lrnet.report.wording import readable
 
-    said = readable(" ".join(str(error).split()))  # it may quote a name that somebody else chose
-    Console(stderr=True, soft_wrap=True).print(Text.assemble(("lrnet: ", "bold red"), said))
+    line = readable(" ".join(str(error).split()))  # it may quote a stranger's file name
+    Console(stderr=True, soft_wrap=True).print(Text.assemble(("lrnet: ", "bold red"), line))

@@ -1,4 +1,4 @@
-"""`lrnet datasets`: what a dataset holds, and what is wrong with it."""
+"""`lrnet datasets`: the content and the faults of a dataset."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SHOWN = 10  # issues of one kind, unless all are asked for
 SourceArgument = Annotated[
     Path, typer.Argument(help="Top folder of a dataset, or a manifest (.csv, .json).", metavar="PATH")
 ]
-LayoutOption = Annotated[str, typer.Option(help="Read it as this layout; found out by itself if left out.")]
+LayoutOption = Annotated[str, typer.Option(help="Read it as this layout; by default it is detected.")]
 CompressionOption = Annotated[
     str, typer.Option(help="Only this version: raw, c23 or c40; level_1 and the like. All, if left out.")
 ]
@@ -40,7 +40,7 @@ def list_command(
     compression: CompressionOption = "",
     manifest: Annotated[Path | None, typer.Option(help="Write all its videos to this CSV, a manifest.")] = None,
 ) -> None:
-    """Without PATH the layouts that are known; with it the videos by method and split."""
+    """List the known layouts; with PATH, the videos of a dataset by method and split."""
     console = Console(soft_wrap=True)
     if path is None:
         _print_layouts(console)
@@ -88,7 +88,7 @@ def check_command(
 
 
 def open_source(path: Path, layout: str, compression: str) -> Dataset:
-    """A dataset as the options choose it."""
+    """The dataset that the options choose."""
     from lrnet.data import open_dataset
 
     dataset = open_dataset(path, layout)
@@ -112,14 +112,14 @@ def print_counts(console: Console, dataset: Dataset) -> None:
 
 
 def counts_table(records: Sequence[VideoRecord]) -> Table:
-    """How many videos there are of each source, version, label and method, by split."""
+    """Numbers of videos by source, version, label, method and split."""
     from lrnet.data.records import SPLITS
 
     splits = [s for s in (*SPLITS, "") if any(r.split == s for r in records)]
     rows = Counter((r.source, r.compression, r.label.value, r.method, r.split) for r in records)
     table = Table("source", "version", "label", "method", *(s or "no split" for s in splits), box=None, pad_edge=False)
     for key in sorted({row[:4] for row in rows}):
-        # Names of folders as they are: a table would read "[red]" as markup.
+        # As Text: a table would read "[red]" as markup.
         table.add_row(*map(Text, key), *(str(rows[(*key, s)]) for s in splits))
     return table
 

@@ -1,4 +1,4 @@
-"""`lrnet evaluate`: what a model does on stored landmarks."""
+"""`lrnet evaluate`: measure a model on stored landmarks."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def evaluate_command(
 ) -> None:
     """Measure a model on landmark stores, clips and videos, with 95 % intervals (needs the extra `train`)."""
     if reports is not None and out is None:
-        raise typer.BadParameter("links to reports need a page to stand on: give --out", param_hint="--reports")
+        raise typer.BadParameter("links to reports need a page: give --out", param_hint="--reports")
     if reports is not None and not reports.is_dir():
         raise typer.BadParameter(f"there is no folder {reports}", param_hint="--reports")
 
@@ -58,14 +58,14 @@ def evaluate_command(
 
 
 def _warn_of_other_landmarks(model: BundleSpec, stored: Preprocessing) -> None:
-    """Say so where the stores' landmarks are not made as the model has them: detection would never feed it these."""
+    """Warn if the stores' landmarks are not of the model's landmarker."""
     ours = model.preprocessing
-    said = [f"{ours.landmarker} {ours.landmarker_version}", f"{stored.landmarker} {stored.landmarker_version}"]
     if ours.landmarker_version == "any" and ours.landmarker == stored.landmarker:
         return
-    if said[0] != said[1]:
-        told = f"The model was made for landmarks of {said[0]}; the stores hold those of {said[1]}."
-        Console(stderr=True, soft_wrap=True, highlight=False).print(Text(told, "yellow"))
+    wanted, found = (f"{p.landmarker} {p.landmarker_version}" for p in (ours, stored))
+    if wanted != found:
+        warning = f"The model was made for landmarks of {wanted}; the stores hold those of {found}."
+        Console(stderr=True, soft_wrap=True, highlight=False).print(Text(warning, "yellow"))
 
 
 def _print(evaluation: Evaluation, model: BundleSpec) -> None:
@@ -74,8 +74,8 @@ def _print(evaluation: Evaluation, model: BundleSpec) -> None:
     console = Console(soft_wrap=True, highlight=False)
     total = len(evaluation.videos)
     if evaluation.contaminated:
-        told = f"Contaminated: {evaluation.contaminated} of {total} videos show people the model was trained on."
-        console.print(Text(told, "yellow"))
+        warning = f"Contaminated: {evaluation.contaminated} of {total} videos show people the model was trained on."
+        console.print(Text(warning, "yellow"))
     for title, figures in (("all videos", evaluation.figures), ("people not trained on", evaluation.unseen)):
         if not figures:
             continue

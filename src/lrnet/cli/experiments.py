@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -16,7 +15,6 @@ from lrnet.experiments.paper import TITLES
 
 if TYPE_CHECKING:
     from lrnet.experiments.paper.result import Result
-    from lrnet.experiments.paper.setting import Setting
 
 DataOption = Annotated[
     list[Path] | None,
@@ -42,7 +40,7 @@ CacheOption = Annotated[
         metavar="DIR",
     ),
 ]
-ConfigOption = Annotated[str, typer.Option(help="Recipe: a named configuration, or a .toml file.")]
+ConfigOption = Annotated[str, typer.Option(help="A named configuration, or a .toml file.")]
 ModelOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -66,154 +64,129 @@ WorkersOption = Annotated[
     int, typer.Option(min=0, help="Networks trained, or videos read, at a time; 0 for one a core.")
 ]
 
-
 QualitiesOption = Annotated[
     str, typer.Option(help="What compression makes of videos of one quality: c23, c40, hevc, social; with commas.")
 ]
 LandmarkersOption = Annotated[
     str, typer.Option(help="What detectors compares, with commas: mesh, face-api and, where it is installed, dlib.")
 ]
-
 LevelsOption = Annotated[str, typer.Option(help="Of perturbations in noise, 1 to 5, with commas.")]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Asked:
-    """The options of a command, as they were typed."""
-
-    data: Sequence[Path]
-    out: Path | None
-    cache: Path | None
-    config: str
-    seeds: int
-    folds: int
-    frames: int
-    workers: int
-    others: Sequence[Path] = ()
-    models: Sequence[str] = ()
-    split: str = ""
-    allow_contaminated: bool = False
-    qualities: str = "c23,c40,hevc,social"
-    landmarkers: str = ""
-    levels: str = "1,2,3,4,5"
 
 
 def register(app: typer.Typer) -> None:
     """Add a command for each experiment, and `all`; `calibration` is added where it has its other form."""
     for name, title in TITLES.items():
         if name != "calibration":
-            app.command(name, help=f"{title} Needs the extra `train`.")(_command([name]))
-    app.command("all", help="Every one of the paper's experiments, and a page that leads to them.")(_command([*TITLES]))
+            app.command(name, help=f"{title} Needs the extra `train`.")(experiment_command)
+    app.command("all", help="Every one of the paper's experiments, and a page that leads to them.")(experiment_command)
 
 
-def _command(names: Sequence[str]) -> Callable[..., None]:
-    def command(
-        data: DataOption = None,
-        out: OutOption = None,
-        others: OthersOption = None,
-        model: ModelOption = None,
-        split: SplitOption = "",
-        allow_contaminated: AllowOption = False,
-        config: ConfigOption = "experiments",
-        seeds: SeedsOption = 1,
-        folds: FoldsOption = 5,
-        frames: FramesOption = 260,
-        cache: CacheOption = None,
-        workers: WorkersOption = 0,
-        qualities: QualitiesOption = "c23,c40,hevc,social",
-        landmarkers: LandmarkersOption = "",
-        levels: LevelsOption = "1,2,3,4,5",
-    ) -> None:
-        run_experiments(
-            names,
-            Asked(
-                data=data or [],
-                out=out,
-                cache=cache,
-                config=config,
-                seeds=seeds,
-                folds=folds,
-                frames=frames,
-                workers=workers,
-                others=others or [],
-                models=model or [],
-                split=split,
-                allow_contaminated=allow_contaminated,
-                qualities=qualities,
-                landmarkers=landmarkers,
-                levels=levels,
-            ),
-        )
+def experiment_command(
+    ctx: typer.Context,
+    data: DataOption = None,
+    out: OutOption = None,
+    others: OthersOption = None,
+    model: ModelOption = None,
+    split: SplitOption = "",
+    allow_contaminated: AllowOption = False,
+    config: ConfigOption = "experiments",
+    seeds: SeedsOption = 1,
+    folds: FoldsOption = 5,
+    frames: FramesOption = 260,
+    cache: CacheOption = None,
+    workers: WorkersOption = 0,
+    qualities: QualitiesOption = "c23,c40,hevc,social",
+    landmarkers: LandmarkersOption = "",
+    levels: LevelsOption = "1,2,3,4,5",
+) -> None:
+    """Run the experiment of the command's name."""
+    from lrnet.faces import landmarker
+    from lrnet.video.treatments import Reencoding
 
-    return command
+    chosen = tuple(int(level) if level in set("12345") else 0 for level in names_of(levels))
+    if not chosen or 0 in chosen:
+        raise typer.BadParameter("levels are 1 to 5, with commas", param_hint="--levels")
+    if (split or allow_contaminated) and not model:
+        raise typer.BadParameter("it is of finished models: give --model", param_hint="--split, --allow-contaminated")
+    for quality in names_of(qualities):  # before minutes of work
+        Reencoding(quality)
+    for name in names_of(landmarkers):
+        landmarker(name)
+    run_experiments(
+        list(TITLES) if ctx.info_name == "all" else [str(ctx.info_name)],
+        data,
+        out,
+        cache,
+        config,
+        frames,
+        workers,
+        others=others or (),
+        models=model or (),
+        seeds=seeds,
+        folds=folds,
+        split=split,
+        allow_contaminated=allow_contaminated,
+        qualities=names_of(qualities),
+        landmarkers=names_of(landmarkers),
+        levels=chosen,
+    )
 
 
-def run_experiments(names: Sequence[str], asked: Asked) -> None:
-    """Measure, write, and print the tables."""
-    if not asked.data or asked.out is None:
+def run_experiments(
+    names: Sequence[str],
+    data: Sequence[Path] | None,
+    out: Path | None,
+    cache: Path | None,
+    config: str,
+    frames: int,
+    workers: int,
+    *,
+    others: Sequence[Path] = (),
+    models: Sequence[str] = (),
+    **settings: Any,
+) -> None:
+    """Run experiments, write their results, and print the tables.
+
+    Args:
+        settings: further fields of `lrnet.experiments.paper.setting.Setting`.
+    """
+    if not data or out is None:
         raise typer.BadParameter("Give --data and --out.")
     progress = Console(stderr=True, soft_wrap=True, highlight=False)
 
     def tell(line: str) -> None:
         progress.print(Text(line))
 
+    from lrnet.experiments.paper.data import Data
     from lrnet.experiments.paper.everything import carry_out
     from lrnet.experiments.paper.report import prepare
-
-    prepare(asked.out, names)
-    setting = _setting(asked, tell)
-    for result in carry_out(setting, asked.out, names, tell):
-        _print(result, brief=len(names) > 1)
-    Console(soft_wrap=True, highlight=False).print(Text(f"written in {asked.out}"))
-
-
-def _setting(asked: Asked, tell: Callable[[str], None]) -> Setting:
-    from lrnet.experiments.paper.data import Data
     from lrnet.experiments.paper.runs import Runs
     from lrnet.experiments.paper.setting import Setting
-    from lrnet.faces import landmarker
     from lrnet.network.registry import load_model
     from lrnet.training.config import load_config
     from lrnet.video.pipeline import cores
-    from lrnet.video.treatments import Reencoding
 
-    assert asked.out is not None
-    levels = tuple(int(level) if level in set("12345") else 0 for level in _names(asked.levels))
-    if not levels or 0 in levels:
-        raise typer.BadParameter("levels are 1 to 5, with commas", param_hint="--levels")
-    if (asked.split or asked.allow_contaminated) and not asked.models:
-        raise typer.BadParameter("it is of finished models: give --model", param_hint="--split, --allow-contaminated")
-    qualities, landmarkers = _names(asked.qualities), _names(asked.landmarkers)
-    for quality in qualities:  # before minutes of work, as is all below
-        Reencoding(quality)
-    for name in landmarkers:
-        landmarker(name)
-    cache = asked.cache or asked.out.absolute().with_name(f"{asked.out.name}.cache")
-    workers = asked.workers or cores()
-    how = {"most_frames": asked.frames, "workers": workers, "tell": tell}
-    models = tuple(load_model(name) for name in asked.models)
-    config = load_config(asked.config)
-    data = Data.open(asked.data, cache, **how)
-    others = tuple(Data.open([path], cache, **how) for path in asked.others)
-    return Setting(
-        data=data,
+    prepare(out, names)
+    cache, workers = cache or out.absolute().with_name(f"{out.name}.cache"), workers or cores()
+    how = {"most_frames": frames, "workers": workers, "tell": tell}
+    finished, loaded = tuple(load_model(name) for name in models), load_config(config)
+    setting = Setting(
+        data=Data.open(data, cache, **how),
         runs=Runs(cache, workers=workers, tell=tell),
-        config=config,
-        others=others,
-        seeds=asked.seeds,
-        folds=asked.folds,
-        models=models,
-        split=asked.split,
-        allow_contaminated=asked.allow_contaminated,
-        qualities=qualities,
-        landmarkers=landmarkers,
-        levels=levels,
+        config=loaded,
+        others=tuple(Data.open([path], cache, **how) for path in others),
+        models=finished,
         command=typed_command(),
         tell=tell,
+        **settings,
     )
+    for result in carry_out(setting, out, names, tell):
+        _print(result, brief=len(names) > 1)
+    Console(soft_wrap=True, highlight=False).print(Text(f"written in {out}"))
 
 
-def _names(listed: str) -> tuple[str, ...]:
+def names_of(listed: str) -> tuple[str, ...]:
+    """The names in a list with commas, each once."""
     return tuple(dict.fromkeys(name.strip() for name in listed.split(",") if name.strip()))
 
 

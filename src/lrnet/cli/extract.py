@@ -39,11 +39,11 @@ def extract_command(
     ] = True,
     limit: LimitOption = None,
     retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Try videos again that stand in the store's ledger of failures.")
+        bool, typer.Option("--retry-failed", help="Try videos of the store's ledger of failures again.")
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress.")] = False,
 ) -> None:
-    """Write the landmark sequences of a dataset into a store. Stopped and started again, it goes on.
+    """Write the landmark sequences of a dataset into a store. Started again after a stop, it continues.
 
     Needs the extra `cluster` (or `train`).
     """
@@ -113,7 +113,7 @@ def _print_end(
 
 
 def _exit_code(dataset: Dataset, plan: Plan, outcomes: Sequence[Outcome[VideoRecord, Extracted]]) -> int:
-    """The lowest code of what failed; a dataset that was only downloaded in part is no failure."""
+    """The lowest exit code of the failures; a partly downloaded dataset is not one."""
     from lrnet.data import IssueKind
 
     codes = {o.error.exit_code for o in outcomes if o.error is not None} | {f.exit_code for f in plan.failed}
@@ -124,7 +124,7 @@ def _exit_code(dataset: Dataset, plan: Plan, outcomes: Sequence[Outcome[VideoRec
 
 @dataclass
 class ExtractionProgress:
-    """Videos done, frames a second, time left: a bar on a terminal, now and then a line elsewhere."""
+    """Videos done, frames a second, time left: a bar on a terminal, otherwise a line every `LINE_EVERY` seconds."""
 
     console: Console
     total: int

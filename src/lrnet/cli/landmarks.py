@@ -7,12 +7,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-app = typer.Typer(help="Landmarkers: what can place the 68 points of a face.", no_args_is_help=True)
+app = typer.Typer(help="Landmarkers, which place the 68 points of a face.", no_args_is_help=True)
 
 
 @app.command("list")
 def list_command() -> None:
-    """What each landmarker needs, and whether it is ready here."""
+    """List the landmarkers, their requirements, and whether they are ready."""
     from lrnet.faces import landmarker_status
 
     table = Table("name", "ready", "needs", "licence", box=None, pad_edge=False)

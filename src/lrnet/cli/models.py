@@ -1,4 +1,4 @@
-"""`lrnet models`: what there is, what it claims, whether it is whole; released weights pulled or imported."""
+"""`lrnet models`: list, describe and check models; pull or import released weights."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ app = typer.Typer(help="Models: list, describe, verify, pull, import.", no_args_
 
 @app.command("list")
 def list_command() -> None:
-    """The models that are here."""
+    """List the installed models."""
     from lrnet.errors import ModelError
     from lrnet.network.registry import DEFAULT_MODEL, list_models, load_model
 
@@ -36,7 +36,7 @@ def list_command() -> None:
 def info_command(
     model: Annotated[str, typer.Argument(help="Name of a model, or path of a bundle.")] = "",
 ) -> None:
-    """What a model is, what it was trained on, and what it was measured to do: its card."""
+    """Print the card of a model: description, training and measured results."""
     from lrnet.network.registry import DEFAULT_MODEL, load_model
 
     bundle = load_model(model or DEFAULT_MODEL)
@@ -49,7 +49,7 @@ def info_command(
 def verify_command(
     models: Annotated[list[str] | None, typer.Argument(help="Names or paths; all models if none is given.")] = None,
 ) -> None:
-    """Check the schema and every hash of models, and that their networks run; exit code 6 if one is damaged."""
+    """Check schema, hashes and networks of models; exit code 6 if one is damaged."""
     from lrnet.errors import ModelError
     from lrnet.network.registry import list_models, load_model
     from lrnet.network.runtime import NetworkRuntime
@@ -71,18 +71,15 @@ def verify_command(
 
 @app.command("pull")
 def pull_command(
-    name: Annotated[str, typer.Argument(help="What to get; without it, what there is.")] = "",
+    name: Annotated[str, typer.Argument(help="Model to get; without it, they are listed.")] = "",
     out: Annotated[Path | None, typer.Option(help="Folder of the bundle; your folder of models by default.")] = None,
     files: Annotated[
         Path | None,
-        typer.Option("--from", help="A folder that holds the files already: nothing is fetched.", metavar="FOLDER"),
+        typer.Option("--from", help="A folder that holds the files, instead of fetching them.", metavar="FOLDER"),
     ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Replace a model of that name.")] = False,
 ) -> None:
-    """Get the weights that the reference implementation released, hashes checked (needs the extra `train`).
-
-    With --from nothing is fetched.
-    """
+    """Get the weights that the reference implementation released, and check their hashes (needs the extra `train`)."""
     from lrnet.network.download import PUBLISHED, pull
 
     console = Console(soft_wrap=True, highlight=False)
@@ -103,7 +100,7 @@ def import_command(
     landmarks: Annotated[
         str,
         typer.Option(
-            help="Landmarks it will be fed: mesh (the built-in ones, sub-pixel) or openface (its training's)."
+            help="Landmarks to feed it: mesh (the built-in ones, sub-pixel) or openface (those of its training)."
         ),
     ] = "mesh",
     out: Annotated[Path | None, typer.Option(help="Folder of the bundle; your folder of models by default.")] = None,

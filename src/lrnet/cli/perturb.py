@@ -17,7 +17,7 @@ def perturb_command(
         str,
         typer.Option(
             help="saturation, contrast, block-wise, white-noise, blur, jpeg, video-compression; mixed (two to four of "
-            "them), random (one of them); or encoded anew: c23, c40, hevc, social."
+            "them), random (one of them); or re-encoded: c23, c40, hevc, social."
         ),
     ],
     level: Annotated[
@@ -26,7 +26,7 @@ def perturb_command(
     seed: Annotated[int, typer.Option(help="The same seed draws the same kinds, levels and noise.", min=0)] = 0,
     frames: Annotated[int | None, typer.Option(help="How many from the start.", min=1)] = None,
 ) -> None:
-    """Write a video with one of DeeperForensics-1.0's seven perturbations, or encoded anew. Sound is left out.
+    """Write a video with one of DeeperForensics-1.0's seven perturbations, or re-encoded. Sound is left out.
 
     "jpeg" makes each frame smaller and larger again, as published: no JPEG file takes part. "social" imitates what an
     application and a site do to an upload.

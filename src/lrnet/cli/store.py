@@ -1,4 +1,4 @@
-"""`lrnet store`: what a landmark store holds, whether it is whole, and other programs' formats."""
+"""`lrnet store`: describe, check and export landmark stores."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ StoreArgument = Annotated[Path, typer.Argument(help="Folder of a landmark store.
 
 @app.command("info")
 def info_command(path: StoreArgument) -> None:
-    """Videos by method and split, frames, bytes, preprocessing and failures."""
+    """Print videos by method and split, frames, bytes, preprocessing and failures."""
     from lrnet.data import store
     from lrnet.data.store.ledger import failures
 
@@ -56,7 +56,7 @@ def verify_command(
         bool, typer.Option("--videos", help="Also hash the videos, and compare with what they were.")
     ] = False,
 ) -> None:
-    """Read every file through; exit code 8 if one is damaged, misnamed or made differently, or if splits leak."""
+    """Read every file; exit code 8 if one is damaged, misnamed or made differently, or if splits leak."""
     from lrnet.data.store.verify import verify
 
     checked, faults = verify(path, videos=videos)

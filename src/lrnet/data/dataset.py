@@ -1,4 +1,4 @@
-"""A dataset as it was found on disk: its videos, and everything about it that is not as it should be."""
+"""A dataset as found on disk: its videos and its faults."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lrnet.video.folder import VIDEO_SUFFIXES
 
 
 class IssueKind(StrEnum):
-    """What can be wrong with a dataset."""
+    """Kinds of faults of a dataset."""
 
     ABSENT = "not there, though the official list names it"
     MISSING = "no such file"
@@ -31,13 +31,7 @@ class IssueKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """One thing that is not as it should be.
-
-    Attributes:
-        kind: what.
-        where: the file, list or group concerned.
-        detail: what was found there; may be "".
-    """
+    """A fault: its kind, the file, list or group concerned, and what was found there (may be "")."""
 
     kind: IssueKind
     where: str
@@ -55,8 +49,8 @@ class Dataset:
         layout: name of the layout that was recognised (`lrnet datasets list`).
         root: folder or manifest.
         records: the videos, by key.
-        issues: what is missing, doubled, unknown or leaking. A video with an unknown label is no record.
-        notes: what one should know of this dataset before trusting a figure measured on it.
+        issues: faults. A video with an unknown label is not a record.
+        notes: caveats on figures that are measured on this dataset.
     """
 
     layout: str
@@ -90,7 +84,7 @@ class Dataset:
 
 
 class Collector:
-    """Gathers records and issues while a layout is walked."""
+    """Collects records and issues while a layout is read."""
 
     def __init__(self, layout: str, root: Path, source: str) -> None:
         self._layout, self._root, self._source = layout, root, source
@@ -119,7 +113,7 @@ class Collector:
         url: str = "",
         where: str = "",
     ) -> None:
-        """Note one video; `where` it is named, for the issue if it was before. Without identities it is a group."""
+        """Add a video, or an issue that names `where` if its key was added before. Without identities it is a group."""
         key = key or self.key(path)
         if key in self._records:
             self.issue(IssueKind.DUPLICATE, where or key, key)
@@ -138,10 +132,10 @@ class Collector:
         )
 
     def finish(self) -> Dataset:
-        """Join videos that share people into groups, and look for splits that leak.
+        """Join videos that share people into groups and find splits that leak.
 
         Raises:
-            DatasetError: there is neither a video nor anything else to say.
+            DatasetError: there is neither a video nor an issue.
         """
         records = list(self._records.values())
         if not records and not self.issues:
@@ -161,7 +155,7 @@ class Collector:
 
 
 def videos_in(folder: Path, *, deep: bool = False) -> list[Path]:
-    """Files with a video's ending in a folder, sorted; hidden ones are passed over."""
+    """Videos in a folder by their suffix, sorted, without hidden files."""
     if not folder.is_dir():
         return []
     found = folder.rglob("*") if deep else folder.glob("*")
@@ -169,15 +163,12 @@ def videos_in(folder: Path, *, deep: bool = False) -> list[Path]:
 
 
 def folders_in(folder: Path) -> list[Path]:
-    """Folders in a folder, sorted; hidden ones are passed over."""
+    """Folders in a folder, sorted, without hidden ones."""
     return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
 
 
 def find_copies(records: Sequence[VideoRecord]) -> list[Issue]:
-    """Videos that hold the same bytes as an earlier one.
-
-    Only files of one size are read, so that a dataset of terabytes is checked in the time of listing it.
-    """
+    """Videos with the same bytes as an earlier one. Only files of the same size are read."""
     by_size: dict[int, list[VideoRecord]] = defaultdict(list)
     for record in records:
         if not record.url and record.path.is_file():

@@ -24,13 +24,7 @@ from lrnet.video.treatments import Treatment
 
 @dataclass(frozen=True, slots=True)
 class Extracted:
-    """What was found in one video.
-
-    Attributes:
-        frames: decoded.
-        sequences: found, of any length.
-        seconds: that the worker took.
-    """
+    """Numbers of decoded frames and sequences of one video, and the seconds that the worker took."""
 
     frames: int
     sequences: int
@@ -39,13 +33,13 @@ class Extracted:
 
 @dataclass(slots=True)
 class Plan:
-    """What is left to do for a store to hold a dataset.
+    """The work left until a store holds a dataset.
 
     Attributes:
         todo: videos to extract.
-        there: in the store already, and as they should be.
+        there: in the store and up to date.
         changed: in the store, but the video has another size now; they are in `todo`.
-        relabelled: in the store under another label, split or group; only that is written anew.
+        relabelled: in the store with another label, split or group; only that is rewritten.
         failed: failed before and not changed since; they are not in `todo`.
     """
 
@@ -109,8 +103,8 @@ def extract(
 ) -> list[Outcome[VideoRecord, Extracted]]:
     """Write the landmark sequences of every face of every video into a store.
 
-    Videos that the store has already are passed over, so that a run that was stopped, however, goes on where it was.
-    Workers only compute; this process alone writes, each video's file beside and renamed.
+    Videos in the store are skipped, so a run that was stopped continues. Only this process writes, each video's file
+    beside its place and renamed.
 
     Args:
         folder: of the store.
@@ -120,9 +114,8 @@ def extract(
         treatment, most_frames: see `LandmarkJob`. A store does not know of them: one folder for each.
 
     Returns:
-        the outcomes of the videos that were tried, as they came; one that cannot be read, or shows no face, has an
-        error. Errors that are `permanent` stand in the store's ledger; videos with other errors are tried again by
-        the next run.
+        the outcomes of the videos that were tried, in the order of their end. `permanent` errors are recorded in the
+        store's ledger; videos with other errors are tried again by the next run.
 
     Raises:
         DatasetError: the store holds sequences of other preprocessing, or a file of it is damaged.
@@ -141,7 +134,7 @@ def carry_out(
     engine: Engine,
     tell: Callable[[Outcome[VideoRecord, Extracted]], None] | None = None,
 ) -> list[Outcome[VideoRecord, Extracted]]:
-    """Do what a plan leaves to do (see `extract`)."""
+    """Carry out a plan (see `extract`)."""
     made_with = job.preprocessing.model_dump(mode="json")
     outcomes = []
     with sole_writer(folder):
@@ -158,9 +151,7 @@ def carry_out(
 
 @contextmanager
 def sole_writer(folder: Path) -> Iterator[None]:
-    """Hold the store's lock, and clear away what a run that was killed left half-written.
-
-    The lock ends with the process that holds it, however that ends.
+    """Hold the store's lock until the process ends, and delete partial files of a killed run.
 
     Raises:
         OutputError: the folder cannot be written. DatasetError: another process extracts into it.
@@ -193,13 +184,10 @@ def _opened_lock(folder: Path) -> TextIO:
 
 
 def store_preprocessing(name: str = "mesh") -> Preprocessing:
-    """How stores for training are made; how clips are cut from them is decided later.
-
-    Args:
-        name: of the landmarker.
+    """The preprocessing of stores for training with a landmarker; its clip lengths do not matter.
 
     Raises:
-        ModelError, MissingDependencyError: there is none of this name, or it is not ready.
+        ModelError, MissingDependencyError: the landmarker is unknown or not ready.
     """
     return Preprocessing(
         landmarker=name,
@@ -212,12 +200,12 @@ def store_preprocessing(name: str = "mesh") -> Preprocessing:
 
 
 def released_store_preprocessing() -> Preprocessing:
-    """How the landmarks were made that the authors of LRNet released, as far as their files tell."""
+    """The preprocessing of the landmarks that the authors of LRNet released, as far as it is known."""
     return released_preprocessing(clip_length=60).model_copy(update={"clip_stride": 30, "min_clip_length": 30})
 
 
 def preprocessing_for(records: Sequence[VideoRecord]) -> Preprocessing:
-    """How a store of these records is made: of videos, or of landmark files as the authors of LRNet released them.
+    """The preprocessing of a store of these records: videos, or landmark files that the authors of LRNet released.
 
     Raises:
         DatasetError: there are both.
@@ -264,7 +252,7 @@ def _require_same(stored: StoredVideo, made_with: dict[str, object], folder: Pat
     if stored.preprocessing == made_with:
         return
     differs = sorted(k for k in {*stored.preprocessing, *made_with} if stored.preprocessing.get(k) != made_with.get(k))
-    name = min(differs, key=lambda k: (isinstance(made_with.get(k), dict), k))  # one that is told in a word
+    name = min(differs, key=lambda k: (isinstance(made_with.get(k), dict), k))  # prefer a plain value to a section
     raise DatasetError(
         f"The store {folder} was made by other preprocessing: {', '.join(differs)} (there {name} is "
         f"{stored.preprocessing.get(name)!r}, now {made_with.get(name)!r}).",
@@ -273,7 +261,7 @@ def _require_same(stored: StoredVideo, made_with: dict[str, object], folder: Pat
 
 
 def _about(record: VideoRecord) -> tuple[object, ...]:
-    """What the dataset says of a video, apart from where it lies."""
+    """The dataset's fields of a video, without its place."""
     return (
         record.label,
         record.method,

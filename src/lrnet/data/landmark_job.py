@@ -1,6 +1,6 @@
-"""What a worker does with one video of a dataset: read it, follow the faces, give their sequences back.
+"""The job of a worker: the landmark sequences of one video of a dataset.
 
-It needs what detection needs and no more: the machines of a cluster do without pyarrow and torch.
+It needs no more than detection: machines of a cluster need neither pyarrow nor torch.
 """
 
 from __future__ import annotations
@@ -38,12 +38,11 @@ from lrnet.video.treatments import Treatment
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Where landmarks come from. Nothing in it depends on the clock, the machine's name or the number of workers.
+    """The origin of landmarks; independent of time, machine and number of workers.
 
     Attributes:
-        sha256: of the video (or landmark file).
-        size: of it, bytes.
-        frames: decoded. `damaged_packets`: that could not be.
+        sha256, size: of the video (or landmark file); bytes.
+        frames: decoded. `damaged_packets`: that could not be decoded.
         quantiser: how coarsely the video is encoded (`lrnet.video.reader.Reader`); None if unknown.
         versions: of lrnet and of the libraries that the landmarks depend on.
     """
@@ -58,7 +57,7 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True)
 class ExtractedVideo:
-    """What a worker gives back. `seconds` is what it took, wall clock."""
+    """The result of a job; `seconds` of wall-clock time."""
 
     sequences: tuple[LandmarkSequence, ...]
     provenance: Provenance
@@ -67,19 +66,18 @@ class ExtractedVideo:
 
 @dataclass(frozen=True, slots=True)
 class LandmarkJob:
-    """Landmark sequences of every face of one video, as `preprocessing` has them.
+    """Landmark sequences of every face of one video.
 
     Attributes:
-        treatment: what is done to the video first. The treated copy is gone when the job is done; provenance names the
-            video itself. Files of landmarks have none.
-        most_frames: how many frames from the start are decoded; None for all.
-        access: how the video is opened. Past a limit it is refused if this says no other: stores hold whole videos. Of
-            more faces than its limit the largest are followed; none is refused for them.
+        treatment: applied to the video first, in a temporary copy; provenance names the original. most_frames: how many
+        frames from the start are decoded; None for all. access: how the video is opened. By default a video past a
+        limit is refused, as stores hold whole videos; of more
+            faces than the limit, the largest are followed.
 
     Raises:
         VideoError: the video cannot be read.
         NoFaceError: it shows no face.
-        SequenceError: a landmark file cannot be read, or holds something else than normalised landmarks.
+        SequenceError: a landmark file cannot be read, or its landmarks are not normalised.
         MissingDependencyError: the record has an address, and fsspec (or its part for that address) is not installed.
     """
 
@@ -140,7 +138,7 @@ def versions() -> dict[str, str]:
 
 
 def holds_landmarks(path: Path) -> bool:
-    """Whether a dataset's file is one of landmarks (the released text format), and no video."""
+    """Whether a dataset's file holds landmarks (the released text format), not a video."""
     return path.suffix.lower() == ".txt"
 
 
@@ -162,7 +160,7 @@ def _read_released(path: Path, preprocessing: Preprocessing) -> tuple[tuple[Land
 
 @contextmanager
 def local_file(record: VideoRecord) -> Iterator[Path]:
-    """The record's file; of an address a copy that lasts as long as the block."""
+    """The record's file; for an address, a temporary copy."""
     if not record.url:
         yield record.path
         return

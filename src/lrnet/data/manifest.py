@@ -5,7 +5,7 @@
 | path | of the video, from the table's folder; or an address that fsspec opens (`s3://bucket/a.mp4`) |
 | label | real or fake |
 | method, source, split, group, compression | optional; a split is train, val or test |
-| identities | optional: the people seen in it, parted by `;` (in JSON a list); who shares one shares a group |
+| identities | optional: the people in it, separated by `;` (in JSON a list); videos that share one share a group |
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def read(table: Path, root: Path | None = None) -> Dataset:
         elif label not in (Label.REAL, Label.FAKE):
             found.issue(IssueKind.LABEL, where, f"{name}: label {label!r} is neither real nor fake")
         elif split not in ("", *SPLITS):
-            found.issue(IssueKind.LIST, where, f"{name}: split {split!r} is none of {', '.join(SPLITS)}")
+            found.issue(IssueKind.LIST, where, f"{name}: split {split!r} is not one of {', '.join(SPLITS)}")
         elif not url and not is_file(path):
             found.issue(IssueKind.MISSING, where, f"there is no file {path}")
         else:
@@ -75,12 +75,7 @@ def read(table: Path, root: Path | None = None) -> Dataset:
 
 
 def read_manifest(table: Path, root: Path | None = None) -> list[VideoRecord]:
-    """The videos of a table without a fault (see `read`).
-
-    Raises:
-        DatasetError: as `read`; or a label is unknown, a video is missing or named twice, or a person stands in two
-            splits; the first few are listed.
-    """
+    """The videos of a table, as `read` gives them. Raises DatasetError as `read`, and for any issue."""
     dataset = read(table, root)
     if dataset.issues:
         more = f", and {len(dataset.issues) - 5} more" if len(dataset.issues) > 5 else ""
@@ -89,7 +84,7 @@ def read_manifest(table: Path, root: Path | None = None) -> list[VideoRecord]:
 
 
 def write_manifest(path: Path, dataset: Dataset) -> None:
-    """Write a dataset as a CSV that `read` reads back; the place to part it into splits of one's own.
+    """Write a dataset as a CSV for `read`, in which splits can be edited.
 
     Raises:
         OutputError: it cannot be written.
@@ -160,14 +155,14 @@ def _complete(row: dict[str, Any]) -> bool:
 
 
 def read_collected(table: Path, folder: Path) -> list[VideoRecord]:
-    """Videos collected from public repositories, as many of the table's as are there, each once.
+    """The videos of a table of collected videos that are present, each once.
 
     Args:
         table: CSV with the columns name, label, source, method and person; a person is an identity group.
         folder: where the videos lie under their names.
 
     Raises:
-        DatasetError: there is no such table, or none of its videos.
+        DatasetError: the table or all of its videos are missing.
     """
     if not table.is_file():
         raise DatasetError(f"There is no table {table}.", hint="Give the manifest of the collection.")

@@ -29,10 +29,10 @@ class VideoRecord:
         method: how it was manipulated; "" for a real one.
         source: the dataset or site that it comes from.
         split: "train", "val", "test", or "" if the dataset does not say.
-        group: everybody who is seen in it, as one identity group: videos of one group stay on one side of a split.
+        group: the identity group of its people: videos of one group stay on one side of a split.
         compression: or perturbation, of datasets that exist in several, e.g. "c23"; "" elsewhere.
-        identities: the people seen in it, as far as the dataset tells them apart. Videos that share one share a group.
-        url: where fsspec finds it, if it is no file of this machine ("s3://…"); `path` is then only its name.
+        identities: the people seen in it, where the dataset names them. Videos that share one share a group.
+        url: address for fsspec ("s3://…") of a video that is not a local file; `path` is then only its name.
     """
 
     path: Path
@@ -48,13 +48,13 @@ class VideoRecord:
 
 
 def people_of(record: VideoRecord) -> frozenset[str]:
-    """Whom a video shows, under every name known: its group, and its identities, which other datasets use too."""
+    """The names of the people in a video: its group, and its identities, which other datasets use too."""
     return frozenset((record.group, *record.identities))
 
 
 @dataclass(frozen=True, slots=True)
 class Leak:
-    """One identity (or group) that stands in two splits, with a video of each."""
+    """An identity (or group) in two splits, with a video of each."""
 
     who: str
     first: VideoRecord
@@ -62,16 +62,13 @@ class Leak:
 
     def __str__(self) -> str:
         return (
-            f"identity group {self.who} stands in split {self.first.split!r} ({self.first.key}) and in split "
+            f"identity group {self.who} is in split {self.first.split!r} ({self.first.key}) and in split "
             f"{self.second.split!r} ({self.second.key})"
         )
 
 
 def find_leaks(records: Iterable[VideoRecord]) -> list[Leak]:
-    """Every group and every identity that stands in more than one named split, once each.
-
-    A video without a split is in none, and leaks nothing.
-    """
+    """Groups and identities in more than one named split, once each. Videos without a split do not count."""
     seen: dict[str, VideoRecord] = {}
     found: dict[str, Leak] = {}
     for record in records:
@@ -113,10 +110,7 @@ def _leaking(leaks: Sequence[Leak]) -> DatasetError:
 
 
 def joined_groups(records: Sequence[VideoRecord]) -> list[VideoRecord]:
-    """The same videos, with one group for those of several that share a person.
-
-    A group that shares nobody with another keeps its name; joined ones have the first of their names in sorted order.
-    """
+    """The same videos; groups that share a person are joined and have the first of their names in sorted order."""
     parts = identity_groups([(r.group, *r.identities) for r in records])
     names: dict[str, str] = {}
     for record, part in zip(records, parts, strict=True):
@@ -129,14 +123,7 @@ def joined_groups(records: Sequence[VideoRecord]) -> list[VideoRecord]:
 def identity_groups(identities: Sequence[tuple[str, ...]]) -> list[str]:
     """The group of each video: videos that share an identity, directly or through others, are in one.
 
-    A group is called by the first of its identities in sorted order; so the name of a group may change when videos are
-    added that join it to another.
-
-    Args:
-        identities: of each video, at least one.
-
-    Returns:
-        one name a video.
+    A group is called by the first of its identities in sorted order, of which each video has at least one.
     """
     parent: dict[str, str] = {}
 

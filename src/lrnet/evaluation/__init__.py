@@ -1,4 +1,4 @@
-"""How good a model is, with intervals."""
+"""Metrics of models, with intervals."""
 
 from lrnet.evaluation.evaluation import Evaluation, Part, figures_of, measure
 from lrnet.evaluation.metrics import Estimate, Scores, clustered_interval, summarise

@@ -1,4 +1,4 @@
-"""A model's card, written from its bundle: no number in it was typed."""
+"""A model's card, written from the figures in its bundle."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 from lrnet.errors import ModelError
 from lrnet.evaluation.metrics import MIN_GROUPS, interval_text
 from lrnet.evaluation.report import table
-from lrnet.evaluation.results import ALL_KINDS, SEEN, UNSEEN, known_and_unseen
-from lrnet.network.spec import BundleSpec, MeasuredResult, TrainingDomain
+from lrnet.evaluation.results import SEEN, UNSEEN, known_and_unseen
+from lrnet.network.spec import ALL_MANIPULATIONS, BundleSpec, MeasuredResult
 
 LOWER_IS_BETTER = frozenset({"EER", "Brier", "ECE"})
 
@@ -29,12 +29,11 @@ def card(spec: BundleSpec) -> str:
         f"# {spec.name} {spec.version}\n\n{spec.description} {spec.network.parameters:,} parameters. "
         f"Streams: {', '.join(spec.network.stream_names)}.\n",
         _says(spec),
-        _domain(spec.domain),
-        _measured([r for r in spec.results if not (r.model or _is_of_kinds(r))], _starts(spec)),
+        _measured([r for r in spec.results if not r.model and not _is_unseen(r)], _starts(spec)),
         _unseen(spec),
         *(_compared(spec, name) for name in dict.fromkeys(r.model for r in spec.results if r.model)),
         _trained(spec),
-        _limits(spec),
+        _LIMITS,
         f"## Licence\n\n{spec.licence}.\n",
     ]
     return "\n".join(part for part in parts if part)
@@ -74,22 +73,8 @@ fold of the video in question. In setting them a source weighs by the root of it
 """
 
 
-def _domain(domain: TrainingDomain | None) -> str:
-    if domain is None:
-        return ""
-    rows = [(r.quantity.replace("_", " "), f"{r.low:.4g}", f"{r.high:.4g}") for r in domain.ranges]
-    return f"""## What it does not judge
-
-A video whose face lies outside of one of these ranges is `inconclusive`. {domain.outside:.0%} of the {domain.videos}
-training videos lie outside of each. Noise and errors are in units of half the face crop, sizes in pixels, rates in Hz.
-
-{table(("quantity", "from", "to"), rows)}
-{domain.note}
-"""
-
-
 def _starts(spec: BundleSpec) -> dict[str, list[str]]:
-    """The models that streams start from, and which streams."""
+    """The models that streams start from, each with its streams."""
     found: dict[str, list[str]] = {}
     configuration: dict[str, Any] = spec.training.configuration if spec.training is not None else {}
     for stream in configuration.get("streams", ()):
@@ -104,8 +89,8 @@ def _measured(results: Sequence[MeasuredResult], starts: Mapping[str, Sequence[s
         for r in results
     ]
     known = "".join(
-        f" The weights of {' and '.join(streams)} start from {model}: whoever that was trained on is not left out of "
-        "them, and held-out figures on such people flatter."
+        f" The weights of {' and '.join(streams)} start from {model}: people that it was trained on are not left "
+        "out of them, and held-out figures on such people are too good."
         for model, streams in starts.items()
     )
     return f"""## Measured
@@ -118,13 +103,13 @@ or, where it says so, without its whole source.{known}
 {table(("videos", "unit", "figure", "value", "95 % interval", "n", "people", ""), rows)}"""
 
 
-def _is_of_kinds(r: MeasuredResult) -> bool:
+def _is_unseen(r: MeasuredResult) -> bool:
     """Whether `_unseen` shows it."""
-    return UNSEEN in r.dataset or r.dataset.startswith(f"{ALL_KINDS}, ")
+    return r.left_out == UNSEEN or r.manipulation == ALL_MANIPULATIONS
 
 
 def _unseen(spec: BundleSpec) -> str:
-    """What is found of manipulations that no network was trained on, beside what is found of known ones."""
+    """Results on manipulations that no network was trained on, beside those on known ones."""
     shown = {
         "AUC": "AUC",
         "TPR@5%FPR": "recall at 5 %",
@@ -133,14 +118,14 @@ def _unseen(spec: BundleSpec) -> str:
     }
     rows = []
     for method, parts in known_and_unseen(spec.results).items():
-        for how, told in ((SEEN, "others of it trained on"), (UNSEEN, "**none trained on**")):
+        for how, words in ((SEEN, "others of it trained on"), (UNSEEN, "**none trained on**")):
             found = [parts.get(how, {}).get(metric) for metric in shown]
-            rows.append((method, told, *("" if r is None else _with_interval(r) for r in found)))
+            rows.append((method, words, *("" if r is None else _with_interval(r) for r in found)))
     if not rows:
         return ""
     known = "".join(
-        f" The weights of {' and '.join(streams)} start from {model}, which may know these manipulations: that "
-        "flatters."
+        f" The weights of {' and '.join(streams)} start from {model}, which may know these manipulations: the figures "
+        "may be too good."
         for model, streams in _starts(spec).items()
     )
     return f"""## Manipulations that it does not know
@@ -159,18 +144,18 @@ def _compared(spec: BundleSpec, other: str) -> str:
         if own is None:
             continue
         better = own.value < theirs.value if own.metric in LOWER_IS_BETTER else own.value > theirs.value
-        told = "better" if better else "equal" if own.value == theirs.value else "**worse**"
-        rows.append((own.dataset, own.unit, own.metric, _with_interval(own), _with_interval(theirs), told))
-    told_of = f"{other} may have been trained on some of these people"
+        verdict = "better" if better else "equal" if own.value == theirs.value else "**worse**"
+        rows.append((own.dataset, own.unit, own.metric, _with_interval(own), _with_interval(theirs), verdict))
+    known = f"{other} may have been trained on some of these people"
     if other in _starts(spec):
-        told_of += "; so may what this model starts from."
+        known += "; so may the weights that this model starts from."
     else:
-        told_of += "; this model's networks were not."
+        known += "; this model's networks were not."
     worse = sum(row[-1] == "**worse**" for row in rows)
-    told = "It is nowhere worse." if not worse else f"It is worse in {worse} of {len(rows)} rows."
+    summary = "It is nowhere worse." if not worse else f"It is worse in {worse} of {len(rows)} rows."
     return f"""## Against {other}, on the same videos
 
-Raw scores of both. {told_of} {told}
+Raw scores of both. {known} {summary}
 
 {table(("videos", "unit", "figure", spec.name, other, ""), rows)}"""
 
@@ -187,15 +172,10 @@ def _people(r: MeasuredResult) -> str:
 def _trained(spec: BundleSpec) -> str:
     training, how = spec.training, spec.preprocessing
     assert training is not None
-    rows = [tuple(part.rsplit(": ", 1)) for part in training.data.split("; ")]
-    data = (
-        table(("source", "videos"), [r for r in rows if len(r) == 2])
-        if all(len(r) == 2 for r in rows)
-        else training.data
-    )
     return f"""## Trained on
 
-{data}
+- {training.data.replace("; ", chr(10) + "- ")}
+
 {len(training.groups)} identity groups, seed {training.seed}, {training.epochs} epochs, {training.seconds:.0f} s for the
 final network. Clips have {how.clip_length} frames at about {how.frame_rate:.0f} frames a second. Made by
 `{training.command}`.
@@ -204,8 +184,7 @@ FaceForensics++ is for research under its own terms; no frame of it is in this p
 """
 
 
-def _limits(spec: BundleSpec) -> str:
-    return """## Limits
+_LIMITS = """## Limits
 
 - Trained on few people. On sources that it does not know its error rates differ from source to source: see the tables.
 - Generators that animate one photograph (audio-driven heads, VASA-1) and lip-sync (Wav2Lip) move smoothly and are

@@ -1,7 +1,7 @@
-"""From scores of videos that a network did not see to a score calibration and thresholds.
+"""Score calibration and thresholds from out-of-fold scores.
 
-Everything is fitted and measured on the verdict for the whole video, by the function that detection uses
-(`lrnet.verdict.judge_people`), with edited videos among the whole ones.
+Both are fitted and measured on verdicts on whole and edited videos, by the function that detection uses
+(`lrnet.verdict.judge_people`).
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ TERMS: Final[dict[Material, tuple[float, Literal["log", "linear"]]]] = {
     "noise": (0.0015, "log"),
     "quantiser": (25.0, "linear"),
 }
-"""Quantities of the material that may move a calibration, where each moves nothing, and its scale."""
-RIDGE: Final = 0.3  # shrinks what the material does, of one standard deviation of each term
-LEAST_PEOPLE: Final = 20  # genuine people from which on the material is fitted: fewer tell people, not material
-LEAST_SLOPE: Final = 1e-3  # of a calibration whose scores do not separate: the probability stays near one half
+"""Quantities of the material in a calibration, each with its typical value and scale."""
+RIDGE: Final = 0.3  # penalty on the effect of the material, in standard deviations of each term
+LEAST_PEOPLE: Final = 20  # genuine people that a fit of the material needs: fewer would be learned themselves
+LEAST_SLOPE: Final = 1e-3  # if scores do not separate: the probability stays near one half
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +40,9 @@ class HeldOut:
     """A video scored by a network that was trained without its fold.
 
     Attributes:
-        video: its clips are scored; nothing is decided on them yet (`ScoredVideo.judged_by`).
-        fold: which one, from 0.
-        left_out: "people": its identity group was left out, but its source was trained on; "source": all of it was.
-        repeat: which cross-validation, from 0.
+        video: scored but not judged (`ScoredVideo.judged_by`).
+        fold, repeat: of the cross-validation, from 0.
+        left_out: "people" if only its identity group was left out, "source" if all of its source was.
         edit: how the video was edited (`lrnet.training.edits`); "" for the whole video.
         fake_shot: seconds (start, stop) of the only fake shot of an edited video.
     """
@@ -67,11 +66,9 @@ class _Table:
     """Judged stretches or videos, one a row.
 
     Attributes:
-        x: (N, F) inputs of the fit: the first is the log odds of the score (or the log ratio of the video).
-        fake: (N,) bool.
-        weight: (N,) what each counts; real and fake together one half each.
+        x: (N, F) inputs of the fit; the first is the log odds of the score (or the log ratio of the video).
+        weight: (N,) with the same sum for real and fake.
         seconds: (N,) of evidence.
-        group: (N,) identity group.
     """
 
     x: NDArray[np.float64]
@@ -82,12 +79,12 @@ class _Table:
 
 
 def fit_calibration(held: Sequence[HeldOut], rules: Rules, fitted_on: str) -> ScoreCalibration:
-    """A score calibration for stretches, and what takes several of them to the probability of a video.
+    """A score calibration for stretches, and the line from their joint log ratio to the probability of a video.
 
-    A log ratio is linear in the log odds of the score, less what the material alone does to them, and grows with the
-    seconds of evidence (`ScoreCalibration.settle`). What the material does is a ridge regression on genuine faces only:
-    fakes and genuine faces come from unlike sources, and a fit to both would learn the source. Real and fake weigh the
-    same; within a class, a source weighs by the root of its number of videos, and whole and edited videos the same.
+    A log ratio is linear in the log odds of the score, less the effect of the material, and grows with the seconds of
+    evidence (`ScoreCalibration.settle`). The effect of the material is a ridge regression on genuine faces only: a fit
+    to both classes, which come from different sources, would learn the source. Real and fake weigh the same; within a
+    class, a source weighs by the root of its number of videos, and whole and edited videos the same.
 
     Args:
         held: of people that the network was not trained on.
@@ -128,7 +125,7 @@ def fit_calibration(held: Sequence[HeldOut], rules: Rules, fitted_on: str) -> Sc
 def _stretches(held: Sequence[HeldOut]) -> _Table:
     scored = [(h, s) for h in held for person in h.video.people for s in person.stretches if s.score is not None]
     judged = [(h, s) for h, s in scored if s.judged]
-    if len({h.label_of(s) for h, s in judged}) < 2:  # all that a class has is poor: better than nothing to fit on
+    if len({h.label_of(s) for h, s in judged}) < 2:  # a class has only poor material, which is better than nothing
         judged = scored
     rows = []
     for h, stretch in judged:
@@ -163,14 +160,14 @@ def _table(rows: Sequence[tuple[HeldOut, list[float], bool, float]]) -> _Table:
     return _Table(
         np.array([row[1] for row in rows], np.float64),
         fake,
-        weight * len(rows) / 2 / len({h.repeat for h, *_ in rows}),  # scored again, a video is no further one
+        weight * len(rows) / 2 / len({h.repeat for h, *_ in rows}),  # repeats do not add videos
         np.array([row[3] for row in rows], np.float64),
         np.array([h.video.record.group for h, *_ in rows], dtype=str),
     )
 
 
 def _by_material(table: _Table) -> NDArray[np.float64]:
-    """What the material adds to the log odds of genuine faces, for each unit of each term; shrunk towards nothing."""
+    """Effect of the material on the log odds of genuine faces, for each unit of each term; shrunk towards 0."""
     real = ~table.fake
     if len(np.unique(table.group[real])) < LEAST_PEOPLE:
         return np.zeros(table.x.shape[1] - 2)
@@ -186,7 +183,7 @@ def _by_material(table: _Table) -> NDArray[np.float64]:
 def _logistic(table: _Table, scale: NDArray[np.float64]) -> NDArray[np.float64]:
     """Slope and offset of a logistic regression of `fake` on the inputs times `scale`. Scores that do not separate give
     a slope of nearly zero and no offset, so that the probability stays at one half."""
-    # Platt's targets are those of Laplace's rule of succession, not 0 and 1: each person counts as a little of both.
+    # Platt's targets, by Laplace's rule of succession: each person counts as a little of both classes.
     people = [len(np.unique(table.group[table.fake == label])) for label in (True, False)]
     target = np.where(table.fake, (people[0] + 1) / (people[0] + 2), 1 / (people[1] + 2))
     inputs = table.x * scale[:, None]
@@ -207,10 +204,10 @@ def _log_loss(table: _Table, coefficients: NDArray[np.float64], settle: float) -
 def place_thresholds(
     probabilities: Scores, false_alarms: float, misses: float, source: NDArray[np.str_] | None = None
 ) -> tuple[float, float]:
-    """The two thresholds (likely_fake, no_evidence): at most these shares of real and of fake videos beyond them.
+    """The two thresholds (likely_fake, no_evidence), with at most these shares of real and of fake videos beyond them.
 
-    Each stands half-way between the last video that is not beyond it and the next one. Where the two would cross, the
-    classes are well apart, and both thresholds stand half-way between them.
+    Each is half-way between the last video that is not beyond it and the next one. Where the two would cross, the
+    classes are well separated, and both thresholds are half-way between them.
 
     Args:
         source: (N,) of each; a source weighs by the root of its number in the shares. None: all weigh the same.
@@ -252,42 +249,41 @@ def _below(value: float, known: NDArray[np.float64]) -> float:
 def decide(
     held: Sequence[HeldOut], rules: Rules, *, false_alarms: float, misses: float, what: str
 ) -> tuple[ScoreCalibration, Thresholds, list[HeldOut]]:
-    """Calibrate and set thresholds on out-of-fold scores; and measure both where they were not set.
+    """Calibrate, set thresholds, and measure their error rates.
 
-    Calibration and thresholds are fitted on all videos. The rates that are stated are those of whole videos, judged by
-    calibrations and thresholds that were fitted without anybody in the video's fold.
+    Calibration and thresholds are fitted on all videos. The stated rates are those of whole videos, judged by
+    calibrations and thresholds that were fitted without the people of the video's fold.
 
     Args:
-        held: scored by networks that saw neither their people nor, for some, their source. Of several cross-validations
-            each video is there several times.
+        held: of one or several cross-validations.
         rules: aggregation and clip length.
         false_alarms, misses: at most these shares of real and of fake videos beyond the thresholds.
         what: the videos in words.
 
     Returns:
-        the calibration, the thresholds, and the videos judged without their fold's part in either.
+        the calibration, the thresholds, and the videos judged by those that were fitted without their fold.
     """
     rules = replace(rules, score_calibration=None, thresholds=None)
     calibration, (likely, none) = _set(held, rules, false_alarms, misses, what)
-    apart: list[HeldOut] = list(held)
+    judged: list[HeldOut] = list(held)
     for repeat, fold in dict.fromkeys((h.repeat, h.fold) for h in held):
         inside = [i for i, h in enumerate(held) if (h.repeat, h.fold) == (repeat, fold)]
         people = {name for i in inside for name in people_of(held[i].video.record)}
         others = [h for h in held if people.isdisjoint(people_of(h.video.record))]
         own, edges = _set(others, rules, false_alarms, misses, what)
-        set_apart = replace(rules, score_calibration=own, thresholds=_thresholds(*edges, 0.0, 0.0, what))
+        own_rules = replace(rules, score_calibration=own, thresholds=_thresholds(*edges, 0.0, 0.0, what))
         for i in inside:
-            apart[i] = replace(held[i], video=held[i].video.judged_by(set_apart))
-    whole = [h.video for h in apart if not h.edit]
+            judged[i] = replace(held[i], video=held[i].video.judged_by(own_rules))
+    whole = [h.video for h in judged if not h.edit]
     real, fake = [v for v in whole if not v.is_fake], [v for v in whole if v.is_fake]
     limits = _thresholds(likely, none, _share(real, State.LIKELY_FAKE), _share(fake, State.NO_EVIDENCE), what)
-    return calibration, limits, apart
+    return calibration, limits, judged
 
 
 def _set(
     held: Sequence[HeldOut], rules: Rules, false_alarms: float, misses: float, what: str
 ) -> tuple[ScoreCalibration, tuple[float, float]]:
-    """Both on every video with a probability: verdicts that are held back later can only make the rates smaller."""
+    """Calibration and thresholds, on every video with a probability: held back verdicts only lower the rates."""
     calibration = fit_calibration(held, rules, what)
     judged = [replace(h, video=h.video.judged_by(replace(rules, score_calibration=calibration))) for h in held]
     known = [h for h in judged if h.video.probability is not None]

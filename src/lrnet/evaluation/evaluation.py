@@ -1,4 +1,4 @@
-"""What a model did on a set of videos: figures with intervals, by unit and by kind of video, and its errors."""
+"""Figures of a model on a set of videos, with intervals, by unit and by kind of video, and its errors."""
 
 from __future__ import annotations
 
@@ -35,12 +35,10 @@ FACE_SIZES: Final = (48, 96, 160, 256)  # edges in frame pixels
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Videos of one kind.
+    """Videos of one kind ("method", "compression", "source" or "face size").
 
     Attributes:
-        kind: "method", "compression", "source" or "face size".
-        name: which one.
-        real, fake: how many gave a score.
+        real, fake: numbers of scored videos.
         auc: of the videos; None if a class is missing.
         states: share of each class's videos with each state.
     """
@@ -55,12 +53,11 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What a model did.
+    """The results of a model.
 
     Attributes:
-        videos: all of them.
         figures: by unit ("clip", "video") and metric, over the videos that gave clips; empty if a class is missing.
-        unseen: the same of the videos whose people the model was not trained on, if it was trained on others' here.
+        unseen: `figures` without the people that the model was trained on; empty if there are none of these.
         states: share of each class's videos with each state.
         parts: by method, compression, source and face size.
     """
@@ -89,7 +86,7 @@ class Evaluation:
 
 
 def measure(videos: Sequence[ScoredVideo]) -> Evaluation:
-    """Everything that is said of scored videos."""
+    """All figures of scored videos."""
     unseen = [v for v in videos if not v.seen_in_training]
     return Evaluation(
         videos=tuple(videos),
@@ -101,8 +98,10 @@ def measure(videos: Sequence[ScoredVideo]) -> Evaluation:
 
 
 def figures_of(videos: Sequence[ScoredVideo]) -> dict[str, dict[str, Estimate]]:
-    """Metrics of clips and videos; none if a class is missing. Raw scores are ranked, probabilities are measured as
-    such; a model without calibrated probabilities has its raw scores measured as if they were."""
+    """Metrics of clips and videos; none if a class is missing.
+
+    Without calibrated probabilities, raw scores are measured as if they were probabilities.
+    """
     of_videos = video_scores(videos)
     if not of_videos.both_classes:
         return {}

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.metrics import roc_curve
 
 from lrnet.errors import MissingDependencyError
-from lrnet.evaluation.metrics import Scores, auc, reliability
+from lrnet.evaluation.metrics import Scores, auc, reliability, roc
 from lrnet.extras import install_command
 from lrnet.files import written_beside
 
@@ -25,7 +24,7 @@ def draw_roc(curves: dict[str, Scores], folder: Path) -> list[Path]:
     """`roc.png` and `roc.svg`: true against false positive rate, one curve a name."""
     figure, axes = new_figure()
     for name, scores in curves.items():
-        fpr, tpr, _ = roc_curve(scores.label, scores.score)
+        fpr, tpr, _ = roc(scores)
         axes.plot(fpr, tpr, label=f"{name}, AUC {auc(scores):.3f}, n = {len(scores)}")
     axes.plot([0, 1], [0, 1], color="0.7", linewidth=0.8, linestyle=":")
     axes.set(xlabel="share of real ones called fake", ylabel="share of fakes called fake")

@@ -1,4 +1,4 @@
-"""Run a model over stored landmarks, as detection would."""
+"""Judge stored landmarks as detection does."""
 
 from __future__ import annotations
 
@@ -40,13 +40,10 @@ COMPRESSIONS: Final = ("raw", "c0", "c23", "c40")
 
 @dataclass(frozen=True, slots=True)
 class ScoredVideo:
-    """A video and what is said of it.
+    """A video with the verdicts on it and on each person in it.
 
     Attributes:
-        record: the dataset's word on it.
-        verdict: on the video.
-        people: the verdict on each person in it.
-        seen_in_training: whether it shows somebody whom the model was trained on.
+        seen_in_training: whether the model was trained on one of its people.
     """
 
     record: VideoRecord
@@ -56,8 +53,7 @@ class ScoredVideo:
 
     @property
     def score(self) -> float | None:
-        """How much all of its scores together speak for a fake, in [0, 1], not calibrated between videos of unlike
-        material; None without a clip. Rankings use it."""
+        """Joint score of all clips for rankings, in [0, 1], not calibrated for the material; None without a clip."""
         return None if self.verdict.log_ratio is None else sigmoid(self.verdict.log_ratio)
 
     @property
@@ -76,7 +72,7 @@ class ScoredVideo:
 
     @property
     def held_back(self) -> tuple[Reason, ...]:
-        """What of the material keeps a score from becoming a verdict."""
+        """The reasons that hold a verdict back."""
         return tuple(r for r in self.verdict.reasons if r in HOLD_BACK | INFLATING | INCOMPLETE)
 
     @property
@@ -89,22 +85,22 @@ class ScoredVideo:
         return self.record.label is Label.FAKE
 
     def stream_score(self, name: str, method: str) -> float | None:
-        """What one stream alone says."""
+        """The score of one stream alone."""
         if not self.clips:
             return None
         return aggregate([c.streams[name] for c in self.clips], [c.frames for c in self.clips], method)
 
     def judged_by(self, rules: Rules) -> ScoredVideo:
-        """The video as another score calibration and other thresholds would judge the same clips."""
+        """The same clips judged by another score calibration and thresholds."""
         people, verdict = judge_people([p.stretches for p in self.people], rules, self.verdict.coverage)
         return replace(self, verdict=verdict, people=people)
 
 
 def evaluate(bundle: ModelBundle, videos: Sequence[StoredVideo], *, calibrated: bool = True) -> list[ScoredVideo]:
-    """Judge every video as detection does: everybody in it, with the quantiser that its store keeps.
+    """Judge every video as detection does.
 
     Args:
-        calibrated: False feeds landmarks as they were detected, as a bundle without calibration is always fed.
+        calibrated: False feeds landmarks as detected, as a bundle without calibration always requires.
     """
     runtime = NetworkRuntime(bundle)
     return [score_video(bundle, runtime, video, calibrated=calibrated) for video in videos]
@@ -139,7 +135,7 @@ def score_sequences(
 
 
 def unjudged(record: VideoRecord, people: Sequence[Sequence[Stretch]]) -> ScoredVideo:
-    """A video whose clips were scored before; `ScoredVideo.judged_by` judges it. Until then nothing is aggregated."""
+    """A video with scored clips, to be judged by `ScoredVideo.judged_by`."""
     faces = tuple(
         FaceVerdict(n, 0.0, 0.0, State.UNABLE, None, None, (), (), stretches[0].quality, tuple(stretches))
         for n, stretches in enumerate(people, start=1)
@@ -148,13 +144,13 @@ def unjudged(record: VideoRecord, people: Sequence[Sequence[Stretch]]) -> Scored
 
 
 def known_people(training: TrainingRecord) -> frozenset[str]:
-    """Everybody whom a model was trained on, under every name known: of its groups, and of the people in them."""
+    """The names of all identity groups and people that a model was trained on."""
     pairs = (who for group in training.groups for who in members(group))  # of bundles that list groups only
     return frozenset((*training.groups, *training.people, *pairs))
 
 
 def shows_one_of(people: Collection[str], record: VideoRecord) -> bool:
-    """Whether a video shows one of these people; not only its group counts, as other datasets group them otherwise."""
+    """Whether a video shows one of these people, by its group or its identities."""
     return not people_of(record).isdisjoint(people)
 
 
@@ -175,11 +171,16 @@ def video_probabilities(videos: Iterable[ScoredVideo]) -> Scores:
 
 def scores_of(rows: Iterable[tuple[ScoredVideo, float | None]]) -> Scores:
     """Videos with a number each; those without one are left out."""
-    known = [(v, s) for v, s in rows if s is not None]
+    return record_scores((v.record, s) for v, s in rows)
+
+
+def record_scores(rows: Iterable[tuple[VideoRecord, float | None]]) -> Scores:
+    """Records with a number each; those without one are left out."""
+    known = [(r, s) for r, s in rows if s is not None]
     return Scores(
-        np.array([v.is_fake for v, _ in known], np.int64),
+        np.array([r.label is Label.FAKE for r, _ in known], np.int64),
         np.array([s for _, s in known], np.float64),
-        groups_of(v for v, _ in known),
+        np.array([r.group for r, _ in known], dtype=str),
     )
 
 
@@ -189,8 +190,5 @@ def groups_of(videos: Iterable[ScoredVideo]) -> NDArray[np.str_]:
 
 
 def compression_of(record: VideoRecord) -> str:
-    """A dataset's own word for how strongly it compressed the video ("c23"), "" if it has none."""
-    said = getattr(record, "compression", "")
-    if said:
-        return str(said)
-    return next((part for part in PurePosixPath(record.key).parts if part in COMPRESSIONS), "")
+    """The compression of a video by its record or key ("c23"); "" if unknown."""
+    return record.compression or next((part for part in PurePosixPath(record.key).parts if part in COMPRESSIONS), "")

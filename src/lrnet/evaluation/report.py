@@ -31,8 +31,7 @@ def write_evaluation(
     """Write `evaluation.md`, `figures.csv`, `videos.csv`, `evaluation.json` and the plots.
 
     Args:
-        reports: folder of HTML reports named after their videos, which the errors are linked to; an error is not
-            whose file has the name of another video's.
+        reports: folder of HTML reports, to which errors are linked by the name of their video if it is unique.
 
     Raises:
         OutputError: the folder cannot be made or written.
@@ -72,7 +71,7 @@ def as_markdown(
     parts = [
         f"# {model.name} {model.version} on {len(videos)} videos\n",
         f"{counts}, {people} identity groups; {evaluation.unscored} gave no clip. 95 % intervals from a bootstrap over "
-        "identity groups. The longest-seen face of each video counts.\n",
+        "identity groups.\n",
     ]
     if evaluation.contaminated:
         parts.append(

@@ -1,10 +1,10 @@
-"""What a bundle says it was measured to do, and what another model does on the same videos."""
+"""Measured results of a model, as a bundle stores them, and those of another model on the same videos."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 
@@ -25,19 +25,22 @@ from lrnet.evaluation.metrics import (
     share_interval,
 )
 from lrnet.evaluation.protocol import ScoredVideo, clip_scores, groups_of, scores_of, video_probabilities, video_scores
-from lrnet.network.spec import MeasuredResult
+from lrnet.network.spec import LeftOut, MeasuredResult
 from lrnet.verdict import State
 
-WITHIN = "people left out, their source trained on"
-ACROSS = "fakes against real videos of sources left out"
-SEEN = "people left out"
-UNSEEN = "people and manipulation left out"
-ALL_KINDS = "all of these"
+Where = dict[str, Any]
+"""Fields of a `MeasuredResult` that tell on which videos it was measured; `dataset` says so in words."""
+
+WITHIN: Final[Where] = {"dataset": "people left out, their source trained on", "left_out": "people"}
+ACROSS: Final[Where] = {"dataset": "fakes against real videos of sources left out", "left_out": "source"}
+HELD_OUT: Final[Where] = {"dataset": "all held-out videos", "left_out": "people or source"}
+SEEN: Final = "people"
+UNSEEN: Final = "people and manipulation"
 
 
 @dataclass(frozen=True, slots=True)
 class Sets:
-    """Held-out videos of one cross-validation as they are compared.
+    """Held-out videos of one cross-validation.
 
     Attributes:
         videos: all of them, each once.
@@ -60,16 +63,12 @@ class Sets:
 
 
 def ranking_results(sets: Sequence[Sets], model: str = "") -> list[MeasuredResult]:
-    """How well raw scores tell real from fake, mean over cross-validations.
-
-    Args:
-        model: "" for this one, or another one's name.
-    """
+    """How well raw scores of this or another model separate real from fake, mean over cross-validations."""
     within, across = [s.within for s in sets], [s.across for s in sets if s.across is not None]
     found = _rankings(WITHIN, within, RANKING, model)
     clips = [clip_scores(videos) for videos in within]
     if all(scores.both_classes for scores in clips):
-        found.append(result(WITHIN, "clip", "AUC", _mean(auc, clips, resamples=250), model=model))
+        found.append(result(WITHIN, "clip", "AUC", _mean(auc, clips, resamples=250), model))
     if across:
         chosen: dict[str, Metric] = {"AUC": auc, "TPR@1%FPR": recall_at(0.01), "TPR@5%FPR": recall_at(0.05)}
         found += _rankings(ACROSS, across, chosen, model)
@@ -77,41 +76,43 @@ def ranking_results(sets: Sequence[Sets], model: str = "") -> list[MeasuredResul
 
 
 def stream_results(sets: Sequence[Sets], streams: Sequence[str], aggregation: str) -> list[MeasuredResult]:
-    """What each stream says alone, mean over cross-validations; with one stream nothing."""
+    """AUC of each stream alone, mean over cross-validations; nothing for a single stream."""
     if len(streams) < 2:
         return []
     found = []
     for name in streams:
-        for what, parts in ((WITHIN, [s.within for s in sets]), (ACROSS, [s.across or () for s in sets])):
+        for where, parts in ((WITHIN, [s.within for s in sets]), (ACROSS, [s.across or () for s in sets])):
             scores = [scores_of((v, v.stream_score(name, aggregation)) for v in videos) for videos in parts]
             if all(some.both_classes for some in scores):
-                found.append(result(f"{what}; stream {name} alone", "video", "AUC", _mean(auc, scores)))
+                alone = {**where, "dataset": f"{where['dataset']}; stream {name} alone", "stream": name}
+                found.append(result(alone, "video", "AUC", _mean(auc, scores)))
     return found
 
 
 def decision_results(sets: Sequence[Sets]) -> list[MeasuredResult]:
-    """What comes of calibrated probabilities and thresholds, of videos as `lrnet.evaluation.decide` judged them.
+    """Errors of calibrated probabilities and of verdicts, on videos as `lrnet.evaluation.decide` judged them.
 
-    Of several cross-validations means; intervals count each video once.
+    Means over cross-validations; intervals count each video once.
     """
     probabilities = [video_probabilities(s.videos) for s in sets]
     found = [
-        result("all held-out videos", "video", "Brier", _mean(brier, probabilities)),
-        result("all held-out videos", "video", "ECE", _mean(expected_calibration_error, probabilities)),
+        result(HELD_OUT, "video", "Brier", _mean(brier, probabilities)),
+        result(HELD_OUT, "video", "ECE", _mean(expected_calibration_error, probabilities)),
     ]
     videos = [v for s in sets for v in s.videos]
     left_out = [how for s in sets for how in s.left_out]
     for label in Label:
         some = [v for v in videos if v.record.label is label]
-        found += state_results(f"{label.value} videos, held out", some)
+        found += state_results(_verdicts_on(f"{label.value} videos, held out", label), some)
     how = {v.record.source: kind for v, kind in zip(videos, left_out, strict=True)}
     for source in sorted(how):
         some = [v for v in videos if v.record.source == source and not v.is_fake]
         if some:
-            what = f"{source}, real, {'source' if how[source] == 'source' else 'people'} left out"
-            found.append(state_result(what, some, State.LIKELY_FAKE))
+            what = f"{source}, real, {how[source]} left out"
+            where = {"dataset": what, "left_out": how[source], "label": "real", "source": source}
+            found.append(state_result(where, some, State.LIKELY_FAKE))
     for method in sorted({v.record.method for v in videos} - {""}):
-        found += state_results(f"{method}, {SEEN}", _of_method(videos, method))
+        found += state_results(of_manipulation(method, SEEN), _of_method(videos, method))
     return found
 
 
@@ -121,88 +122,110 @@ def edit_results(held: Sequence[HeldOut]) -> list[MeasuredResult]:
     for edit in sorted({h.edit for h in held} - {""}):
         for label in Label:
             some = [h.video for h in held if h.edit == edit and h.video.record.label is label]
-            found += state_results(f"{label.value} videos, held out, edited: {edit}", some)
+            where = _verdicts_on(f"{label.value} videos, held out, edited: {edit}", label)
+            found += state_results({**where, "edit": edit}, some)
     return found
 
 
+def _verdicts_on(words: str, label: Label) -> Where:
+    return {**HELD_OUT, "dataset": words, "label": label.value}
+
+
 def manipulation_results(method: str, seen: Sequence[Sets], unseen: Sequence[Sets]) -> list[MeasuredResult]:
-    """What networks make of fakes of one manipulation: those that were trained on others of it, and those on none.
+    """Results on fakes of one manipulation, by networks trained on others of it and by networks trained on none.
 
     Rankings are against the real videos of sources left out if there are any, else against those of their own source.
     `decision_results` has the verdicts of the former networks.
 
     Args:
         seen: cross-validations whose networks were trained on other fakes of this manipulation.
-        unseen: such whose networks were trained on none; their videos judged by the finished model's thresholds.
+        unseen: those without; their videos judged by the finished model's thresholds.
     """
     chosen: dict[str, Metric] = {"AUC": auc, "TPR@5%FPR": recall_at(0.05)}
     found = []
-    for how, sets in ((SEEN, seen), (UNSEEN, unseen)):
+    both: tuple[tuple[LeftOut, Sequence[Sets]], ...] = ((SEEN, seen), (UNSEEN, unseen))
+    for how, sets in both:
         elsewhere = all(s.across is not None for s in sets)
         parts = [s.across if elsewhere and s.across is not None else s.within for s in sets]
         kept = [[v for v in videos if not v.is_fake or v.record.method == method] for videos in parts]
         against = "sources left out" if elsewhere else "its source"
-        found += _rankings(f"{method}, {how}, against real videos of {against}", kept, chosen, "")
-    return found + state_results(f"{method}, {UNSEEN}", _of_method((v for s in unseen for v in s.videos), method))
+        where = of_manipulation(method, how)
+        where["dataset"] += f", against real videos of {against}"
+        found += _rankings(where, kept, chosen, "")
+    return found + state_results(
+        of_manipulation(method, UNSEEN), _of_method((v for s in unseen for v in s.videos), method)
+    )
+
+
+def of_manipulation(method: str, left_out: LeftOut) -> Where:
+    """Fakes of one manipulation, or of `ALL_MANIPULATIONS`."""
+    words = f"{method}, {left_out} left out"
+    return {"dataset": words, "left_out": left_out, "label": "fake", "manipulation": method}
 
 
 def known_and_unseen(results: Iterable[MeasuredResult]) -> dict[str, dict[str, dict[str, MeasuredResult]]]:
-    """What is known of each manipulation that was left out: by its name, then `SEEN` or `UNSEEN`, then metric."""
+    """Results of each manipulation that was left out, by its name, `SEEN` or `UNSEEN`, and metric."""
     found: dict[str, dict[str, dict[str, MeasuredResult]]] = {}
     for r in results:
-        for how in (SEEN, UNSEEN):
-            method, mark, _ = r.dataset.partition(f", {how}")
-            if mark and not r.model:
-                found.setdefault(method, {}).setdefault(how, {})[r.metric] = r
+        if r.manipulation and not r.model:
+            found.setdefault(r.manipulation, {}).setdefault(r.left_out, {})[r.metric] = r
     return {method: parts for method, parts in found.items() if UNSEEN in parts}
+
+
+def find(results: Iterable[MeasuredResult], metric: str, **fields: str) -> MeasuredResult | None:
+    """The first result of videos with these fields; fields that are not given are "" in it."""
+    empty = dict.fromkeys(("left_out", "label", "source", "manipulation", "edit", "stream"), "")
+    wanted = {**empty, **fields, "metric": metric, "unit": "video"}
+    return next((r for r in results if all(getattr(r, name) == value for name, value in wanted.items())), None)
 
 
 def _of_method(videos: Iterable[ScoredVideo], method: str) -> list[ScoredVideo]:
     return [v for v in videos if v.record.method == method]
 
 
-def state_results(what: str, videos: Sequence[ScoredVideo]) -> list[MeasuredResult]:
-    """Shares of the three verdicts among all videos, and of the two that say something among those judged."""
+def state_results(where: Where, videos: Sequence[ScoredVideo]) -> list[MeasuredResult]:
+    """Shares of the three verdicts among all videos, and of the two decided ones among the judged videos."""
     shown = (State.LIKELY_FAKE, State.INCONCLUSIVE, State.NO_EVIDENCE)
-    found = [state_result(what, videos, state) for state in shown] if videos else []
+    found = [state_result(where, videos, state) for state in shown] if videos else []
     judged = [v for v in videos if v.score is not None and not (v.held_back and v.state is State.INCONCLUSIVE)]
     for state in (State.LIKELY_FAKE, State.NO_EVIDENCE) if judged else ():
         share = _share(judged, [v.state is state for v in judged])
-        found.append(result(what, "video", f"called {state.value}, of those judged", share))
+        found.append(result(where, "video", f"called {state.value}, of those judged", share))
     return found
 
 
-def state_result(what: str, videos: Sequence[ScoredVideo], state: State) -> MeasuredResult:
+def state_result(where: Where, videos: Sequence[ScoredVideo], state: State) -> MeasuredResult:
     """Share of one verdict."""
-    return result(what, "video", f"called {state.value}", _share(videos, [v.state is state for v in videos]))
+    return result(where, "video", called(state), _share(videos, [v.state is state for v in videos]))
+
+
+def called(state: State) -> str:
+    """The metric "share of videos with this verdict"."""
+    return f"called {state.value}"
 
 
 def finished_results(name: str, videos: Sequence[ScoredVideo]) -> list[MeasuredResult]:
-    """What a finished model does on videos that nothing was set on."""
+    """Results of a finished model on videos that neither training nor calibration used."""
     found = []
+    where: Where = {"dataset": name}
     if video_scores(videos).both_classes:
-        found = _rankings(name, [videos], RANKING, "")
-        found.append(result(name, "clip", "AUC", clustered_interval(auc, clip_scores(videos), resamples=250)))
+        found = _rankings(where, [videos], RANKING, "")
+        found.append(result(where, "clip", "AUC", clustered_interval(auc, clip_scores(videos), resamples=250)))
         probabilities = video_probabilities(videos)
         if probabilities.both_classes:
-            found.append(result(name, "video", "ECE", clustered_interval(expected_calibration_error, probabilities)))
+            found.append(result(where, "video", "ECE", clustered_interval(expected_calibration_error, probabilities)))
     for label in Label:
-        found += state_results(f"{name}, {label.value}", [v for v in videos if v.record.label is label])
+        of_label = {"dataset": f"{name}, {label.value}", "label": label.value}
+        found += state_results(of_label, [v for v in videos if v.record.label is label])
     return found
 
 
 def result(
-    dataset: str,
-    unit: Literal["clip", "video"],
-    metric: str,
-    estimate: Estimate,
-    *,
-    note: str = "",
-    model: str = "",
+    where: Where, unit: Literal["clip", "video"], metric: str, estimate: Estimate, model: str = ""
 ) -> MeasuredResult:
-    """An estimate as a bundle keeps it, four places."""
+    """An estimate as a bundle stores it, rounded to four places."""
     return MeasuredResult(
-        dataset=dataset,
+        **where,
         unit=unit,
         metric=metric,
         value=round(estimate.value, 4),
@@ -210,25 +233,24 @@ def result(
         high=None if estimate.interval is None else round(estimate.high, 4),
         n=estimate.n,
         people=estimate.people,
-        note=note,
         model=model,
     )
 
 
 def _rankings(
-    what: str, parts: Sequence[Sequence[ScoredVideo]], metrics: dict[str, Metric], model: str
+    where: Where, parts: Sequence[Sequence[ScoredVideo]], metrics: dict[str, Metric], model: str
 ) -> list[MeasuredResult]:
     scores = [video_scores(videos) for videos in parts]
     if not all(some.both_classes for some in scores):
         return []
-    return [result(what, "video", name, _mean(metric, scores), model=model) for name, metric in metrics.items()]
+    return [result(where, "video", name, _mean(metric, scores), model) for name, metric in metrics.items()]
 
 
 def _mean(metric: Metric, parts: Sequence[Scores], resamples: int = RESAMPLES) -> Estimate:
-    """Mean of a metric over cross-validations, whose identity groups are resampled by the same draw."""
+    """Mean of a metric over cross-validations; the same draw of identity groups resamples all of them."""
     return contrast_interval(metric, [(1 / len(parts), scores) for scores in parts], resamples=resamples)
 
 
 def _share(videos: Sequence[ScoredVideo], hits: Sequence[bool]) -> Estimate:
-    """Of videos that may be there several times; `n` counts each once."""
+    """Share of videos that may be listed several times; `n` counts each once."""
     return replace(share_interval(np.array(hits), groups_of(videos)), n=len({v.record.key for v in videos}))

@@ -1,4 +1,4 @@
-"""Measurements that anybody can repeat on their own videos: one module for each question.
+"""Measurements that can be repeated on other videos: one module for each question.
 
 The experiments of the paper are commands of `lrnet benchmark` (`lrnet.experiments.paper`, docs/experiments.md). Others:
 
@@ -6,7 +6,7 @@ The experiments of the paper are commands of `lrnet benchmark` (`lrnet.experimen
 |---|---|
 | How much jitter does calibration remove, at what lag? | `lrnet benchmark calibration VIDEO` |
 | Are verdicts on edited videos as reliable as those on whole ones? | `python -m lrnet.experiments.edited` |
-| Are people told apart by their looks? | `python -m lrnet.experiments.people` |
+| Are people distinguished by their looks? | `python -m lrnet.experiments.people` |
 | Is a verdict held back where there is no face to judge, or a doubtful one? | `python -m lrnet.experiments.doubt` |
 | What does strong compression do to verdicts? | `python -m lrnet.experiments.coarse_encoding` |
 | What is lost where only a part of a video is examined? | `python -m lrnet.experiments.examined_share` |

@@ -1,4 +1,4 @@
-"""How good calibration is: jitter, distance between detectors, lag and time, on any videos."""
+"""Figures of calibration on any videos: jitter, distance between landmarkers, lag and time."""
 
 from __future__ import annotations
 
@@ -84,8 +84,8 @@ class DistanceRow:
     """A distance between two landmarkers in one facial group, mean over videos, % of the inter-ocular distance.
 
     Attributes:
-        change: of the mean, %; negative: they came closer.
-        interval: its 95 % interval over videos; None for fewer than five.
+        change_percent: of the mean; negative: they came closer.
+        interval_95: of `change_percent`, over videos; None for fewer than five.
     """
 
     pair: tuple[str, str]
@@ -93,8 +93,8 @@ class DistanceRow:
     group: str
     before: float
     after: float
-    change: float
-    interval: tuple[float, float] | None
+    change_percent: float
+    interval_95: tuple[float, float] | None
     videos: int
 
 
@@ -103,18 +103,19 @@ class LandmarkerRow:
     """One landmarker, mean over videos (median of lag and time)."""
 
     name: str
+    version: str
     videos: int
     found: float
     jitter_before: float
     jitter_after: float
-    lag: float
+    lag_frames: float
     along: float
-    milliseconds: float
+    milliseconds_per_frame: float
 
 
 @dataclass(frozen=True, slots=True)
 class CalibrationBenchmark:
-    """Every video's figures, and what they come to together."""
+    """The figures of every video, and their means."""
 
     videos: tuple[VideoFigures, ...]
 
@@ -122,22 +123,11 @@ class CalibrationBenchmark:
         rows = []
         for name in dict.fromkeys(name for video in self.videos for name in video.landmarkers):
             seen = [v.landmarkers[name] for v in self.videos if name in v.landmarkers]
-
-            def over(of: Callable[[LandmarkerFigures], float], seen: list[LandmarkerFigures] = seen) -> Points:
-                return np.array([of(figures) for figures in seen], np.float64)
-
-            rows.append(
-                LandmarkerRow(
-                    name,
-                    len(seen),
-                    mean_of_known(over(lambda f: f.found)),
-                    mean_of_known(over(lambda f: f.jitter[0])),
-                    mean_of_known(over(lambda f: f.jitter[1])),
-                    _median(over(lambda f: f.lag)),
-                    mean_of_known(over(lambda f: f.along)),
-                    _median(over(lambda f: f.milliseconds)),
-                )
-            )
+            columns = np.array([[f.found, *f.jitter, f.lag, f.along, f.milliseconds] for f in seen], np.float64).T
+            found, before, after, behind, along, time_taken = columns
+            means = [mean_of_known(column) for column in (found, before, after)]
+            row = (*means, _median(behind), mean_of_known(along), _median(time_taken))
+            rows.append(LandmarkerRow(name, seen[0].version, len(seen), *row))
         return rows
 
     def distance_rows(self) -> list[DistanceRow]:

@@ -6,22 +6,19 @@ import csv
 import io
 import json
 import math
-import os
-import platform
-from collections.abc import Iterator, Sequence
-from importlib import import_module
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from lrnet.errors import MissingDependencyError, OutputError
-from lrnet.experiments.calibration import CalibrationBenchmark, DistanceRow
+from lrnet.evaluation.report import table
+from lrnet.experiments import environment
+from lrnet.experiments.calibration import CalibrationBenchmark, DistanceRow, LandmarkerRow
 from lrnet.experiments.measures import DISTANCES
-from lrnet.extras import install_command
-from lrnet.files import require_writable, written_beside
+from lrnet.files import make_folder, written_beside
 from lrnet.sequence.landmark_sequence import FACIAL_GROUPS
-from lrnet.version import __version__, library_versions
 
 FILES: Final = tuple(f"calibration.{suffix}" for suffix in ("md", "csv", "json", "png", "svg"))
 TITLES: Final = {
@@ -43,7 +40,8 @@ def landmarker_table(result: CalibrationBenchmark) -> tuple[list[str], list[list
             _shown(r.jitter_after),
             _shown(change, 0, "%", sign=True),
         )
-        rows.append([r.name, str(r.videos), *cells, _shown(r.lag), _shown(r.along), _shown(r.milliseconds, 1)])
+        time = _shown(r.milliseconds_per_frame, 1)
+        rows.append([r.name, str(r.videos), *cells, _shown(r.lag_frames), _shown(r.along), time])
     return header, rows
 
 
@@ -65,18 +63,11 @@ def summaries(result: CalibrationBenchmark) -> list[str]:
     for pair, measure in dict.fromkeys((r.pair, r.measure) for r in result.distance_rows()):
         rows = [r for r in result.distance_rows() if (r.pair, r.measure) == (pair, measure)]
         closer = sum(r.after < r.before for r in rows)
-        sure = [sum(r.interval is not None and side(r.interval) for r in rows) for side in (_below, _above)]
-        told = f" ({sure[0]} closer and {sure[1]} further apart by their intervals)" if rows[0].interval else ""
-        lines.setdefault(pair, []).append(f"{measure} in {closer} of {len(rows)} groups{told}")
+        known = [r.interval_95 for r in rows if r.interval_95 is not None]
+        sure = sum(high < 0 for _, high in known), sum(low > 0 for low, _ in known)
+        surely = f" ({sure[0]} closer and {sure[1]} further apart by their intervals)" if known else ""
+        lines.setdefault(pair, []).append(f"{measure} in {closer} of {len(rows)} groups{surely}")
     return [f"{a} and {b} come closer: " + "; ".join(parts) + "." for (a, b), parts in lines.items()]
-
-
-def _below(interval: tuple[float, float]) -> bool:
-    return interval[1] < 0
-
-
-def _above(interval: tuple[float, float]) -> bool:
-    return interval[0] > 0
 
 
 def notes(result: CalibrationBenchmark) -> list[str]:
@@ -87,27 +78,27 @@ def notes(result: CalibrationBenchmark) -> list[str]:
         "videos); along: signed distance there, negative behind. ms: CPU time of calibration alone on this machine.",
         "Distances: mean over frames and landmarks, then over videos; steps: of the motion since the frame before.",
     ]
-    if any(r.interval for r in result.distance_rows()):
+    if any(r.interval_95 for r in result.distance_rows()):
         lines.append("In brackets: 95 % bootstrap interval of the change over videos.")
     return lines
 
 
 def as_markdown(result: CalibrationBenchmark) -> str:
     """The whole report."""
+    software, machine = environment.software(), environment.machine()
     parts = [
         "# Calibration benchmark",
-        f"lrnet {__version__}; {machine()['processor']}, {machine()['cores']} cores.",
-        _markdown_table(*landmarker_table(result)),
+        f"lrnet {software['lrnet']}; {machine['processor']}, {machine['cores']} cores.",
+        table(*landmarker_table(result)).rstrip(),
     ]
     if any(video.distances for video in result.videos):
-        parts += [_markdown_table(*distance_table(result)), "\n".join(f"- {line}" for line in summaries(result))]
+        parts += [table(*distance_table(result)).rstrip(), "\n".join(f"- {line}" for line in summaries(result))]
     parts.append(" ".join(notes(result)))
     videos = [
         [v.name, str(v.frames), f"{v.width} x {v.height}", f"{v.inter_ocular:.0f}", v.sha256[:12]]
         for v in result.videos
     ]
-    parts.append(_markdown_table(["video", "frames", "size", "inter-ocular, pixels", "sha256"], videos))
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(parts) + "\n\n" + table(["video", "frames", "size", "inter-ocular, pixels", "sha256"], videos)
 
 
 def as_csv(result: CalibrationBenchmark) -> str:
@@ -128,39 +119,13 @@ def as_csv(result: CalibrationBenchmark) -> str:
 
 
 def as_json(result: CalibrationBenchmark) -> str:
-    """Figures, and what they were taken with; what is unknown is null."""
+    """All figures, with versions and machine; unknown figures are null."""
     content = {
-        "versions": {"lrnet": __version__, "python": platform.python_version()}
-        | library_versions(("numpy", "opencv-python-headless", "onnxruntime", "av")),
-        "machine": machine(),
+        "versions": environment.software(),
+        "machine": environment.machine(),
         "unit": "% of the inter-ocular distance; lag in frames",
-        "landmarkers": [
-            {
-                "name": r.name,
-                "version": next(v.landmarkers[r.name].version for v in result.videos if r.name in v.landmarkers),
-                "videos": r.videos,
-                "found": _known(r.found),
-                "jitter_before": _known(r.jitter_before),
-                "jitter_after": _known(r.jitter_after),
-                "lag_frames": _known(r.lag),
-                "along": _known(r.along),
-                "milliseconds_per_frame": _known(r.milliseconds),
-            }
-            for r in result.landmarker_rows()
-        ],
-        "distances": [
-            {
-                "pair": r.pair,
-                "measure": r.measure,
-                "group": r.group,
-                "before": _known(r.before),
-                "after": _known(r.after),
-                "change_percent": _known(r.change),
-                "interval_95": r.interval,
-                "videos": r.videos,
-            }
-            for r in result.distance_rows()
-        ],
+        "landmarkers": [_known(r) for r in result.landmarker_rows()],
+        "distances": [_known(r) for r in result.distance_rows()],
         "videos": [
             {"name": v.name, "sha256": v.sha256, "frames": v.frames, "width": v.width, "height": v.height}
             | {"inter_ocular_pixels": v.inter_ocular}
@@ -170,27 +135,18 @@ def as_json(result: CalibrationBenchmark) -> str:
     return json.dumps(content, indent=1, allow_nan=False) + "\n"
 
 
-def machine() -> dict[str, str | int]:
-    """What times depend on."""
-    name = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        models = [line.partition(":")[2].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
-        name = models[0] if models else name
-    return {"processor": name, "cores": os.cpu_count() or 1, "system": platform.system()}
+def _known(row: LandmarkerRow | DistanceRow) -> dict[str, Any]:
+    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in asdict(row).items()}
 
 
 def figure(result: CalibrationBenchmark) -> Any:
-    """A matplotlib figure: for each pair and measure the distance before and after, by facial group.
+    """A matplotlib figure: for each pair and measure the distance before and after, by facial group."""
+    from matplotlib.figure import Figure
 
-    Raises:
-        MissingDependencyError: matplotlib is not installed.
-    """
-    require_matplotlib()
     rows = result.distance_rows()
     pairs = list(dict.fromkeys(r.pair for r in rows))
     shape = (max(len(pairs), 1), len(DISTANCES))
-    drawn = import_module("matplotlib.figure").Figure(figsize=(4.6 * shape[1], 2.6 * shape[0] + 0.6), layout="tight")
+    drawn = Figure(figsize=(4.6 * shape[1], 2.6 * shape[0] + 0.6), layout="tight")
     axes = drawn.subplots(*shape, squeeze=False)
     places = np.arange(len(FACIAL_GROUPS))
     for i, pair in enumerate(pairs):
@@ -207,40 +163,11 @@ def figure(result: CalibrationBenchmark) -> Any:
     return drawn
 
 
-def require_matplotlib() -> None:
-    """Raise MissingDependencyError where matplotlib is not installed."""
-    try:
-        import_module("matplotlib")
-    except ImportError as error:
-        raise MissingDependencyError(
-            "The figure needs matplotlib, which is not installed.",
-            hint=f"Leave --out off, and the table is printed; or install it: {install_command('benchmark')}",
-        ) from error
-
-
-def prepare(folder: Path) -> None:
-    """Check before the work that the files can be written after it; the folder itself may be missing.
-
-    Raises:
-        MissingDependencyError: matplotlib is not installed.
-        OutputError: they cannot be written.
-    """
-    require_matplotlib()
-    if not folder.exists():
-        require_writable(folder)
-        return
-    if not folder.is_dir():
-        raise OutputError(f"{folder} is not a folder.", hint="Give the name of a folder.")
-    for name in FILES:
-        require_writable(folder / name)
-
-
 def write(result: CalibrationBenchmark, folder: Path) -> None:
-    """Write `FILES` into the folder, once all of them are made, each whole or not at all. Raises as `prepare` does."""
-    prepare(folder)
+    """Write `FILES` into the folder once all of them are made. Raises OutputError."""
     texts = (as_markdown(result), as_csv(result), as_json(result))
     contents = [text.encode() for text in texts] + list(_pictures(result))
-    folder.mkdir(exist_ok=True)
+    make_folder(folder)
     for name, content in zip(FILES, contents, strict=True):
         with written_beside(folder / name) as partial:
             partial.write_bytes(content)
@@ -255,14 +182,9 @@ def _pictures(result: CalibrationBenchmark) -> Iterator[bytes]:
         yield picture.getvalue()
 
 
-def _markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
 def _change(r: DistanceRow) -> str:
-    shown = _shown(r.change, 1, "%", sign=True)
-    return shown if r.interval is None else f"{shown} [{r.interval[0]:+.1f}, {r.interval[1]:+.1f}]"
+    shown, interval = _shown(r.change_percent, 1, "%", sign=True), r.interval_95
+    return shown if interval is None else f"{shown} [{interval[0]:+.1f}, {interval[1]:+.1f}]"
 
 
 def _shown(value: float, digits: int = 2, unit: str = "", *, sign: bool = False) -> str:
@@ -273,7 +195,3 @@ def _shown(value: float, digits: int = 2, unit: str = "", *, sign: bool = False)
 
 def _number(value: float) -> str:
     return f"{value:.6g}" if math.isfinite(value) else ""
-
-
-def _known(value: float) -> float | None:
-    return value if math.isfinite(value) else None

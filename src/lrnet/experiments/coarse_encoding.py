@@ -2,10 +2,9 @@
 
     python -m lrnet.experiments.coarse_encoding DATASET [--crf 23 33 36 40] [--frames 200] [--workers 2]
 
-Encodes the start of every video anew as H.264 at each constant rate factor, judges it with the default model, and
-prints how many real and fake ones are called `likely_fake`, by the quantisation parameter that the decoder tells
-(`Reader.quantiser`): as if it did not count, and as it does. Videos that the model was trained on are
-told apart from those of the split "val".
+Re-encodes the start of every video as H.264 at each constant rate factor, judges it with the default model, and prints
+how many real and fake videos are called `likely_fake` by quantisation parameter (`Reader.quantiser`), without and with
+the rule for coarse encodings. Rows of the split "val" exclude videos that the model was trained on.
 """
 
 from __future__ import annotations
@@ -23,6 +22,7 @@ from typing import Final
 from lrnet.data import open_dataset
 from lrnet.data.records import Label, VideoRecord
 from lrnet.detector import Detector
+from lrnet.evaluation.report import table as markdown_table
 from lrnet.verdict import Reason, State, band, held_back
 from lrnet.verdict.quality import MAX_QUANTISER
 from lrnet.video.reencode import reencode
@@ -35,9 +35,8 @@ class Said:
     """A verdict on one copy of a video.
 
     Attributes:
-        crf: what it was encoded with.
-        quantiser: what the decoder tells of it; 0 if nothing.
-        without: the verdict if that did not count.
+        quantiser: as the decoder gives it; 0 if unknown.
+        without: the verdict without the rule for coarse encodings.
     """
 
     record: VideoRecord
@@ -69,27 +68,26 @@ def judged(job: tuple[VideoRecord, int], frames: int) -> Said | None:
     return Said(record, crf, quantiser if quantiser == quantiser else 0.0, result.verdict.state, without)
 
 
-def row(name: str, some: Sequence[Said]) -> str:
-    """Counts of real and fake videos, and how many are called `likely_fake` without the rule and with it."""
-    cells = []
+def row(name: str, some: Sequence[Said]) -> list[str]:
+    """Of real and of fake videos, how many are called `likely_fake` without the rule and with it."""
+    cells = [name]
     for label in (Label.REAL, Label.FAKE):
         of_label = [s for s in some if s.record.label is label]
         for state in ("without", "state"):
-            hits = sum(getattr(s, state) is State.LIKELY_FAKE for s in of_label)
-            cells.append(f"{hits} of {len(of_label)}")
-    return "| " + " | ".join([name, *cells]) + " |"
+            cells.append(f"{sum(getattr(s, state) is State.LIKELY_FAKE for s in of_label)} of {len(of_label)}")
+    return cells
 
 
 def table(said: Sequence[Said]) -> str:
-    lines = [f"| | real: likely_fake | above {MAX_QUANTISER:.0f} held back | fake: likely_fake | held back |"]
-    lines.append("|---" * 5 + "|")
+    """A Markdown table by constant rate factor and by quantisation parameter."""
+    rows = []
     for crf in sorted({s.crf for s in said}):
-        lines.append(row(f"crf {crf}", [s for s in said if s.crf == crf]))
-        lines.append(row(f"crf {crf}, val", [s for s in said if s.crf == crf and s.record.split == "val"]))
+        rows.append(row(f"crf {crf}", [s for s in said if s.crf == crf]))
+        rows.append(row(f"crf {crf}, val", [s for s in said if s.crf == crf and s.record.split == "val"]))
     for low, high in pairwise(EDGES):
-        some = [s for s in said if low < s.quantiser <= high]
-        lines.append(row(f"quantiser over {low:.0f}, up to {high:.0f}", some))
-    return "\n".join(lines)
+        rows.append(row(f"quantiser over {low:.0f}, up to {high:.0f}", [s for s in said if low < s.quantiser <= high]))
+    held_back = f"above {MAX_QUANTISER:.0f} held back"
+    return markdown_table(("", "real: likely_fake", held_back, "fake: likely_fake", held_back), rows)
 
 
 def main() -> None:

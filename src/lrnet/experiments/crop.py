@@ -1,9 +1,8 @@
-"""What one pass costs in accuracy: the crop as detection places it, beside one whose side the whole track gave.
+"""Accuracy in one pass: the crop of detection beside one whose side is the mean over the whole track.
 
-The released code holds a video in memory, averages the face's size over all of it and cuts every frame with a crop of
-that size. Detection sees a video once: its crop starts from the first frame's face and is measured anew when the face
-has grown or shrunk (`lrnet.sequence.crop.RESIZE`). Here each video is decoded twice, the landmarks are found
-once, and both crops are calibrated and scored.
+The released code holds a video in memory and cuts every frame with a crop of the mean face size. Detection reads a
+video once: its crop starts from the first frame's face and changes when the face has grown or shrunk
+(`lrnet.sequence.crop.RESIZE`). Here landmarks are found once, and both crops are calibrated and scored.
 """
 
 from __future__ import annotations
@@ -11,15 +10,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 
 from lrnet.data.engines import LocalEngine, Outcome, SerialEngine
-from lrnet.data.records import Label, VideoRecord
+from lrnet.data.records import VideoRecord
 from lrnet.detector import Detector, Sequencer
-from lrnet.evaluation.metrics import Scores, auc
+from lrnet.evaluation.metrics import auc
+from lrnet.evaluation.protocol import record_scores
 from lrnet.faces import landmarker
 from lrnet.faces.tracker import FaceTracker, FrameFaces
 from lrnet.sequence.crop import face_box
@@ -32,12 +32,7 @@ from lrnet.video.spacing import spaced
 
 @dataclass(frozen=True, slots=True)
 class CropScores:
-    """A video's raw scores with either crop.
-
-    Attributes:
-        one_pass, two_passes: the video's score, in [0, 1]; None if no face stays for a clip.
-        clips_one_pass, clips_two_passes: of each clip, faces in order of their number; the same clips in both.
-    """
+    """A video's raw scores with either crop, in [0, 1] (None without a clip), and those of its clips."""
 
     record: VideoRecord
     one_pass: float | None
@@ -45,43 +40,35 @@ class CropScores:
     clips_one_pass: tuple[float, ...]
     clips_two_passes: tuple[float, ...]
 
+    def scores(self) -> dict[str, Any]:
+        """All scores, for JSON."""
+        return {name: getattr(self, name) for name in self.__slots__ if name != "record"}
+
 
 @dataclass(frozen=True, slots=True)
 class CropBenchmark:
-    """The scores of all videos, and what they come to."""
+    """The scores of all videos."""
 
     model: str
     videos: tuple[CropScores, ...]
 
     def summary(self) -> dict[str, Any]:
-        """AUC of videos and of clips with either crop, and how far scores lie apart."""
+        """AUC of videos and of clips with either crop, and differences of scores."""
         scored = [v for v in self.videos if v.one_pass is not None and v.two_passes is not None]
         apart = np.abs([(v.one_pass or 0.0) - (v.two_passes or 0.0) for v in scored])
         clips = [(v, np.array(v.clips_one_pass), np.array(v.clips_two_passes)) for v in scored]
+        videos = [(v.record, v.one_pass) for v in scored], [(v.record, v.two_passes) for v in scored]
         clips_apart = np.abs(np.concatenate([a - b for _, a, b in clips]))
         return {
             "model": self.model,
             "videos": len(scored),
             "unscored": len(self.videos) - len(scored),
             "clips": len(clips_apart),
-            "video_auc": [
-                _auc([(v.record, s) for v, s in zip(scored, which, strict=True)])
-                for which in ([v.one_pass or 0.0 for v in scored], [v.two_passes or 0.0 for v in scored])
-            ],
-            "clip_auc": [_auc([(v.record, float(s)) for v, *both in clips for s in both[i]]) for i in (0, 1)],
+            "video_auc": [auc(record_scores(rows)) for rows in videos],
+            "clip_auc": [auc(record_scores((v.record, float(s)) for v, *two in clips for s in two[i])) for i in (0, 1)],
             "video_difference": _spread(apart),
             "clip_difference": _spread(clips_apart),
         }
-
-
-def _auc(rows: list[tuple[VideoRecord, float]]) -> float:
-    return auc(
-        Scores(
-            np.array([record.label is Label.FAKE for record, _ in rows], np.int64),
-            np.array([score for _, score in rows], np.float64),
-            np.array([record.group for record, _ in rows]),
-        )
-    )
 
 
 def _spread(values: np.ndarray) -> dict[str, float]:
@@ -120,7 +107,9 @@ def benchmark_crop(
     return CropBenchmark(model, tuple(sorted(found, key=lambda v: v.record.key)))
 
 
-_detectors: dict[str, Detector] = {}  # one of each in a process: models load once
+@cache
+def _detector(model: str) -> Detector:
+    return Detector(model, threads=1)
 
 
 def score_both(record: VideoRecord, model: str) -> CropScores:
@@ -129,9 +118,7 @@ def score_both(record: VideoRecord, model: str) -> CropScores:
     Raises:
         VideoError: it cannot be read.
     """
-    if model not in _detectors:
-        _detectors[model] = Detector(model, threads=1)
-    detector = _detectors[model]
+    detector = _detector(model)
     preprocessing = detector.bundle.spec.preprocessing
     tracker = FaceTracker(landmarker(preprocessing.landmarker))
     sequencer = Sequencer(preprocessing, Pipeline())

@@ -1,15 +1,14 @@
-"""What is said of videos that no verdict should be confident about.
+"""Verdicts on videos that allow no confident one.
 
     python -m lrnet.experiments.doubt [--store STORE ...] [--each 8] [--seconds 6]
 
-Makes videos of eleven kinds, judges each with the default model, and prints for each kind how many got which verdict,
-with the probabilities. Every kind is made of a genuine recording, or of nothing, so `likely_fake` is wrong for all of
-them. Recordings: three stretches of examples/real.mp4, and of each STORE (made by `lrnet extract`) as many real
-videos as `--each` says, of as many people as there are. "extreme profile" is not made: it is cut from those videos of
-the stores in which a face is turned so far that the landmarks of nose and jaw nearly meet.
+Makes videos of eleven kinds, judges each with the default model, and prints verdicts and probabilities by kind. Every
+kind is made of a genuine recording, or of nothing, so `likely_fake` is wrong for all of them. Recordings: three
+stretches of examples/real.mp4, and `--each` real videos of each STORE (made by `lrnet extract`), of as many people as
+there are. "extreme profile" is cut from videos of the stores in which the landmarks of nose and jaw nearly meet.
 
-With stores, the stored landmarks of all their videos are judged as well: what a rule that holds verdicts back costs on
-ordinary videos. These may be videos that the model was trained on; what is counted is held back, not right or wrong.
+With stores, the stored landmarks of all their videos are judged as well, to count the ordinary videos whose verdicts
+are held back; the model may have been trained on them.
 """
 
 from __future__ import annotations
@@ -32,6 +31,7 @@ from lrnet.data.store import StoredVideo
 from lrnet.data.store import open as open_store
 from lrnet.detector import Detector
 from lrnet.evaluation.protocol import score_sequences
+from lrnet.evaluation.report import table as markdown_table
 from lrnet.faces import landmarker
 from lrnet.faces.tracker import FaceTracker, TrackSettings
 from lrnet.network.runtime import NetworkRuntime
@@ -90,9 +90,6 @@ def recording(path: Path, name: str, start: int, count: int) -> Recording | None
 def _resized(rgb: Image, scale: float) -> Image:
     height, width = (max(16, round(side * scale / 2) * 2) for side in rgb.shape[:2])
     return np.asarray(cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
-
-
-# What is made of a recording
 
 
 def black(of: Recording, rng: np.random.Generator) -> Iterator[Image]:
@@ -234,9 +231,6 @@ def _size(kind: Kind, of: Recording) -> tuple[int, int]:
     return first.shape[1], first.shape[0]
 
 
-# Recordings that are there
-
-
 def example_recordings(count: int, stretches: int = 3) -> Iterator[Recording]:
     """Stretches of the example video, side by side."""
     for number in range(stretches):
@@ -294,9 +288,6 @@ def profile_stretches(videos: Sequence[StoredVideo], count: int) -> Iterator[tup
             yield video, best[0], min(best[1], count)
 
 
-# What is said of them
-
-
 @dataclass(frozen=True)
 class Said:
     """A verdict on one video."""
@@ -350,12 +341,8 @@ def ordinary(detector: Detector, videos: Sequence[StoredVideo]) -> Iterator[Said
 
 
 def table(said: Sequence[Said]) -> str:
-    """A row for each kind."""
-    states = list(State)
-    lines = [
-        "| kind | videos | " + " | ".join(s.value for s in states) + " | probability, median | largest | held back |"
-    ]
-    lines.append("|---" * (len(states) + 5) + "|")
+    """A Markdown table with a row for each kind."""
+    rows = []
     codes = {r.value for r in HOLD_BACK | INFLATING}
     for kind in dict.fromkeys(s.kind for s in said):
         some = [s for s in said if s.kind == kind]
@@ -364,10 +351,9 @@ def table(said: Sequence[Said]) -> str:
         figures = [f"{np.median(known):.2f}", f"{max(known):.2f}"] if known else ["", ""]
         why = Counter(r for s in some for r in s.reasons if r in codes)
         held = ", ".join(f"{name} {n}" for name, n in why.most_common())
-        lines.append(
-            "| " + " | ".join([kind, str(len(some)), *(str(counts[s]) for s in states), *figures, held]) + " |"
-        )
-    return "\n".join(lines)
+        rows.append([kind, str(len(some)), *(str(counts[s]) for s in State), *figures, held])
+    states = [s.value for s in State]
+    return markdown_table(["kind", "videos", *states, "probability, median", "largest", "held back"], rows)
 
 
 def main() -> None:

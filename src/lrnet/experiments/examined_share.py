@@ -1,10 +1,10 @@
-"""What is lost and what is gained where only stretches of a video are examined.
+"""Figures of detection that examines only stretches of a video, beside those of whole videos.
 
     python -m lrnet.experiments.examined_share DATASET [--share 0.5 0.33 0.25] [--workers 2]
 
-Judges every video whole and with each share (`Limits.share`), and prints how far scores lie apart, how
-many verdicts change, the AUC of videos, and how long it took beside judging them whole. Some of the videos are those
-that the model was trained on: differences say something, the AUC does not. Rows of the split "val" are free of that.
+Judges every video whole and with each share (`Limits.share`), and prints differences of scores, changed verdicts, the
+AUC of videos, and the time relative to whole videos. The AUC is valid only in rows of the split "val", which exclude
+videos that the model was trained on.
 """
 
 from __future__ import annotations
@@ -20,16 +20,18 @@ from pathlib import Path
 import numpy as np
 
 from lrnet.data import open_dataset
-from lrnet.data.records import Label, VideoRecord
+from lrnet.data.records import VideoRecord
 from lrnet.detector import Detector
-from lrnet.evaluation.metrics import Scores, auc
+from lrnet.evaluation.metrics import auc
+from lrnet.evaluation.protocol import record_scores
+from lrnet.evaluation.report import table as markdown_table
 from lrnet.verdict import State
 from lrnet.video.limits import Access, Limits
 
 
 @dataclass(frozen=True)
 class Said:
-    """What is said of a video of which a share is examined; `score` is None if no face stays for a clip."""
+    """The verdict on a share of a video; `score` is None without a clip."""
 
     record: VideoRecord
     share: float
@@ -53,42 +55,34 @@ def judged(job: tuple[VideoRecord, float]) -> Said:
     return Said(record, share, verdict.score, verdict.state, *frames, result.elapsed)
 
 
-def row(name: str, some: Sequence[Said], whole: dict[str, Said]) -> str:
-    """A line of the table: the videos of `some` beside the same ones examined whole."""
+def row(name: str, some: Sequence[Said], whole: dict[str, Said]) -> list[str]:
+    """The videos of `some` beside the same ones examined whole."""
     pairs = [(s, whole[s.record.key]) for s in some]
     apart = np.abs([s.score - w.score for s, w in pairs if s.score is not None and w.score is not None])
     changed = Counter((w.state.value, s.state.value) for s, w in pairs if s.state is not w.state)
-    scored = [s for s in some if s.score is not None]
-    area = auc(
-        Scores(
-            np.array([s.record.label is Label.FAKE for s in scored], np.int64),
-            np.array([s.score for s in scored], np.float64),
-            np.array([s.record.group for s in scored]),
-        )
-    )
-    cells = [
+    return [
         name,
         f"{sum(s.examined for s in some) / sum(s.read for s in some):.0%}",
         f"{sum(w.seconds for _, w in pairs) / sum(s.seconds for s in some):.2f}",
-        f"{area:.3f}",
+        f"{auc(record_scores([(s.record, s.score) for s in some])):.3f}",
         f"{apart.mean():.3f}, {np.percentile(apart, 95):.3f}, {apart.max():.3f}",
         f"{sum(changed.values())} of {len(some)}",
         ", ".join(f"{a} -> {b}: {n}" for (a, b), n in sorted(changed.items())),
     ]
-    return "| " + " | ".join(cells) + " |"
 
 
 def table(said: Sequence[Said]) -> str:
+    """A Markdown table with a row for each share."""
     whole = {s.record.key: s for s in said if s.share == 1}
-    lines = ["| share | frames examined | times as fast | AUC | scores apart: mean, 95 %, most | verdicts changed | |"]
-    lines.append("|---" * 7 + "|")
+    rows = []
     for share in sorted({s.share for s in said}, reverse=True):
         some = [s for s in said if s.share == share]
-        lines.append(row(f"{share:g}", some, whole))
+        rows.append(row(f"{share:g}", some, whole))
         held = [s for s in some if s.record.split == "val"]
         if len({s.record.label for s in held}) == 2:
-            lines.append(row(f"{share:g}, val", held, whole))
-    return "\n".join(lines)
+            rows.append(row(f"{share:g}, val", held, whole))
+    apart = "scores apart: mean, 95 %, most"
+    return markdown_table(("share", "frames examined", "times as fast", "AUC", apart, "verdicts changed", ""), rows)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Can it be said which part of a face carries a score? Measured before anything of the kind is shown.
+"""Can an explanation name the part of a face that carries a score?
 
 Usage: `python -m lrnet.experiments.explanation STORE... [--model M] [--donors 8] [--clips 6] [--least 0.95]`.
 
@@ -8,8 +8,8 @@ STORE is a landmark store (`lrnet extract`). Two ways to ask about a facial grou
 - alone: the score of genuine faces whose group has the motion of the video.
 
 Both are averaged over clips of other real videos ("donors"). A group is named if its value lies above the quantile
-`--least` of the same quantity over the real videos of other people, and among these groups has the highest rank. So the
-bias that the replacement itself has for a group is taken off. Printed are
+`--least` over the real videos of other people, which removes the bias of the replacement, and has the highest rank
+among such groups. Printed are
 
 - the share of real videos and of fakes for which a group is named, if all are explained and if only those are that
   score above the model's no-evidence threshold, and how often two videos get different names;
@@ -217,17 +217,17 @@ def report(cases: Sequence[Case], least: float) -> None:
             names = [n for c in some if (n := named(c, way, genuine, least))]
             share = Counter(names)
             same = sum(k * (k - 1) for k in share.values()) / max(len(names) * (len(names) - 1), 1)
-            told = ", ".join(f"{n} {k}" for n, k in share.most_common())
-            print(f"  {what:32} named {len(names):3} of {len(some):3}; two differ in {1 - same:4.0%}: {told}")
+            listed = ", ".join(f"{n} {k}" for n, k in share.most_common())
+            print(f"  {what:32} named {len(names):3} of {len(some):3}; two differ in {1 - same:4.0%}: {listed}")
         for kind in ("genuine part", "own fake's part"):
             for what, some in (
                 (kind, [c for c in cases if c.kind == kind]),
                 (f"{kind}, accused ones only", [c for c in cases if c.kind == kind and c.accused]),
             ):
-                told_parts = [(n, c.part) for c in some if (n := named(c, way, genuine, least))]
-                right = sum(a == b for a, b in told_parts)
-                false = f"; false in {1 - right / len(told_parts):.0%}" if told_parts else ""
-                print(f"  {what:32} named {len(told_parts):3} of {len(some):3}, rightly {right:3}{false}")
+                named_parts = [(n, c.part) for c in some if (n := named(c, way, genuine, least))]
+                right = sum(a == b for a, b in named_parts)
+                false = f"; false in {1 - right / len(named_parts):.0%}" if named_parts else ""
+                print(f"  {what:32} named {len(named_parts):3} of {len(some):3}, rightly {right:3}{false}")
 
 
 def main() -> None:

@@ -1,20 +1,19 @@
-"""What happens when the landmarks are attacked: noise that misleads the detector parts it from optical flow.
+"""Verdicts when the landmarks are attacked: noise that misleads the landmarker parts it from optical flow.
 
     python -m lrnet.experiments.landmark_attack [--store STORE ...] [--each 6] [--seconds 5] [--figure disagreement.png]
 
-Landmark Breaker (Sun et al., WIFS 2020) adds noise to pictures that nobody sees and that landmark detectors trip over.
-It needs the detector's gradients. Here its effect is put on the landmarks themselves, before calibration, in two ways,
-each at several strengths (standard deviation, % of the face's size):
+Landmark Breaker (Sun et al., WIFS 2020) adds invisible noise to pictures that misleads landmarkers, by their gradients.
+Here its effect is added to the landmarks before calibration, in two ways, each at several strengths (standard
+deviation, % of the face's size):
 
-* each frame: every landmark is off by another amount in every frame;
-* lasting: landmarks are off together, by facial group, and the error drifts over about a second.
+* each frame: independent errors of every landmark in every frame;
+* lasting: landmarks of a facial group err together, and the error drifts over about a second.
 
-And noise in the picture, the same in every frame and another in every frame, uniform up to so many grey levels, with
-the detector run anew. That is not optimised against the detector: a lower bound of what an attacker can do.
+And uniform noise is added to the picture, the same or another in every frame, up to so many grey levels. It is not
+optimised against the landmarker: a lower bound of what an attacker can do.
 
-For each attack it prints the medians over videos of what the tracker measures (innovation: detector against flow;
-forward-backward error: flow against itself; % of half the crop), how many landmarks flow confirms, the mean change of
-the score in log odds, and the verdicts on real and on fake videos.
+For each attack it prints medians over videos of innovation and forward-backward error (% of half the crop), the share
+of landmarks that flow confirms, the mean change of the score in log odds, and the verdicts on real and on fake videos.
 """
 
 from __future__ import annotations
@@ -34,6 +33,7 @@ from numpy.typing import NDArray
 from lrnet.data.records import Label
 from lrnet.data.store import open as open_store
 from lrnet.detector import Detector, Sequencer
+from lrnet.evaluation.report import table as markdown_table
 from lrnet.faces import landmarker
 from lrnet.faces.landmarker import FaceObservation
 from lrnet.faces.tracker import FaceTracker, FrameFaces, TrackSettings
@@ -46,7 +46,7 @@ from lrnet.video.reader import VideoReader
 from lrnet.video.spacing import spaced
 from lrnet.video.writer import VideoWriter
 
-EXAMPLES: Final = Path(__file__).resolve().parents[1] / "examples"
+EXAMPLES: Final = Path(__file__).resolve().parents[3] / "examples"
 STRENGTHS: Final = (0.1, 0.2, 0.5, 1.0, 2.0, 4.0)  # % of the face's size
 LEVELS: Final = (2, 4, 8, 16)  # grey levels
 LASTS: Final = 0.96  # correlation of the lasting error from frame to frame: about a second at 25 Hz
@@ -99,7 +99,7 @@ def attacked(video: Seen, noise: Noise, strength: float, seed: int) -> Iterator[
 
 
 def judged(detector: Detector, frames: Iterable[FrameFaces]) -> FaceVerdict:
-    """What is said of the one face of these frames."""
+    """The verdict on the only face of these frames."""
     judge = Judge(detector.bundle)
     for step in Sequencer(detector.bundle.spec.preprocessing, Pipeline(threads=1)).run(frames):
         for sequence in step.ended:
@@ -159,7 +159,7 @@ ATTACKS: Final = (
 
 
 def under_attack(detector: Detector, video: Seen, folder: Path, seed: int) -> Iterator[FaceVerdict | None]:
-    """What is said of a video under each of `ATTACKS`; None if no face is found any more."""
+    """The verdict on a video under each of `ATTACKS`; None if no face is found."""
     for name, strength in ATTACKS:
         if name.startswith("picture"):
             path = noisy_picture(video, int(strength), "still" in name, folder, seed)
@@ -183,11 +183,11 @@ def rows(detector: Detector, videos: Iterable[Seen], folder: Path) -> list[Row]:
 
 
 def table(found: Sequence[Row]) -> str:
-    lines = [
-        "| attack | strength | innovation, real | fake | forward-backward error, real | fake | confirmed, real | fake "
-        "| score, real | fake | real: fake / none / inconclusive | fake: fake / none / inconclusive | noticed |",
-    ]
-    lines.append("|---" * 13 + "|")
+    """A Markdown table with a row for each attack."""
+    quantities = ("innovation", "forward-backward error", "confirmed", "score")
+    header = ["attack", "strength", *(head for name in quantities for head in (f"{name}, real", "fake"))]
+    header += ["real: fake / none / inconclusive", "fake: fake / none / inconclusive", "noticed"]
+    rows = []
     for row in found:
         cells = [row.attack, f"{row.strength:g}"]
         for quantity in ("innovation", "forward_backward_error"):
@@ -198,8 +198,8 @@ def table(found: Sequence[Row]) -> str:
             states = row.states(fake)
             cells.append(" / ".join(str(states[s]) for s in (State.LIKELY_FAKE, State.NO_EVIDENCE, State.INCONCLUSIVE)))
         cells.append(f"{row.noticed} of {len(row.after)}")
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        rows.append(cells)
+    return markdown_table(header, rows)
 
 
 def draw(found: Sequence[Row], path: Path) -> None:

@@ -3,7 +3,7 @@
     python -m lrnet.experiments.landmarkers VIDEO [--names mesh,dlib,...] [--frames 200]
 
 All of them follow one face, in turns on each frame, so that a busy machine slows all alike: read the ratios. Time is
-the median of the CPU time of this thread, with every library told to use one; decoding is left out.
+the median CPU time of this thread, with one thread in every library; decoding is left out.
 
 * jitter: mean length of a landmark's second difference over three frames in a row;
 * distance: mean distance of the landmarks from the mesh's in the same frame, for all and for each facial group;
@@ -25,13 +25,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from lrnet.evaluation.report import table
+from lrnet.experiments.measures import by_group, inter_ocular_distance, mean_of_known
 from lrnet.faces import landmarker, landmarker_status
 from lrnet.faces.tracker import FaceTracker, TrackSettings
+from lrnet.sequence.kalman import lengths
 from lrnet.sequence.landmark_sequence import FACIAL_GROUPS
 from lrnet.video.reader import VideoReader
 
 MESH = "mesh"
-EYE_CORNERS = (36, 45)  # outer, right and left
 WARM_UP = 3  # frames that are not timed
 MISSING = np.full((68, 2), np.nan, np.float32)
 
@@ -69,30 +71,25 @@ def jitter(points: NDArray[np.float64], unit: float) -> float:
     return 100 * float(np.nanmean(np.linalg.norm(second, axis=-1))) / unit
 
 
-def distances(points: NDArray[np.float64], mesh: NDArray[np.float64], unit: float) -> dict[str, float]:
-    """Mean distance to the mesh, % of `unit`, of all landmarks and by facial group."""
-    each = 100 * np.linalg.norm(points - mesh, axis=-1) / unit
-    return {"all": float(np.nanmean(each))} | {n: float(np.nanmean(each[:, s])) for n, s in FACIAL_GROUPS.items()}
-
-
 def report(runs: Sequence[Run]) -> None:
     """Print the table."""
     mesh = runs[0]
     points = mesh.points()
-    unit = float(np.nanmean(np.linalg.norm(points[:, EYE_CORNERS[0]] - points[:, EYE_CORNERS[1]], axis=-1)))
+    unit = inter_ocular_distance(points)
     typical = float(np.median(mesh.seconds[WARM_UP:]))
     print(f"{len(points)} frames, inter-ocular distance {unit:.0f} pixels\n")
-    print("| landmarker | ms / frame | of mesh | found | jitter | distance", *FACIAL_GROUPS, sep=" | ", end=" |\n")
-    print("|---" * (6 + len(FACIAL_GROUPS)) + "|")
+    rows = []
     for run in runs:
         p = run.points()
         found = float(np.isfinite(p[:, 0, 0]).mean())
         middle = float(np.median(run.seconds[WARM_UP:]))
         cells = [run.name, f"{1e3 * middle:.1f}", f"{middle / typical:.2f}", f"{found:.0%}"]
         if found:
-            cells.append(f"{jitter(p, unit):.2f}")
-            cells += [f"{d:.1f}" for d in distances(p, points, unit).values()]
-        print("| " + " | ".join(cells) + " |")
+            apart = 100 * lengths(p - points) / unit
+            each = (mean_of_known(apart), *by_group(apart).values())
+            cells += [f"{jitter(p, unit):.2f}", *(f"{distance:.1f}" for distance in each)]
+        rows.append(cells)
+    print(table(("landmarker", "ms / frame", "of mesh", "found", "jitter", "distance", *FACIAL_GROUPS), rows), end="")
 
 
 def main() -> None:

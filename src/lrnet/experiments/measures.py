@@ -1,4 +1,4 @@
-"""What is measured on landmarks before and after calibration. Arrays in, numbers out; a frame without a face is NaN.
+"""Measures of landmarks before and after calibration. Arrays in, numbers out; a frame without a face is NaN.
 
 Lengths come in the landmarks' own unit. `shots` are the numbers of the frames at which a shot starts.
 """
@@ -18,7 +18,7 @@ from lrnet.sequence.landmark_sequence import FACIAL_GROUPS
 Points = NDArray[np.float64]
 
 FASTEST: Final = 0.1  # share of the frames that count as fast motion
-LEAST_FAST: Final = 5  # of them below which a lag is not told
+LEAST_FAST: Final = 5  # such frames that a lag needs
 MAX_LAG: Final = 3  # frames, either way
 FLAT: Final = 1e-6  # second difference of a correlation that has no peak
 RESAMPLES: Final = 2000
@@ -120,7 +120,7 @@ def lag(detected: Points, calibrated: Points, shots: Sequence[int] = ()) -> tupl
     fastest = frames[fast]
     speed = lengths(motion[fastest])
     along = ((after - before)[fastest] * motion[fastest]).sum(axis=2) / np.where(speed > 0, speed, np.nan)
-    # With the frames around them, in which the face speeds up and slows down: an even motion tells no lag.
+    # With the frames around them, in which the face speeds up and slows down: an even motion shows no lag.
     around = np.isin(frames, fastest[:, None] + np.arange(-MAX_LAG, MAX_LAG + 1))
     windows, motion = windows[:, around], motion[frames[around]]
     norms = np.sqrt((windows**2).sum(axis=(1, 2, 3)) * (motion**2).sum())
@@ -152,7 +152,7 @@ def _peak(values: NDArray[np.float64]) -> float:
 
 
 def change_interval(before: NDArray[np.float64], after: NDArray[np.float64], seed: int = 0) -> tuple[float, float]:
-    """95 % interval of the change of the mean, %, when videos are drawn anew with replacement; (V,) figures each."""
+    """95 % interval of the change of the mean, %, under resampling of the videos; (V,) figures each."""
     known = np.isfinite(before) & np.isfinite(after)
     before, after = before[known], after[known]
     rows = np.random.default_rng(seed).integers(len(before), size=(RESAMPLES, len(before)))

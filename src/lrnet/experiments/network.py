@@ -1,4 +1,4 @@
-"""What a clip costs in a model's network, and how far ONNX Runtime and PyTorch are apart."""
+"""Time of a clip in a model's network, and the difference of ONNX Runtime and PyTorch."""
 
 from __future__ import annotations
 

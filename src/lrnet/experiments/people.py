@@ -1,8 +1,7 @@
-"""Are people told apart by their looks? `python -m lrnet.experiments.people STORE...`.
+"""Are people distinguished by their looks? `python -m lrnet.experiments.people STORE...`.
 
-From the real videos of landmark stores with looks: how often the two halves of a track are joined (one person), how
-often tracks of two people are (of any source, of the same source), and how often a track is cut although it shows one
-person. Prints a line for each; people and tracks are counted beside the shares.
+Prints, for the real videos of landmark stores with looks, how often the two halves of a track are joined (one person),
+how often tracks of two people are (of any source, of the same source), and how often a track of one person is cut.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ def main() -> None:
     tracks: list[Track] = []
     for folder in parser.parse_args().stores:
         for video in store.open(folder):
-            if video.record.label is not Label.REAL:  # whom a fake shows is not for its group to say
+            if video.record.label is not Label.REAL:  # the group of a fake does not identify its face
                 continue
             faces = main_face(video.sequences(only=("looks",)))
             tracks += [(video.record, s) for s in faces[:1] if s.looks is not None and len(s.looks) >= LEAST_LOOKS]

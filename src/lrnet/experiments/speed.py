@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
-import platform
 import resource
 import statistics
 import subprocess
@@ -17,12 +15,10 @@ from time import perf_counter, process_time
 from typing import Final
 
 from lrnet.detector import Detector
-from lrnet.version import __version__, library_versions
+from lrnet.experiments.environment import machine, software
 from lrnet.video.limits import Access
 from lrnet.video.pipeline import cores
 from lrnet.video.reader import VideoReader
-
-LIBRARIES: Final = ("av", "opencv-python-headless", "onnxruntime", "numpy")
 
 FIRST_FRAME: Final = """
 import sys
@@ -175,9 +171,8 @@ def benchmark_speed(
         with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
             found.append(process.submit(measure_video, video, model, runs, threads, access).result())
     first = statistics.median(seconds_to_first_frame(videos[0], model) for _ in range(runs))
-    software = {"lrnet": __version__, "python": platform.python_version()}
-    software |= library_versions(LIBRARIES)
-    return SpeedBenchmark(_processor(), cores(), threads, model, software, first, tuple(found))
+    processor = str(machine()["processor"])
+    return SpeedBenchmark(processor, cores(), threads, model, software(), first, tuple(found))
 
 
 def measure_video(video: Path, model: str, runs: int, threads: int, access: Access) -> VideoSpeed:
@@ -223,13 +218,3 @@ def seconds_to_first_frame(video: Path, model: str) -> float:
         assert process.stdout is not None
         process.stdout.readline()
         return perf_counter() - began
-
-
-def _processor() -> str:
-    """The processor's name as the system gives it."""
-    listing = Path("/proc/cpuinfo")
-    if listing.is_file():
-        for line in listing.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine() or os.name

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from lrnet.evaluation.plots import save_figure
-from lrnet.experiments.calibration_report import require_matplotlib
 from lrnet.experiments.speed import SpeedBenchmark
-from lrnet.files import make_folder, require_writable, write_text
+from lrnet.files import make_folder, write_text
 
 FILES: Final = ("speed.json", "speed.png", "speed.svg")
 
@@ -58,21 +57,9 @@ def as_dict(result: SpeedBenchmark) -> dict[str, Any]:
     return document
 
 
-def prepare(folder: Path) -> None:
-    """Make sure, before anything is measured, that `write` will be able to write.
-
-    Raises:
-        MissingDependencyError: matplotlib is not installed.
-        OutputError: the folder or a file in it cannot be written.
-    """
-    require_matplotlib()
-    make_folder(folder)
-    for name in FILES:
-        require_writable(folder / name)
-
-
 def write(result: SpeedBenchmark, folder: Path) -> None:
     """`speed.json`, and a bar figure as PNG and SVG."""
+    make_folder(folder)
     write_text(folder / "speed.json", json.dumps(as_dict(result), indent=1) + "\n")
     _draw(result, folder)
 

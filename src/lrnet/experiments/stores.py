@@ -1,9 +1,8 @@
-"""Landmark stores for experiments, made when they are first asked for: videos as they are, re-encoded or perturbed.
+"""Landmark stores for experiments, made on first use: of videos as they are, re-encoded or perturbed.
 
-A store lies in the cache under the name of its condition, a hash of how its landmarks are made (treatment,
-preprocessing, the versions of the landmarker and of lrnet), and a hash of the videos' content. A video that lies
-already in the store of another set of videos, made in the same way, is taken over. `NAME.json` beside the store's
-folder tells what is in it, what it took, and what failed.
+A store's folder is named after its condition, a hash of how its landmarks are made (treatment, preprocessing, versions
+of the landmarker and of lrnet), and a hash of the videos' content. Videos in the store of another set that was made in
+the same way are copied from there. `NAME.json` beside the folder lists the videos, failures and times.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ from lrnet.errors import DatasetError, VideoNotFoundError
 from lrnet.files import write_text, written_beside
 from lrnet.sequence.settings import Preprocessing
 from lrnet.version import __version__
-from lrnet.video.treatments import Perturbation, Reencoding, Treatment, parse_treatment
+from lrnet.video.treatments import Treatment, parse_treatment
 
 CLEAN: Final = "clean"
 FORMAT: Final = 1  # counts up whenever a treatment of the same name begins to do something else
@@ -55,49 +54,17 @@ class Condition:
     most_frames: int | None = None
 
     @classmethod
-    def clean(cls, landmarker: str = "mesh", most_frames: int | None = None) -> Self:
-        """Videos as they are."""
-        return cls(CLEAN, landmarker, None, most_frames)
-
-    @classmethod
-    def reencoded(cls, name: str, landmarker: str = "mesh", most_frames: int | None = None) -> Self:
-        """Videos encoded anew: "c23", "c40", "hevc" or "social". Raises TreatmentError for others."""
-        return cls._of(Reencoding(name), landmarker, most_frames)
-
-    @classmethod
-    def perturbed(
-        cls, kind: str, level: int | None, seed: int = 0, landmarker: str = "mesh", most_frames: int | None = None
-    ) -> Self:
-        """One of the seven perturbations. Raises TreatmentError for others."""
-        return cls._of(Perturbation(kind, level, seed), landmarker, most_frames)
-
-    @classmethod
-    def mixed(cls, seed: int = 0, landmarker: str = "mesh", most_frames: int | None = None) -> Self:
-        """Two to four kinds of perturbation one after the other, kinds, order and levels drawn for each video."""
-        return cls._of(Perturbation("mixed", None, seed), landmarker, most_frames)
-
-    @classmethod
-    def random(cls, seed: int = 0, landmarker: str = "mesh", most_frames: int | None = None) -> Self:
-        """One perturbation, its kind and level drawn for each video."""
-        return cls._of(Perturbation("random", None, seed), landmarker, most_frames)
-
-    @classmethod
-    def parse(cls, text: str, landmarker: str = "mesh", most_frames: int | None = None) -> Self:
-        """From words: "clean", or as `parse_treatment` reads them ("c40", "noise:white-noise:3").
+    def of(cls, text: str, landmarker: str = "mesh", most_frames: int | None = None) -> Self:
+        """The condition of this name: "clean", or as `parse_treatment` reads it ("c40", "noise:white-noise:3").
 
         Raises:
             TreatmentError: there is no such condition.
         """
-        if text == CLEAN:
-            return cls.clean(landmarker, most_frames)
-        return cls._of(parse_treatment(text), landmarker, most_frames)
-
-    @classmethod
-    def _of(cls, treatment: Treatment, landmarker: str, most_frames: int | None) -> Self:
-        return cls(str(treatment), landmarker, treatment, most_frames)
+        treatment = None if text == CLEAN else parse_treatment(text)
+        return cls(str(treatment or CLEAN), landmarker, treatment, most_frames)
 
     def described(self) -> dict[str, Any]:
-        """Everything that the landmarks depend on, apart from the videos and the preprocessing."""
+        """Everything that the landmarks depend on besides the videos and the preprocessing."""
         return {
             "landmarker": self.landmarker,
             "treatment": str(self.treatment) if self.treatment else None,
@@ -122,7 +89,7 @@ def cached_store(
         records: labels, splits and groups may change without anything being extracted again.
         cache: folder of the stores; made if need be.
         workers: processes; None for one a core, 1 for this process.
-        tell: told what goes on, a line at a time.
+        tell: called with each line about the progress.
 
     Returns:
         a folder that `lrnet.data.store.open` reads.
@@ -135,22 +102,27 @@ def cached_store(
     """
     if not records:
         raise DatasetError("There is no video to take landmarks of.", hint="Check the dataset and the split.")
-    told = tell or (lambda _: None)
+    say = tell or (lambda _: None)
     preprocessing = store_preprocessing(condition.landmarker)
     hashes = {record.key: _content(record) for record in records}
     folder = cache / store_name(condition, preprocessing, hashes)
     _take_over(records, hashes, folder)
     plan = plan_extraction(records, folder, preprocessing)
-    about = _About(folder, condition, preprocessing, hashes)
-    if plan.todo or plan.relabelled or not about.file.is_file():
-        told(f"{condition.name}, {condition.landmarker}: {len(plan.todo)} of {len(records)} videos to do ({folder})")
+    if plan.todo or plan.relabelled or not _about_file(folder).is_file():
+        name = f"{condition.name}, {condition.landmarker}"
+        say(f"{name}: {len(plan.todo)} of {len(records)} videos to do ({folder})")
         count = cores() if workers is None else workers
         engine = LocalEngine(count) if count > 1 else SerialEngine()
         job = LandmarkJob(preprocessing, condition.treatment, condition.most_frames)
         began = perf_counter()
-        outcomes = carry_out(plan, folder, job, engine, lambda outcome: _tell_failure(outcome, told))
-        about.add(outcomes, perf_counter() - began, engine.workers)
-        told(f"{condition.name}, {condition.landmarker}: {about.in_words(outcomes, perf_counter() - began)}")
+        outcomes = carry_out(plan, folder, job, engine)
+        wall = perf_counter() - began
+        _update_about(folder, condition, preprocessing, hashes, outcomes, wall, engine.workers)
+        failed = [f"  {o.item.key}: {o.error}" for o in outcomes if o.error is not None]
+        frames = sum(o.result.frames for o in outcomes if o.result is not None)
+        for line in failed:
+            say(line)
+        say(f"{name}: {len(outcomes) - len(failed)} videos, {frames} frames in {wall:.0f} s, {len(failed)} failed")
     if not any(True for path in folder.glob("*.parquet") if not path.name.startswith(".")):
         raise DatasetError(
             f"No video of {len(records)} gives landmarks under {condition.name}: {failures(folder)[0]}",
@@ -204,10 +176,9 @@ def _take_over(records: Sequence[VideoRecord], hashes: dict[str, str], folder: P
 
 
 def about_store(store: Path) -> dict[str, Any]:
-    """What `NAME.json` beside a cached store tells: its condition, what failed, and the seconds that it took.
+    """The content of `NAME.json` beside a cached store: its condition, failures, and times.
 
-    `worker_seconds` is what jobs took together, treatment included; `wall_seconds` is what whoever asked has waited,
-    the start of processes included.
+    `worker_seconds` is the sum over jobs, treatment included; `wall_seconds` includes the start of processes.
 
     Raises:
         DatasetError: it is not there, or damaged.
@@ -216,7 +187,7 @@ def about_store(store: Path) -> dict[str, Any]:
     try:
         about: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise DatasetError(f"{file} cannot be read ({error}).", hint="Delete the store and make it anew.") from error
+        raise DatasetError(f"{file} cannot be read ({error}).", hint="Delete the store and make it again.") from error
     return about
 
 
@@ -243,44 +214,29 @@ def _sha256(path: Path, size: int, modified: int) -> str:
     return file_sha256(path)
 
 
-def _tell_failure(outcome: Outcome[VideoRecord, Extracted], tell: Callable[[str], None]) -> None:
-    if outcome.error is not None:
-        tell(f"  {outcome.item.key}: {outcome.error}")
-
-
-@dataclass(frozen=True, slots=True)
-class _About:
-    """The JSON file beside a store."""
-
-    folder: Path
-    condition: Condition
-    preprocessing: Preprocessing
-    hashes: dict[str, str]
-
-    @property
-    def file(self) -> Path:
-        return _about_file(self.folder)
-
-    def add(self, outcomes: Sequence[Outcome[VideoRecord, Extracted]], wall: float, workers: int) -> None:
-        """Add a run to what stands there (see `about_store`)."""
-        before: dict[str, Any] = about_store(self.folder) if self.file.is_file() else {}
-        done = [o.result for o in outcomes if o.result is not None]
-        about = {
-            "condition": self.condition.name,
-            **self.condition.described(),
-            "preprocessing": self.preprocessing.model_dump(mode="json"),
-            "lrnet": __version__,
-            "videos": self.hashes,
-            "failed": [failure.key for failure in failures(self.folder)],
-            "extracted_videos": before.get("extracted_videos", 0) + len(done),
-            "extracted_frames": before.get("extracted_frames", 0) + sum(d.frames for d in done),
-            "worker_seconds": before.get("worker_seconds", 0.0) + sum(d.seconds for d in done),
-            "wall_seconds": before.get("wall_seconds", 0.0) + wall,
-            "workers": workers,
-        }
-        write_text(self.file, json.dumps(about, indent=1, ensure_ascii=False) + "\n")
-
-    def in_words(self, outcomes: Sequence[Outcome[VideoRecord, Extracted]], wall: float) -> str:
-        frames = sum(o.result.frames for o in outcomes if o.result is not None)
-        failed = sum(o.error is not None for o in outcomes)
-        return f"{len(outcomes) - failed} videos, {frames} frames in {wall:.0f} s, {failed} failed"
+def _update_about(
+    folder: Path,
+    condition: Condition,
+    preprocessing: Preprocessing,
+    hashes: dict[str, str],
+    outcomes: Sequence[Outcome[VideoRecord, Extracted]],
+    wall: float,
+    workers: int,
+) -> None:
+    """Add a run to the JSON file beside a store (see `about_store`)."""
+    before: dict[str, Any] = about_store(folder) if _about_file(folder).is_file() else {}
+    done = [o.result for o in outcomes if o.result is not None]
+    about = {
+        "condition": condition.name,
+        **condition.described(),
+        "preprocessing": preprocessing.model_dump(mode="json"),
+        "lrnet": __version__,
+        "videos": hashes,
+        "failed": [failure.key for failure in failures(folder)],
+        "extracted_videos": before.get("extracted_videos", 0) + len(done),
+        "extracted_frames": before.get("extracted_frames", 0) + sum(d.frames for d in done),
+        "worker_seconds": before.get("worker_seconds", 0.0) + sum(d.seconds for d in done),
+        "wall_seconds": before.get("wall_seconds", 0.0) + wall,
+        "workers": workers,
+    }
+    write_text(_about_file(folder), json.dumps(about, indent=1, ensure_ascii=False) + "\n")

@@ -1,6 +1,6 @@
-"""The network: its description and weights on disk, the runtime that scores clips, the models by name.
+"""The network: description and weights on disk, the runtime that scores clips, models by name.
 
-Nothing here imports PyTorch. Training does, through `lrnet.network.architecture`.
+Only `lrnet.network.architecture`, for training, imports PyTorch.
 """
 
 from lrnet.network.bundle import ModelBundle
@@ -15,11 +15,9 @@ from lrnet.network.spec import (
     BundleSpec,
     MeasuredResult,
     NetworkSpec,
-    QuantityRange,
     ScoreCalibration,
     StreamSpec,
     Thresholds,
-    TrainingDomain,
     TrainingRecord,
 )
 
@@ -36,11 +34,9 @@ __all__ = [
     "ModelEntry",
     "NetworkRuntime",
     "NetworkSpec",
-    "QuantityRange",
     "ScoreCalibration",
     "StreamSpec",
     "Thresholds",
-    "TrainingDomain",
     "TrainingRecord",
     "Weights",
     "list_models",

@@ -1,7 +1,6 @@
 """The network in PyTorch, for training: a bidirectional GRU and two logits a stream, their votes joined.
 
-The two streams of Sun et al. read the positions A and the differences B of the landmarks; here any set of
-streams is allowed. Detection does not import this module.
+Sun et al. have two streams, positions A and differences B; here any set of streams is allowed.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ except ImportError as error:
 
 
 class NetworkOutput(NamedTuple):
-    """What the network gives for B clips.
+    """The output for B clips.
 
     Attributes:
         probability: (B,) fake, all streams joined.
@@ -97,11 +96,9 @@ class StreamNetwork(nn.Module):
 
 
 class LandmarkDropout(nn.Module):
-    """In training, leaves out whole landmarks (x and y) for the whole clip and scales the rest up.
+    """In training, leaves out whole landmarks (x and y) of a clip with a probability, and scales the rest up.
 
-    Args:
-        probability: of leaving a landmark out.
-        seed: of the generator, which is this module's own: nothing else moves it, and it moves nothing else.
+    The module has its own generator.
     """
 
     def __init__(self, probability: float, seed: int) -> None:
@@ -114,9 +111,9 @@ class LandmarkDropout(nn.Module):
     def forward(self, streams: dict[str, Tensor]) -> dict[str, Tensor]:
         """The streams (B, T, D) with the same landmarks left out of each.
 
-        A landmark has two of the first 136 columns of a stream that is at least that wide (further columns
-        describe the track, and stay), one of the columns of a stream 68 wide, and none in any other. Of a stream 110
-        wide, points of the surroundings are left out as well, each by itself.
+        A landmark has two of the first 136 columns of a stream at least that wide (further columns describe the track
+        and stay), and one column of a stream 68 wide. Of a stream 110 wide, points of the surroundings are left out
+        too.
         """
         if not self.training or self.probability == 0:
             return streams
@@ -143,8 +140,7 @@ def _gain_by_column(gain: Tensor, values: Tensor) -> Tensor:
 class LandmarkNetwork(nn.Module):
     """All streams and their fusion.
 
-    Its weights are drawn from `seed` alone, whatever state PyTorch's global generator is in, and drawing them
-    leaves that as it was.
+    Its weights depend on `seed` alone and leave PyTorch's global generator as it was.
 
     Args:
         spec: the network.

@@ -1,9 +1,7 @@
-"""A model on disk: a folder with `bundle.json`, `network.onnx` and `MODEL_CARD.md`.
+"""A model on disk: a folder with `bundle.json`, `network.onnx`, `MODEL_CARD.md` and maybe `motion_reference.json`.
 
-`motion_reference.json`, which explanations compare with, may lie beside them.
-
-A bundle may come from a stranger, so all of it is checked before any of it is used: names, sizes, hashes,
-schema, the graph's operators, the weights' names, shapes and values.
+A bundle may come from a stranger, so everything is checked before use: names, sizes, hashes, schema, the graph, and the
+names, shapes and values of the weights.
 """
 
 from __future__ import annotations
@@ -23,7 +21,7 @@ from lrnet.network.graph import Weights
 from lrnet.network.reference import REFERENCE_FILE, MotionReference
 from lrnet.network.spec import SCHEMA_VERSION, BundleSpec, NetworkSpec
 from lrnet.network.weights import read_weights
-from lrnet.schema import PlainName
+from lrnet.schema import PlainName, first_fault
 
 SPEC_FILE = "bundle.json"
 NETWORK_FILE = "network.onnx"
@@ -44,11 +42,11 @@ class ModelBundle:
     Attributes:
         spec: the content of `bundle.json`.
         path: the folder it was read from.
-        network: the bytes of `network.onnx`, the very ones whose hash was checked.
-        weights: the weights in it by name, for training on.
+        network: the bytes of `network.onnx` whose hash was checked.
+        weights: the weights in it by name.
         card: the text of `MODEL_CARD.md`, empty without one.
         content_hash: sha256 of `bundle.json`, which holds the hashes of all other files. Reports name it.
-        reference: how genuine faces move; None if the bundle does not say.
+        reference: how genuine faces move; None without one.
     """
 
     spec: BundleSpec
@@ -64,8 +62,9 @@ class ModelBundle:
         """Read and verify the bundle in a folder.
 
         Raises:
-            ModelError: the folder is no bundle, a file is missing, too large, not the one whose hash is
-                listed, or its content is not what the description says.
+            ModelError: the folder is not a bundle; a file is missing, too large or of another hash; or its content does
+            not
+                fit the description.
         """
         folder = Path(path)
         if not folder.is_dir():
@@ -98,17 +97,16 @@ class ModelBundle:
     ) -> ModelBundle:
         """Write a bundle, all of it or nothing, and return it as `load` reads it.
 
-        It is written and verified in a folder beside `directory` and then renamed; a bundle that is to be replaced
-        stays until then, and is kept if anything fails. `spec.files` is filled in. The same arguments give the same
-        bytes.
+        It is written and verified in a folder beside `directory` and then renamed; an earlier bundle is kept if
+        anything fails. The same arguments give the same bytes.
 
         Args:
-            spec: the description.
+            spec: the description; `files` is filled in.
             network: the ONNX model, of `lrnet.network.export.to_onnx`.
-            card: text of the model card; empty for none.
+            card: text of the model card; "" for none.
             directory: the bundle's folder.
-            replace: whether a bundle that is there already gives way. Any other folder never does.
-            reference: how genuine faces move (`lrnet.report.motion.motion_reference`); None for none.
+            replace: whether an existing bundle is replaced; another folder never is.
+            reference: how genuine faces move (`lrnet.report.motion.motion_reference`).
 
         Raises:
             ModelError: the network does not fit the description.
@@ -140,7 +138,7 @@ class ModelBundle:
 
 
 def _put(new: Path, target: Path) -> None:
-    """Rename a folder to `target`. What is there gives way, and is back if the renaming fails."""
+    """Rename a folder to `target`, in place of an existing one, which is restored if that fails."""
     if not target.exists():
         new.rename(target)
         return
@@ -174,7 +172,7 @@ class _SchemaVersion(BaseModel):
 
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-"""Characters that would move the cursor of a terminal; a line's end and a tabulator may stand in a card."""
+"""Characters that would move the cursor of a terminal, except line ends and tabulators."""
 
 _ESCAPED_CONTROL = re.compile(
     rb"(?<!\\)(?:\\\\)*\\(?:u00(?:[01][0-9a-f]|7f|[89][0-9a-f])|[bf])|\x7f|\xc2[\x80-\x9f]", re.IGNORECASE
@@ -193,12 +191,7 @@ def _parse_spec(description: bytes, file: Path) -> BundleSpec:
             )
         return BundleSpec.model_validate_json(description, strict=True)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise ModelError(
-            f"{file} does not describe a model: {where}: {first['msg']} ({error.error_count()} faults).",
-            hint=_GET_IT_AGAIN,
-        ) from error
+        raise ModelError(f"{file} does not describe a model: {first_fault(error)}.", hint=_GET_IT_AGAIN) from error
 
 
 def read_bounded(file: Path, largest: int) -> bytes:
@@ -216,7 +209,7 @@ def read_bounded(file: Path, largest: int) -> bytes:
 
 
 def _read_own(file: Path, largest: int) -> bytes:
-    """`read_bounded` of a file that lies in the bundle itself: its maker does not choose what else is read."""
+    """`read_bounded` of a file that is not a link: a bundle must not choose other files to read."""
     if file.is_symlink():
         raise ModelError(f"{file} is a link.", hint="Put the file itself there.")
     return read_bounded(file, largest)

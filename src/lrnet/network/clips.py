@@ -16,7 +16,7 @@ MAX_GAP: Final = 0.15  # seconds between two frames, beyond which they do not be
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """Frames `start` to `stop` (exclusive) of a sequence, none of them a gap."""
+    """Frames `start` to `stop` (exclusive) of a sequence, without a gap."""
 
     start: int
     stop: int
@@ -37,8 +37,7 @@ def runs(sequence: LandmarkSequence) -> list[Clip]:
 def cut_clips(sequence: LandmarkSequence, settings: ClipSpec) -> list[Clip]:
     """Clips that cover every frame of every run of at least `min_length` frames.
 
-    A run that the stride does not fill ends with one more clip, aligned to the run's end and overlapping the one
-    before: no tail is dropped.
+    A run that the stride does not fill ends with one more clip, aligned to the run's end.
     """
     clips: list[Clip] = []
     for run in runs(sequence):

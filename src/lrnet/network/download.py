@@ -1,4 +1,4 @@
-"""Fetch published weights: pinned addresses, pinned hashes, nothing half-written."""
+"""Fetch published weights from fixed addresses and check their hashes."""
 
 from __future__ import annotations
 
@@ -28,12 +28,7 @@ TIMEOUT: Final = 30.0  # seconds without a byte
 
 @dataclass(frozen=True, slots=True)
 class PublishedFile:
-    """A file at a fixed place with a fixed content.
-
-    Attributes:
-        path: below the source's address.
-        sha256: of the content.
-    """
+    """A file: its path below the source's address, and its hash."""
 
     path: str
     sha256: str
@@ -41,13 +36,7 @@ class PublishedFile:
 
 @dataclass(frozen=True, slots=True)
 class PublishedModel:
-    """Weights that others published.
-
-    Attributes:
-        name: what the model is called here.
-        description: what it is.
-        positions, differences: the weights of the streams A and B.
-    """
+    """Published weights of the streams A (positions) and B (differences)."""
 
     name: str
     description: str
@@ -80,7 +69,7 @@ PUBLISHED: Final = {
         ),
     )
 }
-"""What `lrnet models pull` knows: the repository frederickszk/LRNet at one commit, MIT licence."""
+"""The models of `lrnet models pull`: the repository frederickszk/LRNet at one commit, MIT licence."""
 
 
 def pull(
@@ -93,13 +82,13 @@ def pull(
 ) -> ModelBundle:
     """Fetch published weights, check them, and make a bundle of them for the built-in landmarks.
 
-    They were trained on OpenFace's landmarks; they are fed the built-in ones, not rounded. The bundle has scores and no
-    calibrated probability.
+    They were trained on OpenFace's landmarks and are fed the built-in ones, not rounded. The bundle has no calibrated
+    probability.
 
     Args:
         name: one of `PUBLISHED`.
         out: folder of the bundle; `name` in the user's folder of models by default.
-        files: a folder that holds the files already, under their published paths or names; nothing is fetched.
+        files: a folder with the files under their published paths or names, instead of fetching them.
         tell: called with each address or path before it is read.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The graph of a network as plain data: the only one that `network.onnx` of a bundle may hold."""
+"""The graph of a network, the only one that `network.onnx` of a bundle may hold, as plain data."""
 
 from __future__ import annotations
 
@@ -45,12 +45,7 @@ class Graph:
 
 
 def layout(spec: NetworkSpec, weights: Weights) -> Graph:
-    """The network's graph. Its inputs are not scaled: shift and scale are part of the graph.
-
-    Args:
-        spec: the network.
-        weights: by name, as `spec.weight_shapes()` lists them; checked before.
-    """
+    """The network's graph, shift and scale included. `weights` were checked before."""
     graph = _Builder(weights)
     fused: list[str] = []
     for stream, vote in zip(spec.streams, spec.votes(), strict=True):
@@ -62,7 +57,7 @@ def layout(spec: NetworkSpec, weights: Weights) -> Graph:
 
 
 class _Builder:
-    """Nodes and tensors of a graph under construction; a value's name tells its stream and its step."""
+    """Nodes and tensors of a graph under construction; a value's name consists of its stream and its step."""
 
     def __init__(self, weights: Weights) -> None:
         self.weights = weights

@@ -1,7 +1,7 @@
 """A network's graph as the bytes of an ONNX file (Protocol Buffers; field numbers of onnx.proto3).
 
-The same graph gives the same bytes, so whether a file holds a graph is a comparison of bytes: nothing of a stranger's
-file is parsed. The `onnx` package is not needed.
+The same graph gives the same bytes, so a stranger's file is checked by comparison and never parsed. The `onnx` package
+is not needed.
 """
 
 from __future__ import annotations

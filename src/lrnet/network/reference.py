@@ -1,7 +1,7 @@
-"""How genuine faces move, in numbers: what an explanation compares with. A bundle may carry it beside its network.
+"""How genuine faces move: statistics that explanations compare with, which a bundle may contain.
 
-It holds statistics over many people and no one's landmarks: a quantile table for each statistic, and for each stream a
-small linear model from which typical rows are drawn (`lrnet.report.motion`).
+A quantile table for each statistic, and for each stream a small linear model from which typical rows are drawn
+(`lrnet.report.motion`); no single person's landmarks.
 """
 
 from __future__ import annotations

@@ -16,13 +16,7 @@ DEFAULT_MODEL = "lrnet-mesh-v2"
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """A model that can be loaded by name.
-
-    Attributes:
-        name: the name of its folder.
-        path: the folder.
-        origin: whether it ships with the package or is the user's own.
-    """
+    """A model that can be loaded by the name of its folder, built-in or the user's own."""
 
     name: str
     path: Path
@@ -46,7 +40,7 @@ def user_models_folder() -> Path:
 
 
 def list_models() -> tuple[ModelEntry, ...]:
-    """All models known by name, built-in ones first, each name once. They are not read, so may be damaged."""
+    """All models by name, built-in ones first, each name once. They are not read."""
     entries: dict[str, ModelEntry] = {}
     origins: tuple[tuple[Literal["built-in", "user"], Path], ...] = (
         ("built-in", built_in_models_folder()),

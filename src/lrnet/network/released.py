@@ -46,24 +46,21 @@ def import_released(
 ) -> ModelBundle:
     """Turn a released pair of weights into a bundle.
 
-    g1 reads the T positions of a clip and g2 the T - 1 differences between them; the score is the mean of the
-    two fake probabilities. The landmarks were OpenFace's, rounded to whole pixels of a 400-pixel crop (every
-    coordinate in the released landmark files is a multiple of 2 / 400).
+    g1 reads the T positions of a clip and g2 the T - 1 differences; the score is the mean of both probabilities. The
+    landmarks were OpenFace's, rounded to whole pixels of a 400-pixel crop: every coordinate in the released landmark
+    files is a multiple of 2 / 400.
 
     Args:
         g1_path, g2_path: the two files.
         name: of the new model.
         directory: the bundle's folder.
         clip_length: frames a clip; unused with `preprocessing`.
-        preprocessing: how landmarks are to be made for it; None for the released landmarks' own way.
-        description: None for one that says where the weights are from.
+        preprocessing: None for that of the released landmarks.
         created: None for today.
-        card: text of the model card.
-        replace: whether a bundle in `directory` gives way.
+        replace: whether a bundle in `directory` is replaced.
 
     Raises:
-        ModelError: nothing can be called `name`; a file cannot be read, or does not hold the released network's
-            weights and nothing else.
+        ModelError: the name is invalid, or a file does not hold exactly the released network's weights.
         MissingDependencyError: PyTorch or onnx is not installed.
         OutputError: the bundle cannot be written.
     """

@@ -24,7 +24,7 @@ _GET_IT_AGAIN = "Get the model again from where it came, or use another one."
 
 @dataclass(frozen=True, eq=False)
 class ClipScores:
-    """What the network says of B clips.
+    """The network's scores of B clips.
 
     Attributes:
         probability: (B,) float32 in [0, 1], fake, all streams joined.
@@ -48,7 +48,7 @@ class NetworkRuntime:
     def __init__(self, bundle: ModelBundle) -> None:
         self.spec = bundle.spec.network
         self._source = str(bundle.path)
-        read_weights(bundle.network, self.spec, self._source)  # refuses a graph that it would be unwise to run
+        read_weights(bundle.network, self.spec, self._source)  # refuses any other graph
         self._session = _open_session(bundle.network, self._source)
         self._outputs = [FUSED_OUTPUT, *(stream_output(name) for name in self.spec.stream_names)]
         self._check_interface()
@@ -68,15 +68,14 @@ class NetworkRuntime:
         clips = self._check_streams(streams)
         scores = np.empty((len(self._outputs), clips), np.float32)
         for clip in range(clips):
-            # One at a time: a matrix product may round differently with the number of rows, and a clip's score must
-            # not depend on its neighbours. A batch would save a third of 0.15 ms.
+            # One at a time: rounding may depend on the number of rows, and a clip's score must not depend on others.
             scores[:, clip] = self._score_clip({name: array[clip, None] for name, array in streams.items()})
         return ClipScores(scores[0], dict(zip(self.spec.stream_names, scores[1:], strict=True)))
 
     def _score_clip(self, streams: dict[str, NDArray[np.float32]]) -> list[float]:
         try:
             outputs = self._session.run(self._outputs, streams)
-        except Exception as error:  # its exceptions have no common base below Exception
+        except Exception as error:  # there is no common base class below it
             raise ModelError(
                 f"The network in {self._source} failed: {str(error).splitlines()[0]}", hint=_GET_IT_AGAIN
             ) from error
@@ -126,7 +125,7 @@ def _open_session(network: bytes, source: str) -> onnxruntime.InferenceSession:
     options.log_severity_level = 4  # what goes wrong is raised, not printed
     try:
         return onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # its exceptions have no common base below Exception
+    except Exception as error:  # there is no common base class below it
         raise ModelError(
             f"ONNX Runtime cannot read the network in {source}: {str(error).splitlines()[0]}",
             hint=_GET_IT_AGAIN,

@@ -1,6 +1,6 @@
-"""What `bundle.json` says: the schema of a model, its preprocessing and the measurements that back it.
+"""The schema of `bundle.json`: network, preprocessing, score calibration, thresholds and measured results.
 
-Detection takes its settings from here and from nowhere else.
+Detection takes all its settings from here.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ FAKE = 1
 class StreamSpec(Schema):
     """One stream: a bidirectional GRU over one embedding of the landmarks, and its head.
 
-    The network reads `(input - shift) / scale`. Differences between frames are of the order of 0.005, and a
-    GRU that is fed them as they are stays at chance.
+    The network reads `(input - shift) / scale`: differences between frames are of the order of 0.005, too small for a
+    GRU.
 
     Attributes:
         name: the embedding, as `lrnet.network.streams` calls it: "positions" (the paper's A), "differences" (B), ...
@@ -92,9 +92,8 @@ class NetworkSpec(Schema):
         streams: one or more streams, each with a name of its own.
         fusion: "mean_probability" averages the streams' fake probabilities (the paper's way); "mean_logit"
             averages the differences between the fake and the real logit and takes the sigmoid.
-        fusion_weights: one weight a stream, in the order of `streams`; None for equal ones. Their sum does
-            not matter.
-        parameters: how many numbers are learned. `NetworkSpec.of` counts them.
+        fusion_weights: one weight a stream, of any sum; None for equal ones.
+        parameters: the number of learned numbers. `NetworkSpec.of` counts them.
     """
 
     streams: tuple[StreamSpec, ...] = Field(min_length=1, max_length=16)
@@ -141,7 +140,7 @@ class NetworkSpec(Schema):
         return {name: shape for stream in self.streams for name, shape in stream.weight_shapes().items()}
 
     def votes(self) -> tuple[float, ...]:
-        """What each stream's vote counts; the sum is 1."""
+        """The weight of each stream's vote; the sum is 1."""
         weights = self.fusion_weights or (1.0,) * len(self.streams)
         return tuple(weight / sum(weights) for weight in weights)
 
@@ -151,7 +150,7 @@ def _count(streams: tuple[StreamSpec, ...]) -> int:
 
 
 class AggregationSpec(Schema):
-    """How the scores of a face's clips become one."""
+    """How the scores of clips are joined."""
 
     method: Literal["mean_probability", "mean_logit", "median_logit"] = "mean_logit"
 
@@ -161,10 +160,10 @@ Material = Literal["face_size", "noise", "quantiser"]
 
 
 class MaterialTerm(Schema):
-    """How the material moves a log ratio: by `slope` for each unit of `scale` above `typical`.
+    """The effect of the material on a log ratio: `slope` for each unit of `scale` above `typical`.
 
     Attributes:
-        typical: value of the quantity at which nothing is moved.
+        typical: value of the quantity without an effect.
         scale: "log": units are natural logarithms; "linear": units are those of the quantity.
     """
 
@@ -174,7 +173,7 @@ class MaterialTerm(Schema):
     scale: Literal["log", "linear"] = "log"
 
     def shift(self, value: float) -> float:
-        """What is added to the log ratio; 0 if the quantity was not measured."""
+        """The number to add to the log ratio; 0 if the quantity was not measured."""
         if not math.isfinite(value) or (self.scale == "log" and value <= 0):
             return 0.0
         return self.slope * (math.log(value / self.typical) if self.scale == "log" else value - self.typical)
@@ -188,11 +187,9 @@ class ScoreCalibration(Schema):
             knots (x, y).
         a, b: of "platt".
         x, y: the knots of "isotonic", at least two: raw scores, rising, and probabilities, never falling.
-        settle: seconds of evidence at which a log ratio counts half of what it counts in the end; 0: its length does
-            not matter.
+        settle: seconds of evidence at which a log ratio has half of its final weight; 0 for no effect of the length.
         material: terms by which the material moves a log ratio.
-        video_slope, video_offset: a video's log odds = slope x its log ratio + offset: of several people and stretches
-            together, the log ratio is no longer calibrated.
+        video_slope, video_offset: a video's log odds = slope x its joint log ratio + offset.
         fitted_on: which videos it was fitted on.
         n: how many.
         brier: mean squared error of the probabilities of each method that was tried, cross-validated over people.
@@ -261,7 +258,7 @@ def _log_odds(p: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 class Thresholds(Schema):
-    """Where a calibrated probability becomes a verdict, and what that was measured to cost.
+    """Thresholds of calibrated probabilities for verdicts, and their measured error rates.
 
     Attributes:
         likely_fake: at or above, the verdict is "likely_fake".
@@ -270,8 +267,7 @@ class Thresholds(Schema):
             "likely_fake".
         miss_rate: share of all fake videos with the verdict "no_evidence_of_manipulation".
         measured_on: which videos the two rates were measured on.
-        unseen_miss_rate: the same share, of fakes made by manipulations that the network was not trained on; None if it
-            was not measured.
+        unseen_miss_rate: the same for fakes of manipulations that the network was not trained on; None if not measured.
     """
 
     likely_fake: Share
@@ -288,55 +284,28 @@ class Thresholds(Schema):
         return self
 
 
-Quantity = Literal["noise", "forward_backward_error", "innovation", "face_size", "frame_rate", "motion"]
-"""What `lrnet.verdict.InputQuality` measures of a face's track and a network may depend on."""
+LeftOut = Literal["", "people", "source", "people or source", "people and manipulation"]
+"""What the networks that scored held-out videos were not trained on; "" for the finished model."""
 
-
-class QuantityRange(Schema):
-    """Where a measured quantity lay in the training videos; `low` <= `high`, in the unit of `InputQuality`."""
-
-    quantity: Quantity
-    low: float
-    high: float
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.low > self.high:
-            raise ValueError(f"{self.quantity}: low {self.low} exceeds high {self.high}")
-        return self
-
-
-class TrainingDomain(Schema):
-    """What the training videos were like: a video unlike them is not judged.
-
-    Attributes:
-        ranges: of each quantity, at most one.
-        outside: share of the training videos outside of each range, half of it at either end.
-        videos: over how many training videos.
-        note: how often videos that were not trained on lie outside, and what it does to the error rates.
-    """
-
-    ranges: tuple[QuantityRange, ...]
-    outside: Share
-    videos: Count
-    note: str = ""
-
-    @model_validator(mode="after")
-    def _each_once(self) -> Self:
-        names = [r.quantity for r in self.ranges]
-        if len(set(names)) != len(names):
-            raise ValueError("a quantity has two ranges")
-        return self
+ALL_MANIPULATIONS = "all of these"
 
 
 class MeasuredResult(Schema):
     """One measured number with its 95 % interval.
 
+    Older bundles lack the fields from `left_out` on.
+
     Attributes:
+        dataset: the videos, in words.
         low, high: of the interval, `low` <= `value` <= `high`; None if there are too few people for one.
-        n: over how many clips or videos.
-        people: how many groups of people they show; None in bundles that were made before this was counted.
+        n: number of clips or videos.
+        people: number of identity groups; None in older bundles.
         model: "" for this model; otherwise the name of another one that was measured on the same videos.
+        left_out: see `LeftOut`.
+        label: of the videos; "" for real and fake ones.
+        source, manipulation, edit: the only one among the videos, "" for any; `ALL_MANIPULATIONS` for all that were
+            left out in turn.
+        stream: the only one whose scores count; "" for all streams.
     """
 
     dataset: str
@@ -349,6 +318,12 @@ class MeasuredResult(Schema):
     people: Count | None = None
     note: str = ""
     model: str = ""
+    left_out: LeftOut = ""
+    label: Literal["", "real", "fake"] = ""
+    source: str = ""
+    manipulation: str = ""
+    edit: str = ""
+    stream: str = ""
 
     @model_validator(mode="after")
     def _inside_its_interval(self) -> Self:
@@ -371,11 +346,11 @@ class TrainingRecord(Schema):
     Attributes:
         data: the training data in words.
         groups: the identity groups that were trained on.
-        people: the people in them, as far as the datasets name them (other datasets may group them otherwise), and the
-            people in the validation videos, on whom the model cannot be tested either.
+        people: the people in them whom datasets name (other datasets may group them otherwise), and the people in the
+            validation videos.
         seed, epochs: of the run.
         seconds: wall time.
-        command: what to type to train it again.
+        command: trains it again.
         versions: the versions of the packages that matter.
         configuration: all settings of the run, as `lrnet.training.config.TrainingConfig` writes them.
     """
@@ -399,7 +374,7 @@ class BundleSpec(Schema):
         version: of the model.
         licence: of the weights.
         created: the day the bundle was made, ISO 8601.
-        domain: what the training videos were like; None if every video is judged.
+        domain: ranges of the training videos in bundles of earlier versions; not used.
         results: what the model was measured to do.
         files: sha256 of every file beside `bundle.json` by its name. `ModelBundle.save` fills it in.
     """
@@ -415,7 +390,7 @@ class BundleSpec(Schema):
     aggregation: AggregationSpec = AggregationSpec()
     score_calibration: ScoreCalibration | None = None
     thresholds: Thresholds | None = None
-    domain: TrainingDomain | None = None
+    domain: JsonValue = None
     results: tuple[MeasuredResult, ...] = ()
     training: TrainingRecord | None = None
     files: dict[PlainName, Sha256] = Field(default={}, max_length=16)
@@ -440,7 +415,7 @@ PAPER_NETWORK = NetworkSpec.of(_paper_stream("positions"), _paper_stream("differ
 """The paper's network: two bidirectional GRUs of 64 units and a two-layer head each, 180,292 parameters.
 
 Sun et al. report 0.18 M. A GRU has 2 x (3 x 64 x (136 + 64) + 2 x 3 x 64) = 77,568; a head with w hidden
-units has 131 w + 2. The width of its hidden layer is not known to us: 96 was chosen because it meets the
+units has 131 w + 2. The width of its hidden layer is unknown: 96 gives the
 reported total; 64 would give 171,908 and 128 would give 188,676. Inputs are not scaled.
 """
 

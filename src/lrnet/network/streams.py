@@ -1,4 +1,4 @@
-"""What the network reads: embeddings of a sequence ("streams") and their rows for each clip."""
+"""The inputs of the network: embeddings of a sequence ("streams") and their rows for each clip."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def differences(sequence: LandmarkSequence) -> Array:
 def acceleration(sequence: LandmarkSequence) -> Array:
     """Relative acceleration over the track's own noise level, (N, 136 + 7); rows 0 and 1 are NaN.
 
-    The second difference of each landmark, less the mean over the 68 (so that the head's motion is gone), divided by
-    its median magnitude over the sequence. The last seven columns give each facial group's own level: the natural
-    logarithm of (the group's median magnitude, normalised, over 0.003). Sources differ mostly in how noisy all
-    landmarks are; real and fake faces differ in how the noise is spread over the face.
+    The second difference of each landmark, less the mean over the 68 (which removes the head's motion), divided by its
+    median magnitude over the sequence. The last seven columns are the level of each facial group: the natural logarithm
+    of (the group's median magnitude, normalised, over 0.003). Sources differ mostly in the noise of all landmarks; real
+    and fake faces differ in its distribution over the face.
     """
     second, usable = _relative_acceleration(sequence)
     groups = [_level(usable[:, where]) for where in FACIAL_GROUPS.values()]
@@ -117,13 +117,12 @@ def _after_gap(rows: Array, lag: int) -> Array:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """An embedding that a network can read.
+    """An embedding.
 
     Attributes:
-        embed: takes a sequence of N frames to (N, width) rows.
-        width: numbers a frame.
-        lag: rows that a clip lacks at its start, because they look back that many frames.
-        around: whether it reads what surrounds the face.
+        embed: from a sequence of N frames to (N, width) rows.
+        lag: number of earlier frames that a row depends on; a clip lacks so many rows at its start.
+        around: whether it needs the surroundings of the face.
     """
 
     embed: Callable[[LandmarkSequence], Array]

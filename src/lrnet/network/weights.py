@@ -1,8 +1,7 @@
-"""A network's weights by name, and how they are read from the ONNX file that `lrnet.network.export` wrote.
+"""A network's weights by name, read from the ONNX file that `lrnet.network.export` wrote.
 
-A bundle holds the weights once, in `network.onnx`: what is trained on is what runs. ONNX Runtime would run any graph,
-also one that reads files, never ends, or asks for all memory. So a file is run only if it is, byte by byte, the one
-that its description stands for, with other numbers in the places of the weights.
+ONNX Runtime would run any graph, also one that reads files, never ends, or takes all memory. So a file is run only if
+it is, except for the values of the weights, byte by byte the file of its description.
 """
 
 from __future__ import annotations
@@ -26,11 +25,10 @@ def read_weights(network: bytes, spec: NetworkSpec, source: str) -> Weights:
 
     Args:
         network: the bytes of `network.onnx`.
-        spec: what they are checked against.
-        source: what to call the file in a message.
+        source: name of the file in messages.
 
     Raises:
-        ModelError: the file is not the network's, or a weight is not finite. What passes is safe to run.
+        ModelError: the file is not the network's, or a weight is not finite.
     """
     if len(network) < 4 * spec.parameters:  # first: a description could ask for more memory than there is
         raise _refused(source, f"{len(network)} bytes cannot hold its {spec.parameters} weights")
@@ -59,13 +57,7 @@ def _refused(source: str, what: str) -> ModelError:
 
 
 def check_weights(weights: Mapping[str, NDArray[np.generic]], network: NetworkSpec, source: str) -> None:
-    """Raise ModelError unless these are exactly the network's weights: names, shapes, float32, finite.
-
-    Args:
-        weights: arrays by name.
-        network: what they are checked against.
-        source: what to call them in the message.
-    """
+    """Raise ModelError unless these are exactly the network's weights: names, shapes, float32, finite."""
     expected = network.weight_shapes()
     if weights.keys() != expected.keys():
         odd = sorted(weights.keys() ^ expected.keys())

@@ -1,4 +1,4 @@
-"""Which row of a landmark table belongs to which frame of a video, and which of its points are there."""
+"""Match the rows of a landmark table to the frames of a video, and complete missing points."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lrnet.faces.landmark_table import NUM_POINTS, LandmarkTable
 Array = NDArray[np.float32]
 Align = Literal["index", "time"]
 
-LEAST_POINTS: Final = NUM_POINTS // 2  # of a frame; with fewer it is a gap: they do not tell where the face is
+LEAST_POINTS: Final = NUM_POINTS // 2  # of a frame; with fewer it is a gap: too few to locate the face
 SAME_TIME: Final = 0.25  # of the step between time stamps: a frame this near to a stamp is the frame it was made of
 SAME_RATE: Final = 0.02  # relative difference of frame rates up to which they are the same
 
@@ -66,7 +66,7 @@ def require_fit(
         numbers: (N,) frame number of the row that each frame was given, -1 where it was given none.
 
     Returns:
-        What a user should know of how they were put together.
+        Notes for the user.
 
     Raises:
         SequenceError: they do not belong together, or time stamps contradict frame numbers.
@@ -134,7 +134,7 @@ def _time_would_fit(table: LandmarkTable, times: NDArray[np.float64]) -> bool:
 
 
 def _step(table: LandmarkTable) -> float | None:
-    """Mean seconds from a frame number to the next by a table's time stamps; None if it does not tell."""
+    """Mean seconds from a frame number to the next by a table's time stamps; None if unknown."""
     if table.timestamps is None or np.ptp(table.frame_numbers) == 0:
         return None
     step = float(np.ptp(table.timestamps) / np.ptp(table.frame_numbers))
@@ -142,10 +142,10 @@ def _step(table: LandmarkTable) -> float | None:
 
 
 def completed(rows: LandmarkTable) -> tuple[Array, NDArray[np.bool_]]:
-    """Points to work with, (M, 68, 2), and which of them were there, (M, 68).
+    """Completed points (M, 68, 2), and which of them were present (M, 68).
 
-    The crop needs a whole face: the place of a missing point is filled in from the frames around. Frames with fewer
-    than `LEAST_POINTS` become NaN as a whole.
+    The crop needs a whole face: missing points are interpolated from other frames. Frames with fewer than
+    `LEAST_POINTS` become NaN.
     """
     points = rows.points.copy()
     present: NDArray[np.bool_] = np.isfinite(points[:, :, 0])
@@ -153,8 +153,7 @@ def completed(rows: LandmarkTable) -> tuple[Array, NDArray[np.bool_]]:
     points[~usable], present[~usable] = np.nan, False
     incomplete = usable & ~present.all(axis=1)
     if incomplete.any():
-        # How far the face is from where it is on average: each point by its own average, so that it does not matter
-        # which points a frame has.
+        # Each point relative to its own mean, so that it does not matter which points a frame has.
         known = points[usable] - _mean_of_known(points[usable])
         motion = np.zeros((len(points), 1, 2), np.float32)
         motion[usable] = np.nanmedian(known, axis=1, keepdims=True)

@@ -32,8 +32,8 @@ class _Row:
 class SequenceBuilder:
     """Follows one face through the frames and collects its calibrated landmarks.
 
-    The first detection sets the size of the crop that optical flow sees; the unit of the finished sequence is the mean
-    face size over all its frames. So one pass gives what the released code needs the whole video in memory for.
+    The first detection sets the size of the crop for optical flow; the unit of the finished sequence is the mean face
+    size over its frames. So one pass is enough, where the released code needs the whole video in memory.
 
     Args:
         face: number of the face.
@@ -79,7 +79,7 @@ class SequenceBuilder:
         return step.points
 
     def add_look(self, look: Array, time: float) -> None:
-        """Keep what the face looks like (`lrnet.faces.look`) in the frame that was added last."""
+        """Add the look of the face (`lrnet.faces.look`) in the last added frame."""
         self._looks.append(look)
         self._look_times.append(time)
 
@@ -142,5 +142,5 @@ class SequenceBuilder:
 
 
 def _stacked(rows: Iterable[Array], *shape: int) -> Array:
-    """(N, …) of N rows of `shape`, which may be none."""
+    """(N, …) of N rows of `shape`; N may be 0."""
     return np.array(list(rows), np.float32).reshape(-1, *shape)

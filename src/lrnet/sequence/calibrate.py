@@ -1,7 +1,4 @@
-"""Calibration on its own: any video and any 68 landmarks in, steadier landmarks out.
-
-(The module is not called `calibrate`: a package cannot hold a module and a function of one name.)
-"""
+"""Calibration of any 68 landmarks of any video."""
 
 from __future__ import annotations
 
@@ -54,8 +51,7 @@ class CalibratedLandmarks:
         shot_starts: numbers of the frames at which a shot starts, 0 the first of them. A shot also starts where the
             face jumps so far that it must be another one.
         sequence: the same landmarks normalised, all N frames; a frame that is not `valid` is a gap as a whole.
-        notes: sentences that a user should read: landmarks that were converted, frames without a row, jumps of the
-            face, jitter that rose.
+        notes: sentences for the user on converted landmarks, missing rows, jumps of the face, or raised jitter.
     """
 
     points: Array
@@ -187,7 +183,7 @@ def calibrate(
 
 
 def _is_another(last: Array, points: Array) -> bool:
-    """Whether landmarks are those of another face than the last ones: the tracker's rule."""
+    """Whether landmarks are of another face than the last ones, by the tracker's rule."""
     (before, size), (after, _) = face_box(last), face_box(points)
     return float(np.linalg.norm(after - before)) > JUMP * size
 
@@ -298,7 +294,7 @@ def _as_table(landmarks: str | os.PathLike[str] | LandmarkTable | NDArray[np.flo
 
 
 def _require_in_frame(source: str, points: Array, image: Image, index: int) -> None:
-    """A face that the frame cannot hold is a mistake (another video, another resolution), not a face at the edge."""
+    """Raise SequenceError for a face outside the frame: landmarks of another video or resolution."""
     height, width = image.shape[:2]
     low, high = points.min(axis=0), points.max(axis=0)
     if (high < 0).any() or (low > (width, height)).any() or face_box(points)[1] > LARGEST_FACE * max(width, height):

@@ -19,11 +19,10 @@ from lrnet.sequence.surroundings import MARGIN
 Array = NDArray[np.float32]
 
 HOLD: Final = 0.006
-"""The crop's centre stays where it is until the face's centre is further away than this share of the face's size:
-otherwise jitter of the centre would move all landmarks at once."""
+"""Distance of the face's centre, as a share of its size, from which the crop moves: jitter must not move it."""
 
 RESIZE: Final = 1.15
-"""The crop's side is set again when the face's size has changed by more than this factor."""
+"""Change of the face's size, a factor, from which the crop changes its side."""
 
 SMALLEST_SIDE: Final = 8.0  # frame pixels
 

@@ -93,8 +93,7 @@ COLUMNS: Final = (
     Column("tracked", "pair", (NUM_LANDMARKS,), np.bool_, missing=False),
     Column("surround_error", "pair", (NUM_SURROUNDINGS,), np.float32, missing=_NAN, normalised=True, optional=True),
 )
-"""Every array of a sequence with a row for each frame or pair of frames: all that slicing, joining, mirroring and the
-store need to know about it."""
+"""Every array of a sequence with a row for each frame or pair of frames, for slicing, joining, mirroring and stores."""
 
 
 def finite_frames(points: Array) -> NDArray[np.bool_]:
@@ -105,7 +104,7 @@ def finite_frames(points: Array) -> NDArray[np.bool_]:
 
 @dataclass(frozen=True, slots=True)
 class LandmarkSequence:
-    """One face over one stretch of time, calibrated and normalised: what stores hold and networks read.
+    """One face over one stretch of time, calibrated and normalised.
 
     Attributes:
         values: (N, 68, 2) float32, normalised; NaN where `valid` is False.
@@ -123,8 +122,7 @@ class LandmarkSequence:
         face: which face of the video, from 0.
         surround_error: (N - 1, 42) float32, forward-backward error of the `surroundings`, normalised; NaN likewise and
             where a point could not be followed. None if it was not measured.
-        looks: (K, L) float32, what the face looked like at `look_times` (`lrnet.faces.look`). None if it was not
-            measured.
+        looks: (K, L) float32, looks of the face (`lrnet.faces.look`) at `look_times`. None if not measured.
         look_times: (K,) float64 seconds, rising, each the time of a frame; None with `looks`.
     """
 
@@ -204,7 +202,7 @@ class LandmarkSequence:
         """One sequence of several that follow one another. Nothing is known of the pairs of frames at the joins.
 
         The parts may have crops of different size: the joined `half_side` is their mean, weighted by their frames with
-        a face, and normalised values are converted to it. What one of the parts lacks, the whole lacks (looks apart).
+        a face, and normalised values are converted to it. Except for looks, the whole lacks what a part lacks.
 
         Raises:
             SequenceError: there are no parts, they are of different faces, or one starts before another ends.
@@ -253,10 +251,7 @@ class LandmarkSequence:
         return replace(self, **self._each(emptied), **self._looks_at(self.times[~missing]))
 
     def mirrored(self) -> LandmarkSequence:
-        """The sequence as a mirror shows it: x turned round, left and right landmarks exchanged.
-
-        Looks are left out.
-        """
+        """The mirror image: x negated, left and right landmarks exchanged, without looks."""
         flip = np.array([-1, 1], np.float32)
 
         def reflected(column: Column, array: NDArray[Any]) -> NDArray[Any]:
@@ -299,8 +294,7 @@ class LandmarkSequence:
     def image_motion(self) -> float:
         """How far a landmark moves in a frame relative to the others, by optical flow: median, normalised.
 
-        It is taken from pixels, not from detections: near zero for a picture of a face, however much its landmarks
-        jitter. NaN if there is no pair of frames.
+        Measured on pixels, not detections: near zero for a picture of a face. NaN without a pair of frames.
         """
         step = self.flow_steps()
         step = step[finite_frames(step)]
@@ -312,9 +306,9 @@ class LandmarkSequence:
     def deformation(self, lag: int) -> float:
         """How much the face changes its shape over `lag` frames: median, normalised; NaN without a pair of frames.
 
-        Each frame's landmarks are mapped onto those `lag` frames later by the polynomial of second degree that fits
-        best. That takes up what a camera does to anything that is rigid: shift, turn, size, and nearly all of a plane's
-        perspective and of a slowly turning head. Of the 68 distances that are left, and of all frames, the median.
+        Each frame's landmarks are mapped onto those `lag` frames later by the best polynomial of second degree, which
+        takes up the motion of rigid things: shift, turn, size, and nearly all of a plane's perspective and of a slowly
+        turning head. The result is the median of the remaining distances.
         """
         pairs = self.valid[lag:] & self.valid[:-lag]
         start, end = (part[pairs].astype(np.float64) for part in (self.values[:-lag], self.values[lag:]))
@@ -332,7 +326,7 @@ class LandmarkSequence:
         return from_normalised(self.values, self.centres, self.half_side)
 
     def uncalibrated(self) -> LandmarkSequence:
-        """The same sequence with the landmarks as they were detected: the difference is what calibration does."""
+        """The same sequence with the landmarks as detected."""
         return replace(self, values=self.detected)
 
     @classmethod

@@ -1,15 +1,12 @@
 """Algorithm 1 of the paper as written: pyramidal Lucas-Kanade, inverse compositional, with a Gaussian-weighted patch.
 
-All points are followed at once; arrays run over points first. `OpenCVFlow` in `optical_flow.py` minimises the same
-difference of patches. Where the two part:
+All points are followed at once; arrays run over points first. Differences from `OpenCVFlow`:
 
-- weights: here the patch counts by a Gaussian around its centre (Eq. 1); OpenCV's counts evenly, so that what moves
-  otherwise at the patch's edge pulls its answer more;
-- gradients: here central differences of the interpolated patch, in floating point; OpenCV interpolates Scharr
-  derivatives in fixed point, whose steps are 1/32 of a grey level;
-- edges: here the image goes on with its edge pixels and a point is lost once it leaves the image; OpenCV mirrors the
-  image and gives a point up once its patch has left;
-- smooth patches: the same measure, here weighted, and the mean over colour channels where OpenCV takes their sum.
+- weights: a Gaussian around the patch's centre (Eq. 1); OpenCV weighs evenly;
+- gradients: central differences in floating point; OpenCV interpolates Scharr derivatives in steps of 1/32 grey level;
+- edges: edge pixels are repeated, and a point is lost outside the image; OpenCV mirrors, and a point is lost when its
+  patch is outside;
+- smooth patches: the same measure, weighted, and the mean over colour channels instead of their sum.
 """
 
 from __future__ import annotations
@@ -46,7 +43,7 @@ class PyramidalLucasKanade:
         levels: pyramid levels above the image itself; fewer, if the image is too small for them.
         iterations: at most so many steps a level.
         epsilon: a step shorter than this many pixels ends a level.
-        min_eigenvalue: a patch is too smooth to tell where it went, and counts as not found, if the smaller eigenvalue
+        min_eigenvalue: a patch is too smooth, and counts as not found, if the smaller eigenvalue
             of H, divided by the sum of a(x) and the number of channels, lies below this: squared grey levels a pixel.
             OpenCV's unit is 1024 times as large: this is `OpenCVFlow`'s 1e-6.
         sigma: standard deviation of a(x) as a share of `window`. The paper gives none; a quarter leaves the patch's

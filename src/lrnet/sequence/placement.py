@@ -1,8 +1,7 @@
-"""In which pixels the landmarks of another program are: those of the frame here, or those that the file stores.
+"""Whether landmarks of another program are in pixels of the frame here or in pixels as the file stores them.
 
-Frames here are upright and have square pixels. OpenCV, and what reads videos with it (OpenFace, scripts with dlib),
-leaves pixels as they are stored, and some programs ignore the rotation too. No landmark file says which: the faces in
-the picture do.
+Frames here are upright and have square pixels. OpenCV, and programs that use it (OpenFace, scripts with dlib), leave
+pixels as stored, and some ignore the rotation. Landmark files do not say so: the faces in the picture show it.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ class Placement:
 
     Attributes:
         matrix: (2, 3), from pixels of the landmarks to pixels of the frame; None if they are the same.
-        notes: what a user should know of it.
+        notes: for the user.
     """
 
     matrix: Matrix | None = None

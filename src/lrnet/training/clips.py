@@ -1,4 +1,4 @@
-"""Clips of stored videos, embedded and labelled: what an epoch runs over."""
+"""Clips of stored videos, embedded and labelled."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class ClipTable:
 class FaceOfVideo:
     """A video's record and the sequences of its longest-seen face.
 
-    In a video of several people the label speaks of one of them, and that is nearly always the one seen longest.
+    In a video of several people the label is about one of them, nearly always the one seen longest.
     """
 
     record: VideoRecord
@@ -109,7 +109,7 @@ def balanced_weights(
     """(C,) weights with mean 1: real and fake weigh the same, and within a class, if `by_source`,
 
     - sources that have both classes weigh `paired_share`, the others the rest: where all fakes come from one source, a
-      network that is shown few real videos of that source learns to tell the source;
+      network that sees few real videos of that source learns the source;
     - sources otherwise weigh by the root of their number of videos; videos of a source weigh the same, but for
       `copies`: compressions, and what their videos weigh beside others; clips of a video weigh the same.
 

@@ -11,21 +11,20 @@ from pydantic import Field, ValidationError, model_validator
 
 from lrnet.errors import TrainingError
 from lrnet.network.streams import STREAMS
-from lrnet.schema import Count, PlainName, Positive, Schema, Share, StreamName
+from lrnet.schema import Count, PlainName, Positive, Schema, Share, StreamName, first_fault
 from lrnet.sequence.settings import ClipSpec
 
 PARAMETER_BUDGET: Final = 180_292  # the paper's network, "0.18 M"
 
 
 class StreamConfig(Schema):
-    """One stream: what it reads and the network on it (see `lrnet.network.spec.StreamSpec`).
+    """One stream (see `lrnet.network.spec.StreamSpec`).
 
     Attributes:
-        name: of the embedding, `lrnet.network.streams.STREAMS`.
-        units, learned_initial_state, head, head_hidden: of its network.
-        scale: what inputs are divided by; by default their root mean square over the training set.
-        vote: what its vote counts when the streams are joined.
-        init_from: a model whose stream of this name the weights start from.
+        name: of the embedding, see `lrnet.network.streams.STREAMS`.
+        scale: divisor of the inputs; by default their root mean square over the training set.
+        vote: weight when the streams are joined.
+        init_from: a model whose stream of this name gives the first weights.
         epochs: if streams are trained alone; otherwise `fit.epochs` holds for all.
         learning_rate: of this stream's weights; by default `fit.learning_rate`.
     """
@@ -49,7 +48,7 @@ class StreamConfig(Schema):
 
 
 class ClipConfig(ClipSpec):
-    """How sequences are cut, in training and in detection; frames. A clip must be long enough to learn from."""
+    """How sequences are cut, in training and in detection; frames."""
 
     length: int = Field(default=60, ge=8, le=10_000)
     min_length: int = Field(default=30, ge=8)
@@ -93,12 +92,12 @@ class FitConfig(Schema):
 
 
 class Balance(Schema):
-    """What clips weigh (see `lrnet.training.clips.balanced_weights`).
+    """Weights of clips (see `lrnet.training.clips.balanced_weights`).
 
     Attributes:
         sources: "root": a source weighs by the root of its number of videos; "none": every clip of a class the same.
-        paired_share: of the weight of real videos, what sources with fakes have together.
-        copies: what a video of `data.train_only` weighs beside another one of its source.
+        paired_share: share of sources with fakes in the weight of real videos.
+        copies: weight of a video of `data.train_only` relative to others of its source.
     """
 
     sources: Literal["root", "none"] = "root"
@@ -107,7 +106,7 @@ class Balance(Schema):
 
 
 class Validation(Schema):
-    """What is set aside to stop by. It shares no identity group with what is trained on.
+    """Validation videos for early stopping. They share no identity group with the training videos.
 
     Attributes:
         split: the videos of this split; "" for a share of the training groups.
@@ -130,8 +129,8 @@ class DataConfig(Schema):
     Attributes:
         splits: of videos; empty for any.
         exclude_methods: manipulations that are left out.
-        train_only: compressions (`VideoRecord.compression`) that are trained on, but not scored when they are held out:
-            copies made for training should not count as further videos.
+        train_only: compressions (`VideoRecord.compression`) that are trained on but not scored: copies for training do
+            not count as further videos.
     """
 
     splits: tuple[str, ...] = ("train",)
@@ -140,7 +139,7 @@ class DataConfig(Schema):
 
 
 class Decision(Schema):
-    """What the thresholds are set for, on out-of-fold scores.
+    """Error rates that the thresholds are set for, on out-of-fold scores.
 
     Attributes:
         false_alarms: share of real videos called likely_fake.
@@ -228,25 +227,17 @@ def config_text(name_or_path: str | Path) -> str:
 
 
 def load_config(name_or_path: str | Path, *, seed: int | None = None) -> TrainingConfig:
-    """A named configuration, or one's own.
-
-    Args:
-        name_or_path: one of `config_names()`, or a path that ends in .toml.
-        seed: instead of the one written there.
+    """A named configuration (see `config_names`) or a .toml file; `seed` replaces its seed.
 
     Raises:
-        TrainingError: there is no such configuration, or it says something that is not known; the first fault is named.
+        TrainingError: there is no such configuration, or it has an invalid setting; the first fault is named.
     """
     try:
         values = tomllib.loads(config_text(name_or_path))
         config = TrainingConfig.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise TrainingError(
-            f"{name_or_path}: {where}: {first['msg']} ({error.error_count()} faults).",
-            hint="See docs/training.md for what a configuration may say.",
-        ) from error
+        hint = "See docs/training.md for the settings of a configuration."
+        raise TrainingError(f"{name_or_path}: {first_fault(error)}.", hint=hint) from error
     except (ValueError, RecursionError) as error:
         raise TrainingError(f"{name_or_path} is no TOML: {error}.", hint="Correct that line.") from error
     return config if seed is None else config.model_copy(update={"seed": seed})

@@ -1,4 +1,4 @@
-"""Cross-validation over people and sources: every video scored by a network that knew neither."""
+"""Cross-validation over people and sources: every video is scored by a network that was trained on neither."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 import numpy as np
 import pyarrow as pa
@@ -33,14 +34,66 @@ from lrnet.training.train import TrainedModel, bundle_preprocessing, bundle_spec
 from lrnet.verdict import ClipScore, InputQuality, Rules, Stretch
 
 Tell = Callable[[int, int, Progress | None], None]
-"""Called with the fold (from 1), how many there are, and its progress; None when the fold is done."""
+"""Called with the fold (from 1), the number of folds, and the progress in it; None when the fold is done."""
 
 _SEED_OF_FOLDS: Final = 0xF01D
 
 
+class Listener:
+    """Receives the progress of a long run; this base class ignores it."""
+
+    def config(self, name: str) -> None:
+        """Another cross-validation begins."""
+
+    def fold(self, number: int, folds: int, progress: Progress | None) -> None:
+        """See `Tell`."""
+
+    def epoch(self, progress: Progress) -> None:
+        """An epoch of the final network is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class CrossValidation:
+    """How to cross-validate; see `cross_validate` for the fields of the same name.
+
+    Attributes:
+        unseen: number of cross-validations without each manipulation in turn, whose scores lie in subfolders.
+    """
+
+    folder: Path | None = None
+    folds: int = 5
+    repeats: int = 1
+    unseen: int = 0
+    workers: int = 1
+    keep_networks: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Out-of-fold scores: of networks trained on everything, and of those without a manipulation, by its name."""
+
+    held: list[HeldOut]
+    unseen: dict[str, list[HeldOut]]
+
+
+def cross_validate_all(
+    videos: Sequence[StoredVideo], config: TrainingConfig, how: CrossValidation, listener: Listener
+) -> Scores:
+    """Cross-validate, also without each manipulation in turn if `how` says so. Raises as `cross_validate` does."""
+    methods = manipulations(videos, config) if how.unseen else []
+    run = partial(cross_validate, videos, config, folds=how.folds, workers=how.workers, tell=listener.fold)
+    held = run(repeats=how.repeats, folder=how.folder, keep_networks=how.keep_networks)
+    unseen = {}
+    for method in methods:
+        listener.config(f"{config.name} without {method}")
+        folder = None if how.folder is None else how.folder / f"unseen-{quote(method, safe='')}"
+        unseen[method] = run(repeats=how.unseen, unseen=method, folder=folder)
+    return Scores(held, unseen)
+
+
 @dataclass(frozen=True, slots=True)
 class Fold:
-    """Where a video stands: in which fold (from 0), and whether its people or its whole source are left out there."""
+    """The fold of a video (from 0), and whether its people or its whole source are left out there."""
 
     number: int
     left_out: LeftOut
@@ -49,11 +102,10 @@ class Fold:
 def plan_folds(records: Sequence[VideoRecord], folds: int, seed: int) -> list[Fold]:
     """Assign every video to the fold that leaves it out.
 
-    Nobody is in two folds: what is dealt to the folds are *units*, sets of videos that share no person. A source that
-    has both real videos and fakes is split into the people in it; it cannot be left out as a whole, or there would be
-    no fakes to train on. Any other source is one unit. Units that share a person, in whatever sources, become one.
-    Units of people are dealt in random order, those with fakes first; units that hold a whole source go to the fold
-    with the fewest such videos.
+    Nobody is in two folds: *units*, sets of videos that share no person, are dealt to the folds. A source with real
+    videos and fakes is divided by people; left out as a whole, it would leave no fakes to train on. Any other source is
+    one unit. Units that share a person become one. Units of people are dealt in random order, those with fakes first; a
+    unit with a whole source goes to the fold with the fewest such videos.
 
     Raises:
         TrainingError: fewer units have fakes than there are folds.
@@ -99,28 +151,25 @@ def cross_validate(
     workers: int = 1,
     tell: Tell | None = None,
 ) -> list[HeldOut]:
-    """Train once a fold and score what it leaves out, the way detection would.
+    """Train a network for each fold and score the videos that it leaves out, as detection does.
 
-    No fold trains on an identity group that it leaves out, whatever source it is seen in.
-
-    `folder` then holds `fold-N.parquet`, the scores of each fold (from 1), and with `keep_networks` the bundle
-    `fold-N/` of its network; those of further repeats begin with `repeat-R-` (from 2). A fold whose files are there is
-    not trained again; its network is, if it is asked for and missing. `fold_network` loads it.
+    `folder` holds `fold-N.parquet`, the scores of each fold (from 1), and with `keep_networks` the bundle `fold-N/` of
+    its network, for `fold_network`; names of further repeats begin with `repeat-R-` (from 2). Folds whose files are
+    present are not trained again.
 
     Args:
         videos: of one or several stores; the configuration selects among them.
-        repeats: cross-validations, each with folds and first weights of its own: of the configuration's seed, and of
-            those that follow it. Which people are left out together moves figures as much as many a setting does.
-        unseen: a manipulation that no fold trains on; of the fakes, only its own are scored. Folds are the same as
-            without.
-        folder: for scores and networks; None keeps neither.
+        repeats: cross-validations with different folds and first weights, of the configuration's seed and the following
+            ones. The choice of folds changes figures as much as many settings do.
+        unseen: a manipulation that no fold trains on; of the fakes, only its own are scored. Folds stay the same.
+        folder: for scores and networks; None for neither.
         keep_networks: keep each fold's network, a bundle without score calibration and thresholds.
         workers: folds trained at a time, each in a process.
 
     Raises:
-        ModelError: a network that is kept there is damaged.
-        TrainingError: the folder holds another cross-validation, there are too few groups for the folds, or no fake is
-            of the manipulation `unseen`, or none of another.
+        ModelError: a network in the folder is damaged. TrainingError: the folder holds another cross-validation, there
+        are too few groups for the folds, or no fake that
+            is trained on has the manipulation `unseen`, or another one.
         OutputError: the folder cannot be made or written.
     """
     chosen = selected(videos, config.data)
@@ -130,7 +179,7 @@ def cross_validate(
         )
     jobs = []
     for repeat in range(repeats):
-        # Scores do not depend on what is decided by them.
+        # Scores do not depend on `decision`.
         own = config.model_copy(update={"decision": Decision(), "seed": config.seed + repeat})
         plan = tuple(plan_folds([v.record for v in chosen], folds, own.seed))
         mark = fingerprint(chosen, own) + f"-{folds}" + (f"-without {unseen}" if unseen else "")
@@ -156,16 +205,12 @@ def cross_validate(
 
 
 def manipulations(videos: Sequence[StoredVideo], config: TrainingConfig) -> list[str]:
-    """The kinds of fake that a configuration trains on; each may be left out as `unseen`.
-
-    Raises:
-        TrainingError: there is only one, or they have no names.
-    """
+    """The manipulations that a configuration trains on. Raises TrainingError if there are fewer than two named ones."""
     found = sorted({v.record.method for v in selected(videos, config.data) if v.record.label is Label.FAKE} - {""})
     if len(found) < 2:
         raise TrainingError(
             "No manipulation can be left out: fakes that are trained on are all of one kind.",
-            hint="Add fakes of another `method`, or do without --unseen.",
+            hint="Add fakes of another `method`, or leave --unseen out.",
         )
     return found
 
@@ -195,7 +240,7 @@ class _Job:
         return f"Network of a fold; its cross-validation is {self.mark}."
 
     def has_network(self) -> bool:
-        """Whether the bundle of this very fold is kept; any other one is replaced."""
+        """Whether the folder has the bundle of this very fold."""
         if self.folder is None or not (self.folder / self.name).is_dir():
             return False
         return ModelBundle.load(self.folder / self.name).spec.description == self.description
@@ -206,13 +251,13 @@ def _name_of(fold: int, repeat: int) -> str:
 
 
 def fold_network(folder: Path, held: HeldOut) -> ModelBundle:
-    """Load the network that scored a held-out video: one that knows none of its people.
+    """Load the network that scored a held-out video.
 
     Args:
-        folder: that `cross_validate` was given with `keep_networks`.
+        folder: of `cross_validate` with `keep_networks`.
 
     Raises:
-        ModelError: the network was not kept there, or is damaged.
+        ModelError: the network is missing or damaged.
     """
     return ModelBundle.load(folder / _name_of(held.fold, held.repeat))
 
@@ -263,11 +308,8 @@ def _is_of(video: StoredVideo, method: str) -> bool:
     return bool(method) and video.record.method == method
 
 
-# Scores on disk
-
-
 def write_scores(file: Path, held: Sequence[HeldOut], mark: str) -> None:
-    """Scores as Parquet, whole or not at all; `mark` tells what they are of. Raises OutputError."""
+    """Write scores as Parquet, with a mark of their cross-validation. Raises OutputError."""
     table = pa.Table.from_pylist([_row(h) for h in held])
     table = table.replace_schema_metadata({"lrnet": json.dumps({"cross-validation": mark})})
     with written_beside(file) as partial:
@@ -275,11 +317,7 @@ def write_scores(file: Path, held: Sequence[HeldOut], mark: str) -> None:
 
 
 def read_scores(file: Path, mark: str) -> list[HeldOut]:
-    """What `write_scores` wrote.
-
-    Raises:
-        TrainingError: the file is damaged, or of another mark.
-    """
+    """Read the file of `write_scores`. Raises TrainingError if it is damaged or has another mark."""
     try:
         table = pq.read_table(file)
         found = parse_json((table.schema.metadata or {})[b"lrnet"])["cross-validation"]
@@ -319,8 +357,8 @@ def _stretch_row(stretch: Stretch) -> dict[str, Any]:
 
 
 def _held_out(row: dict[str, Any]) -> HeldOut:
-    told: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in row["record"].items()}
-    record = VideoRecord(**told | {"path": Path(told["path"]), "label": Label(told["label"])})
+    fields: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in row["record"].items()}
+    record = VideoRecord(**fields | {"path": Path(fields["path"]), "label": Label(fields["label"])})
     people = [[_stretch_of(stretch) for stretch in person] for person in parse_json(row["people"])]
     shot = None if row["fake_shot"] is None else tuple(row["fake_shot"])
     return HeldOut(unjudged(record, people), row["fold"], row["left_out"], edit=row["edit"], fake_shot=shot)

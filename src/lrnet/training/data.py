@@ -1,4 +1,4 @@
-"""Which stored videos a run trains on and which it sets aside."""
+"""The stored videos of a run: training and validation."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def read_stores(folders: Sequence[Path]) -> list[StoredVideo]:
     """The videos of several stores, as one; groups of different stores that share a person become one.
 
     Raises:
-        DatasetError: a store is missing or damaged, a video stands in two of them, or their landmarks were made
+        DatasetError: a store is missing or damaged, a video is in two of them, or their landmarks were made
             differently.
     """
     videos = [video for folder in folders for video in store.open(folder)]
@@ -31,7 +31,7 @@ def read_stores(folders: Sequence[Path]) -> list[StoredVideo]:
         first = seen.setdefault(video.record.key, video)
         if first is not video:
             raise DatasetError(
-                f"{video.record.key} stands in {first.file.parent} and in {video.file.parent}.",
+                f"{video.record.key} is in {first.file.parent} and in {video.file.parent}.",
                 hint="Give each store once.",
             )
     preprocessing_of(videos)
@@ -45,32 +45,28 @@ def regrouped(videos: Sequence[StoredVideo]) -> list[StoredVideo]:
 
 
 def preprocessing_of(videos: Sequence[StoredVideo]) -> Preprocessing:
-    """How the landmarks of all these videos were made; what it says of clips means nothing.
+    """The preprocessing of all these videos; its clip lengths do not matter.
 
     Raises:
-        DatasetError: they were made differently, or the stores do not say how.
+        DatasetError: it differs, or a store does not state it.
     """
-    said = {json.dumps(v.preprocessing, sort_keys=True): v for v in videos}
-    if len(said) > 1:
-        first, second = list(said.values())[:2]
+    stated = {json.dumps(v.preprocessing, sort_keys=True): v for v in videos}
+    if len(stated) > 1:
+        first, second = list(stated.values())[:2]
         raise DatasetError(
             f"The landmarks in {first.file.parent} and {second.file.parent} were made by different preprocessing.",
             hint="Extract both again with this version.",
         )
     try:
-        return Preprocessing.model_validate_json(next(iter(said)), strict=True)
+        return Preprocessing.model_validate_json(next(iter(stated)), strict=True)
     except (ValueError, StopIteration) as error:
         raise DatasetError(
-            "The stores do not say how their landmarks were made.", hint="Extract them again."
+            "The stores do not state how their landmarks were made.", hint="Extract them again."
         ) from error
 
 
 def selected(videos: Sequence[StoredVideo], data: DataConfig) -> list[StoredVideo]:
-    """What a configuration trains on.
-
-    Raises:
-        TrainingError: nothing.
-    """
+    """The videos that a configuration trains on. Raises TrainingError if there are none."""
     found = [
         v
         for v in videos
@@ -92,16 +88,14 @@ def set_aside(
     everything: Sequence[StoredVideo],
     seed: int,
 ) -> tuple[list[StoredVideo], list[StoredVideo]]:
-    """What is trained on, and what is kept to stop by.
-
-    A share is taken of the identity groups of every source, of those with fakes and those without alike.
+    """The training and the validation videos. A share is taken of the groups with and without fakes of every source.
 
     Args:
-        videos: what `selected` gave.
-        everything: all videos of the stores, of which `validation.split` may name others.
+        videos: the `selected` ones.
+        everything: all videos of the stores, for `validation.split`.
 
     Raises:
-        TrainingError: the two share an identity group, or nothing is left.
+        TrainingError: the two share an identity group, or one of them is empty.
     """
     if not validation.wanted:
         return list(videos), []
@@ -134,30 +128,25 @@ def split_of(videos: Sequence[StoredVideo], name: str) -> list[StoredVideo]:
 
 
 def require_no_leak(one: Sequence[StoredVideo], other: Sequence[StoredVideo], first: str, second: str) -> None:
-    """Refuse two sets of videos that show the same people.
-
-    Raises:
-        TrainingError: an identity group, or a person of several groups, stands in both.
-    """
+    """Raise TrainingError if two sets of videos share a person."""
     both = everybody(one) & everybody(other)
     if both:
         raise TrainingError(
-            f"{len(both)} identity groups stand both in {first} and in {second}, {min(both)} among them.",
+            f"{len(both)} identity groups are both in {first} and in {second}, {min(both)} among them.",
             hint="Correct the splits: one person must not be in both.",
         )
 
 
 def everybody(videos: Iterable[StoredVideo]) -> frozenset[str]:
-    """Whom these videos show (see `lrnet.data.records.people_of`)."""
+    """The people in these videos (see `lrnet.data.records.people_of`)."""
     return frozenset().union(*(people_of(v.record) for v in videos))
 
 
 def fingerprint(videos: Sequence[StoredVideo], config: TrainingConfig) -> str:
-    """Tell one run from another by its configuration and the landmarks it is given.
+    """A hash of a run's configuration and landmarks.
 
-    Settings at their default do not count, so that a new one leaves earlier runs as they are; nor does `decision`, on
-    which no network depends. Stores are written once and renamed into place: a file's metadata and its size stand for
-    its content.
+    Settings at their default do not count, so that new settings keep earlier runs valid; nor does `decision`, on which
+    no network depends. The metadata and size of a store's file represent its content.
     """
     about = sorted(json.dumps(_identified(v), sort_keys=True, default=str) for v in videos)
     made_with = sorted({json.dumps(v.preprocessing, sort_keys=True) for v in videos})
@@ -167,7 +156,7 @@ def fingerprint(videos: Sequence[StoredVideo], config: TrainingConfig) -> str:
 
 
 def _identified(video: StoredVideo) -> dict[str, object]:
-    """What the dataset says of a video, apart from where it lies, with the video's hash and the landmarks' size."""
+    """The dataset's fields of a video without its place, the video's hash, and the size of its landmarks."""
     about: dict[str, object] = {f.name: getattr(video.record, f.name) for f in fields(video.record) if f.name != "path"}
     source = video.provenance.sha256 if video.provenance else ""
     return {**about, "sha256": source, "size": video.file.stat().st_size}

@@ -1,8 +1,8 @@
 """Edited videos at the level of landmarks: shots of held-out videos put one after the other.
 
-News items, compilations and calls show several people in shots of a few seconds. Verdicts on such videos must keep
-their error rates, so score calibration and thresholds are set with them among the whole videos. Encoded ones, made and
-judged by `lrnet.experiments.edited`, check that shots of landmarks stand for them.
+News items, compilations and calls show several people in shots of a few seconds. Score calibration and thresholds are
+set on such videos too, so that error rates hold for them. `lrnet.experiments.edited` checks them against encoded
+videos.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def _seconds(sequence: LandmarkSequence) -> float:
 def _shots_of(
     real: Sequence[StoredVideo], faces: dict[str, list[LandmarkSequence]], draw: np.random.Generator
 ) -> list[LandmarkSequence]:
-    """Shots of some of the real videos, of which each may come again."""
+    """Shots of some real videos, drawn with replacement."""
     count = int(draw.integers(*SHOTS))
     people = draw.permutation(len(real))[: int(draw.integers(1, MOST_PEOPLE + 1))]
     chosen = [real[int(draw.choice(people))] for _ in range(count)]

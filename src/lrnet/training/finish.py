@@ -1,4 +1,4 @@
-"""From out-of-fold scores to a bundle's calibration, thresholds, results and card."""
+"""From out-of-fold scores to a bundle's score calibration, thresholds and results."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from lrnet.data.store import StoredVideo
 from lrnet.evaluation.decide import HeldOut, decide
 from lrnet.evaluation.protocol import evaluate
 from lrnet.evaluation.results import (
-    ALL_KINDS,
     SEEN,
     UNSEEN,
     Sets,
+    called,
     decision_results,
     edit_results,
-    finished_results,
-    known_and_unseen,
+    find,
     manipulation_results,
+    of_manipulation,
     ranking_results,
     state_results,
     stream_results,
 )
 from lrnet.network.bundle import ModelBundle
-from lrnet.network.spec import BundleSpec, MeasuredResult, ScoreCalibration, Thresholds
+from lrnet.network.spec import ALL_MANIPULATIONS, BundleSpec, MeasuredResult, ScoreCalibration, Thresholds
 from lrnet.training.config import TrainingConfig
 from lrnet.verdict import Rules, State
 
@@ -35,12 +35,11 @@ KIND_KNOWN_TO_THE_START: Final = "the weights it starts from may know these peop
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """What out-of-fold scores say.
+    """Score calibration and thresholds of a bundle, set on out-of-fold scores.
 
     Attributes:
-        calibration, thresholds: for the bundle.
-        videos: whole ones, each judged by calibration and thresholds that its fold had no part in.
-        results: how good that is.
+        videos: whole videos, each judged by a calibration and thresholds that were set without its fold.
+        results: measured on these videos.
     """
 
     calibration: ScoreCalibration
@@ -50,34 +49,33 @@ class Decided:
 
 
 def decide_on(held: Sequence[HeldOut], config: TrainingConfig) -> Decided:
-    """Calibrate, set thresholds and measure, on out-of-fold scores.
+    """Calibrate, set thresholds and measure on out-of-fold scores.
 
-    Of several cross-validations all scores are used for calibration and thresholds, and what is measured is their mean.
+    Calibration and thresholds use the scores of all cross-validations; results are means over them.
     """
     rules = Rules(config.aggregation, config.clips.length)
-    calibration, limits, apart = decide(
+    calibration, limits, judged = decide(
         held, rules, false_alarms=config.decision.false_alarms, misses=config.decision.misses, what=_in_words(held)
     )
-    whole = [h for h in apart if not h.edit]
+    whole = [h for h in judged if not h.edit]
     sets, raw = _by_repeat(whole), _by_repeat([h for h in held if not h.edit])
     results = [
         *ranking_results(raw),
         *stream_results(raw, config.stream_names, config.aggregation),
         *decision_results(sets),
-        *edit_results(apart),
+        *edit_results(judged),
     ]
     return Decided(calibration, limits, tuple(whole), _noted(results, config, KNOWN_TO_THE_START))
 
 
 def on_unseen(
-    unseen: Mapping[str, Sequence[HeldOut]], held: Sequence[HeldOut], decided: Decided, config: TrainingConfig
+    unseen: Mapping[str, Sequence[HeldOut]], decided: Decided, config: TrainingConfig
 ) -> list[MeasuredResult]:
-    """What becomes of manipulations that no network was trained on.
+    """Results on manipulations that no network was trained on.
 
     Args:
         unseen: out-of-fold scores of networks that were trained without a manipulation, by its name.
-        held: those of networks that were trained on all.
-        decided: what was decided on those.
+        decided: from out-of-fold scores of networks that were trained on all.
     """
     found: list[MeasuredResult] = []
     seen, fakes = _by_repeat(decided.videos), []
@@ -87,7 +85,8 @@ def on_unseen(
         found += manipulation_results(method, seen, _by_repeat(judged))
         fakes += [h.video for h in judged if h.video.is_fake]
     known = [h.video for h in decided.videos if h.video.record.method in unseen]
-    found += state_results(f"{ALL_KINDS}, {SEEN}", known) + state_results(f"{ALL_KINDS}, {UNSEEN}", fakes)
+    found += state_results(of_manipulation(ALL_MANIPULATIONS, SEEN), known)
+    found += state_results(of_manipulation(ALL_MANIPULATIONS, UNSEEN), fakes)
     return list(_noted(found, config, KIND_KNOWN_TO_THE_START))
 
 
@@ -103,11 +102,7 @@ def _noted(results: Sequence[MeasuredResult], config: TrainingConfig, note: str)
 
 
 def against(bundle: ModelBundle, held: Sequence[HeldOut], stored: Sequence[StoredVideo]) -> list[MeasuredResult]:
-    """What another model does on the same held-out videos.
-
-    Args:
-        stored: holds them all; others are passed over.
-    """
+    """Results of another model on the same held-out videos, which `stored` holds among others."""
     how = {h.video.record.key: h.left_out for h in held if not h.edit}
     same = [v for v in stored if v.record.key in how]
     scored = evaluate(bundle, same)
@@ -116,7 +111,8 @@ def against(bundle: ModelBundle, held: Sequence[HeldOut], stored: Sequence[Store
 
 def finished(spec: BundleSpec, decided: Decided, others: Sequence[MeasuredResult] = ()) -> BundleSpec:
     """The description with calibration, thresholds and results."""
-    unseen = known_and_unseen(others).get(ALL_KINDS, {}).get(UNSEEN, {}).get(f"called {State.NO_EVIDENCE.value}")
+    where = {"label": "fake", "left_out": UNSEEN, "manipulation": ALL_MANIPULATIONS}
+    unseen = find(others, called(State.NO_EVIDENCE), **where)
     limits = decided.thresholds.model_copy(update={"unseen_miss_rate": None if unseen is None else unseen.value})
     return spec.model_copy(
         update={
@@ -127,15 +123,6 @@ def finished(spec: BundleSpec, decided: Decided, others: Sequence[MeasuredResult
     )
 
 
-def measured_on(bundle: ModelBundle, sets: dict[str, Sequence[StoredVideo]]) -> list[MeasuredResult]:
-    """What the finished model does on further videos, by their name."""
-    found: list[MeasuredResult] = []
-    for name, videos in sets.items():
-        if videos:
-            found += finished_results(name, evaluate(bundle, videos))
-    return found
-
-
 def _in_words(held: Sequence[HeldOut]) -> str:
     edits = len({h.video.record.key for h in held if h.edit})
     held = [h for h in held if not h.edit]
@@ -143,9 +130,7 @@ def _in_words(held: Sequence[HeldOut]) -> str:
     counts = {label: sum(found is label for found in labels.values()) for label in Label}
     sources = len({h.video.record.source for h in held if h.left_out == "source"})
     repeats = len({h.repeat for h in held})
-    told = f"{counts[Label.REAL]} real and {counts[Label.FAKE]} fake videos whose people were left out of training"
-    told += f", {sources} sources as a whole" if sources else ""
-    told += f", and {edits} edited videos made of them" if edits else ""
-    return told + (
-        f"; {repeats} cross-validations, each with folds and first weights of its own" if repeats > 1 else ""
-    )
+    words = f"{counts[Label.REAL]} real and {counts[Label.FAKE]} fake videos whose people were left out of training"
+    words += f", {sources} sources as a whole" if sources else ""
+    words += f", and {edits} edited videos made of them" if edits else ""
+    return words + (f"; {repeats} cross-validations with different folds and first weights" if repeats > 1 else "")

@@ -23,7 +23,7 @@ def adopted(
     Args:
         target, source: streams of the same name and shape.
         weights: of the source's whole network.
-        called: what the source is to be called in a message.
+        called: name of the source in messages.
 
     Raises:
         TrainingError: the shapes differ; the first difference is named.

@@ -32,14 +32,12 @@ PACKAGES: Final = ("torch", "lightning", "numpy", "opencv-python-headless")
 
 @dataclass(frozen=True, slots=True)
 class TrainedModel:
-    """A trained network with all that a bundle says of it but its name and its results.
+    """A trained network and its material.
 
     Attributes:
-        fitted: the network.
-        trained_on: the videos, without those set aside.
-        faces: their longest-seen faces.
+        trained_on, aside: the training and the validation videos.
+        faces: longest-seen faces of the training videos.
         seconds: of wall time.
-        aside: the videos that training was stopped by.
     """
 
     fitted: Fitted
@@ -62,11 +60,11 @@ def train(
 
     Args:
         videos: of one or several stores (`lrnet.training.data.read_stores`); the configuration selects among them.
-        folder: of the run, for checkpoints and TensorBoard's logs; None keeps nothing.
-        resume: go on with the run in `folder`.
+        folder: of the run, for checkpoints and TensorBoard's logs; None for neither.
+        resume: continue the run in `folder`.
 
     Raises:
-        TrainingError: the folder holds another run or, without `resume`, any; nothing is left to train on; people stand
+        TrainingError: the folder holds another run or, without `resume`, any; there are no training videos; people are
             in training and validation.
         DatasetError, ModelError: see `read_stores` and `fit`.
     """
@@ -95,7 +93,7 @@ def train_on(
 
 
 def bundle_preprocessing(stored: Preprocessing, config: TrainingConfig) -> Preprocessing:
-    """How detection is to make landmarks and clips for a network that was trained so."""
+    """The preprocessing of detection for a network that was trained so."""
     clips = config.clips
     calibration = stored.calibration.model_copy(update={"enabled": stored.calibration.enabled and config.calibrated})
     return stored.model_copy(
@@ -136,7 +134,7 @@ def bundle_spec(
 
 
 def genuine_motion(model: TrainedModel, config: TrainingConfig) -> MotionReference | None:
-    """How the real faces that were trained on move, for explanations to compare with; None if they are too few."""
+    """Motion of the real faces that were trained on, for explanations; None if they are too few."""
     real = [
         face.sequences
         for face in model.faces
@@ -155,7 +153,7 @@ def genuine_motion(model: TrainedModel, config: TrainingConfig) -> MotionReferen
 
 
 def in_memory(spec: BundleSpec, fitted: Fitted) -> ModelBundle:
-    """A bundle that is on no disk, to score with."""
+    """A bundle in memory only, to score with."""
     return ModelBundle(spec, Path(spec.name), to_onnx(fitted.spec, fitted.weights), fitted.weights, "", "")
 
 

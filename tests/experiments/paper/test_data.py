@@ -19,7 +19,7 @@ def test_a_store_is_read_as_it_is(tmp_path: Path) -> None:
     data = Data.open([write(tmp_path / "store", 6)], tmp_path / "cache", most_frames=50)
     assert data.name == "one"
     assert len(data.main) == 6
-    found = data.condition(Condition.clean(), "clean")
+    found = data.condition(Condition.of("clean"), "clean")
     assert len(found.videos) == 6
     assert {len(s) for face in found.faces() for s in face.sequences} == {50}
     assert not (tmp_path / "cache").exists()

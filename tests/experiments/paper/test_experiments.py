@@ -116,7 +116,7 @@ def test_figures_are_scikit_learns(known: Setting, results: tuple[Path, dict[str
             r for r in csv.DictReader(lines) if r["landmarks"] == "without calibration" and r["tested on"] == "clean"
         ]
     clean = known.data.clean().with_landmarks("detected")
-    [videos] = known.runs.scored(clean, clean, known.ours, known.plans())
+    [videos] = known.runs.scored(clean, clean, known.config, known.plans())
     label = [v.is_fake for v in videos]
     score = [v.score for v in videos]
     clips = [(v.is_fake, c.score) for v in videos for c in v.clips]
@@ -243,7 +243,7 @@ def test_an_interval_that_holds_zero_decides_nothing() -> None:
 
 def test_seeds_are_averaged(known: Setting) -> None:
     clean = known.data.clean().with_landmarks("detected")
-    two = known.runs.scored(clean, clean, known.ours, [*known.plans(), *known.plans()])
+    two = known.runs.scored(clean, clean, known.config, [*known.plans(), *known.plans()])
     single = [measured([videos], "video", "AUC").value for videos in two]
     assert single[0] != single[1]
     assert measured(two, "video", "AUC").value == pytest.approx(np.mean(single))

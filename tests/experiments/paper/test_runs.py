@@ -169,7 +169,7 @@ def test_models_are_not_tested_on_whom_they_know(stored: VideoSet, done) -> None
     everybody = [v.record for v in stored.videos]
     unknown = [r for r in everybody if r.group in plan[0].test]
     assert contamination(model, unknown, "one", allowed=False) == ""
-    with pytest.raises(DatasetError, match=r"6 of the 12 videos .* flatter"):
+    with pytest.raises(DatasetError, match=r"6 of the 12 videos .* too good"):
         contamination(model, everybody, "one", allowed=False)
     assert "contaminated" in contamination(model, everybody, "one", allowed=True)
     bare = ModelBundle(model.spec.model_copy(update={"training": None}), *_rest(model))

@@ -1,4 +1,4 @@
-"""What every engine does: a job for each item, an outcome for each job."""
+"""The protocol of engines: a job for each item, an outcome for each job."""
 
 from __future__ import annotations
 
@@ -14,18 +14,12 @@ Result = TypeVar("Result")
 
 ENGINES: Final = ("local", "ray")
 ATTEMPTS: Final = 3
-"""How often an item is tried whose worker process is lost. An item that raises an error is tried once."""
+"""Number of tries of an item whose worker process is lost. An item that raises an error is tried once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome(Generic[Item, Result]):
-    """What became of one item: a result, or the error that says why there is none.
-
-    Attributes:
-        index: the item's place among the items, from 0.
-        item: as it was given.
-        result, error: one of them is None.
-    """
+    """The result or the error of one item; the other is None. `index` is the item's position, from 0."""
 
     index: int
     item: Item
@@ -34,23 +28,22 @@ class Outcome(Generic[Item, Result]):
 
 
 class Engine(Protocol):
-    """Where jobs run. Outcomes come as they are ready, in any order; `Outcome.index` tells the place."""
+    """Runs jobs. Outcomes come as they are ready, in any order."""
 
     @property
     def workers(self) -> int:
-        """How many items are worked on at a time."""
+        """Number of items in work at a time."""
         ...
 
     def run(self, job: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Outcome[Item, Result]]:
         """Do `job` for each item.
 
-        An error that the job raises is an outcome, not an end, and so is an item whose worker is lost `ATTEMPTS`
-        times. Closing the iterator ends the workers.
+        An error that the job raises becomes an outcome, and so does the loss of a worker `ATTEMPTS` times. Closing the
+        iterator ends the workers.
 
         Args:
-            job: picklable: a function of a module, or a dataclass with `__call__`. Each worker process gets it once, so
-                that what it loads on its first call (a model) stays loaded.
-            items: picklable. They are taken as workers become free, no more than twice as many as there are workers.
+            job: picklable. Each worker process receives it once, so a model that it loads stays loaded.
+            items: picklable; at most twice as many as workers are taken ahead.
         """
         ...
 
@@ -72,7 +65,7 @@ def cores() -> int:
 
 
 def attempt(job: Callable[[Item], Result], item: Item) -> tuple[Result | None, LrnetError | None]:
-    """Do a job; what it raises comes back as a value, so that every engine carries it alike."""
+    """Do a job and return its error as a value."""
     try:
         return job(item), None
     except LrnetError as error:

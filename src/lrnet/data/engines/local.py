@@ -28,12 +28,9 @@ class _Task:
 
 
 class LocalEngine:
-    """Worker processes, each with one job at a time. A worker that dies is replaced, and its item tried again.
+    """Worker processes with one job at a time. A worker that dies is replaced, and its item is tried again.
 
-    Workers end with this process, however that ends: they see their pipe close.
-
-    Args:
-        workers: processes; 0 for one a core.
+    Workers exit when their pipe closes, so they end with this process. `workers` 0 means one a core.
     """
 
     def __init__(self, workers: int = 0) -> None:
@@ -70,7 +67,7 @@ class LocalEngine:
                         continue
                     if reply is None:
                         continue
-                    # Before the outcome is handed out: what is done with it must not keep the worker waiting.
+                    # Before the outcome is yielded: its use must not keep the worker waiting.
                     following = next_task()
                     if following is None:
                         workers.remove(worker)
@@ -102,15 +99,15 @@ class _Worker:
 
     def give(self, task: _Task) -> None:
         self.task = task
-        with suppress(OSError):  # a worker that is gone is found out when its answer is waited for
+        with suppress(OSError):  # the loss of a worker is noticed in `answer`
             self.pipe.send(task.item)
 
     def answer(self) -> tuple[Any, LrnetError | None] | None:
-        """What came back of the task; None if it is only the word that the process has started.
+        """The reply to the task; None for the message that the process has started.
 
         Raises:
             EOFError, OSError: the process is gone.
-            EngineError: it went as it started, by an error: the next one would too.
+            EngineError: it failed at its start, as the next one would.
         """
         try:
             reply: tuple[Any, LrnetError | None] | None = self.pipe.recv()
@@ -126,7 +123,7 @@ class _Worker:
         return reply
 
     def end(self) -> str:
-        """Close the pipe, on which the worker exits; say how it ended."""
+        """Close the pipe, on which the worker exits, and describe its end."""
         self.pipe.close()
         self._process.join(timeout=2)
         if self._process.is_alive():
@@ -137,8 +134,8 @@ class _Worker:
 
 
 def _serve(job: Callable[[Any], Any], pipe: Connection) -> None:
-    """The other end: do what comes, until nobody is there to ask."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the asking process ends the work
+    """The worker's end: do each item until the pipe closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the main process ends the work
     items: SimpleQueue[Any] = SimpleQueue()
     Thread(target=_listen, args=(pipe, items), daemon=True).start()
     pipe.send(None)  # started
@@ -158,4 +155,4 @@ def _listen(pipe: Connection, items: SimpleQueue[Any]) -> None:
         while True:
             items.put(pipe.recv())
     except (EOFError, OSError):
-        os._exit(0)  # the asking process closed the pipe or died: a job in hand is for nobody
+        os._exit(0)  # the other process closed the pipe or died: nobody waits for the current job

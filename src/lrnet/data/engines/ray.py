@@ -17,8 +17,8 @@ _OBJECT_STORE: Final = 512 * 1024 * 1024  # bytes; a result is of the order of a
 class RayEngine:
     """Tasks of a Ray cluster, one core each. Ray runs a task again whose worker process or node is lost.
 
-    The machines of the cluster need `lrnet` (of this version, without extras) and the same Python; what the jobs read
-    has to be at the same path on all of them. Results come back to this process: only it needs a place to write.
+    Machines of the cluster need this version of `lrnet` (without extras) and the same Python, and find the videos at
+    the same paths. Only this process writes results.
 
     Args:
         address: "host:6379" of a cluster's head, "ray://host:10001" through its client server, "auto" for the cluster
@@ -61,7 +61,7 @@ class RayEngine:
         shared_job = ray.put(job)
         queue = enumerate(items)
         running: dict[Any, tuple[int, Item]] = {}
-        # One task waits for each that runs, so that no worker waits for this process, unless workers are limited.
+        # One task waits for each that runs, so no worker waits for this process, unless workers are limited.
         ahead = self.workers if self._limited else 2 * self.workers
         try:
             while True:
@@ -92,7 +92,7 @@ class RayEngine:
             return result, error
         except (errors.WorkerCrashedError, errors.OutOfMemoryError, errors.NodeDiedError, errors.ObjectLostError) as e:
             return None, lost(ATTEMPTS, _first_line(e))
-        except errors.RayTaskError as error:  # the job's own errors are values: this is one of bringing it there
+        except errors.RayTaskError as error:  # not an error of the job, which is a value, but of transporting it
             raise EngineError(
                 f"A machine of the cluster cannot run the job ({_first_line(error.cause or error)}).",
                 hint="Install this version of lrnet there (no extras needed), with the same Python.",
@@ -104,7 +104,7 @@ class RayEngine:
 
 
 def _import_ray() -> Any:
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing that lrnet starts reports on its user
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no telemetry
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     os.environ.setdefault("RAY_raylet_start_wait_time_s", "120")  # a busy machine takes longer than Ray's 30 s
     try:

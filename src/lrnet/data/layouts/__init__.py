@@ -1,4 +1,4 @@
-"""Which layout a path has, and how to read it."""
+"""The known layouts of datasets."""
 
 from __future__ import annotations
 
@@ -15,15 +15,7 @@ from lrnet.errors import DatasetError
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """One way in which a dataset lies on disk.
-
-    Attributes:
-        name: for `--layout`.
-        dataset: what it is a layout of.
-        expects: what has to be there.
-        matches: whether a folder looks like it.
-        read: the folder read.
-    """
+    """A layout: its name for `--layout`, the dataset, the expected files, how to recognise and how to read a folder."""
 
     name: str
     dataset: str
@@ -122,7 +114,7 @@ def open_dataset(path: Path, layout: str = "") -> Dataset:
         if known.matches(path):
             return known.read(path)
     raise DatasetError(
-        f"{path} has none of the known layouts.",
+        f"{path} has no known layout.",
         hint=f"Give the dataset's own top folder (`lrnet datasets list` prints the layouts), or {manifest.HOW_TO}.",
     )
 

@@ -3,8 +3,8 @@
     Celeb-real/id0_0000.mp4   Celeb-synthesis/id0_id1_0000.mp4   YouTube-real/00000.mp4
     List_of_testing_videos.txt        (a label and a path a line; label 1 is real)
 
-The official list names test videos only. Whoever is seen in them is also seen in the rest, which is why the rest is
-given no split: training on it and testing on the list would measure recognition of people.
+The official list names test videos only. The people in them are also in the other videos, which therefore have no
+split: training on those and testing on the list would measure recognition of people.
 """
 
 from __future__ import annotations

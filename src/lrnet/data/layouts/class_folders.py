@@ -1,9 +1,9 @@
-"""A folder per class, below it whatever there is.
+"""A folder for each class, with videos at any depth.
 
     [train|val|test/]{real,fake}/**/*.mp4
 
-A number before the class is passed over, as in `0_real` and `1_fake`. A folder between a fake class and its videos is
-the method. Nobody is named, so that every video is a group of its own.
+A number before the class is ignored, as in `0_real` and `1_fake`. A folder between a fake class and its videos is the
+method. People are not named: every video is a group of its own.
 """
 
 from __future__ import annotations

@@ -5,10 +5,9 @@
     original_sequences/youtube/c23/videos/<target>.mp4        (optional: the real part)
 
 Variants are `end_to_end`, `reenact_postprocess`, and `end_to_end` perturbed: `end_to_end_level_1` to `_5`,
-`end_to_end_random_level`, `end_to_end_mix_2_distortions` to `_4_`. The official splits part the 100 actors; a target is
-swapped with one actor only. The real part are the c23 originals of FaceForensics++, which the dataset may not contain:
-put (or link) their folder `original_sequences` beside `manipulated_videos`. `source_videos` are not the real part, say
-its authors, and are left out.
+`end_to_end_random_level`, `end_to_end_mix_2_distortions` to `_4_`. The official splits divide the 100 actors; a target
+is swapped with one actor only. The real videos are the c23 originals of FaceForensics++: put (or link) their folder
+`original_sequences` beside `manipulated_videos`. `source_videos` are not the real part, say the authors.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ def matches(root: Path) -> bool:
 
 
 def read(root: Path) -> Dataset:
-    """Everything that is there; the perturbation stands as the compression, "raw" where there is none.
+    """Everything that is there; the perturbation is stored as the compression, "raw" for unperturbed videos.
 
     Raises:
         DatasetError: there is nothing of it.

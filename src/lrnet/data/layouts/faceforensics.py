@@ -180,7 +180,7 @@ def members(group: str) -> tuple[str, ...]:
 
 
 def _lists_if_any(found: Collector, root: Path) -> Lists:
-    """The official lists; {} and a note where there is none of them."""
+    """The official lists; {} and a note if all are missing."""
     if any(_list_file(root, split) for split in SPLITS):
         return _official_lists(root)
     found.notes.append(
@@ -207,7 +207,7 @@ def _official_lists(root: Path) -> Lists:
             for number, other in ((a, b), (b, a)):
                 if number in lists and lists[number] != (split, other):
                     raise DatasetError(
-                        f"{path} pairs {number} with {other} ({split}), and it stood before with "
+                        f"{path} pairs {number} with {other} ({split}), and it was paired before with "
                         f"{lists[number][1]} ({lists[number][0]}).",
                         hint="Take the official lists again: no number stands in two pairs.",
                     )

@@ -2,7 +2,7 @@
 
     real/0000.mp4   fake/0000_fake.mp4
 
-A pair is an identity group. All fakes wear one actor's face; were he counted, the dataset were one group.
+A pair is an identity group. All fakes have the face of one actor, who is ignored: else the dataset were one group.
 """
 
 from __future__ import annotations

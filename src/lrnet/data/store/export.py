@@ -1,8 +1,8 @@
 """A store's landmarks for other programs.
 
-`txt` is what the authors of LRNet released for FaceForensics++, and their code reads: a frame a line, 136 normalised
-numbers, in `<dataset>/<compression>/<split>/<name>.txt`. One file holds the face that is seen longest, without the
-frames that lack it: the form has no place for gaps. `npz` holds everything: an array for each field of each sequence.
+`txt` is the format of the landmarks released with LRNet: a frame a line, 136 normalised numbers, in
+`<dataset>/<compression>/<split>/<name>.txt`, of the longest-seen face and without gaps. `npz` has an array for each
+field of each sequence.
 """
 
 from __future__ import annotations
@@ -30,12 +30,7 @@ _FOLDER_OF: Final = {method: folder for folder, method in METHOD_OF.items()}
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What was written.
-
-    Attributes:
-        files, videos: how many.
-        left_out: videos without a landmark to write, each with the reason.
-    """
+    """Numbers of files and videos, and the videos that were left out, with the reason."""
 
     files: int
     videos: int

@@ -1,8 +1,7 @@
 """One video's sequences in one Parquet file, written beside and renamed.
 
-A row is a frame of one sequence; arrays lie flat in fixed-size lists (x and y in turn). What holds for the whole file
-(the record, the preprocessing, half_side of each sequence, provenance) stands as JSON in the schema's metadata under
-`lrnet`. The same sequences give the same bytes: nothing in a file tells when, where or how fast it was made.
+A row is a frame of one sequence; arrays lie flat in fixed-size lists (x and y in turn). The schema's metadata hold the
+rest as JSON under `lrnet` (see `About`). The same sequences give the same bytes: a file holds no time or place.
 """
 
 from __future__ import annotations
@@ -20,12 +19,14 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lrnet.data.landmark_job import Provenance
-from lrnet.data.records import SPLITS, Label, VideoRecord
+from lrnet.data.records import SPLITS, VideoRecord
 from lrnet.errors import DatasetError
 from lrnet.faces.look import LOOK_SIZE
 from lrnet.files import parse_json, written_beside
+from lrnet.schema import first_fault
 from lrnet.sequence.landmark_sequence import COLUMNS as SEQUENCE_COLUMNS
 from lrnet.sequence.landmark_sequence import Column, LandmarkSequence
 
@@ -61,7 +62,7 @@ SCHEMA: Final = pa.schema(
 _ALWAYS: Final = ("sequence", "face", "frame_index", "time", "valid")
 
 COLUMNS: Final = (*(column.name for column in SEQUENCE_COLUMNS if _stored_as(column) not in _ALWAYS), "looks")
-"""What `StoredVideo.sequences` can leave out."""
+"""The columns that `StoredVideo.sequences` can leave out."""
 
 LEAST_ROW: Final = 100  # bytes; a frame takes about 1600
 FREE_ROWS: Final = 10_000  # frames that any file may hold: gaps and still pictures pack well
@@ -69,12 +70,12 @@ FREE_ROWS: Final = 10_000  # frames that any file may hold: gaps and still pictu
 
 @dataclass(frozen=True, slots=True)
 class StoredVideo:
-    """What a store knows of one video.
+    """A video in a store.
 
     Attributes:
         file: the Parquet file.
-        record: the dataset's word on it; `record.path` is where the video was when it was read.
-        preprocessing: how its landmarks were made, as the bundle's schema writes it.
+        record: the dataset's fields; `record.path` is the path of the video at extraction.
+        preprocessing: of its landmarks, as a bundle writes it.
         frames: of each sequence; () for files of the first format.
         rows: frames of all sequences together.
         sequence_count: how many there are.
@@ -91,33 +92,21 @@ class StoredVideo:
 
     @classmethod
     def of(cls, file: Path) -> StoredVideo:
-        """Read what stands in the file's footer.
-
-        Raises:
-            DatasetError: the file is damaged, or none of a store.
-        """
-        footer = _footer(file)
-        about = _metadata(file, footer.schema.to_arrow_schema())
+        """Read the file's footer. Raises DatasetError if it is damaged or not of a store."""
         try:
-            return cls(
-                file,
-                _record_of_json(about["record"]),
-                _plain(about["preprocessing"], dict),
-                tuple(_plain(frames, int) for frames in about.get("frames", ())),
-                footer.num_rows,
-                len(about["half_sides"]),
-                _provenance(about.get("provenance")),
-            )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            footer = pq.read_metadata(file)
+        except (pa.ArrowException, OSError) as error:
             raise damaged(file, error) from error
+        about = _about(file, footer.schema.to_arrow_schema())
+        sequences = len(about.half_sides)
+        return cls(file, about.record, about.preprocessing, about.frames, footer.num_rows, sequences, about.provenance)
 
     def sequences(self, only: Collection[str] = COLUMNS) -> list[LandmarkSequence]:
         """Its sequences, in order.
 
         Args:
-            only: which of `COLUMNS` to read. The others are not read, cost no memory, and are NaN (False for
-                `tracked`, None for `surround_error` and `looks`): training on landmarks alone needs 544 bytes a frame
-                and face instead of about 2 kB.
+            only: which of `COLUMNS` to read. The others cost no memory and are NaN (False for `tracked`, None for
+                `surround_error` and `looks`).
 
         Raises:
             DatasetError: the file is damaged.
@@ -131,11 +120,13 @@ class StoredVideo:
             there = pq.read_schema(self.file).names
             wanted = [name for name in wanted if name in there or name in SCHEMA.names]  # others were not measured
             table = pq.read_table(self.file, columns=wanted)
-            about = _metadata(self.file, table.schema)
-            halves = [float(half) for half in about["half_sides"]]
-            looks = [_looks_of_json(text) for text in about.get("looks", [None] * len(halves))]
+            about = _about(self.file, table.schema)
+            halves = about.half_sides
+            looks = [some.arrays() if some else {} for some in about.looks or [None] * len(halves)]
+            if len(looks) != len(halves):
+                raise ValueError(f"it has looks of {len(looks)} of {len(halves)} sequences")
             _require_whole(table, wanted, len(halves))
-        except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
+        except (pa.ArrowException, OSError, ValueError) as error:
             raise damaged(self.file, error) from error
         column = {name: _array(table.column(name)) for name in table.column_names}
         # A sequence's rows lie together, in order.
@@ -150,29 +141,30 @@ class StoredVideo:
         ]
 
 
-def _record_of_json(about: dict[str, Any]) -> VideoRecord:
-    texts = {name: _plain(value, str) for name, value in about.items() if name != "identities"}
-    if texts["split"] not in ("", *SPLITS):
-        raise ValueError(f"unknown split {texts['split'][:40]!r}")
-    return VideoRecord(
-        **{
-            **texts,
-            "path": Path(texts["path"]),
-            "label": Label(texts["label"]),
-            "identities": tuple(_plain(who, str) for who in about.get("identities", ())),
-        }
-    )
+class Looks(BaseModel):
+    """Looks of a sequence, few (two a second): times, and base64 of little-endian float16."""
+
+    model_config = ConfigDict(strict=True)
+    times: list[float]
+    looks: bytes
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """As a sequence has them. Raises ValueError for others."""
+        looks = np.frombuffer(base64.b64decode(self.looks, validate=True), "<f2").astype(np.float32)
+        times = np.array(self.times, np.float64)
+        return {"looks": looks.reshape(len(times), LOOK_SIZE), "look_times": times}
 
 
-def _provenance(about: dict[str, Any] | None) -> Provenance | None:
-    return Provenance(**_plain(about, dict)) if about else None
+class About(BaseModel):
+    """The metadata of a file. See `StoredVideo` for the fields; later formats have more than earlier ones."""
 
-
-def _plain(value: Any, kind: type) -> Any:
-    """`value`, which JSON said is of this kind."""
-    if not isinstance(value, kind):
-        raise TypeError(f"{str(value)[:40]!r} where a {kind.__name__} is expected")
-    return value
+    model_config = ConfigDict(strict=True)
+    record: VideoRecord
+    preprocessing: dict[str, Any]
+    half_sides: tuple[float, ...]
+    frames: tuple[int, ...] = ()
+    looks: tuple[Looks | None, ...] = ()
+    provenance: Provenance | None = None
 
 
 def _require_bounded(file: Path, rows: int) -> None:
@@ -202,27 +194,23 @@ def _lists(column: pa.ChunkedArray) -> list[pa.Array]:
 
 
 def damaged(file: Path, error: Exception) -> DatasetError:
-    """What to raise where pyarrow cannot read a store's file."""
+    """The error for a file of a store that cannot be read."""
     return DatasetError(f"{file} is damaged ({error}).", hint="Delete it and run `lrnet extract` again.")
 
 
 def store_name(key: str) -> str:
-    """What a store calls a video: the end of its key, made safe, and enough of a hash of the key to be unique."""
+    """The name of a video in a store: the end of its key, made safe, and a hash of the key."""
     safe = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in Path(key).stem)[:60]
     return f"{safe}.{hashlib.sha256(key.encode()).hexdigest()[:12]}"
 
 
 def store_file(store: Path, record: VideoRecord) -> Path:
-    """Where a store keeps a video."""
+    """The file of a video in a store."""
     return store / f"{store_name(record.key)}.parquet"
 
 
 def store_files(store: Path) -> list[Path]:
-    """The files of a store, by name. What is being written, or was left by a run that was killed, is none yet.
-
-    Raises:
-        DatasetError: there is no store, or it is empty.
-    """
+    """The files of a store, by name, without partial ones. Raises DatasetError if there are none."""
     files = sorted(p for p in store.glob("*.parquet") if not p.name.startswith(".")) if store.is_dir() else []
     if not files:
         raise DatasetError(f"There is no landmark store at {store}.", hint="Make one with `lrnet extract`.")
@@ -259,7 +247,7 @@ def write(
 
 
 def relabel(stored: StoredVideo, record: VideoRecord) -> None:
-    """Write what the dataset says of a video anew; its landmarks stay.
+    """Rewrite the dataset's fields of a video; its landmarks stay.
 
     Raises:
         DatasetError: the file is damaged. OutputError: it cannot be written.
@@ -274,7 +262,7 @@ def relabel(stored: StoredVideo, record: VideoRecord) -> None:
 def _write_table(target: Path, table: pa.Table, about: dict[str, Any]) -> None:
     table = table.replace_schema_metadata({"lrnet": json.dumps(about, sort_keys=True)})
     with written_beside(target) as partial:
-        # Bytes of like weight side by side, and no dictionaries of numbers that never repeat: 1.6 kB a frame for 2.7.
+        # Byte streams split and no dictionaries of numbers that never repeat: 1.6 kB a frame instead of 2.7.
         pq.write_table(
             table, partial, compression="zstd", use_dictionary=False, use_byte_stream_split=_floats(table.schema)
         )
@@ -294,20 +282,24 @@ def _floats(schema: pa.Schema) -> list[str]:
     ]
 
 
-def _footer(file: Path) -> pq.FileMetaData:
+def _about(file: Path, schema: pa.Schema) -> About:
     try:
-        return pq.read_metadata(file)
-    except (pa.ArrowException, OSError) as error:
+        about = About.model_validate_json(json.dumps(_metadata(file, schema)))
+        if about.record.split not in ("", *SPLITS):
+            raise ValueError(f"unknown split {about.record.split[:40]!r}")
+        return about
+    except ValidationError as error:
+        raise damaged(file, ValueError(first_fault(error))) from error
+    except ValueError as error:
         raise damaged(file, error) from error
 
 
 def _metadata(file: Path, schema: pa.Schema) -> dict[str, Any]:
-    raw = (schema.metadata or {}).get(b"lrnet")
     try:
-        about: dict[str, Any] = _plain(parse_json(raw) if raw else {}, dict)
-    except (ValueError, TypeError) as error:
+        about = parse_json((schema.metadata or {}).get(b"lrnet", b"{}"))
+    except ValueError as error:
         raise damaged(file, error) from error
-    if about.get("format") not in READABLE:
+    if not isinstance(about, dict) or about.get("format") not in READABLE:
         raise DatasetError(
             f"{file} is no landmark file of a format that this version reads ({', '.join(map(str, READABLE))}).",
             hint="Extract it again, or read it with the version of lrnet that wrote it.",
@@ -344,19 +336,10 @@ def _array(column: pa.ChunkedArray) -> np.ndarray:
 
 
 def _looks_as_json(sequence: LandmarkSequence) -> dict[str, Any] | None:
-    """Looks are few (two a second): they stand in the metadata, as base64 of little-endian float16."""
     if sequence.looks is None or sequence.look_times is None:
         return None
     packed = base64.b64encode(sequence.looks.astype("<f2").tobytes()).decode()
     return {"times": sequence.look_times.tolist(), "looks": packed}
-
-
-def _looks_of_json(about: dict[str, Any] | None) -> dict[str, np.ndarray]:
-    if about is None:
-        return {}
-    times = np.array([float(_plain(time, float)) for time in about["times"]], np.float64)
-    looks = np.frombuffer(base64.b64decode(about["looks"], validate=True), "<f2").astype(np.float32)
-    return {"looks": looks.reshape(len(times), LOOK_SIZE), "look_times": times}
 
 
 def _sequence(rows: dict[str, np.ndarray], half_side: float, looks: dict[str, np.ndarray]) -> LandmarkSequence:
@@ -369,7 +352,7 @@ def _sequence(rows: dict[str, np.ndarray], half_side: float, looks: dict[str, np
             arrays[column.name] = stored[n - count :].reshape(count, *column.shape)
         elif column.optional:
             arrays[column.name] = None
-        else:  # not asked for: one value, seen from everywhere
+        else:  # not wanted: one value, broadcast
             nothing = column.dtype(False if column.dtype is np.bool_ else np.nan)
             arrays[column.name] = np.broadcast_to(nothing, (count, *column.shape))
     return LandmarkSequence(**arrays, half_side=half_side, face=int(rows["face"][0]) if n else 0, **looks)

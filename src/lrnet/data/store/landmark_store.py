@@ -13,12 +13,7 @@ from lrnet.errors import DatasetError
 
 
 class LandmarkStore(Sequence[StoredVideo]):
-    """Videos of a store, by file name. Landmarks are read when a video is asked for its sequences, and not kept.
-
-    Attributes:
-        folder: of the store.
-        preprocessing: how all its landmarks were made, as a bundle's schema writes it.
-    """
+    """Videos of a store, by file name, made by one preprocessing. Landmarks are read on demand and not kept."""
 
     def __init__(self, folder: Path, videos: Sequence[StoredVideo], preprocessing: dict[str, Any]) -> None:
         self.folder = folder
@@ -50,11 +45,10 @@ class LandmarkStore(Sequence[StoredVideo]):
         source: str | Collection[str] | None = None,
         group: str | Collection[str] | None = None,
     ) -> LandmarkStore:
-        """The videos that fit every choice made; one value or several of each. A real video's method is "".
+        """The videos that fit every choice, one value or several of each. A real video's method is "".
 
         Raises:
-            DatasetError: the split is not there, or it shares a person with another split of these videos; or no
-                video fits.
+            DatasetError: the split is missing or shares a person with another split; or no video fits.
         """
         chosen = list(self._videos)
         if split is not None:
@@ -75,10 +69,7 @@ class LandmarkStore(Sequence[StoredVideo]):
 
 
 def open(store: str | os.PathLike[str]) -> LandmarkStore:
-    """The videos of a store; landmarks are read when asked for.
-
-    Opening reads the footer of every file (below a millisecond each), so that a store of mixed preprocessing is found
-    out here and not in a training run.
+    """The videos of a store. Reads the footer of every file (below a millisecond each), not the landmarks.
 
     Raises:
         DatasetError: there is no store, it is empty, a file is damaged, or files were made by different preprocessing.

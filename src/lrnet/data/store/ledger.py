@@ -1,14 +1,13 @@
-"""Videos that gave no landmarks, and why: one small JSON file each, beside the store's other files.
-
-A file of its own for each, written beside and renamed, needs no lock and survives being killed anywhere.
-"""
+"""Videos that gave no landmarks, and why: one JSON file each, which needs no lock and survives a kill."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
+
+from pydantic import TypeAdapter
 
 from lrnet import errors
 from lrnet.data.records import VideoRecord
@@ -21,7 +20,7 @@ FOLDER: Final = "failures"
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why there is nothing of a video.
+    """Why a video is not in a store.
 
     Attributes:
         key, path: of the video; the path may be an address.
@@ -48,15 +47,8 @@ class Failure:
         return f"{self.key}: {self.what} {self.hint}"
 
 
-_TYPICAL: Final = ("", "", "", 0, "", "", 0)
-
-
 def record_failure(store: Path, record: VideoRecord, error: LrnetError) -> None:
-    """Note a failure; a later one of the same video takes its place.
-
-    Raises:
-        OutputError: the store cannot be written.
-    """
+    """Record a failure in place of an earlier one of the video. Raises OutputError."""
     place = _place(store, record)
     place.parent.mkdir(parents=True, exist_ok=True)
     failure = Failure(
@@ -72,22 +64,18 @@ def record_failure(store: Path, record: VideoRecord, error: LrnetError) -> None:
 
 
 def forget_failure(store: Path, record: VideoRecord) -> None:
-    """The video succeeded after all."""
+    """Delete the record of a video that has succeeded."""
     _place(store, record).unlink(missing_ok=True)
 
 
 def failure_of(store: Path, record: VideoRecord) -> Failure | None:
-    """What is noted of a video."""
+    """The recorded failure of a video."""
     place = _place(store, record)
     return _load(place) if place.is_file() else None
 
 
 def failures(store: Path) -> list[Failure]:
-    """Everything that is noted, by file name. What a run that was killed left half-written is nothing.
-
-    Raises:
-        DatasetError: a file of the ledger is damaged.
-    """
+    """All recorded failures, by file name. Raises DatasetError if a file is damaged."""
     return [_load(path) for path in sorted((store / FOLDER).glob("*.json")) if not path.name.startswith(".")]
 
 
@@ -105,9 +93,9 @@ def _place(store: Path, record: VideoRecord) -> Path:
 
 def _load(path: Path) -> Failure:
     try:
-        failure = Failure(**read_json(path))
-        if not all(isinstance(value, type(known)) for value, known in zip(astuple(failure), _TYPICAL, strict=True)):
-            raise TypeError("a part is of another type")
-        return failure
-    except (ValueError, TypeError, OSError) as error:
+        return _FAILURE.validate_json(json.dumps(read_json(path)), strict=True)
+    except (ValueError, OSError) as error:
         raise DatasetError(f"{path} is damaged ({error}).", hint="Delete it and run `lrnet extract` again.") from error
+
+
+_FAILURE: Final = TypeAdapter(Failure)

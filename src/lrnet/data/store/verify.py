@@ -1,4 +1,4 @@
-"""Is a store whole?"""
+"""Check a store."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from lrnet.errors import LrnetError
 
 
 def verify(folder: Path, *, videos: bool = False) -> tuple[int, list[str]]:
-    """Read every file of a store through and compare what it says with what it holds.
+    """Read every file of a store and compare its metadata with its content.
 
     Args:
-        videos: also hash the videos, where they are still at their paths.
+        videos: also hash the videos at their paths.
 
     Returns:
-        how many files were read, and what is wrong, a line each.
+        the number of files, and a line for each fault.
 
     Raises:
         DatasetError: there is no store.

@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrnet.experiments.measures import DISTANCES, change_interval, inter_ocular_distance, mean_of_known
-from lrnet.experiments.paper.draw import draw_rows
+from lrnet.experiments.paper.draw import draw_auc
 from lrnet.experiments.paper.result import (
+    MEASURED,
     Contrast,
     Result,
     Row,
     Seeds,
     Table,
-    Unit,
     contrast,
     difference,
     is_above,
@@ -29,7 +29,6 @@ from lrnet.sequence.landmark_sequence import FACIAL_GROUPS, LandmarkSequence
 from lrnet.training.config import TrainingConfig
 
 NAME: Final = "calibration"
-MEASURED: Final[dict[Unit, tuple[str, ...]]] = {"video": ("AUC", "accuracy"), "clip": ("AUC",)}
 VARIANTS: Final[dict[Landmarks, str]] = {
     "calibrated": "full",
     "equal weights": "without Kalman: prediction and detection weigh the same",
@@ -47,10 +46,10 @@ def run(setting: Setting, *, distances: bool = True) -> Result:
         distances: also compare two landmarkers (Figure 6).
     """
     clean, compressed = setting.data.clean(), setting.heavily_compressed()
-    recipes = {" + ".join(config.stream_names): config for config in (setting.ours, setting.papers)}
+    recipes = {" + ".join(config.stream_names): config for config in (setting.config, setting.papers)}
     found: dict[tuple[str, str, Landmarks], Seeds] = {}
     for streams, config in recipes.items():
-        for variant in VARIANTS if config is setting.ours else BOTH_ENDS:
+        for variant in VARIANTS if config is setting.config else BOTH_ENDS:
             found[(streams, clean.name, variant)] = _scored(setting, clean, clean, variant, config)
         for variant in BOTH_ENDS:
             found[(streams, compressed.name, variant)] = _scored(setting, clean, compressed, variant, config)
@@ -95,7 +94,6 @@ def run(setting: Setting, *, distances: bool = True) -> Result:
             is_above("It helps there more than on clean ones.", more),
         ]
     extra = (_distances(setting, clean),) if distances and setting.data.has_videos else ()
-    shown = [row for row in rows if (row.unit, row.figure) == ("video", "AUC")]
     return Result(
         NAME,
         "Calibration (the paper's Table 5 and Figure 6)",
@@ -106,7 +104,7 @@ def run(setting: Setting, *, distances: bool = True) -> Result:
         tuple(contrasts),
         tuple(findings),
         setting.about(clean, compressed),
-        lambda folder: draw_rows(shown, folder, NAME, "AUC of videos, 95 % interval"),
+        lambda folder: draw_auc(rows, folder, NAME),
         notes=(
             "`Without Kalman` is computed from what the stores hold of each frame's optical flow (decision 0017): the "
             "prediction, where it passed its check, is merged with the detection half and half, or taken alone.",
@@ -185,9 +183,5 @@ def distances_of(
 
 def in_frame(sequences: Sequence[LandmarkSequence], when: str) -> NDArray[np.float64]:
     """(N, 68, 2) frame pixels of a face's landmarks, "before" or "after" calibration."""
-    return np.concatenate(
-        [
-            (s.detected if when == "before" else s.values) * s.half_side + s.centres[:, None].astype(np.float64)
-            for s in sequences
-        ]
-    )
+    which = [s.uncalibrated() if when == "before" else s for s in sequences]
+    return np.concatenate([s.frame_landmarks() for s in which]).astype(np.float64)

@@ -48,7 +48,7 @@ def run(setting: Setting, lengths: tuple[int, ...] = LENGTHS) -> Result:
     plans = setting.plans()
     found: dict[tuple[str, int], Seeds] = {}
     for frames in lengths:
-        config = of_length(setting.ours, frames)
+        config = of_length(setting.config, frames)
         for tested in (clean, compressed):
             found[(tested.name, frames)] = setting.runs.scored(clean, tested, config, plans)
     rows: list[Row] = []
@@ -80,10 +80,10 @@ def run(setting: Setting, lengths: tuple[int, ...] = LENGTHS) -> Result:
         tuple(rows),
         tuple(contrasts),
         tuple(findings),
-        setting.about(clean, compressed, streams=list(setting.ours.stream_names), lengths=list(lengths)),
+        setting.about(clean, compressed, streams=list(setting.config.stream_names), lengths=list(lengths)),
         lambda folder: draw_lines(drawn, folder, NAME, ("frames of a clip", "accuracy, 95 % interval")),
         notes=(
-            f"Streams: {' + '.join(setting.ours.stream_names)}. Trained on the videos as they are. "
+            f"Streams: {' + '.join(setting.config.stream_names)}. Trained on the videos as they are. "
             f"{_share_of_fakes(setting)} of the videos are fake: what calls everything fake has that accuracy.",
             "Every length has the same number of epochs. Longer clips are fewer, so that their networks take fewer "
             "steps: a fall at the long end may be that.",

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from typing import Final
 
-from lrnet.experiments.paper.draw import draw_rows
+from lrnet.experiments.paper.draw import draw_auc
 from lrnet.experiments.paper.result import (
+    MEASURED,
     Contrast,
     Finding,
     Result,
     Row,
     Seeds,
-    Unit,
     difference,
     in_words,
     measured_rows,
+    no_worse_than,
     paper_figure,
 )
 from lrnet.experiments.paper.setting import Setting, model_rows
 from lrnet.experiments.paper.videos import VideoSet
 
 NAME: Final = "compression"
-MEASURED: Final[dict[Unit, tuple[str, ...]]] = {"video": ("AUC", "accuracy"), "clip": ("AUC",)}
-TOLD: Final = {
+DESCRIBED: Final = {
     "c23": "`c23` is H.264 at CRF 23",
     "c40": "`c40` is H.264 at CRF 40",
     "hevc": "`hevc` is HEVC",
@@ -48,7 +48,7 @@ def run(setting: Setting) -> Result:
     rows: list[Row] = []
     contrasts: list[Contrast] = []
     findings: list[Finding] = []
-    for config in (setting.ours, setting.papers):
+    for config in (setting.config, setting.papers):
         streams = " + ".join(config.stream_names)
         found: dict[str, Seeds] = {}
         for tested in sets:
@@ -61,8 +61,8 @@ def run(setting: Setting) -> Result:
             at = [s.name for s in sets[1:]].index(worst.name)
             findings.append(like_the_papers(f"{streams}, trained on {best.name}:", declines[at]))
     for tested in (best, worst):
-        seeds = setting.runs.scored(worst, tested, setting.ours, plans)
-        streams = " + ".join(setting.ours.stream_names)
+        seeds = setting.runs.scored(worst, tested, setting.config, plans)
+        streams = " + ".join(setting.config.stream_names)
         labels = {"network": streams, "trained on": worst.name, "tested on": tested.name}
         rows += measured_rows(labels, seeds, MEASURED)
     by_model: dict[str, dict[str, Seeds]] = {}
@@ -76,9 +76,8 @@ def run(setting: Setting) -> Result:
             difference(f"{name}: {s.name} - {best.name}", of_quality[s.name], of_quality[best.name]) for s in sets[1:]
         ]
         if worst is not best:
-            told = difference("", of_quality[worst.name], of_quality[best.name])
-            findings.append(like_the_papers(f"{name}:", told))
-    shown = [row for row in rows if (row.unit, row.figure) == ("video", "AUC")]
+            decline = difference("", of_quality[worst.name], of_quality[best.name])
+            findings.append(like_the_papers(f"{name}:", decline))
     return Result(
         NAME,
         "Compression (the paper's Table 2)",
@@ -87,13 +86,13 @@ def run(setting: Setting) -> Result:
         tuple(contrasts),
         tuple(findings),
         setting.about(*sets),
-        lambda folder: draw_rows(shown, folder, NAME, "AUC of videos, 95 % interval"),
+        lambda folder: draw_auc(rows, folder, NAME),
         notes=(
             f"`{best.name}` is the videos as the dataset has them"
             + (
-                f" ({next(iter(setting.data.qualities()), '')}); the others were encoded anew from those, which is not "
+                f" ({next(iter(setting.data.qualities()), '')}); the others were re-encoded from those, which is not "
                 "what encoding the camera's picture once would give: "
-                + ", ".join(TOLD.get(tested.name, tested.name) for tested in sets[1:])
+                + ", ".join(DESCRIBED.get(tested.name, tested.name) for tested in sets[1:])
                 + "."
                 if len(setting.data.qualities()) < 2
                 else "."
@@ -108,10 +107,7 @@ def like_the_papers(name: str, decline: Contrast) -> Finding:
     paper = paper_figure(NAME, "decline under heavy compression")
     trend = f"The decline under heavy compression is small ({paper})."
     e = decline.estimate
-    where = "inside" if e.low <= paper.value <= e.high else "outside"
-    because = f"{name} {in_words(decline)}; the paper's lies {where} this interval."
-    if e.interval is None:
-        return Finding(trend, "not decidable here", f"{name} {in_words(decline)}.")
-    if e.low >= paper.value:
-        return Finding(trend, "confirmed", because)
-    return Finding(trend, "denied" if e.high < paper.value else "not decidable here", because)
+    because = f"{name} {in_words(decline)}"
+    if e.interval is not None:
+        because += f"; the paper's lies {'inside' if e.low <= paper.value <= e.high else 'outside'} this interval"
+    return no_worse_than(trend, paper.value, e, f"{because}.")

@@ -1,4 +1,4 @@
-"""Table 4: what it costs to get landmarks and to train, on this machine."""
+"""Table 4: costs of landmarks and of training on this machine."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from lrnet.training.train import TrainedModel, bundle_preprocessing, bundle_spec
 
 NAME: Final = "cost"
 VIDEOS: Final = 4  # that are timed from the file to landmarks
-TIMED_EPOCHS: Final = 4  # of recipes with hundreds: the rest is told from these
+TIMED_EPOCHS: Final = 4  # of configurations with hundreds; the rest is extrapolated
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Training:
 
 
 def run(setting: Setting) -> Result:
-    """Timed once and kept: a figure of time is not made again by resuming."""
+    """Measure once and keep the figures for resumed runs."""
     clean = setting.data.clean()
     train = replace(clean, videos=tuple(v for v in clean.videos if not setting.has_splits or v.record.split == "train"))
     rows: list[Row] = []
@@ -68,21 +68,21 @@ def run(setting: Setting) -> Result:
         found = _kept(setting, "training", (train.mark(config),), lambda c=config: _timed_training(train, c))
         t = Training(**found)
         streams = " + ".join(config.stream_names)
-        told = f"{name}: {streams}"
+        what = f"{name}: {streams}"
         how = "" if t.timed == t.epochs else f"extrapolated from {t.timed} of {t.epochs} epochs"
         paper = paper_figure(NAME, "training time") if name == "paper" else None
         rows += [
-            _row("training time", told, "h", t.seconds / 3600, paper, how),
-            _row("peak memory of training", told, "MB", t.memory),
-            _row("parameters", told, "million", t.parameters / 1e6, paper and paper_figure(NAME, "parameters")),
-            _row("network on disk", told, "MB", t.bundle / 1e6),
+            _row("training time", what, "h", t.seconds / 3600, paper, how),
+            _row("peak memory of training", what, "MB", t.memory),
+            _row("parameters", what, "million", t.parameters / 1e6, paper and paper_figure(NAME, "parameters")),
+            _row("network on disk", what, "MB", t.bundle / 1e6),
         ]
         if paper:
             findings.append(_like_the_papers(t, size, len(train.videos)))
     return Result(
         NAME,
         "Costs (the paper's Table 4)",
-        "Measured once on this machine, which may have been busy with other work; times are what the clock said. "
+        "Measured once on this machine, which may have been busy with other work; times are wall-clock times. "
         f"Training is on {len(train.videos)} videos, {train.most_frames} frames each, on one thread of a CPU.",
         tuple(rows),
         (),
@@ -133,7 +133,7 @@ def _preprocessing_rows(setting: Setting, records: Sequence[VideoRecord]) -> lis
 
 
 def _kept(setting: Setting, kind: str, about: tuple[object, ...], make: Any) -> dict[str, Any]:
-    """A measurement that was taken, or is taken now and written down."""
+    """A measurement that was kept, or is taken now and kept."""
     file = setting.runs.folder / "costs" / f"{kind}-{key_of(kind, *about)}.json"
     if file.is_file():
         known: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))

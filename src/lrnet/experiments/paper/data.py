@@ -1,11 +1,11 @@
-"""What an experiment is given: datasets or landmark stores, and the conditions that are made of their videos."""
+"""The data of an experiment: datasets or landmark stores, and their videos in other conditions."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from lrnet.data import open_dataset, store
 from lrnet.data.records import Label, VideoRecord, joined_groups
@@ -13,20 +13,18 @@ from lrnet.data.store import StoredVideo
 from lrnet.errors import DatasetError
 from lrnet.evaluation.protocol import COMPRESSIONS, compression_of
 from lrnet.experiments.paper.videos import VideoSet
-
-if TYPE_CHECKING:
-    from lrnet.experiments.stores import Condition
+from lrnet.experiments.stores import Condition, cached_store
 
 MOST_FRAMES: Final = 260  # of each video: ten seconds at 25 Hz
 
 
 @dataclass
 class Data:
-    """Videos with their labels, and their landmarks in whatever condition is asked for.
+    """Labelled videos, and their landmarks in any condition.
 
     Attributes:
-        name: what it is called in tables.
-        records: of every quality that it holds.
+        name: for tables.
+        records: of every quality that the data hold.
         cache: folder for the stores of conditions.
         most_frames: of each video.
         workers: videos at a time.
@@ -94,22 +92,16 @@ class Data:
 
     def clean(self, *, landmarker: str = "mesh") -> VideoSet:
         """The videos as they are."""
-        from lrnet.experiments.stores import Condition
-
         name = "clean" if landmarker == "mesh" else landmarker
-        return self.condition(replace(Condition.clean(), landmarker=landmarker), name)
+        return self.condition(Condition.of("clean", landmarker), name)
 
     def stored_quality(self, name: str, records: Sequence[VideoRecord]) -> VideoSet:
         """The videos of one of the dataset's own qualities, as they are."""
-        from lrnet.experiments.stores import Condition
-
-        return self.condition(Condition.clean(), name, records)
+        return self.condition(Condition.of("clean"), name, records)
 
     def treated(self, name: str) -> VideoSet:
-        """The videos encoded anew (see `lrnet.experiments.stores.Condition.reencoded`)."""
-        from lrnet.experiments.stores import Condition
-
-        return self.condition(Condition.reencoded(name), name)
+        """The videos re-encoded (see `lrnet.video.treatments.Reencoding`)."""
+        return self.condition(Condition.of(name), name)
 
     def condition(
         self,
@@ -127,8 +119,6 @@ class Data:
         Raises:
             DatasetError: a video is no longer where a store says that it was.
         """
-        from lrnet.experiments.stores import cached_store
-
         chosen = self.main if records is None else tuple(records)
         most = most_frames or self.most_frames
         plain = condition.treatment is None and condition.landmarker == "mesh"

@@ -12,12 +12,12 @@ import numpy as np
 from lrnet.errors import DatasetError
 from lrnet.experiments.paper.draw import draw_matrices
 from lrnet.experiments.paper.result import (
+    MEASURED,
     Contrast,
     Result,
     Row,
     Seeds,
     Table,
-    Unit,
     auc_of,
     contrast,
     is_above,
@@ -28,7 +28,6 @@ from lrnet.experiments.paper.setting import Setting
 from lrnet.experiments.paper.videos import Landmarks
 
 NAME: Final = "detectors"
-MEASURED: Final[dict[Unit, tuple[str, ...]]] = {"video": ("AUC", "accuracy"), "clip": ("AUC",)}
 KINDS: Final[dict[Landmarks, str]] = {"calibrated": "with calibration", "detected": "without"}
 
 
@@ -52,7 +51,7 @@ def run(setting: Setting) -> Result:
     for kind in KINDS:
         for one, other in product(names, names):
             train, test = (sets[n].with_landmarks(kind) for n in (one, other))
-            found[(kind, one, other)] = setting.runs.scored(train, test, setting.ours, plans)
+            found[(kind, one, other)] = setting.runs.scored(train, test, setting.config, plans)
     rows: list[Row] = []
     for (kind, one, other), seeds in found.items():
         labels = {"trained on": one, "tested on": other, "landmarks": KINDS[kind]}
@@ -65,8 +64,8 @@ def run(setting: Setting) -> Result:
         is_above("Across landmarkers it helps more than with the same one (Figure 5).", more),
     ]
     matrices = {
-        told: np.array([[auc_of(found[(kind, one, other)]) for other in names] for one in names])
-        for kind, told in KINDS.items()
+        words: np.array([[auc_of(found[(kind, one, other)]) for other in names] for one in names])
+        for kind, words in KINDS.items()
     }
     return Result(
         NAME,
@@ -77,7 +76,7 @@ def run(setting: Setting) -> Result:
         tuple(findings),
         setting.about(*sets.values(), landmarkers=list(names)),
         lambda folder: draw_matrices(matrices, names, folder, NAME),
-        notes=(f"Streams: {' + '.join(setting.ours.stream_names)}.",),
+        notes=(f"Streams: {' + '.join(setting.config.stream_names)}.",),
         extra=(_confusions(found),),
     )
 
@@ -92,15 +91,15 @@ def contrasts_of(found: dict[tuple[Landmarks, str, str], Seeds], names: Sequence
         signs: tuple[tuple[Landmarks, float], ...] = (("calibrated", share), ("detected", -share))
         return [(sign, found[(kind, *pair)]) for pair in pairs for kind, sign in signs]
 
-    def told(what: str, sides: list[tuple[float, Seeds]]) -> Contrast:
+    def weighted(what: str, sides: list[tuple[float, Seeds]]) -> Contrast:
         return Contrast(what, "video", "AUC", contrast(sides, "video", "AUC"))
 
-    single = [told(f"with - without calibration, {a} to {b}", gain([(a, b)])) for a, b in (*same, *unlike)]
+    single = [weighted(f"with - without calibration, {a} to {b}", gain([(a, b)])) for a, b in (*same, *unlike)]
     return [
         *single,
-        told("with - without calibration, mean over different landmarkers", gain(unlike)),
-        told("with - without calibration, mean over the same landmarker", gain(same)),
-        told("that across less that within", gain(unlike) + gain(same, -1.0)),
+        weighted("with - without calibration, mean over different landmarkers", gain(unlike)),
+        weighted("with - without calibration, mean over the same landmarker", gain(same)),
+        weighted("that across less that within", gain(unlike) + gain(same, -1.0)),
     ]
 
 

@@ -52,6 +52,12 @@ def draw_rows(rows: Sequence[Row], folder: Path, name: str, axis: str) -> list[P
     return save_figure(figure, folder, name)
 
 
+def draw_auc(rows: Sequence[Row], folder: Path, name: str) -> list[Path]:
+    """The AUC of videos of these rows."""
+    shown = [row for row in rows if (row.unit, row.figure) == ("video", "AUC")]
+    return draw_rows(shown, folder, name, "AUC of videos, 95 % interval")
+
+
 def draw_lines(
     lines: Mapping[str, Mapping[float, Estimate]],
     folder: Path,

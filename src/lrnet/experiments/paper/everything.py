@@ -1,4 +1,4 @@
-"""One experiment or several, from their names to files in a folder, and the page that leads to all that lie there."""
+"""Run experiments by name, write their files, and the index page of a folder."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def experiment(name: str) -> Experiment:
 
 
 def carry_out(setting: Setting, out: Path, names: Sequence[str], tell: Callable[[str], None]) -> list[Result]:
-    """Run experiments and write each as soon as it is done, and `index.md` anew.
+    """Run experiments; write each as soon as it is done, and `index.md` again.
 
     Raises:
         OutputError: the folder cannot be written. Other errors of lrnet: see the experiments.
@@ -72,13 +72,9 @@ def write_index(out: Path) -> None:
 
 
 def index(found: Mapping[str, Mapping[str, Any]]) -> str:
-    """The page that leads to the experiments' own: what was found and what cannot be said.
-
-    Args:
-        found: what `lrnet.experiments.paper.report.as_dict` gave, by name of the experiment.
-    """
+    """The index page, from the results of `lrnet.experiments.paper.report.as_dict` by name of the experiment."""
     findings = [(name, f) for name, result in found.items() for f in result["findings"]]
-    said = ", ".join(f"{n} {verdict}" for verdict, n in sorted(Counter(f["verdict"] for _, f in findings).items()))
+    verdicts = ", ".join(f"{n} {verdict}" for verdict, n in sorted(Counter(f["verdict"] for _, f in findings).items()))
     data = [about for result in found.values() for name, about in result["about"]["data"].items() if name == "clean"]
     missing = [name for name in TITLES if name not in found]
     parts = [
@@ -88,7 +84,7 @@ def index(found: Mapping[str, Mapping[str, Any]]) -> str:
             for d in data[:1]
         ),
         LIMITS,
-        f"## Trends\n\n{len(findings)} questions: {said}.\n",
+        f"## Trends\n\n{len(findings)} questions: {verdicts}.\n",
         table(("trend", "here", "because"), [(f["trend"], f["verdict"], f["because"]) for _, f in findings]),
         "## Pages\n",
         table(
@@ -105,10 +101,10 @@ def index(found: Mapping[str, Mapping[str, Any]]) -> str:
 
 COSTS: Final = ("minutes", "networks_trained", "networks_used", "training_minutes_of_these")
 
-LIMITS: Final = """## What can be said at this size, and what cannot
+LIMITS: Final = """## Limits of these figures
 
-- Intervals are over people. With some tens of identity groups a difference in AUC below some hundredths is lost in
-  them; "not decidable here" means that, and not that there is no difference.
+- Intervals are over people. With some tens of identity groups, differences in AUC below some hundredths cannot be
+  measured: "not decidable here" does not mean that there is no difference.
 - They do not hold the chance of training, which moves an AUC by hundredths on so few videos.
 - The paper trains on many more people. Absolute figures here are those of small training sets and are not comparable
   with the paper's; differences between rows are what is worth reading.

@@ -7,7 +7,7 @@ from typing import Final
 
 from lrnet.data.records import Label
 from lrnet.evaluation.metrics import Estimate, interval_text
-from lrnet.experiments.paper.draw import draw_rows
+from lrnet.experiments.paper.draw import draw_auc
 from lrnet.experiments.paper.result import (
     FIGURES,
     Finding,
@@ -18,6 +18,7 @@ from lrnet.experiments.paper.result import (
     Unit,
     measured,
     measured_rows,
+    no_worse_than,
     paper_figure,
     share_called_fake,
 )
@@ -44,7 +45,7 @@ def run(setting: Setting) -> Result:
         for name, videos in whole.items()
         if (gone := len(videos.videos) - len(others[name].videos))
     ]
-    for config in (setting.ours, setting.papers):
+    for config in (setting.config, setting.papers):
         found, some_notes = _of_recipe(setting, config, clean, others, paper)
         rows += found
         notes += [n for n in some_notes if n not in notes]
@@ -60,11 +61,10 @@ def run(setting: Setting) -> Result:
         for name, other in others.items():
             if len({v.record.label for v in other.videos}) == 2:
                 scored, note = score_model(setting, model, other, split="")
-                told = {**labels, "network": model.spec.name, "tested on": name}
-                rows += measured_rows(told, [scored], MEASURED, note=note)
+                labels = {**labels, "network": model.spec.name, "tested on": name}
+                rows += measured_rows(labels, [scored], MEASURED, note=note)
     train = len(clean.videos) * (setting.folds - 1) // setting.folds
     findings = [_beside_paper(name, seeds, paper["AUC"], train) for name, seeds in within.items()]
-    shown = [row for row in rows if (row.unit, row.figure) == ("video", "AUC")]
     return Result(
         NAME,
         "Trained on one dataset, tested on several (the paper's Table 1)",
@@ -73,7 +73,7 @@ def run(setting: Setting) -> Result:
         (),
         tuple(findings),
         setting.about(clean, *others.values()),
-        lambda folder: draw_rows(shown, folder, NAME, "AUC of videos, 95 % interval"),
+        lambda folder: draw_auc(rows, folder, NAME),
         notes=(
             "Accuracy is that of scores at 0.5. The paper's figure is of networks trained on the whole official "
             "training split (720 originals and their fakes); the abstract does not say whether it is of clips or of "
@@ -120,12 +120,12 @@ def _of_recipe(
                 [v for v in theirs if v.record.label is label] + [v for v in ours if v.record.label is missing]
                 for theirs, ours in zip(there, within, strict=True)
             ]
-            told = f"{setting.data.name}'s {missing.value} videos (people left out) and {name}'s {label.value} ones"
-            rows += measured_rows({**labels, "tested on": told}, both, MEASURED)
+            mixed = f"{setting.data.name}'s {missing.value} videos (people left out) and {name}'s {label.value} ones"
+            rows += measured_rows({**labels, "tested on": mixed}, both, MEASURED)
         rows += _by_source(there, labels)
         notes.append(
-            f"Where the {setting.data.name} videos of one class are set against the other class of {name}, what tells "
-            "the sources apart counts too, for better or worse."
+            f"Where the {setting.data.name} videos of one class are compared with the other class of {name}, "
+            "differences between the sources count too."
         )
     return rows, notes
 
@@ -137,8 +137,8 @@ def _by_source(seeds: Seeds, labels: dict[str, str]) -> list[Row]:
     for source, label in kinds:
         some = [v for v in seeds[0] if (v.record.source, v.record.label) == (source, label)]
         groups = len({v.record.group for v in some})
-        told = {**labels, "tested on": f"{source}, {label.value}, identity groups: {groups}"}
-        rows.append(Row(told, "video", "called fake at 0.5", share_called_fake(some)))
+        of_source = {**labels, "tested on": f"{source}, {label.value}, identity groups: {groups}"}
+        rows.append(Row(of_source, "video", "called fake at 0.5", share_called_fake(some)))
     return rows
 
 
@@ -146,6 +146,4 @@ def _beside_paper(name: str, seeds: Seeds, paper: PaperFigure, train: int) -> Fi
     e: Estimate = measured(seeds, "video", "AUC")
     trend = f"An AUC of {paper} on FaceForensics++ is reached with {train} training videos."
     because = f"{name}: {e.value:.3f} video AUC (95 % interval {interval_text(e.interval)}), people left out."
-    if e.low >= paper.value:
-        return Finding(trend, "confirmed", because)
-    return Finding(trend, "denied" if e.high < paper.value else "not decidable here", because)
+    return no_worse_than(trend, paper.value, e, because)

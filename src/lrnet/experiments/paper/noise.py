@@ -10,25 +10,27 @@ from typing import Any, Final
 from lrnet.evaluation.metrics import interval_text
 from lrnet.experiments.paper.draw import draw_lines
 from lrnet.experiments.paper.result import (
+    MEASURED,
     Contrast,
     Finding,
     Result,
     Row,
     Seeds,
     Table,
-    Unit,
     contrast,
     difference,
     in_words,
     measured_rows,
+    no_worse_than,
     paper_figure,
 )
 from lrnet.experiments.paper.runs import everybody
 from lrnet.experiments.paper.setting import Setting, called, score_model
 from lrnet.experiments.paper.videos import VideoSet
+from lrnet.experiments.stores import Condition
+from lrnet.video.perturbations import Kind
 
 NAME: Final = "noise"
-MEASURED: Final[dict[Unit, tuple[str, ...]]] = {"video": ("AUC", "accuracy"), "clip": ("AUC",)}
 FRAMES: Final = 100  # of each video: the grid has 37 conditions
 Grid = dict[tuple[str, int], VideoSet]
 """By kind and level; level 0 of "clean", and of "mixed" and "random", whose levels are drawn."""
@@ -36,19 +38,14 @@ Grid = dict[tuple[str, int], VideoSet]
 
 def grid(setting: Setting, frames: int, levels: Sequence[int]) -> Grid:
     """The videos that are tested in every condition."""
-    from lrnet.experiments.stores import Condition
-    from lrnet.video.perturbations import Kind
-
     tested = everybody(setting.split_plans()[0] if setting.has_splits else setting.plans()[0])
     records = [r for r in setting.data.main if r.group in tested]
-    conditions = {("clean", 0): Condition.clean()}
-    conditions |= {
-        (kind, level): Condition.perturbed(kind, level, 0) for kind, level in product((k.value for k in Kind), levels)
-    }
-    conditions |= {("mixed", 0): Condition.mixed(0), ("random", 0): Condition.random(0)}
+    names = {("clean", 0): "clean"}
+    names |= {(k.value, level): f"noise:{k.value}:{level}" for k, level in product(Kind, levels)}
+    names |= {(kind, 0): f"noise:{kind}" for kind in ("mixed", "random")}
     return {
-        at: setting.data.condition(condition, f"{at[0]} {at[1] or ''}".strip(), records, frames)
-        for at, condition in conditions.items()
+        at: setting.data.condition(Condition.of(name), f"{at[0]} {at[1] or ''}".strip(), records, frames)
+        for at, name in names.items()
     }
 
 
@@ -61,7 +58,7 @@ def run(setting: Setting, frames: int = FRAMES) -> Result:
     rows: list[Row] = []
     contrasts: list[Contrast] = []
     findings: list[Finding] = []
-    every = {" + ".join(c.stream_names): c for c in (setting.ours, setting.papers)}
+    every = {" + ".join(c.stream_names): c for c in (setting.config, setting.papers)}
     by_network = {
         name: {at: setting.runs.scored(train, tested, config, plans) for at, tested in sets.items()}
         for name, config in every.items()
@@ -146,9 +143,7 @@ def like_the_papers(found: Contrast) -> Finding:
     share, e = paper.value / 100, found.estimate
     inside = "inside" if e.low <= share <= e.high else "outside"
     because = f"{found.what} {in_words(found)}; the paper's lies {inside} this interval."
-    if e.low >= share:
-        return Finding(trend, "confirmed", because)
-    return Finding(trend, "denied" if e.high < share else "not decidable here", because)
+    return no_worse_than(trend, share, e, because)
 
 
 def _about(setting: Setting, train: VideoSet, tested: VideoSet, **more: Any) -> dict[str, Any]:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -13,29 +10,19 @@ from typing import Any, Final
 
 from lrnet.evaluation.metrics import interval_text
 from lrnet.evaluation.report import csv_text, table
-from lrnet.experiments.calibration_report import require_matplotlib
+from lrnet.experiments import environment
 from lrnet.experiments.paper.result import Contrast, Result, Row, signed_interval
-from lrnet.files import make_folder, require_writable, write_text
-from lrnet.version import __version__, library_versions
+from lrnet.files import make_folder, write_text
 
 FORMAT: Final = 1
 SUFFIXES: Final = ("md", "csv", "json", "png", "svg")
-LIBRARIES: Final = ("torch", "lightning", "numpy", "scikit-learn", "onnxruntime", "opencv-python-headless", "av")
 PROPORTIONS: Final = frozenset({"clip", "video"})
 
 
 def prepare(folder: Path, names: Iterable[str]) -> None:
-    """Check before the work that results can be written after it.
-
-    Raises:
-        MissingDependencyError: matplotlib is not installed.
-        OutputError: the folder cannot be made or written.
-    """
-    require_matplotlib()
+    """Make the folder and check that results can be written to it (see `lrnet.experiments.environment.prepare`)."""
     make_folder(folder)
-    for name in names:
-        for suffix in SUFFIXES:
-            require_writable(folder / f"{name}.{suffix}")
+    environment.prepare(folder, (f"{name}.{suffix}" for name in names for suffix in SUFFIXES))
 
 
 def write(result: Result, folder: Path, cost: Mapping[str, float]) -> list[Path]:
@@ -56,7 +43,7 @@ def write(result: Result, folder: Path, cost: Mapping[str, float]) -> list[Path]
 
 
 def as_markdown(result: Result) -> str:
-    """The page: what was done, the table, what differs from what, and what that says of the paper."""
+    """The page: protocol, table, differences, and findings."""
     parts = [f"# {result.title}\n", f"{result.protocol}\n"]
     parts += [f"{note}\n" for note in result.notes]
     parts += ["## Measured\n", rows_table(result.shown or result.rows), f"![{result.title}]({result.name}.svg)\n"]
@@ -71,7 +58,7 @@ def as_markdown(result: Result) -> str:
 
 
 def rows_table(rows: Iterable[Row]) -> str:
-    """Rows that are of the same thing share a line: a column a figure, the paper's beside it."""
+    """Rows with the same labels share a line: a column for each figure, and one for the paper's."""
     listed = list(rows)
     names = list(dict.fromkeys(name for row in listed for name in row.labels))
     if not any(row.unit in PROPORTIONS for row in listed):
@@ -103,7 +90,7 @@ def rows_table(rows: Iterable[Row]) -> str:
 
 
 def _long_table(rows: list[Row], names: list[str]) -> str:
-    """A line a figure: of figures that each have a unit of their own."""
+    """A line for each figure, with its unit."""
     body = [
         [row.figure, *(row.labels.get(n, "") for n in names), f"{_cell(row)} {row.unit}".strip(),
          "" if row.paper is None else str(row.paper), row.note]
@@ -159,23 +146,14 @@ def _csv_rows(result: Result) -> Iterator[dict[str, Any]]:
         yield labels | {"unit": c.unit, "figure": c.figure, **c.estimate.as_dict(), "paper": "", "note": ""}
 
 
-def software() -> dict[str, str]:
-    """Versions of what results depend on."""
-    own = {"lrnet": __version__, "python": ".".join(map(str, sys.version_info[:3]))}
-    return own | library_versions(LIBRARIES, "not installed")
-
-
-def machine() -> dict[str, Any]:
-    """What it ran on."""
-    return {"processor": platform.machine(), "system": platform.system(), "cores": os.cpu_count() or 1}
-
-
 def _about_in_words(result: Result) -> str:
     about = result.about
     lines = []
     for name, data in about.get("data", {}).items():
-        said = f"{data['videos']} videos ({data['real']} real, {data['fake']} fake) of {data['groups']} identity groups"
-        lines.append(f"- {name}: {said}, content {data['content'][:16]}")
+        counts = (
+            f"{data['videos']} videos ({data['real']} real, {data['fake']} fake) of {data['groups']} identity groups"
+        )
+        lines.append(f"- {name}: {counts}, content {data['content'][:16]}")
     if "seeds" in about:
         lines.append(f"- seeds {', '.join(map(str, about['seeds']))}; {about.get('division', '')}")
     lines.append(f"- {', '.join(f'{name} {number}' for name, number in about.get('versions', {}).items())}")

@@ -1,4 +1,4 @@
-"""What an experiment found: rows, contrasts between them, and what they say of the paper's trends in words."""
+"""Results of an experiment: rows, contrasts between them, and findings on the paper's trends."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from lrnet.evaluation.metrics import (
     Estimate,
     Metric,
     Scores,
-    accuracy_at,
+    accuracy,
     auc,
-    balanced_accuracy_at,
+    balanced_accuracy,
     contrast_interval,
     share_interval,
 )
@@ -30,24 +30,26 @@ Seeds = Sequence[Sequence[ScoredVideo]]
 Table = tuple[str, tuple[str, ...], tuple[tuple[str, ...], ...]]
 """Title, header, rows."""
 
+MEASURED: Final[dict[Unit, tuple[str, ...]]] = {"video": ("AUC", "accuracy"), "clip": ("AUC",)}
+"""The figures of most experiments."""
+
 RESAMPLES: Final[dict[Unit, int]] = {"video": 1000, "clip": 250}  # clips are many
 
 FIGURES: Final[dict[str, Metric]] = {
     **RANKING,
-    "accuracy": accuracy_at(),
-    "balanced accuracy": balanced_accuracy_at(),
+    "accuracy": accuracy,
+    "balanced accuracy": balanced_accuracy,
 }
 
 
 @dataclass(frozen=True, slots=True)
 class PaperFigure:
-    """A figure of the paper, as its text gives it.
+    """A figure of the paper.
 
     Attributes:
         experiment: name of the command that measures it.
-        what: that it is a figure of.
+        what: the thing measured.
         figure: its name, e.g. "AUC".
-        value, unit: the number.
         where: in the paper.
     """
 
@@ -65,7 +67,7 @@ class PaperFigure:
 
 @cache
 def paper_figures(experiment: str) -> tuple[PaperFigure, ...]:
-    """The paper's figures that an experiment measures anew."""
+    """The paper's figures that an experiment repeats."""
     text = (resources.files("lrnet.experiments.paper") / "paper.toml").read_text(encoding="utf-8")
     return tuple(PaperFigure(**f) for f in tomllib.loads(text)["figure"] if f["experiment"] == experiment)
 
@@ -80,12 +82,12 @@ class Row:
     """One measured figure.
 
     Attributes:
-        labels: what it is of, a word for each column of the table.
-        unit: "clip" or "video"; other figures (seconds, MB) have a unit of their own.
-        figure: what is measured.
-        estimate: with its interval; low and high are the value itself where there is none.
-        paper: the paper's figure, where one is known.
-        note: what a reader must know of it, e.g. that it is contaminated.
+        labels: a word for each column of the table.
+        unit: "clip" or "video"; other figures (seconds, MB) have their own unit.
+        figure: name of the quantity.
+        estimate: with its interval; low and high are the value where there is none.
+        paper: the paper's figure, if known.
+        note: a caveat, e.g. that the row is contaminated.
     """
 
     labels: Mapping[str, str]
@@ -98,11 +100,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Contrast:
-    """A difference of measured figures, people drawn alike for both sides.
-
-    Attributes:
-        what: minus what.
-    """
+    """A difference of measured figures, with the same draws of people on both sides. `what` names it."""
 
     what: str
     unit: Unit
@@ -112,13 +110,7 @@ class Contrast:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What becomes of a trend.
-
-    Attributes:
-        trend: what the paper says, or what is asked.
-        verdict: what these videos say of it.
-        because: the figures.
-    """
+    """Whether a trend of the paper, or a question, is confirmed by the figures in `because`."""
 
     trend: str
     verdict: Verdict
@@ -136,12 +128,11 @@ class Result:
     Attributes:
         name, title: of the experiment.
         protocol: how it was measured, in sentences.
-        rows, contrasts, findings: see there.
-        about: what it depends on: data with hashes, configuration, seeds, versions, machine.
-        notes: what holds for the whole.
+        about: data with hashes, configuration, seeds, versions, machine.
+        draw: draws the figure into a folder and returns its files.
+        notes: on the whole result.
         shown: the rows of the page's table; () for all of them. CSV and JSON have all.
-        extra: further tables: title, header and rows.
-        draw: draws the figure into a folder and gives its files.
+        extra: further tables.
     """
 
     name: str
@@ -206,10 +197,7 @@ def measured_rows(
 
 
 def share_called_fake(videos: Sequence[ScoredVideo], threshold: float = 0.5) -> Estimate:
-    """Share of videos scored at or above a threshold; of one class it is what can be said.
-
-    Where there are too few identity groups for an interval over people, it is everything from 0 to 1.
-    """
+    """Share of videos scored at or above a threshold. With too few groups for an interval it is 0 to 1."""
     table = scores_of([(v, v.score) for v in videos if v.score is not None])
     found = share_interval(table.score >= threshold, table.group)
     return replace(found, low=0.0, high=1.0) if found.interval is None else found
@@ -220,6 +208,12 @@ def is_above(trend: str, found: Contrast, name: str = "") -> Finding:
     e = found.estimate
     verdict: Verdict = "confirmed" if e.low > 0 else "denied" if e.high < 0 else "not decidable here"
     return Finding(trend, verdict, f"{name or found.what} {in_words(found)}.")
+
+
+def no_worse_than(trend: str, value: float, e: Estimate, because: str) -> Finding:
+    """Whether an estimate lies at or above the paper's value with its whole interval, below, or neither."""
+    verdict: Verdict = "confirmed" if e.low >= value else "denied" if e.high < value else "not decidable here"
+    return Finding(trend, verdict, because)
 
 
 def in_words(found: Contrast) -> str:

@@ -1,7 +1,7 @@
-"""Networks trained without somebody and the scores they give, each made once and kept.
+"""Networks of a division and their scores, each made once and kept.
 
 A network reads one stream. Several streams are trained alone and joined by their scores, as in the paper and as
-`fit.together = false` does: so a stream that several rows need is trained once.
+`fit.together = false` does: a stream that several rows need is trained once.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from lrnet.version import __version__
 
 Tell = Callable[[str], None]
 
-FORMAT: Final = 1  # of what is kept: another one is made anew
+FORMAT: Final = 1  # of kept files; those of another format are made again
 
 
 @dataclass(frozen=True, slots=True)
 class Division:
-    """Whose videos are trained on, and whose are tested with what came of it."""
+    """The identity groups whose videos are trained on and tested."""
 
     train: frozenset[str]
     test: frozenset[str]
@@ -47,7 +47,7 @@ class Division:
         both = self.train & self.test
         if both:
             raise TrainingError(
-                f"{len(both)} identity groups stand both in training and in test, {min(both)} among them.",
+                f"{len(both)} identity groups are both in training and in test, {min(both)} among them.",
                 hint="Correct the splits: one person must not be in both.",
             )
 
@@ -73,7 +73,7 @@ def split_of(records: Sequence[VideoRecord], train: str, test: str) -> Plan:
     """The dataset's own splits.
 
     Raises:
-        TrainingError: a split is not there, or one person stands in both.
+        TrainingError: a split is missing, or one person is in both.
     """
     sides = [frozenset(r.group for r in records if r.split == name) for name in (train, test)]
     if not all(sides):
@@ -86,7 +86,7 @@ def split_of(records: Sequence[VideoRecord], train: str, test: str) -> Plan:
 
 
 def with_strangers(plan: Plan, groups: Iterable[str]) -> Plan:
-    """The plan with further people to test, dealt to its divisions in turn; whom it knows stays where he is."""
+    """The plan with further groups to test, dealt to its divisions in turn; known groups keep their division."""
     known = frozenset().union(*(d.train | d.test for d in plan))
     strangers = sorted(set(groups) - known)
     return tuple(
@@ -95,12 +95,12 @@ def with_strangers(plan: Plan, groups: Iterable[str]) -> Plan:
 
 
 def everybody(plan: Plan) -> frozenset[str]:
-    """Who is tested in one of the divisions."""
+    """The groups that are tested in any division."""
     return frozenset().union(*(d.test for d in plan))
 
 
 def seeded(config: TrainingConfig, seed: int) -> TrainingConfig:
-    """The configuration as experiments use it: another seed, any split (plans decide), nothing beyond scores."""
+    """The configuration with another seed and for any split, as plans decide on videos."""
     return config.model_copy(
         update={
             "seed": seed,
@@ -111,15 +111,15 @@ def seeded(config: TrainingConfig, seed: int) -> TrainingConfig:
 
 
 class Runs:
-    """Trains and scores; whatever is done already is read.
+    """Trains and scores; reads what a folder has already.
 
     Args:
-        folder: where networks and scores are kept.
+        folder: of networks and scores.
         workers: networks trained at a time, each in a process.
 
     Attributes:
-        trained: how many networks this object trained; the others were there.
-        seconds: that the training of each network took that was asked for, now or earlier, by its file.
+        trained: number of networks that this object trained.
+        seconds: of the training of each network that was needed, now or earlier, by its file.
     """
 
     def __init__(self, folder: Path, *, workers: int = 1, tell: Tell = lambda line: None) -> None:
@@ -130,7 +130,7 @@ class Runs:
         self._tell = tell
 
     def prepare(self, train: VideoSet, config: TrainingConfig, plans: Sequence[Plan]) -> None:
-        """Train every network that `scored` will need, some at a time; plans as there, one a seed."""
+        """Train every network that `scored` will need, some at a time."""
         jobs = {}
         for seed, plan in enumerate(plans):
             for division in plan:
@@ -165,11 +165,7 @@ class Runs:
     def scored(
         self, train: VideoSet, test: VideoSet, config: TrainingConfig, plans: Sequence[Plan]
     ) -> Sequence[Sequence[ScoredVideo]]:
-        """Every video of `test` by a network that did not see its people, for each seed.
-
-        Args:
-            plans: of each seed, from 0.
-        """
+        """Every video of `test` scored by a network that was not trained on its people, for the plan of each seed."""
         self.prepare(train, config, plans)
         found = []
         for seed, plan in enumerate(plans):
@@ -250,7 +246,7 @@ def joined(parts: Sequence[ScoredVideo], config: TrainingConfig) -> ScoredVideo:
 
 
 def key_of(*parts: object) -> str:
-    """A file name that stands for everything a result depends on; another version of lrnet makes it anew."""
+    """A file name from everything that a result depends on, the version of lrnet included."""
     text = json.dumps([FORMAT, __version__, *map(str, parts)])
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
@@ -267,7 +263,7 @@ class _Job:
 
 
 def _train(job: _Job) -> None:
-    """Train a network and keep it as a bundle; another process may have done so since it was asked for."""
+    """Train a network and keep it as a bundle, unless another process has done so."""
     if job.file.is_dir():
         return
     began = perf_counter()

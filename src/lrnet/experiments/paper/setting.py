@@ -1,4 +1,4 @@
-"""What every experiment is given, and what several of them do with it."""
+"""The setting of experiments: data, configuration, protocol, finished models."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any, Final
 from lrnet.data.records import Label, VideoRecord
 from lrnet.errors import DatasetError
 from lrnet.evaluation.protocol import ScoredVideo, known_people, shows_one_of
+from lrnet.experiments.environment import machine, software
 from lrnet.experiments.paper.data import Data
-from lrnet.experiments.paper.report import machine, software
 from lrnet.experiments.paper.result import Row, Seeds, Unit, measured_rows
 from lrnet.experiments.paper.runs import Plan, Runs, everybody, folds_of, score_set, split_of
 from lrnet.experiments.paper.videos import VideoSet
@@ -26,21 +26,21 @@ UNKNOWN_TRAINING: Final = "the model does not list whom it was trained on"
 
 @dataclass(frozen=True)
 class Setting:
-    """Data, recipe and protocol of a run of experiments.
+    """Data, configuration and protocol of a run of experiments.
 
     Attributes:
-        data: what is trained and tested on.
+        data: for training and testing.
         others: further datasets to test on.
-        config: the recipe; its `data` and `decision` play no part.
-        seeds: how often everything is trained, each time with another seed and other folds.
+        config: without effect of its `data` and `decision`.
+        seeds: number of repeats with other seeds and folds.
         folds: of cross-validation.
-        models: finished models to test beside, by name.
+        models: finished models to test as well.
         split: of the videos that finished models are tested on; "" for all.
-        qualities: that are made of videos of one quality, for `compression`.
+        qualities: to re-encode videos of one quality to, for `compression`.
         levels: of perturbations, 1 to 5.
-        landmarkers: that are compared in `detectors`; () for those that are there.
-        allow_contaminated: test them on people that they were trained on, and mark the rows.
-        command: that was typed, for the record.
+        landmarkers: to compare in `detectors`; () for those that are ready.
+        allow_contaminated: test models on people that they were trained on, and mark the rows.
+        command: the command line, for the record.
     """
 
     data: Data
@@ -75,15 +75,11 @@ class Setting:
         return {"train", self.test_split} <= {r.split for r in self.data.main}
 
     def recipe(self, *names: str) -> TrainingConfig:
-        """The configuration with these streams: as it has them, else from scratch with the width of its first one."""
+        """The configuration with these streams; those that it lacks have the width of its first one."""
         known = {stream.name: stream for stream in self.config.streams}
         units = self.config.streams[0].units
         streams = tuple(known.get(name) or StreamConfig(name=name, units=units) for name in names)
         return self.config.model_copy(update={"streams": streams})
-
-    @property
-    def ours(self) -> TrainingConfig:
-        return self.config
 
     @property
     def papers(self) -> TrainingConfig:
@@ -91,7 +87,7 @@ class Setting:
         return self.recipe(*PAPER_STREAMS)
 
     def heavily_compressed(self) -> VideoSet:
-        """The videos in the worst quality that the data hold; re-encoded to H.264 at CRF 40 if they hold one only."""
+        """The videos in the worst quality of the data; re-encoded to H.264 at CRF 40 if there is only one."""
         qualities = self.data.qualities()
         if len(qualities) > 1:
             name, records = list(qualities.items())[-1]
@@ -99,12 +95,7 @@ class Setting:
         return self.data.treated("c40")
 
     def about(self, *sets: VideoSet, **more: Any) -> dict[str, Any]:
-        """What a result depends on, for its record.
-
-        Args:
-            sets: of names that differ.
-            more: further entries, or others in place of these.
-        """
+        """The record of a result: sets (of different names), settings, versions; `more` adds or replaces entries."""
         return {
             "data": {described(s): about_set(s) for s in sets},
             "configuration": self.config.model_dump(mode="json"),
@@ -112,7 +103,7 @@ class Setting:
             "division": f"{self.folds} folds over identity groups",
             "most_frames": self.data.most_frames,
             "models": {m.spec.name: m.content_hash for m in self.models},
-            "versions": software(),
+            "versions": software("torch", "lightning", "scikit-learn"),
             "machine": machine(),
             **({"command": self.command} if self.command else {}),
             **more,
@@ -136,7 +127,7 @@ def described(videos: VideoSet) -> str:
 
 
 def about_set(videos: VideoSet) -> dict[str, Any]:
-    """How many of what, and a hash of it."""
+    """Numbers of videos and groups, and a hash of the content."""
     fakes = sum(v.record.label is Label.FAKE for v in videos.videos)
     return {
         "videos": len(videos.videos),
@@ -151,13 +142,10 @@ def about_set(videos: VideoSet) -> dict[str, Any]:
 def score_model(
     setting: Setting, model: ModelBundle, videos: VideoSet, split: str | None = None
 ) -> tuple[list[ScoredVideo], str]:
-    """A finished model's scores of the chosen split, and what must be said of them.
-
-    Args:
-        split: another one than the setting's; "" for all videos.
+    """A finished model's scores of a split (by default the setting's; "" for all videos), and a note on them.
 
     Raises:
-        DatasetError: the model was trained on people of these videos, and that is not allowed; or no video is left.
+        DatasetError: see `contamination`; or the split is empty.
     """
     split = setting.split if split is None else split
     asked = replace(videos, videos=tuple(v for v in videos.videos if not split or v.record.split == split))
@@ -191,10 +179,7 @@ def check_models(setting: Setting, names: Sequence[str]) -> None:
 
 
 def contamination(model: ModelBundle, records: Sequence[VideoRecord], name: str, *, allowed: bool) -> str:
-    """What to say of a model's row on these videos; "" if it saw none of their people.
-
-    Args:
-        name: what the videos are called in a message.
+    """A note on a model's row for these videos; "" if it was not trained on their people.
 
     Raises:
         DatasetError: it was trained on some of them, and that is not allowed.
@@ -207,14 +192,14 @@ def contamination(model: ModelBundle, records: Sequence[VideoRecord], name: str,
     if seen and not allowed:
         raise DatasetError(
             f"{model.spec.name} was trained on people of {seen} of the {len(records)} videos of {name}: a "
-            "figure on them would flatter it.",
+            "figure on them would be too good.",
             hint="Choose others (--split val), or mark the rows as contaminated with --allow-contaminated.",
         )
-    told = [f"{CONTAMINATED} ({seen} of {len(records)})"] if seen else []
+    notes = [f"{CONTAMINATED} ({seen} of {len(records)})"] if seen else []
     streams: Any = training.configuration.get("streams", [])
     starts = sorted({str(s["init_from"]) for s in streams if isinstance(s, dict) and s.get("init_from")})
-    told += [f"starts from {name}, which may know these people" for name in starts]
-    return "; ".join(told)
+    notes += [f"starts from {name}, which may know these people" for name in starts]
+    return "; ".join(notes)
 
 
 def called(setting: Setting, model: ModelBundle) -> str:

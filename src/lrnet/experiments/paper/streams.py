@@ -6,14 +6,13 @@ from typing import Final
 
 import numpy as np
 
-from lrnet.experiments.paper.draw import draw_rows
-from lrnet.experiments.paper.result import Result, Row, Unit, difference, is_above, measured_rows
+from lrnet.experiments.paper.draw import draw_auc
+from lrnet.experiments.paper.result import MEASURED, Result, difference, is_above, measured_rows
 from lrnet.experiments.paper.setting import PAPER_STREAMS, Setting
 from lrnet.experiments.paper.videos import VideoSet
 from lrnet.network.streams import STREAMS
 
 NAME: Final = "streams"
-MEASURED: Final[dict[Unit, tuple[str, ...]]] = {"video": ("AUC", "accuracy"), "clip": ("AUC",)}
 PAPER_NAMES: Final = {"positions": "positions (g1)", "differences": "differences (g2)"}
 
 
@@ -44,7 +43,6 @@ def run(setting: Setting) -> Result:
         for name in ours:
             contrasts.append(difference(f"{' + '.join(ours)} - {name}", joined, found[PAPER_NAMES.get(name, name)]))
         contrasts.append(difference(f"all - {' + '.join(ours)}", found["all"], joined))
-    shown: list[Row] = [row for row in rows if (row.unit, row.figure) == ("video", "AUC")]
     return Result(
         NAME,
         "Streams alone and together (the paper's Table 6)",
@@ -53,7 +51,7 @@ def run(setting: Setting) -> Result:
         tuple(contrasts),
         tuple(findings),
         setting.about(clean),
-        lambda folder: draw_rows(shown, folder, NAME, "AUC of videos, 95 % interval"),
+        lambda folder: draw_auc(rows, folder, NAME),
     )
 
 

@@ -1,4 +1,4 @@
-"""The videos of an experiment in one condition, and which of their landmarks count."""
+"""The videos of an experiment in one condition, with one kind of landmarks."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from lrnet.training.config import TrainingConfig
 from lrnet.training.data import fingerprint
 
 Landmarks = Literal["calibrated", "equal weights", "prediction alone", "detected"]
-"""Which landmarks are read: calibrated as stored; the prediction merged with the detection with the same weight each
-instead of the Kalman filter's; the prediction alone, wherever it passed its check; or the detection alone."""
+"""Kinds of landmarks: calibrated; prediction and detection merged with equal weights instead of the Kalman filter's;
+the prediction alone, where it passed its check; or the detection alone."""
 
 _PREDICTION_GAIN: Final[dict[Landmarks, float]] = {"equal weights": 0.5, "prediction alone": 0.0}
 
@@ -31,10 +31,8 @@ class VideoSet:
     """Stored videos in one condition.
 
     Attributes:
-        name: what the condition is called in tables.
-        videos: one of each video.
-        landmarks: which ones count.
-        most_frames: the longest-seen face is cut to so many frames from its start; None for all.
+        name: of the condition, for tables.
+        most_frames: of the longest-seen face, from its start; None for all.
     """
 
     name: str
@@ -55,9 +53,9 @@ class VideoSet:
         return replace(self, videos=tuple(v for v in self.videos if v.record.group in wanted))
 
     def beside(self, own: VideoSet) -> VideoSet:
-        """This set with another one's groups for the people of it that it shows, so that no plan trains on them.
+        """This set with the groups of another one for the people in both, so that no plan trains on them.
 
-        A video that shows people of two of the other set's groups is left out: one of them is always trained on.
+        A video with people of two of the other set's groups is left out: one of them is always trained on.
         """
         group_of = {who: v.record.group for v in own.videos for who in people_of(v.record)}
         kept = []
@@ -68,11 +66,11 @@ class VideoSet:
         return replace(self, videos=tuple(kept))
 
     def mark(self, config: TrainingConfig) -> str:
-        """What tells this set and what is made of it by a configuration from others."""
+        """A hash of this set and a configuration."""
         return _sha256([fingerprint(self.videos, config), self.landmarks, self.most_frames])
 
     def content(self) -> str:
-        """sha256 over what is labelled how, by whose hash: the same videos and labels give the same."""
+        """A hash of the videos and their labels."""
         about = [
             (v.record.key, v.record.label.value, v.record.group, v.provenance.sha256 if v.provenance else "")
             for v in self.videos
@@ -80,7 +78,7 @@ class VideoSet:
         return _sha256(sorted(about))
 
     def faces(self) -> list[FaceOfVideo]:
-        """The longest-seen face of each video, with the landmarks that count."""
+        """The longest-seen face of each video, with the set's landmarks."""
         return [FaceOfVideo(v.record, _sequences(v.file, self.landmarks, self.most_frames)) for v in self.videos]
 
 
@@ -104,7 +102,7 @@ def first_frames(sequences: Sequence[LandmarkSequence], most: int | None) -> lis
 
 
 def with_landmarks(sequence: LandmarkSequence, landmarks: Landmarks) -> LandmarkSequence:
-    """The sequence with the landmarks that count as its values."""
+    """The sequence with these landmarks as its values."""
     if landmarks == "calibrated":
         return sequence
     if landmarks == "detected":

@@ -1,0 +1,51 @@
+"""What figures depend on beside the videos, and where they are written to."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterable
+from importlib.util import find_spec
+from pathlib import Path
+
+from lrnet.errors import MissingDependencyError, OutputError
+from lrnet.extras import install_command
+from lrnet.files import require_writable
+from lrnet.version import __version__, library_versions
+
+
+def software(*more: str) -> dict[str, str]:
+    """Versions of lrnet, Python and the libraries that detection needs, and of `more` packages."""
+    libraries = ("numpy", "opencv-python-headless", "onnxruntime", "av", *more)
+    return {"lrnet": __version__, "python": platform.python_version()} | library_versions(libraries, "not installed")
+
+
+def machine() -> dict[str, str | int]:
+    """Name of the processor, number of cores and operating system."""
+    name = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()
+        name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), name)
+    return {"processor": name, "cores": os.cpu_count() or 1, "system": platform.system()}
+
+
+def prepare(folder: Path, names: Iterable[str]) -> None:
+    """Check before the work that files and figures can be written to a folder after it; it need not exist.
+
+    Raises:
+        MissingDependencyError: matplotlib is not installed.
+        OutputError: the folder or a file in it cannot be written.
+    """
+    if find_spec("matplotlib") is None:
+        raise MissingDependencyError(
+            "The figure needs matplotlib, which is not installed.",
+            hint=f"Leave --out off, and the table is printed; or install it: {install_command('benchmark')}",
+        )
+    if not folder.exists():
+        require_writable(folder)
+    elif not folder.is_dir():
+        raise OutputError(f"{folder} is not a folder.", hint="Give the name of a folder.")
+    else:
+        for name in names:
+            require_writable(folder / name)
