@@ -14,15 +14,15 @@ import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
 from lrnet.data import open_dataset
 from lrnet.data.records import Label, VideoRecord
-from lrnet.detector import Detector
 from lrnet.evaluation.report import table as markdown_table
+from lrnet.experiments import environment
 from lrnet.verdict import Reason, State, band, held_back
 from lrnet.verdict.quality import MAX_QUANTISER
 from lrnet.video.reencode import reencode
@@ -46,15 +46,10 @@ class Said:
     without: State
 
 
-@cache
-def _detector() -> Detector:
-    return Detector(threads=1)
-
-
 def judged(job: tuple[VideoRecord, int], frames: int) -> Said | None:
     """The verdict on a copy; None if no face stays in it for a clip."""
     record, crf = job
-    detector = _detector()
+    detector = environment.detector()
     with tempfile.TemporaryDirectory(prefix="lrnet-coarse-") as folder:
         copy = Path(folder) / "copy.mp4"
         reencode(record.path, copy, crf=crf, preset="medium", most_frames=frames)

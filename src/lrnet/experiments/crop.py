@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from lrnet.data.records import VideoRecord
 from lrnet.detector import Detector, Sequencer
 from lrnet.evaluation.metrics import auc
 from lrnet.evaluation.protocol import record_scores
+from lrnet.experiments import environment
 from lrnet.faces import landmarker
 from lrnet.faces.tracker import FaceTracker, FrameFaces
 from lrnet.sequence.crop import face_box
@@ -107,18 +108,13 @@ def benchmark_crop(
     return CropBenchmark(model, tuple(sorted(found, key=lambda v: v.record.key)))
 
 
-@cache
-def _detector(model: str) -> Detector:
-    return Detector(model, threads=1)
-
-
 def score_both(record: VideoRecord, model: str) -> CropScores:
     """One video with either crop.
 
     Raises:
         VideoError: it cannot be read.
     """
-    detector = _detector(model)
+    detector = environment.detector(model)
     preprocessing = detector.bundle.spec.preprocessing
     tracker = FaceTracker(landmarker(preprocessing.landmarker))
     sequencer = Sequencer(preprocessing, Pipeline())

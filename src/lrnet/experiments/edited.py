@@ -20,16 +20,16 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from lrnet.data import Label, read_collected, read_faceforensics
 from lrnet.data.engines import Engine, LocalEngine
-from lrnet.detector import Detector
 from lrnet.errors import LrnetError
 from lrnet.evaluation.protocol import known_people
 from lrnet.evaluation.report import table
+from lrnet.experiments import environment
 from lrnet.experiments.editing import BOTH, EDITS, Source, make, read_made
 from lrnet.network.registry import DEFAULT_MODEL, load_model
 from lrnet.training.crossval import plan_folds
@@ -65,14 +65,9 @@ class Judged:
         return self.moment[0] < self.fake[1] and self.fake[0] < self.moment[1]
 
 
-@cache
-def _detector(model: str) -> Detector:
-    return Detector(model, threads=1)
-
-
 def judged_by(model: str, path: Path) -> tuple[State, tuple[float, float] | None]:
     """The state and the moment of the verdict on a file."""
-    verdict = _detector(model).detect(path).verdict
+    verdict = environment.detector(model).detect(path).verdict
     return verdict.state, verdict.moment
 
 

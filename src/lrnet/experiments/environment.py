@@ -1,17 +1,26 @@
-"""What figures depend on beside the videos, and where they are written to."""
+"""Detector, versions and machine of a measurement, and checks of its output folder."""
 
 from __future__ import annotations
 
 import os
 import platform
 from collections.abc import Iterable
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+from lrnet.detector import Detector
 from lrnet.errors import MissingDependencyError, OutputError
 from lrnet.extras import install_command
 from lrnet.files import require_writable
+from lrnet.network.registry import DEFAULT_MODEL
 from lrnet.version import __version__, library_versions
+
+
+@cache
+def detector(model: str = DEFAULT_MODEL) -> Detector:
+    """A detector on one thread, loaded once in a process, for workers."""
+    return Detector(model, threads=1)
 
 
 def software(*more: str) -> dict[str, str]:

@@ -14,17 +14,16 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 from lrnet.data import open_dataset
 from lrnet.data.records import VideoRecord
-from lrnet.detector import Detector
 from lrnet.evaluation.metrics import auc
 from lrnet.evaluation.protocol import record_scores
 from lrnet.evaluation.report import table as markdown_table
+from lrnet.experiments import environment
 from lrnet.verdict import State
 from lrnet.video.limits import Access, Limits
 
@@ -42,14 +41,9 @@ class Said:
     seconds: float
 
 
-@cache
-def _detector() -> Detector:
-    return Detector(threads=1)
-
-
 def judged(job: tuple[VideoRecord, float]) -> Said:
     record, share = job
-    result = _detector().detect(record.path, access=Access(limits=Limits(share=share)))
+    result = environment.detector().detect(record.path, access=Access(limits=Limits(share=share)))
     verdict = result.verdict
     frames = result.frames_read, result.frames_examined
     return Said(record, share, verdict.score, verdict.state, *frames, result.elapsed)
