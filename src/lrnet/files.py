@@ -13,7 +13,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from secrets import token_hex
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import IO, Any, Final
 
 from lrnet.errors import OutputError
 
@@ -119,6 +119,18 @@ def _cannot_write(target: Path, error: OSError | ValueError) -> OutputError:
         f"Cannot write {target}: {getattr(error, 'strerror', None) or error}.",
         hint="Choose a folder that exists and that you may write to, and a name that your system allows.",
     )
+
+
+def lock_file(file: IO[Any], *, wait: bool = True) -> None:
+    """Lock an open file until it is closed; does nothing on systems without such locks (Windows).
+
+    Raises:
+        BlockingIOError: another holds the lock, and `wait` is false.
+    """
+    with suppress(ImportError):
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def make_folder(folder: Path) -> None:

@@ -281,6 +281,8 @@ def faulty(kind: str, folder: Path) -> str:
     elif kind == "playlist":
         path = folder / "bad.m3u8"
         path.write_text("#EXTM3U\n#EXTINF:1,\n/etc/passwd\n#EXT-X-ENDLIST\n")
+    elif kind == "animated WebP":
+        path = write_video(folder / "bad.webp", moving(4), codec="libwebp_anim")
     elif kind == "index cut off":
         write_video(path, moving(20))
         path.write_bytes(path.read_bytes()[:2000])
@@ -304,6 +306,7 @@ def faulty(kind: str, folder: Path) -> str:
         ("audio", NotAVideoError),
         ("playlist", NotAVideoError),
         ("index cut off", NotAVideoError),
+        ("animated WebP", NotAVideoError),
         ("folder", NotAVideoError),
         ("name too long", VideoNotFoundError),
         ("circle", VideoNotFoundError),
@@ -317,6 +320,18 @@ def test_what_is_no_video_is_a_typed_error(tmp_path: Path, kind: str, error: typ
     assert source in raised.value.what
     assert raised.value.hint.endswith(".")
     assert raised.value.exit_code == 3
+
+
+def test_an_animated_webp_is_named_as_what_it_is(shared: Path) -> None:
+    with pytest.raises(NotAVideoError, match="animated WebP"):
+        VideoReader(shared / "cases" / "animated.webp")
+
+
+@pytest.mark.skipif("libsvtav1" not in av.codecs_available, reason="needs an encoder of AV1")
+def test_of_an_animated_avif_the_animation_is_read_and_not_the_still(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.avif", moving(4), codec="libsvtav1")
+    assert len(read(path)) == 4
+    assert probe(path).notes == ()
 
 
 def test_frames_that_the_decoder_patched_are_counted_and_left_out(tmp_path: Path) -> None:
@@ -371,8 +386,9 @@ def test_fast_sources_lose_frames_evenly(rate: float, kept: int) -> None:
 
 
 def test_folders_are_searched_and_files_taken_as_they_are(tmp_path: Path) -> None:
-    (tmp_path / "sub").mkdir()
-    for name in ("b.MP4", "sub/a.mkv", "notes.txt"):
+    for sub in ("sub", ".hidden"):
+        (tmp_path / sub).mkdir()
+    for name in ("b.MP4", "sub/a.mkv", "notes.txt", "._b.MP4", "sub/.a.mkv", ".hidden/c.mp4"):
         (tmp_path / name).touch()
     inside = [str(tmp_path / "b.MP4"), str(tmp_path / "sub/a.mkv")]
     assert find_videos([tmp_path]) == inside

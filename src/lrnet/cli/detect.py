@@ -93,6 +93,7 @@ def detect(
     from lrnet.network.registry import DEFAULT_MODEL, load_model
     from lrnet.report.examination import Examination
     from lrnet.video.folder import find_videos
+    from lrnet.video.isolation import can_isolate
 
     examination = Examination.of(time=time, case=case, examiner=examiner, notes=notes)
     if bundle_video and not bundle:
@@ -101,7 +102,7 @@ def detect(
         raise UsageError(f"--prior {prior} is no share of videos.", hint="Give a number between 0 and 1, such as 0.01.")
     limits = Limits().changed(limit or (), refuse_past_limits)
     videos = find_videos(sources)
-    access = Access(allow_network, len(videos) > 1 if isolate is None else isolate, limits)
+    access = Access(allow_network, len(videos) > 1 and can_isolate() if isolate is None else isolate, limits)
     outputs = Outputs.plan(videos, json_path, report, overlay, jsonl_path, bundle)
     name = model or DEFAULT_MODEL
     out = Console(quiet=quiet, stderr="-" in (json_path, jsonl_path, report))

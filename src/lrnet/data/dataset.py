@@ -159,7 +159,8 @@ def videos_in(folder: Path, *, deep: bool = False) -> list[Path]:
     if not folder.is_dir():
         return []
     found = folder.rglob("*") if deep else folder.glob("*")
-    return sorted(p for p in found if p.suffix.lower() in VIDEO_SUFFIXES and not p.name.startswith("."))
+    shown = (p for p in found if not any(part.startswith(".") for part in p.relative_to(folder).parts))
+    return sorted(p for p in shown if p.suffix.lower() in VIDEO_SUFFIXES)
 
 
 def folders_in(folder: Path) -> list[Path]:

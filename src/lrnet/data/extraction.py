@@ -16,6 +16,7 @@ from lrnet.data.store.files import StoredVideo, relabel, store_file, write
 from lrnet.data.store.ledger import Failure, failure_of, forget_failure, record_failure, size_of
 from lrnet.errors import DatasetError, EngineError, OutputError
 from lrnet.faces import landmarker
+from lrnet.files import lock_file
 from lrnet.network.released import released_preprocessing
 from lrnet.sequence.settings import CalibrationSpec, Preprocessing
 from lrnet.version import __version__
@@ -158,15 +159,13 @@ def sole_writer(folder: Path) -> Iterator[None]:
     """
     with _opened_lock(folder) as lock:
         try:
-            import fcntl  # POSIX only
-
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock_file(lock, wait=False)
         except BlockingIOError as error:
             raise DatasetError(
                 f"Another extraction is writing the store {folder}.", hint="Wait for it, or use another folder."
             ) from error
-        except (ImportError, OSError):
-            pass  # a system or a mount without such locks
+        except OSError:
+            pass  # a mount without such locks
         for part in [*folder.glob(".*.part.parquet"), *folder.glob("failures/.*.part.json")]:
             part.unlink(missing_ok=True)
         yield

@@ -5,11 +5,11 @@ No path is ever made from a name that a client chose.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import secrets
 import shutil
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,12 +17,15 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from lrnet.errors import ServiceError
+from lrnet.files import lock_file
 
 REPORT: Final = "report.html"
 OVERLAY: Final = "overlay.mp4"
 BUNDLE: Final = "evidence.zip"
 ORPHAN_SECONDS: Final = 3600.0  # a file that no row names is left alone for so long
 PARTIAL_SECONDS: Final = 86_400.0  # an upload in parts is kept so long after its last part
+
+_references: Final = threading.Lock()  # besides the file's lock, which Windows does not have
 
 
 class Folder:
@@ -67,8 +70,8 @@ class Folder:
 
         Two entries may share one file: without this, one could be deleted while the other is being made.
         """
-        with (self.root / ".references").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with _references, (self.root / ".references").open("w") as lock:
+            lock_file(lock)
             yield
 
     def place(self, incoming: Incoming) -> None:
@@ -147,7 +150,7 @@ class Incoming:
 
 def _entries(folder: Path) -> list[Path]:
     try:
-        return list(folder.iterdir())
+        return [path for path in folder.iterdir() if not path.name.startswith(".")]
     except FileNotFoundError:
         return []
 

@@ -6,7 +6,6 @@ restart. An upload that nothing is added to for a day is deleted.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import secrets
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ from fastapi import Depends, FastAPI, Header, Query, Request, Response
 from fastapi import Path as PathPart
 from pydantic import BaseModel
 
-from lrnet.files import write_text
+from lrnet.files import lock_file, write_text
 from lrnet.service import schema
 from lrnet.service.api import (
     ALWAYS,
@@ -89,7 +88,7 @@ class Partial:
         os.utime(self._description)  # as old as the latest part
         with self._description.open() as lock:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                lock_file(lock, wait=False)
                 if os.fstat(lock.fileno()).st_ino != self._description.stat().st_ino:
                     raise BlockingIOError  # another request has just finished it
             except (BlockingIOError, FileNotFoundError) as error:

@@ -12,7 +12,6 @@ A process that has read its video to the end reads the next one; it ends with th
 from __future__ import annotations
 
 import atexit
-import fcntl
 import json
 import math
 import mmap
@@ -58,6 +57,11 @@ _TOLD: Final = {
     for name, kind in vars(errors).items()
     if isinstance(kind, type) and issubclass(kind, (VideoError, errors.InternalError))
 }
+
+
+def can_isolate() -> bool:
+    """Whether this system has what a decoding process is held in with: Linux's sealed anonymous files."""
+    return hasattr(os, "memfd_create")
 
 
 def open_video(source: str | os.PathLike[str], access: Access | None = None, *, threads: int = 0) -> Reader:
@@ -295,6 +299,10 @@ class DecoderProcess:
     _lock: Final = threading.Lock()
 
     def __init__(self, size: int) -> None:
+        if not can_isolate():
+            raise _not_started("it needs Linux")
+        import fcntl  # not on Windows
+
         self.size = size
         self._owner = os.getpid()
         self._videos = 0

@@ -31,6 +31,8 @@ PLAYLIST_HEADS: Final = (b"#extm3u", b"ffconcat", b"v=0", b"[playlist]", b"rtspt
 PLAYLIST_WORDS: Final = (b"<mpd", b"<asx", b"<playlist", b"<smil")
 """How files begin, or what stands near their beginning, that name others; lower case."""
 
+WEBP_ANIMATION: Final = 0x02  # in the flags of a WebP file's header
+
 
 def open_container(name: str, access: Access) -> av.container.InputContainer:
     if "://" in name and not is_there(name):
@@ -63,6 +65,11 @@ def _demux_file(name: str, limits: Limits) -> av.container.InputContainer:
         file.seek(0)
         if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(PLAYLIST_HEADS) or any(w in head for w in PLAYLIST_WORDS):
             raise NotAVideoError(f"{name} is a playlist, which names other files.", hint="Give the video file itself.")
+        if head[:4] == b"riff" and head[8:16] == b"webpvp8x" and head[20] & WEBP_ANIMATION:
+            raise NotAVideoError(
+                f"{name} is an animated WebP, which FFmpeg cannot decode.",
+                hint="Convert it to MP4 with another program, or give the video that it was made from.",
+            )
         # FFmpeg gets the open file and no protocol that opens another one, whatever the file says.
         return _demuxer(name, "fd:", limits, {"fd": str(file.fileno()), "protocol_whitelist": "fd"})
 

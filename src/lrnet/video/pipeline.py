@@ -350,7 +350,7 @@ def let_others_end() -> None:
     and wait for it afterwards. Beside other programs the thread's share stays what it was; a policy that somebody chose
     for it (`chrt --idle`) is left.
     """
-    if hasattr(os, "sched_setscheduler") and os.sched_getscheduler(0) == os.SCHED_OTHER:
+    if hasattr(os, "SCHED_BATCH") and os.sched_getscheduler(0) == os.SCHED_OTHER:
         with suppress(OSError):  # a system that does not allow it
             os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 

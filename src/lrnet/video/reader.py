@@ -168,11 +168,13 @@ class VideoReader(Reader):
             raise
 
     def _video_streams(self) -> list[VideoStream]:
-        """The video streams, the one that players show first: the default one, else the first; a cover is none."""
+        """The video streams, the one that players show first: the default one, else the first. Covers are left out, and
+        pictures beside a moving stream (the still of an animated AVIF)."""
         pictures = Disposition.attached_pic | Disposition.timed_thumbnails
         streams = [s for s in self._container.streams.video if not s.disposition & pictures and s.codec_context]
         if not streams:
             raise NotAVideoError(f"{self.name} has no video stream.", hint="Give a file that has moving pictures.")
+        streams = [s for s in streams if s.frames != 1] or streams
         return sorted(streams, key=lambda s: (not s.width * s.height, not s.disposition & Disposition.default, s.index))
 
     def _notes(self) -> tuple[str, ...]:

@@ -49,7 +49,7 @@ def read(root: Path) -> Dataset:
                 if split.name not in SPLITS:
                     found.issue(IssueKind.UNKNOWN, split, f"expected {', '.join(SPLITS)}")
                     continue
-                for path in sorted(split.glob("*.txt")):
+                for path in sorted(split.glob("[!.]*.txt")):
                     match = _NAME.fullmatch(path.stem)
                     if match is None or (match[2] is None) != (folder.name == "Origin"):
                         found.issue(IssueKind.UNKNOWN, path, "expected a name like 000, of a fake 000_003")

@@ -1,0 +1,75 @@
+"""Interlaced video: two moments in the rows of each frame."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from tests.media import moving, write_video
+
+from lrnet.video.interlaced import Deinterlacer
+from lrnet.video.isolation import open_video
+from lrnet.video.limits import Access
+
+COUNT = 12
+
+
+def bars(shift: int) -> NDArray[np.uint8]:
+    """Vertical bars that have moved by some pixels."""
+    x = (np.arange(160) + shift) // 16 % 2 * 180 + 40
+    return np.repeat(np.repeat(x[None, :, None], 96, axis=0), 3, axis=2).astype(np.uint8)
+
+
+def write_interlaced(path: Path, codec: str, *, top_first: bool = True, flagged: bool = True) -> Path:
+    """Each frame shows two moments, a fiftieth of a second apart, in which bars move by three pixels."""
+    woven = []
+    for i in range(COUNT):
+        first, second = bars(6 * i), bars(6 * i + 3)
+        frame = (first if top_first else second).copy()
+        frame[1::2] = (second if top_first else first)[1::2]
+        woven.append(frame)
+    options = {"crf": "12", "qscale": "2"}
+    if flagged:
+        options |= {"flags": "+ildct+ilme+qscale", "x264-params": "tff=1" if top_first else "bff=1"}
+    return write_video(path, woven, codec=codec, options=options)
+
+
+@pytest.mark.parametrize("isolate", [False, True])
+@pytest.mark.parametrize(
+    ("suffix", "codec", "top_first"),
+    [("mp4", "libx264", True), ("mkv", "libx264", False), ("avi", "mpeg4", True), ("mov", "libx264", True)],
+)
+def test_interlaced_frames_show_one_moment_and_keep_their_times(
+    tmp_path: Path, suffix: str, codec: str, top_first: bool, isolate: bool
+) -> None:
+    path = write_interlaced(tmp_path / f"a.{suffix}", codec, top_first=top_first)
+    with open_video(path, Access(isolate=isolate)) as reader:
+        frames = [(frame.index, frame.time, frame.luma.astype(int)) for frame in reader.decode()]
+        assert any("interlaced" in note for note in reader.info.notes)
+    assert [index for index, *_ in frames] == list(range(COUNT))
+    np.testing.assert_allclose([time for _, time, _ in frames], np.arange(COUNT) / 25, atol=2e-3)
+    for _, _, luma in frames[1:-1]:
+        combed = np.abs(luma[1:-1] - (luma[:-2] + luma[2:]) / 2).mean()  # rows against the rows beside them
+        assert combed < 2  # before, 33: three of sixteen columns differ by 155 grey levels
+
+
+def test_frames_that_are_not_flagged_are_not_touched(tmp_path: Path) -> None:
+    with av.open(str(write_interlaced(tmp_path / "a.mp4", "libx264", flagged=False))) as container:
+        frames = list(container.decode(video=0))
+    deinterlacer = Deinterlacer()
+    assert all(one is other for one, other in zip(deinterlacer.run(frames), frames, strict=True))
+    assert not deinterlacer.found
+
+
+def test_a_size_that_changes_midway_loses_no_frame(tmp_path: Path) -> None:
+    """Progressive frames after interlaced ones pass the filter unchanged."""
+    with av.open(str(write_interlaced(tmp_path / "a.mp4", "libx264"))) as container:
+        frames = list(container.decode(video=0))
+    with av.open(str(write_video(tmp_path / "b.mp4", moving(5, 320, 192)))) as container:
+        frames += list(container.decode(video=0))
+    given = list(Deinterlacer().run(frames))
+    assert [frame.width for frame in given] == [160] * COUNT + [320] * 5
+    np.testing.assert_array_equal(given[-1].to_ndarray(), frames[-1].to_ndarray())
