@@ -71,8 +71,10 @@ def write(path: Path, frames: Iterable[Planes], rate: Fraction, options: dict[st
         stream = container.add_stream("libx264", rate, {"crf": "18", "preset": "veryfast", "threads": "1", **options})
         stream.pix_fmt = "yuv420p"
         for planes in frames:
-            stream.height, stream.width = planes[0].shape
-            picture = av.VideoFrame(stream.width, stream.height, "yuv420p")
+            height, width = planes[0].shape
+            if not stream.codec_context.is_open:
+                stream.height, stream.width = height, width
+            picture = av.VideoFrame(width, height, "yuv420p")
             for plane, values in zip(planes_of(picture), planes, strict=True):
                 plane[:] = values
             container.mux(stream.encode(picture))

@@ -162,7 +162,9 @@ class VideoReader(Reader):
             self._starved = False
             told = self.info
             pixels = max(0, told.width) * max(0, told.height)
-            self.guard.header(told.size_bytes, pixels, told.frame_rate, told.duration, told.frame_count)
+            # Formats that do not count their frames make the duration of time stamps, of which one may be wrong.
+            duration = told.duration if told.frame_count else None
+            self.guard.header(told.size_bytes, pixels, told.frame_rate, duration, told.frame_count)
         except BaseException:
             self._container.close()
             raise
@@ -190,7 +192,9 @@ class VideoReader(Reader):
         if self._clock.mended:
             notes.append("Some time stamps of the file contradict the others: their frames were timed anew.")
         if self._deinterlacer.found:
-            notes.append("The video is interlaced: its frames were deinterlaced, which smooths them.")
+            notes.append(
+                "The video is interlaced: its frames were deinterlaced. Manipulations show less on such video."
+            )
         return tuple(notes)
 
     def _new_clock(self) -> Clock[VideoFrame]:
@@ -203,7 +207,7 @@ class VideoReader(Reader):
         return Clock(
             float(1 / stream.average_rate) if stream.average_rate else 1 / 25,
             origin,
-            None if whole is None or resets else started + whole,
+            started + whole if whole and not resets else None,
             resets,
             int(np.clip(HELD_BYTES / max(1, 3 * stream.width * stream.height), 4, AHEAD)),
         )
@@ -211,19 +215,18 @@ class VideoReader(Reader):
     def _duration(self) -> float | None:
         """Time at which the video ends, seconds, as the header says unless the frames contradict it."""
         stream, clock = self._stream, self._clock
-        said = None
         tag = _DURATION_TAG.fullmatch(stream.metadata.get("DURATION", ""))
         if stream.duration is not None and stream.time_base is not None:
-            said = clock.start(float((stream.start_time or 0) * stream.time_base)) + float(
-                stream.duration * stream.time_base
-            )
-        elif tag is not None:
+            start = clock.start(float((stream.start_time or 0) * stream.time_base))
+            said = start + float(stream.duration * stream.time_base)
+        elif tag is not None:  # counts from the stamp 0
             said = 3600 * int(tag[1]) + 60 * int(tag[2]) + float(tag[3])
+            said -= clock.origin if said > clock.origin else 0
         elif self._container.duration is not None:
             said = self._container.duration / av.time_base
-        if said is not None and stream.duration is None and said > clock.origin and not clock.resets:
-            said -= clock.origin  # Matroska's durations count from 0
-        if said is not None and self._ended and clock.contradicts(said):
+        else:
+            return None
+        if self._ended and clock.contradicts(said):
             return clock.time + clock.interval
         return said
 
