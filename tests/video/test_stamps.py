@@ -175,6 +175,7 @@ def test_the_track_that_plays_is_read_and_the_others_are_named(
         ("ts-time-jump-1h.ts", 220, 9.134),  # ffprobe believes the jump, and counts from the stream's clock
         ("vfr.mp4", 209, None),
         ("fake-24-as-30fps-repeats.mp4", 298, None),
+        ("fake-same-frames-left-out.mp4", 199, None),
         ("anamorphic-480x360-sar4-3.mp4", 239, None),
         ("video-starts-3s-late.mkv", 239, None),
         ("two-video-tracks-default-is-smaller.mkv", 74, None),

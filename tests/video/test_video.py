@@ -399,6 +399,15 @@ def test_folders_are_searched_and_files_taken_as_they_are(tmp_path: Path) -> Non
         find_videos([tmp_path / "empty"])
 
 
+def test_what_macos_leaves_beside_a_video_is_passed_over(shared: Path, tmp_path: Path) -> None:
+    hidden = shared / "cases" / "apple-double" / "._clip.mp4"
+    (tmp_path / hidden.name).write_bytes(hidden.read_bytes())
+    clip = write_video(tmp_path / "clip.mp4", moving(2))
+    assert find_videos([tmp_path]) == [str(clip)]
+    with pytest.raises(VideoNotFoundError):
+        find_videos([hidden.parent])
+
+
 def test_the_writer_keeps_times_and_leaves_nothing_half_done(tmp_path: Path) -> None:
     times = [0.0, 0.05, 0.2]
     with VideoWriter(tmp_path / "o.mp4", 161, 97, rate=25) as writer:
