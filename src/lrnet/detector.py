@@ -11,6 +11,8 @@ from pathlib import Path
 from time import perf_counter
 from typing import Final, Literal
 
+from lrnet.appearance.crops import CROP_EVERY, crop_face
+from lrnet.appearance.network import AppearanceNetwork
 from lrnet.errors import ModelError
 from lrnet.faces import Landmarker, landmarker
 from lrnet.faces.look import LOOK_EVERY, look_at
@@ -146,16 +148,19 @@ def examine(
     preprocessing: Preprocessing,
     tracks: TrackSettings | None = None,
     pipeline: Pipeline | None = None,
+    *,
+    crops: bool = False,
 ) -> Iterator[Examined]:
     """`landmark_sequences`, with a word on each frame; sequences that last to the end come after the last frame.
 
     Args:
         frames: in order; thin them out with `lrnet.video.spacing.spaced` first.
         pipeline: where landmarks and calibration run as stages of their own; on the caller's thread if not given.
+        crops: whether crops of the faces are taken.
     """
     pipeline = pipeline or Pipeline(threads=1)
     faces = pipeline.stage("landmarks", FaceTracker(finder, tracks, pipeline).run(frames))
-    return pipeline.stage("calibration", Sequencer(preprocessing, pipeline).run(faces))
+    return pipeline.stage("calibration", Sequencer(preprocessing, pipeline, crops=crops).run(faces))
 
 
 class Sequencer:
@@ -164,19 +169,26 @@ class Sequencer:
     Args:
         pipeline: on whose threads several faces of a frame are calibrated side by side.
         sides: side of the crop of each face by number, frame pixels, where it is known beforehand.
+        crops: whether crops of the faces are taken, for appearance.
     """
 
     def __init__(
-        self, preprocessing: Preprocessing, pipeline: Pipeline, sides: Mapping[int, float] | None = None
+        self,
+        preprocessing: Preprocessing,
+        pipeline: Pipeline,
+        sides: Mapping[int, float] | None = None,
+        *,
+        crops: bool = False,
     ) -> None:
         self._preprocessing = preprocessing
         self._longest = preprocessing.max_sequence_seconds
-        self._longest = preprocessing.max_sequence_seconds
+        self._crops = crops
         self._sides = sides or {}
         self._pipeline = pipeline
         self._builders: dict[int, SequenceBuilder] = {}
         self._started: dict[int, float] = {}
         self._looked: dict[int, float] = {}
+        self._cropped: dict[int, float] = {}
         self._stretch = 0
 
     def run(self, frames: Iterable[FrameFaces]) -> Iterator[Examined]:
@@ -201,7 +213,7 @@ class Sequencer:
                 side = self._sides.get(number)
                 self._builders[number] = SequenceBuilder(number, self._preprocessing, side=side)
                 self._started[number] = frame.time
-                self._looked[number] = -math.inf
+                self._looked[number] = self._cropped[number] = -math.inf
 
         def add(number: int) -> None:
             seen = faces.seen[number]
@@ -209,6 +221,11 @@ class Sequencer:
             if frame.time - self._looked[number] >= LOOK_EVERY:
                 self._looked[number] = frame.time
                 self._builders[number].add_look(look_at(frame, seen.landmarks), frame.time)
+            if self._crops and frame.time - self._cropped[number] >= CROP_EVERY:
+                self._cropped[number] = frame.time
+                crop = crop_face(frame, seen.landmarks)
+                if crop is not None:
+                    self._builders[number].add_crop(crop, frame.time)
 
         self._pipeline.each(add, list(faces.seen))
         for number in faces.missing:
@@ -254,6 +271,7 @@ class Detector:
             else load_model(Path(model) if isinstance(model, os.PathLike) else model)
         )
         self._network = NetworkRuntime(self.bundle)
+        self._appearance = AppearanceNetwork.of(self.bundle)
         self._tracks = tracks
         self._threads = cores() if threads is None else threads
         spec = self.bundle.spec
@@ -304,7 +322,7 @@ class Detector:
     ) -> VideoResult:
         began = perf_counter()
         preprocessing = self.bundle.spec.preprocessing
-        judge = Judge(self.bundle, self._network)
+        judge = Judge(self.bundle, self._network, self._appearance)
         kept: list[LandmarkSequence] = []
         network = Stopwatch("network")
         count = _Counter(reading, progress)
@@ -314,7 +332,8 @@ class Detector:
                 reader.waiting = count.waiting
             decoded = pipeline.stage("decoding", reader.decode(), DECODE_AHEAD, reader.abort, patient=True)
             frames = spaced(decoded, preprocessing.frame_rate)
-            for step in examine(frames, self._finder, preprocessing, tracks, pipeline):
+            crops = self._appearance is not None
+            for step in examine(frames, self._finder, preprocessing, tracks, pipeline, crops=crops):
                 if step.crowded:
                     reader.guard.note(Excess.FACES)
                 for sequence in step.ended:

@@ -152,7 +152,7 @@ def _foreign_domain():
 def test_foreign_graphs_are_refused_before_they_run(bundle, tmp_path, monkeypatch, make, padded):
     """Padded to the length of the network that is expected, too."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("lrnet.network.runtime._open_session", lambda *_: pytest.fail("it was opened"))
+    monkeypatch.setattr("lrnet.network.runtime.open_session", lambda *_: pytest.fail("it was opened"))
     network = make(tmp_path)
     if padded:
         network += b"\0" * (len(bundle.network) - len(network))
@@ -214,7 +214,7 @@ def _wild_reshape(graph, helper):
 )
 def test_a_graph_that_is_not_the_description_s_is_refused_before_it_runs(bundle, change, monkeypatch):
     network = _changed(bundle, change)
-    monkeypatch.setattr("lrnet.network.runtime._open_session", lambda *_: pytest.fail("it was opened"))
+    monkeypatch.setattr("lrnet.network.runtime.open_session", lambda *_: pytest.fail("it was opened"))
     with pytest.raises(ModelError, match="refused"):
         NetworkRuntime(replace(bundle, network=network))
 

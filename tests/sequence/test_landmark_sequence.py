@@ -16,6 +16,7 @@ from lrnet.sequence.landmark_sequence import (
     FACIAL_GROUPS,
     MIRROR,
     MIRROR_SURROUNDINGS,
+    MOMENTS,
     LandmarkSequence,
 )
 from lrnet.sequence.surroundings import surroundings
@@ -70,7 +71,11 @@ def assert_same(found: LandmarkSequence, expected: LandmarkSequence, but: tuple[
 
 
 def test_the_table_names_every_array() -> None:
-    arrays = {f.name for f in fields(LandmarkSequence)} - {"half_side", "face", "looks", "look_times"}
+    arrays = {f.name for f in fields(LandmarkSequence)} - {
+        "half_side",
+        "face",
+        *(name for moment in MOMENTS for name in moment[:2]),
+    }
     assert {c.name for c in COLUMNS} == arrays == {*OF_FRAMES, *OF_PAIRS}
     assert {c.name for c in COLUMNS if c.per == "pair"} == set(OF_PAIRS)
     for column in COLUMNS:

@@ -10,6 +10,7 @@ import pytest
 
 from lrnet.network.spec import (
     AggregationSpec,
+    AppearanceSpec,
     BundleSpec,
     NetworkSpec,
     ScoreCalibration,
@@ -22,6 +23,7 @@ from lrnet.verdict import (
     REASON_TEXT,
     ClipScore,
     Coverage,
+    CropScore,
     FaceVerdict,
     InputQuality,
     QualityMeter,
@@ -352,3 +354,63 @@ def test_the_meter_measures() -> None:
 
 def test_every_reason_has_words() -> None:
     assert set(REASON_TEXT) == set(Reason)
+
+
+SECOND = AppearanceSpec(
+    version="1",
+    slope=2.0,
+    offset=-1.0,
+    settle=5.0,
+    thresholds=Thresholds(
+        likely_fake=0.9, no_evidence=0.2, false_positive_rate=0.02, miss_rate=0.1, measured_on="nothing"
+    ),
+    fitted_on="nothing",
+    n=1,
+    training="none",
+    steps=1,
+    seed=1,
+)
+BOTH = SPEC.model_copy(update={"appearance": SECOND})
+
+
+def with_crops(score: float, logits: list[float]) -> FaceVerdict:
+    crops = tuple(CropScore(0.5 * i, logit) for i, logit in enumerate(logits))
+    return judge_face(1, [replace(stretch(score), crops=crops)], Rules.of(BOTH))
+
+
+def test_log_ratios_of_two_witnesses_add_up() -> None:
+    """Closed form: logit(0.7) of the motion, and (2 x mean - 1) x K / (K + 5) of K crops."""
+    found = with_crops(0.7, [1.0, 3.0, 2.0, 2.0, 2.0])
+    motion, appearance = np.log(0.7 / 0.3), (2 * 2.0 - 1) * 5 / 10
+    assert found.motion_ratio == pytest.approx(motion)
+    assert found.appearance_ratio == pytest.approx(appearance)
+    assert found.log_ratio == pytest.approx(motion + appearance)
+    assert found.probability == pytest.approx(1 / (1 + np.exp(-motion - appearance)))
+    assert found.state is State.LIKELY_FAKE
+    assert [crop.logit for crop in found.crops] == [1.0, 3.0, 2.0, 2.0, 2.0]
+
+
+def test_a_witness_without_crops_says_nothing() -> None:
+    found = with_crops(0.7, [])
+    assert found.appearance_ratio is None
+    assert found.log_ratio == found.motion_ratio
+    assert found.state is State.INCONCLUSIVE  # by the thresholds of both
+
+
+def test_few_crops_count_less() -> None:
+    few, many = (with_crops(0.5, [2.0] * count).appearance_ratio for count in (1, 20))
+    assert few == pytest.approx(3 * 1 / 6)
+    assert many == pytest.approx(3 * 20 / 25)
+
+
+def test_disagreement_is_said() -> None:
+    assert Reason.WITNESSES_DISAGREE in with_crops(0.9, [-3.0] * 10).reasons
+    assert Reason.WITNESSES_DISAGREE not in with_crops(0.9, [3.0] * 10).reasons
+    assert Reason.WITNESSES_DISAGREE not in with_crops(0.55, [-3.0] * 10).reasons  # nearly nothing to disagree with
+
+
+def test_motion_alone_decides_by_its_own_thresholds() -> None:
+    assert Rules.of(BOTH).thresholds == SECOND.thresholds
+    assert Rules.of(SPEC).thresholds == SPEC.thresholds
+    crops = (CropScore(0.0, 9.0),)
+    assert judge_face(1, [replace(stretch(0.7), crops=crops)], RULES).log_ratio == pytest.approx(np.log(0.7 / 0.3))

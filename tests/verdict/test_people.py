@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lrnet.sequence.landmark_sequence import LandmarkSequence
-from lrnet.verdict.people import OTHER_PERSON, SAME_PERSON, Appearance, parts_of, people_of_stretches
+from lrnet.verdict.people import OTHER_PERSON, SAME_PERSON, LooksOfStretch, parts_of, people_of_stretches
 
 RNG = np.random.default_rng(0)
 ANNA, BEN = (v / np.linalg.norm(v) for v in RNG.normal(size=(2, 40)))
@@ -32,17 +32,17 @@ def test_the_made_up_people_are_apart() -> None:
 
 
 def test_stretches_of_one_person_are_joined_and_numbered_by_first_sight() -> None:
-    a, b, again = (Appearance(looks(of, 5)) for of in (ANNA, BEN, ANNA))
+    a, b, again = (LooksOfStretch(looks(of, 5)) for of in (ANNA, BEN, ANNA))
     assert people_of_stretches([(0.0, 3.0, b), (3.0, 6.0, a), (6.0, 9.0, b), (9.0, 12.0, again)]) == [[0, 2], [1, 3]]
 
 
 def test_who_is_in_view_twice_at_a_time_is_two_people() -> None:
-    twins = [(0.0, 5.0, Appearance(looks(ANNA, 5))), (2.0, 7.0, Appearance(looks(ANNA, 5)))]
+    twins = [(0.0, 5.0, LooksOfStretch(looks(ANNA, 5))), (2.0, 7.0, LooksOfStretch(looks(ANNA, 5)))]
     assert people_of_stretches(twins) == [[0], [1]]
 
 
 def test_without_looks_each_stretch_is_a_person() -> None:
-    assert people_of_stretches([(0.0, 1.0, Appearance()), (1.0, 2.0, Appearance())]) == [[0], [1]]
+    assert people_of_stretches([(0.0, 1.0, LooksOfStretch()), (1.0, 2.0, LooksOfStretch())]) == [[0], [1]]
 
 
 def test_a_track_that_passes_to_another_person_is_cut() -> None:

@@ -20,6 +20,7 @@ from lrnet.cli import (
     serve,
     store,
     train,
+    train_appearance,
     verify,
 )
 from lrnet.version import __version__
@@ -52,6 +53,7 @@ app.add_typer(store.app, name="store")
 app.command("crossval")(crossval.crossval_command)
 app.command("evaluate")(evaluate.evaluate_command)
 app.command("train")(train.train_command)
+app.command("train-appearance")(train_appearance.train_appearance_command)
 app.command("perturb")(perturb.perturb_command)
 app.command("serve")(serve.serve_command)
 app.command("worker")(serve.worker_command)

@@ -76,11 +76,12 @@ class JudgeJob:
 
     model: str
     access: Access
+    appearance: bool = True
 
     def __call__(self, task: VideoTask) -> Judged:
         from lrnet.report.json_report import to_document
 
-        detector = _detector(self.model)
+        detector = _detector(self.model, self.appearance)
         result = detector.detect(task.video, keep_sequences=task.landmarks, access=self.access)
         explanations = explain(result, detector.bundle) if task.explained else ()
         document = to_document(result, detector.bundle, explanations, task.examination)
@@ -96,11 +97,13 @@ class JudgeJob:
 
 
 @lru_cache(maxsize=1)
-def _detector(model: str) -> Detector:
+def _detector(model: str, appearance: bool) -> Detector:
     """Loaded once in a process; one thread, for there are as many videos at work as cores."""
     from lrnet.detector import Detector
+    from lrnet.network.registry import load_model
 
-    return Detector(model, threads=1)
+    bundle = load_model(model)
+    return Detector(bundle if appearance else bundle.motion_alone(), threads=1)
 
 
 def explain(result: VideoResult, bundle: ModelBundle) -> tuple[FaceExplanation, ...]:

@@ -15,7 +15,15 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from rich.text import Text
 
 from lrnet.cli.batch import JudgeJob, VideoTask, explain, write_own
-from lrnet.cli.options import AddressOption, EngineOption, IsolateOption, LimitOption, RefuseOption, WorkersOption
+from lrnet.cli.options import (
+    AddressOption,
+    AppearanceOption,
+    EngineOption,
+    IsolateOption,
+    LimitOption,
+    RefuseOption,
+    WorkersOption,
+)
 from lrnet.errors import InternalError, LrnetError, OutputError, StoppedError, UsageError
 from lrnet.files import is_folder, is_stdout, require_writable
 from lrnet.video.limits import Access, Limits
@@ -34,6 +42,7 @@ NO_VERDICT = 4  # exit code: everything was read, but of one video or more nothi
 def detect(
     sources: Annotated[list[str], typer.Argument(help="Video files, or folders that hold videos.", metavar="VIDEO...")],
     model: Annotated[str, typer.Option(help="Name of a model (see `lrnet models list`) or path of a bundle.")] = "",
+    appearance: AppearanceOption = True,
     json_path: Annotated[
         str,
         typer.Option(
@@ -107,7 +116,7 @@ def detect(
     name = model or DEFAULT_MODEL
     out = Console(quiet=quiet, stderr="-" in (json_path, jsonl_path, report))
     at_once = min(workers or cores(), len(videos))
-    loaded = load_model(name)
+    loaded = load_model(name) if appearance else load_model(name).motion_alone()
     with opened_lines(jsonl_path) as lines:
         run = Run(loaded, outputs, out, access, examination, bundle_video, lines, prior)
         try:
@@ -116,7 +125,7 @@ def detect(
                     run.judge_in_turn(videos, progress)
                 else:
                     runner = engine_by_name(engine, at_once, address)
-                    run.judge_at_once(videos, JudgeJob(name, access), runner, progress)
+                    run.judge_at_once(videos, JudgeJob(name, access, appearance), runner, progress)
         except BaseException as error:
             run.stop(videos, error)
             raise

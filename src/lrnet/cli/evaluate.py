@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from lrnet.cli.options import AppearanceOption
+
 if TYPE_CHECKING:
     from lrnet.evaluation import Evaluation
     from lrnet.network.spec import BundleSpec
@@ -26,6 +28,7 @@ def evaluate_command(
         Path | None,
         typer.Option(help="Folder of HTML reports of these videos, to link errors to.", metavar="DIR"),
     ] = None,
+    appearance: AppearanceOption = True,
     split: Annotated[str, typer.Option(help="Only videos of this split: train, val or test.")] = "",
     uncalibrated: Annotated[
         bool, typer.Option("--uncalibrated", help="Feed landmarks as detected, to see what calibration adds.")
@@ -44,6 +47,8 @@ def evaluate_command(
     from lrnet.training.data import preprocessing_of, read_stores, split_of
 
     bundle = load_model(model or DEFAULT_MODEL)
+    if not appearance:
+        bundle = bundle.motion_alone()
     videos = read_stores(stores)
     if split:
         videos = split_of(videos, split)

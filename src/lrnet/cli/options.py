@@ -34,4 +34,10 @@ RefuseOption = Annotated[
     bool,
     typer.Option("--refuse-past-limits", help="Refuse a video past a limit instead of examining what lies within."),
 ]
+AppearanceOption = Annotated[
+    bool,
+    typer.Option(
+        "--appearance/--no-appearance", help="Whether the pixels of the faces take part, where the model looks at them."
+    ),
+]
 WorkersOption = Annotated[int, typer.Option(help="Videos at a time; 0 for one a core.", min=0)]

@@ -214,7 +214,7 @@ def _short(probability: float | None, state: State) -> str:
 
 
 def _thresholds(bundle: ModelBundle) -> str:
-    limits = bundle.spec.thresholds
+    limits = bundle.spec.limits
     if limits is None:
         return ""
     return (

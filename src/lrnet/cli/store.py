@@ -85,3 +85,28 @@ def export_command(
     console.print(Text(f"{exported.files} files of {exported.videos} videos written to {out}"))
     for key, why in exported.left_out:
         console.print(Text(f"  left out: {key} ({why})", style="yellow"))
+
+
+@app.command("crops")
+def crops_command(
+    path: StoreArgument,
+    workers: Annotated[int, typer.Option(help="Videos at a time.", min=1)] = 1,
+) -> None:
+    """Cut the faces that appearance is trained and evaluated on out of the store's videos; goes on where it stopped."""
+    from lrnet.data import store
+    from lrnet.data.store.crops import cut_store
+
+    console = Console(soft_wrap=True, highlight=False)
+    told = Console(stderr=True, soft_wrap=True, highlight=False)
+    opened = store.open(path)
+
+    def tell(done: int, count: int, name: str) -> None:
+        if done % 20 == 0 or done == count:
+            told.print(Text(f"{done} of {count} videos: {name}"))
+
+    failed = cut_store(list(opened), workers, tell)
+    for why in failed:
+        console.print(Text(f"  left out: {why}", style="yellow"))
+    console.print(Text(f"{len(opened) - len(failed)} videos have crops in {path}/crops"))
+    if failed:
+        raise typer.Exit(DatasetError.exit_code)

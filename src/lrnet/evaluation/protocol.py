@@ -10,9 +10,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from lrnet.appearance.network import AppearanceNetwork
 from lrnet.data.layouts.faceforensics import members
 from lrnet.data.records import Label, VideoRecord, people_of
 from lrnet.data.store import StoredVideo
+from lrnet.data.store.crops import with_crops
 from lrnet.evaluation.metrics import Scores
 from lrnet.network.bundle import ModelBundle
 from lrnet.network.runtime import NetworkRuntime
@@ -101,20 +103,30 @@ def evaluate(bundle: ModelBundle, videos: Sequence[StoredVideo], *, calibrated: 
 
     Args:
         calibrated: False feeds landmarks as detected, as a bundle without calibration always requires.
+
+    Raises:
+        DatasetError: the model looks at crops, and the store has none.
     """
-    runtime = NetworkRuntime(bundle)
-    return [score_video(bundle, runtime, video, calibrated=calibrated) for video in videos]
+    runtime, witness = NetworkRuntime(bundle), AppearanceNetwork.of(bundle)
+    return [score_video(bundle, runtime, video, calibrated=calibrated, appearance=witness) for video in videos]
 
 
 def score_video(
-    bundle: ModelBundle, runtime: NetworkRuntime, video: StoredVideo, *, calibrated: bool = True
+    bundle: ModelBundle,
+    runtime: NetworkRuntime,
+    video: StoredVideo,
+    *,
+    calibrated: bool = True,
+    appearance: AppearanceNetwork | None = None,
 ) -> ScoredVideo:
     """One stored video, judged as detection does."""
     sequences = video.sequences()
+    if appearance is not None:
+        sequences = with_crops(video, sequences)
     if not (calibrated and bundle.spec.preprocessing.calibration.enabled):
         sequences = [s.uncalibrated() for s in sequences]
     quantiser = None if video.provenance is None else video.provenance.quantiser
-    return score_sequences(bundle, runtime, video.record, sequences, quantiser)
+    return score_sequences(bundle, runtime, video.record, sequences, quantiser, appearance)
 
 
 def score_sequences(
@@ -123,9 +135,10 @@ def score_sequences(
     record: VideoRecord,
     sequences: Iterable[LandmarkSequence],
     quantiser: float | None = None,
+    appearance: AppearanceNetwork | None = None,
 ) -> ScoredVideo:
     """The sequences of one video, judged as detection does."""
-    judge = Judge(bundle, runtime)
+    judge = Judge(bundle, runtime, appearance)
     for sequence in sequences:
         judge.add(sequence)
     people, verdict = judge.verdict(quantiser)

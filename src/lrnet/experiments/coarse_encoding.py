@@ -58,7 +58,7 @@ def judged(job: tuple[VideoRecord, int], frames: int) -> Said | None:
     if face is None or face.probability is None:
         return None
     doubts = [r for r in face.quality.reasons() if r is not Reason.COARSE]
-    without, _ = held_back(*band(face.probability, detector.bundle.spec.thresholds), doubts)
+    without, _ = held_back(*band(face.probability, detector.bundle.spec.limits), doubts)
     quantiser = face.quality.quantiser
     return Said(record, crf, quantiser if quantiser == quantiser else 0.0, result.verdict.state, without)
 

@@ -141,7 +141,7 @@ class Benchmark:
         seconds = sum(c.stop - c.start for _, c in self.cut[video.record.key]) / self.spec.preprocessing.frame_rate
         ratio = log_ratio(sigmoid(float(base.mean())), seconds, self.quality[video.record.key], self.rules)
         probability = probability_of(ratio, self.rules)
-        limits = self.spec.thresholds
+        limits = self.spec.limits
         accused = probability is None or limits is None or probability > limits.no_evidence
         values = {"without": base.mean() - without.mean(axis=(0, 2)), "alone": (alone - own).mean(axis=(0, 2))}
         return Case(kind, video.record.label, group, part, accused, values)

@@ -15,7 +15,7 @@ import numpy as np
 from lrnet.data import store
 from lrnet.data.records import Label, VideoRecord
 from lrnet.sequence.landmark_sequence import LandmarkSequence, main_face
-from lrnet.verdict.people import Appearance, parts_of
+from lrnet.verdict.people import LooksOfStretch, parts_of
 
 LEAST_LOOKS = 4  # of a track whose halves are compared
 PAIRS = 40  # other tracks that each one is compared with
@@ -58,10 +58,10 @@ def report(tracks: Sequence[Track]) -> None:
     print(f"tracks cut: {sum(cut)} of {len(cut)}, of {len(owners)} groups of people")
 
 
-def _halves(sequence: LandmarkSequence) -> tuple[Appearance, Appearance]:
+def _halves(sequence: LandmarkSequence) -> tuple[LooksOfStretch, LooksOfStretch]:
     assert sequence.looks is not None
     middle = len(sequence.looks) // 2
-    return Appearance(sequence.looks[:middle]), Appearance(sequence.looks[middle:])
+    return LooksOfStretch(sequence.looks[:middle]), LooksOfStretch(sequence.looks[middle:])
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import os
 import re
 import secrets
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
@@ -26,11 +26,12 @@ from lrnet.schema import PlainName, first_fault
 SPEC_FILE = "bundle.json"
 NETWORK_FILE = "network.onnx"
 CARD_FILE = "MODEL_CARD.md"
+APPEARANCE_FILE = "appearance.onnx"
 
 MIB = 2**20
 LARGEST_NETWORK = 64 * MIB
 LARGEST_TEXT = 4 * MIB  # bundle.json, the card, and whatever else is listed
-_LARGEST = {NETWORK_FILE: LARGEST_NETWORK}
+_LARGEST = {NETWORK_FILE: LARGEST_NETWORK, APPEARANCE_FILE: LARGEST_NETWORK}
 
 _GET_IT_AGAIN = "Get the model again from where it came, or use another one."
 
@@ -47,6 +48,7 @@ class ModelBundle:
         card: the text of `MODEL_CARD.md`, empty without one.
         content_hash: sha256 of `bundle.json`, which holds the hashes of all other files. Reports name it.
         reference: how genuine faces move; None without one.
+        appearance: the bytes of `appearance.onnx`; None for a model that looks at motion alone.
     """
 
     spec: BundleSpec
@@ -56,6 +58,11 @@ class ModelBundle:
     card: str
     content_hash: str
     reference: MotionReference | None = None
+    appearance: bytes | None = None
+
+    def motion_alone(self) -> ModelBundle:
+        """The same model without its second witness; name and hash stay."""
+        return replace(self, spec=self.spec.model_copy(update={"appearance": None}), appearance=None)
 
     @classmethod
     def load(cls, path: str | Path) -> ModelBundle:
@@ -74,6 +81,12 @@ class ModelBundle:
         contents = {name: _read_listed(folder / name, sha256) for name, sha256 in spec.files.items()}
         if NETWORK_FILE not in contents:
             raise ModelError(f"{folder / SPEC_FILE} does not list {NETWORK_FILE}.", hint=_GET_IT_AGAIN)
+        if (spec.appearance is None) != (APPEARANCE_FILE not in contents):
+            raise ModelError(
+                f"{folder / SPEC_FILE} describes an appearance network without {APPEARANCE_FILE}, or has one without "
+                "a description.",
+                hint=_GET_IT_AGAIN,
+            )
         return cls(
             spec=spec,
             path=folder,
@@ -82,6 +95,7 @@ class ModelBundle:
             card=_CONTROL.sub("\N{REPLACEMENT CHARACTER}", contents.get(CARD_FILE, b"").decode("utf-8", "replace")),
             content_hash=hashlib.sha256(description).hexdigest(),
             reference=_parse_reference(contents.get(REFERENCE_FILE), spec.network, folder / REFERENCE_FILE),
+            appearance=contents.get(APPEARANCE_FILE),
         )
 
     @classmethod
@@ -94,6 +108,7 @@ class ModelBundle:
         *,
         replace: bool = False,
         reference: MotionReference | None = None,
+        appearance: bytes | None = None,
     ) -> ModelBundle:
         """Write a bundle, all of it or nothing, and return it as `load` reads it.
 
@@ -107,6 +122,7 @@ class ModelBundle:
             directory: the bundle's folder.
             replace: whether an existing bundle is replaced; another folder never is.
             reference: how genuine faces move (`lrnet.report.motion.motion_reference`).
+            appearance: the ONNX model of `lrnet.appearance.graph.to_onnx`, if `spec.appearance` describes one.
 
         Raises:
             ModelError: the network does not fit the description.
@@ -119,6 +135,8 @@ class ModelBundle:
             contents[CARD_FILE] = card.encode()
         if reference is not None:
             contents[REFERENCE_FILE] = reference.model_dump_json().encode() + b"\n"
+        if appearance is not None:
+            contents[APPEARANCE_FILE] = appearance
         hashes = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
         described = spec.model_copy(update={"files": hashes}).model_dump_json(indent=2).encode() + b"\n"
         beside = target.absolute().with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}")

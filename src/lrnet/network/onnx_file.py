@@ -6,6 +6,7 @@ is not needed.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,8 @@ IR_VERSION = 8
 _FLOAT, _INT64 = 1, 7  # of onnx.TensorProto.DataType
 _A_NUMBER, _A_TEXT, _NUMBERS = 2, 3, 7  # of onnx.AttributeProto.AttributeType
 
+Shapes = Mapping[str, tuple[str | int, ...]]
+
 
 @dataclass(frozen=True, slots=True)
 class OnnxFile:
@@ -29,21 +32,30 @@ class OnnxFile:
 
 
 def onnx_file(spec: NetworkSpec, graph: Graph) -> OnnxFile:
-    """Write a network's graph.
+    """Write a clip network's graph.
 
     Inputs: one for each stream, under its name, (clips, frames, width) float32, not scaled; clips and frames are free,
     and frames may differ between streams. Outputs: "probability" (clips,), fused, and for each stream
     "probability.<stream>" (clips,).
+    """
+    inputs = {stream.name: ("clips", f"frames_{stream.name}", stream.width) for stream in spec.streams}
+    outputs = {name: ("clips",) for name in (FUSED_OUTPUT, *map(stream_output, spec.stream_names))}
+    return write_graph(graph, inputs, outputs)
+
+
+def write_graph(graph: Graph, inputs: Shapes, outputs: Shapes) -> OnnxFile:
+    """Write a graph whose inputs and outputs are arrays of float32.
+
+    Args:
+        inputs, outputs: sides of each, by name; a side with a name is free.
     """
     body = b"".join(_bytes(1, _node(node)) for node in graph.nodes) + _bytes(2, b"lrnet")
     ends: dict[str, int] = {}
     for name, values in graph.tensors.items():
         body += _bytes(5, _tensor(name, values))
         ends[name] = len(body)
-    for stream in spec.streams:
-        body += _bytes(11, _array_of_float(stream.name, "clips", f"frames_{stream.name}", stream.width))
-    for output in (FUSED_OUTPUT, *map(stream_output, spec.stream_names)):
-        body += _bytes(12, _array_of_float(output, "clips"))
+    body += b"".join(_bytes(11, _array_of_float(name, *sides)) for name, sides in inputs.items())
+    body += b"".join(_bytes(12, _array_of_float(name, *sides)) for name, sides in outputs.items())
     before = _number(1, IR_VERSION) + _bytes(2, b"lrnet")
     content = before + _bytes(7, body) + _bytes(8, _bytes(1, b"") + _number(2, OPSET))
     start = len(before) + len(_bytes(7, body)) - len(body)

@@ -49,7 +49,7 @@ class NetworkRuntime:
         self.spec = bundle.spec.network
         self._source = str(bundle.path)
         read_weights(bundle.network, self.spec, self._source)  # refuses any other graph
-        self._session = _open_session(bundle.network, self._source)
+        self._session = open_session(bundle.network, self._source)
         self._outputs = [FUSED_OUTPUT, *(stream_output(name) for name in self.spec.stream_names)]
         self._check_interface()
 
@@ -115,7 +115,7 @@ class NetworkRuntime:
             )
 
 
-def _open_session(network: bytes, source: str) -> onnxruntime.InferenceSession:
+def open_session(network: bytes, source: str) -> onnxruntime.InferenceSession:
     import onnxruntime  # 0.1 s that listing models does not need
 
     options = onnxruntime.SessionOptions()

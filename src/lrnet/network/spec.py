@@ -6,7 +6,7 @@ Detection takes all its settings from here.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from types import MappingProxyType
 from typing import Annotated, Literal, Self
@@ -284,6 +284,41 @@ class Thresholds(Schema):
         return self
 
 
+class AppearanceSpec(Schema):
+    """The second witness: the network in `appearance.onnx`, and how its logits and the motion make one verdict.
+
+    A stretch's log ratio is that of its motion + (`slope` x the mean logit of its crops + `offset`) x K / (K +
+    `settle`), K the number of crops.
+
+    Attributes:
+        version: of the network.
+        settle: crops at which appearance counts half of what it counts in the end.
+        thresholds: of the probability that both witnesses give together.
+        fitted_on: on which videos the three numbers were fitted.
+        n: how many.
+        training: how the network was trained, in words.
+        steps, seed: of its training.
+    """
+
+    version: str
+    slope: Positive
+    offset: float
+    settle: Annotated[float, Field(ge=0)] = 0.0
+    thresholds: Thresholds | None = None
+    fitted_on: str
+    n: Count
+    training: str
+    steps: Count
+    seed: int
+
+    def log_ratio(self, logits: Sequence[float]) -> float:
+        """How much a stretch's crops speak for a fake: the natural log of the ratio; 0 without crops."""
+        if not logits:
+            return 0.0
+        k = len(logits)
+        return (self.slope * math.fsum(logits) / k + self.offset) * k / (k + self.settle)
+
+
 LeftOut = Literal["", "people", "source", "people or source", "people and manipulation"]
 """What the networks that scored held-out videos were not trained on; "" for the finished model."""
 
@@ -374,6 +409,8 @@ class BundleSpec(Schema):
         version: of the model.
         licence: of the weights.
         created: the day the bundle was made, ISO 8601.
+        appearance: the second witness; None for a model that looks at motion alone. `score_calibration` and
+            `thresholds` are of motion alone.
         domain: ranges of the training videos in bundles of earlier versions; not used.
         results: what the model was measured to do.
         files: sha256 of every file beside `bundle.json` by its name. `ModelBundle.save` fills it in.
@@ -390,10 +427,16 @@ class BundleSpec(Schema):
     aggregation: AggregationSpec = AggregationSpec()
     score_calibration: ScoreCalibration | None = None
     thresholds: Thresholds | None = None
+    appearance: AppearanceSpec | None = None
     domain: JsonValue = None
     results: tuple[MeasuredResult, ...] = ()
     training: TrainingRecord | None = None
     files: dict[PlainName, Sha256] = Field(default={}, max_length=16)
+
+    @property
+    def limits(self) -> Thresholds | None:
+        """The thresholds that verdicts are given by: of both witnesses, where there are two."""
+        return self.thresholds if self.appearance is None else self.appearance.thresholds
 
 
 def _paper_stream(name: str) -> StreamSpec:

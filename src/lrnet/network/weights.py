@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrnet.errors import ModelError
-from lrnet.network.graph import Weights, layout
-from lrnet.network.onnx_file import onnx_file
+from lrnet.network.graph import Graph, Weights, layout
+from lrnet.network.onnx_file import OnnxFile, onnx_file
 from lrnet.network.spec import NetworkSpec, StreamSpec
 
 _GET_IT_AGAIN = "Get the model again from where it came, or use another one."
@@ -33,7 +33,18 @@ def read_weights(network: bytes, spec: NetworkSpec, source: str) -> Weights:
     if len(network) < 4 * spec.parameters:  # first: a description could ask for more memory than there is
         raise _refused(source, f"{len(network)} bytes cannot hold its {spec.parameters} weights")
     graph = layout(spec, {name: np.zeros(shape, np.float32) for name, shape in spec.weight_shapes().items()})
-    expected = onnx_file(spec, graph)
+    tensors = read_learned(network, graph, onnx_file(spec, graph), source)
+    weights = {name: array for stream in spec.streams for name, array in _stream_weights(stream, tensors)}
+    check_weights(weights, spec, source)
+    return weights
+
+
+def read_learned(network: bytes, graph: Graph, expected: OnnxFile, source: str) -> dict[str, NDArray[np.float32]]:
+    """The learned tensors of a file that is, but for their numbers, `expected`: the file of `graph`.
+
+    Raises:
+        ModelError: the file differs elsewhere.
+    """
     if len(network) != len(expected.content):
         raise _refused(
             source, f"it has {len(network)} bytes, and the network of its description {len(expected.content)}"
@@ -43,13 +54,10 @@ def read_weights(network: bytes, spec: NetworkSpec, source: str) -> Weights:
         same[expected.places[name]] = True
     if not same.all():
         raise _refused(source, f"from byte {int(np.argmin(same))} on it is not the network of its description")
-    tensors = {
+    return {
         name: np.frombuffer(network[expected.places[name]], "<f4").reshape(graph.tensors[name].shape).astype(np.float32)
         for name in graph.learned
     }
-    weights = {name: array for stream in spec.streams for name, array in _stream_weights(stream, tensors)}
-    check_weights(weights, spec, source)
-    return weights
 
 
 def _refused(source: str, what: str) -> ModelError:

@@ -138,13 +138,14 @@ def suspicious(face: FaceVerdict, spec: BundleSpec) -> list[tuple[float, float]]
     That is where the whole person would be called a likely fake if its score were that of the moment. Empty for a face
     that is not called `likely_fake`: what accuses nobody points at nothing.
     """
-    if face.state is not State.LIKELY_FAKE or spec.thresholds is None:
+    if face.state is not State.LIKELY_FAKE or spec.limits is None:
         return []
     rules, seconds = Rules.of(spec), face.seconds_judged or face.quality.seconds
     found: list[tuple[float, float]] = []
     for step in score_steps(face.clips):
-        probability = probability_of(log_ratio(step.score, seconds, face.quality, rules), rules)
-        if probability is None or probability < spec.thresholds.likely_fake:
+        motion = log_ratio(step.score, seconds, face.quality, rules)
+        probability = probability_of(motion + (face.appearance_ratio or 0.0), rules)
+        if probability is None or probability < spec.limits.likely_fake:
             continue
         if found and step.start - found[-1][1] < HOLD:
             found[-1] = (found[-1][0], step.stop)

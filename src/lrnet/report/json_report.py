@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from statistics import fmean
 
 from lrnet.detector import VideoResult
 from lrnet.errors import LrnetError, ModelError
@@ -31,6 +32,7 @@ from lrnet.report.schema import (
     ThresholdsPart,
     VerdictPart,
     VideoPart,
+    WitnessesPart,
 )
 from lrnet.report.wording import refuse_source, utf8_name, words_for
 from lrnet.verdict import REASON_TEXT, ClipScore, Coverage, FaceVerdict, Reason
@@ -141,7 +143,7 @@ def _model(result: VideoResult, bundle: ModelBundle) -> ModelPart:
             hint="Give the model that the result was made with.",
         )
     thresholds, rates = None, None
-    if (limits := bundle.spec.thresholds) is not None:
+    if (limits := bundle.spec.limits) is not None:
         thresholds = ThresholdsPart(likely_fake=limits.likely_fake, no_evidence=limits.no_evidence)
         rates = ErrorRatesPart(
             false_positive_rate=limits.false_positive_rate,
@@ -153,6 +155,7 @@ def _model(result: VideoResult, bundle: ModelBundle) -> ModelPart:
         name=result.model,
         version=result.model_version,
         hash=result.model_hash,
+        appearance=bundle.spec.appearance is not None,
         thresholds=thresholds,
         declared_error_rates=rates,
     )
@@ -173,9 +176,20 @@ def _face(face: FaceVerdict, explanation: FaceExplanation | None) -> FacePart:
         probability=face.probability,
         score=face.score,
         reasons=_reasons(face.reasons),
+        witnesses=_witnesses(face),
         quality=QualityPart(**asdict(face.quality)),
         clips=tuple(_clip(clip) for clip in face.clips),
         explanation=None if explanation is None else _explanation(explanation),
+    )
+
+
+def _witnesses(face: FaceVerdict) -> WitnessesPart:
+    logits = [crop.logit for crop in face.crops]
+    return WitnessesPart(
+        motion=face.motion_ratio,
+        appearance=face.appearance_ratio,
+        crops=len(logits),
+        logit=fmean(logits) if logits else None,
     )
 
 

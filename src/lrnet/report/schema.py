@@ -14,7 +14,7 @@ from pydantic.json_schema import models_json_schema
 from lrnet.report.wording import finite
 from lrnet.verdict import Reason, State
 
-REPORT_SCHEMA_VERSION: Final = "2.0"
+REPORT_SCHEMA_VERSION: Final = "2.1"
 
 Number = Annotated[float | None, BeforeValidator(finite)]
 Seconds = Annotated[float, AfterValidator(lambda t: round(t, 6) + 0.0)]
@@ -74,6 +74,7 @@ class ModelPart(_Part):
     name: str = Field(description="Name of the model.")
     version: str = Field(description="Version of the model.")
     hash: str = Field(description="SHA-256 of the model's description, which holds the hashes of all its files.")
+    appearance: bool = Field(description="Whether what the face's pixels show took part, beside motion.")
     thresholds: ThresholdsPart | None = Field(description="Decision thresholds; null if the model has none.")
     declared_error_rates: ErrorRatesPart | None = Field(description="Measured error rates; null if none are declared.")
 
@@ -117,6 +118,18 @@ class ClipPart(_Part):
     frames: int = Field(description="Frames in the clip.")
     score: Number = Field(description="Raw output of the network, 0 to 1, higher is more like a fake; no probability.")
     streams: dict[str, Number] = Field(description="The raw output of each stream of the network alone, by its name.")
+
+
+class WitnessesPart(_Part):
+    """What motion and appearance say of a face, each alone. The two log ratios add up to the face's, of one stretch."""
+
+    motion: Number = Field(
+        description="Log ratio of the motion: natural log of how much likelier it is for a fake than for a genuine "
+        "face; null if nothing was scored."
+    )
+    appearance: Number = Field(description="The same of the crops; null if appearance took no part.")
+    crops: int = Field(description="Crops of the face that were looked at.")
+    logit: Number = Field(description="Mean raw output of the appearance network; null without crops.")
 
 
 class QualityPart(_Part):
@@ -195,6 +208,7 @@ class FacePart(_Part):
     )
     score: Number = Field(description="Aggregated raw score, 0 to 1, no probability; null if nothing was scored.")
     reasons: tuple[ReasonPart, ...] = Field(description="Why, the most important first.")
+    witnesses: WitnessesPart = Field(description="What motion and appearance say, each alone.")
     quality: QualityPart = Field(description="How good the material was.")
     clips: tuple[ClipPart, ...] = Field(description="The scored clips in order of time; they can overlap.")
     explanation: ExplanationPart | None = Field(
@@ -208,7 +222,7 @@ class ReportDocument(_Part):
     Equal input gives an equal document if the time of examination is given; else but for the times.
     """
 
-    schema_version: Literal["2.0"] = Field(description="Version of this layout.")
+    schema_version: Literal["2.1"] = Field(description="Version of this layout.")
     lrnet_version: str = Field(description="Version of the program.")
     examination: ExaminationPart | None = Field(description="When, where and by whom; null if that was not recorded.")
     video: VideoPart = Field(description="The examined file.")
@@ -231,7 +245,7 @@ class FailurePart(_Part):
 class BatchDocument(_Part):
     """Several videos: the documents of those that were examined and the failures of the others."""
 
-    schema_version: Literal["2.0"] = Field(description="Version of this layout.")
+    schema_version: Literal["2.1"] = Field(description="Version of this layout.")
     results: tuple[ReportDocument, ...] = Field(description="One document for each video that was examined.")
     failures: tuple[FailurePart, ...] = Field(description="One entry for each video that was not.")
 

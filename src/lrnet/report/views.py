@@ -89,7 +89,7 @@ class Scale:
     @classmethod
     def of(cls, result: VideoResult, spec: BundleSpec) -> Scale | None:
         """The scale of a verdict that decides; None for any other: a number beside "inconclusive" would be quoted."""
-        verdict, limits = result.verdict, spec.thresholds
+        verdict, limits = result.verdict, spec.limits
         value = finite(verdict.probability)
         if value is None or limits is None or verdict.state not in (State.LIKELY_FAKE, State.NO_EVIDENCE):
             return None

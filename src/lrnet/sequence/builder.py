@@ -53,6 +53,8 @@ class SequenceBuilder:
         self._rows: list[_Row] = []
         self._looks: list[Array] = []
         self._look_times: list[float] = []
+        self._crops: list[NDArray[np.uint8]] = []
+        self._crop_times: list[float] = []
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -82,6 +84,11 @@ class SequenceBuilder:
         """Add the look of the face (`lrnet.faces.look`) in the last added frame."""
         self._looks.append(look)
         self._look_times.append(time)
+
+    def add_crop(self, crop: NDArray[np.uint8], time: float) -> None:
+        """Keep the crop (`lrnet.appearance.crops`) of the frame that was added last."""
+        self._crops.append(crop)
+        self._crop_times.append(time)
 
     def add_gap(self, index: int, time: float) -> None:
         """Add a frame in which the face was not found."""
@@ -124,6 +131,8 @@ class SequenceBuilder:
             else None,
             looks=np.array(self._looks, np.float32) if self._looks else None,
             look_times=np.array(self._look_times, np.float64) if self._looks else None,
+            crops=np.array(self._crops) if self._crops else None,
+            crop_times=np.array(self._crop_times, np.float64) if self._crops else None,
         )
 
     def _place_crop(self, landmarks: Array) -> StabilisedCrop:

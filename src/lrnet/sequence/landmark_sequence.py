@@ -79,6 +79,9 @@ class Column(NamedTuple):
     optional: bool = False
 
 
+MOMENTS: Final = (("looks", "look_times", 1), ("crops", "crop_times", 3))
+"""What a sequence holds of single moments: the attribute, the attribute with its times, the sides of a row."""
+
 _NAN: Final = float("nan")
 COLUMNS: Final = (
     Column("frame_indices", "frame", (), np.int64),
@@ -124,6 +127,8 @@ class LandmarkSequence:
             where a point could not be followed. None if it was not measured.
         looks: (K, L) float32, looks of the face (`lrnet.faces.look`) at `look_times`. None if not measured.
         look_times: (K,) float64 seconds, rising, each the time of a frame; None with `looks`.
+        crops: (K, S, S, 3) uint8 RGB, the face at `crop_times` (`lrnet.appearance.crops`). None if none were taken.
+        crop_times: (K,) float64 seconds, as `look_times`; None with `crops`.
     """
 
     values: Array
@@ -141,6 +146,8 @@ class LandmarkSequence:
     surround_error: Array | None = None
     looks: Array | None = None
     look_times: NDArray[np.float64] | None = None
+    crops: NDArray[np.uint8] | None = None
+    crop_times: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         n = len(self.times)
@@ -154,11 +161,14 @@ class LandmarkSequence:
                     f"A sequence of {n} frames needs {column.name} of shape {shape}, not {array.shape}.",
                     hint="Give every array one row for each frame (or one row for each pair of frames).",
                 )
-        looks, seen = self.looks, self.look_times
-        if (looks is None) != (seen is None) or (
-            looks is not None and seen is not None and (looks.ndim != 2 or seen.shape != (len(looks),))
-        ):
-            raise SequenceError("Every look needs its time.", hint="Give looks (K, L) and look_times (K,), or neither.")
+        for name, at, sides in MOMENTS:
+            array, times = getattr(self, name), getattr(self, at)
+            if (array is None) != (times is None) or (
+                array is not None and (array.ndim != sides + 1 or times.shape != (len(array),))
+            ):
+                raise SequenceError(
+                    f"Each row of {name} needs its time.", hint=f"Give {name} and {at} of one length, or neither."
+                )
 
     def __len__(self) -> int:
         return len(self.times)
@@ -190,7 +200,7 @@ class LandmarkSequence:
             array[apart] = column.missing
             return array
 
-        return replace(self, **self._each(taken), **self._looks_at(self.times[kept]))
+        return replace(self, **self._each(taken), **self._moments_at(self.times[kept]))
 
     def between(self, start: float, stop: float) -> LandmarkSequence:
         """The frames with start <= time < stop, seconds."""
@@ -202,7 +212,7 @@ class LandmarkSequence:
         """One sequence of several that follow one another. Nothing is known of the pairs of frames at the joins.
 
         The parts may have crops of different size: the joined `half_side` is their mean, weighted by their frames with
-        a face, and normalised values are converted to it. Except for looks, the whole lacks what a part lacks.
+        a face, and normalised values are converted to it. What a part lacks, the whole lacks, except looks and crops.
 
         Raises:
             SequenceError: there are no parts, they are of different faces, or one starts before another ends.
@@ -225,17 +235,13 @@ class LandmarkSequence:
                 pieces.append(array)
             return np.concatenate(pieces)
 
-        looks = [part.looks for part in parts if part.looks is not None]
-        seen = [part.look_times for part in parts if part.look_times is not None]
+        moments: dict[str, Any] = {}
+        for name in (name for pair in MOMENTS for name in pair[:2]):
+            there = [getattr(part, name) for part in parts if getattr(part, name) is not None]
+            moments[name] = np.concatenate(there) if there else None
         measured = [c for c in COLUMNS if all(getattr(part, c.name) is not None for part in parts)]
         arrays: dict[str, Any] = {c.name: joined(c) if c in measured else None for c in COLUMNS}
-        return replace(
-            parts[0],
-            **arrays,
-            half_side=half,
-            looks=np.concatenate(looks) if looks else None,
-            look_times=np.concatenate(seen) if seen else None,
-        )
+        return replace(parts[0], **arrays, **moments, half_side=half)
 
     def with_gaps(self, missing: NDArray[np.bool_]) -> LandmarkSequence:
         """The sequence with more gaps: where `missing` (N,) is True, the face counts as not found."""
@@ -248,10 +254,10 @@ class LandmarkSequence:
             array[missing if column.per == "frame" else between] = column.missing
             return array
 
-        return replace(self, **self._each(emptied), **self._looks_at(self.times[~missing]))
+        return replace(self, **self._each(emptied), **self._moments_at(self.times[~missing]))
 
     def mirrored(self) -> LandmarkSequence:
-        """The mirror image: x negated, left and right landmarks exchanged, without looks."""
+        """The mirror image: x negated, left and right landmarks exchanged, without looks and crops."""
         flip = np.array([-1, 1], np.float32)
 
         def reflected(column: Column, array: NDArray[Any]) -> NDArray[Any]:
@@ -259,19 +265,29 @@ class LandmarkSequence:
                 array = array[:, _MIRRORS[column.shape[0]]]
             return array * flip if column.shape[-1:] == (2,) else array
 
-        return replace(self, **self._each(reflected), looks=None, look_times=None)
+        arrays = self._each(reflected)
+        return replace(self, **arrays, looks=None, look_times=None, crops=None, crop_times=None)
+
+    def later(self, seconds: float) -> LandmarkSequence:
+        """The sequence as it would be if everything happened `seconds` later."""
+        times = {name: getattr(self, name) for name in ("times", *(at for _, at, _ in MOMENTS))}
+        moved: dict[str, Any] = {name: array + seconds for name, array in times.items() if array is not None}
+        return replace(self, **moved)
 
     def _each(self, change: Callable[[Column, NDArray[Any]], NDArray[Any]]) -> dict[str, Any]:
         """Every array that the sequence has, changed, by its name."""
         there = ((column, getattr(self, column.name)) for column in COLUMNS)
         return {column.name: change(column, array) for column, array in there if array is not None}
 
-    def _looks_at(self, times: NDArray[np.float64]) -> dict[str, Any]:
-        """The looks that were taken at one of these times."""
-        if self.looks is None or self.look_times is None:
-            return {}
-        inside = np.isin(self.look_times, times)
-        return {"looks": self.looks[inside], "look_times": self.look_times[inside]}
+    def _moments_at(self, times: NDArray[np.float64]) -> dict[str, Any]:
+        """The looks and crops that were taken at one of these times."""
+        found: dict[str, Any] = {}
+        for name, at, _ in MOMENTS:
+            array, seen = getattr(self, name), getattr(self, at)
+            if array is not None:
+                inside = np.isin(seen, times)
+                found |= {name: array[inside], at: seen[inside]}
+        return found
 
     @property
     def face_size(self) -> float:

@@ -316,14 +316,26 @@ def write_scores(file: Path, held: Sequence[HeldOut], mark: str) -> None:
         pq.write_table(table, partial, compression="zstd")
 
 
-def read_scores(file: Path, mark: str) -> list[HeldOut]:
-    """Read the file of `write_scores`. Raises TrainingError if it is damaged or has another mark."""
+def kept_scores(folder: Path) -> list[HeldOut]:
+    """The scores of every fold of the first cross-validation in `folder`, of whatever configuration.
+
+    Raises:
+        TrainingError: there are none, or a file is damaged.
+    """
+    files = sorted(folder.glob("fold-*.parquet"))
+    if not files:
+        raise TrainingError(f"There are no scores in {folder}.", hint="Make them with `lrnet crossval --out`.")
+    return [held for file in files for held in read_scores(file, None)]
+
+
+def read_scores(file: Path, mark: str | None) -> list[HeldOut]:
+    """Read the file of `write_scores`. Raises TrainingError if it is damaged or has another mark; None takes any."""
     try:
         table = pq.read_table(file)
         found = parse_json((table.schema.metadata or {})[b"lrnet"])["cross-validation"]
     except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
         raise TrainingError(f"{file} holds no scores of a fold.", hint="Remove it and run again.") from error
-    if found != mark:
+    if mark is not None and found != mark:
         raise TrainingError(
             f"{file} is of another configuration, other videos or another number of folds.",
             hint="Name another folder with --out.",

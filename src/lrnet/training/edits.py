@@ -112,8 +112,7 @@ def _edit(video: StoredVideo, edit: Edit, shots: Sequence[LandmarkSequence], fak
     tracks, at, where = [], 0.0, None
     for number, shot in enumerate(shots):
         begins = at - float(shot.times[0])
-        looks = None if shot.look_times is None else shot.look_times + begins
-        tracks.append(replace(shot, times=shot.times + begins, look_times=looks, face=number))
+        tracks.append(replace(shot.later(begins), face=number))
         if number == fake:
             where = (at, at + _seconds(shot))
         at += _seconds(shot) + 0.04

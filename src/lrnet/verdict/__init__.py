@@ -23,7 +23,7 @@ from lrnet.verdict.reasons import (
     held_back,
     is_held_back,
 )
-from lrnet.verdict.scores import ClipScore, aggregate, logit, score_clips, sigmoid
+from lrnet.verdict.scores import ClipScore, CropScore, aggregate, logit, score_clips, sigmoid
 
 __all__ = [
     "HOLD_BACK",
@@ -32,6 +32,7 @@ __all__ = [
     "REASON_TEXT",
     "ClipScore",
     "Coverage",
+    "CropScore",
     "FaceVerdict",
     "InputQuality",
     "Judge",

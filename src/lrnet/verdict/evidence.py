@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lrnet.network.spec import BundleSpec, Material, ScoreCalibration, Thresholds
+from lrnet.network.spec import AppearanceSpec, BundleSpec, Material, ScoreCalibration, Thresholds
 from lrnet.verdict.quality import InputQuality
 from lrnet.verdict.scores import logit, sigmoid
 
@@ -25,18 +25,20 @@ class Rules:
         clip_length: frames of a whole clip.
         score_calibration: from a score to a probability; None leaves every verdict without one.
         thresholds: of that probability.
+        appearance: how appearance takes part; None where motion alone decides.
     """
 
     aggregation: str
     clip_length: int
     score_calibration: ScoreCalibration | None = None
     thresholds: Thresholds | None = None
+    appearance: AppearanceSpec | None = None
 
     @classmethod
     def of(cls, spec: BundleSpec) -> Rules:
         """The rules that a bundle states."""
-        how = spec.preprocessing.clip_length
-        return cls(spec.aggregation.method, how, spec.score_calibration, spec.thresholds)
+        length = spec.preprocessing.clip_length
+        return cls(spec.aggregation.method, length, spec.score_calibration, spec.limits, spec.appearance)
 
 
 def log_ratio(score: float, seconds: float, quality: InputQuality, rules: Rules) -> float:
@@ -55,6 +57,19 @@ def log_ratio(score: float, seconds: float, quality: InputQuality, rules: Rules)
         "quantiser": quality.quantiser,
     }
     return rules.score_calibration.log_ratio(score, seconds, material)
+
+
+def joint_ratio(motion: float, logits: Sequence[float], rules: Rules) -> tuple[float, float | None]:
+    """The log ratio of both witnesses together, and that of appearance alone (None without crops).
+
+    Args:
+        motion: log ratio of the motion.
+        logits: of the crops.
+    """
+    if rules.appearance is None or not logits:
+        return motion, None
+    appearance = rules.appearance.log_ratio(logits)
+    return motion + appearance, appearance
 
 
 def pooled_ratio(whole: float | None, parts: Sequence[float]) -> float:
@@ -76,7 +91,11 @@ def pooled_ratio(whole: float | None, parts: Sequence[float]) -> float:
 def probability_of(ratio: float | None, rules: Rules) -> float | None:
     """The calibrated probability of fake for a log ratio, supposing as many fakes as genuine videos."""
     how = rules.score_calibration
-    return None if ratio is None or how is None else sigmoid(how.video_slope * ratio + how.video_offset)
+    if ratio is None or how is None:
+        return None
+    if rules.appearance is not None:
+        return sigmoid(ratio)
+    return sigmoid(how.video_slope * ratio + how.video_offset)
 
 
 def with_prior(probability: float, prior: float) -> float:

@@ -8,14 +8,15 @@ from typing import Final
 
 import numpy as np
 
+from lrnet.appearance.network import AppearanceNetwork
 from lrnet.network.bundle import ModelBundle
 from lrnet.network.runtime import NetworkRuntime
 from lrnet.sequence.landmark_sequence import LandmarkSequence
-from lrnet.verdict.evidence import Rules, log_ratio, pooled_ratio, probability_of
-from lrnet.verdict.people import Appearance, parts_of, people_of_stretches
+from lrnet.verdict.evidence import Rules, joint_ratio, log_ratio, pooled_ratio, probability_of
+from lrnet.verdict.people import LooksOfStretch, parts_of, people_of_stretches
 from lrnet.verdict.quality import InputQuality, QualityMeter
 from lrnet.verdict.reasons import HOLD_BACK, Reason, State, band, held_back
-from lrnet.verdict.scores import ClipScore, aggregate, score_clips
+from lrnet.verdict.scores import ClipScore, CropScore, aggregate, score_clips
 
 LEAST_JUDGED: Final = 0.5
 """Share of the time with a face in view, and of the video's duration, that `no_evidence_of_manipulation` rests on."""
@@ -30,8 +31,11 @@ class Stretch:
         clips: each clip's score, in order of time.
         quality: of the material.
         score: the clips' scores, aggregated; None without a clip.
-        log_ratio: how much the score speaks for a fake (`lrnet.verdict.evidence`); None if the stretch was not judged.
+        log_ratio: how much both witnesses speak for a fake (`lrnet.verdict.evidence`); None if the stretch was not
+            judged.
         doubts: why it was not judged, or what weakens its score.
+        crops: each crop's logit, in order of time; () where appearance takes no part.
+        motion_ratio, appearance_ratio: how much each witness alone speaks for a fake; None if it was not asked.
     """
 
     start: float
@@ -41,6 +45,9 @@ class Stretch:
     score: float | None = None
     log_ratio: float | None = None
     doubts: tuple[Reason, ...] = ()
+    crops: tuple[CropScore, ...] = ()
+    motion_ratio: float | None = None
+    appearance_ratio: float | None = None
 
     @property
     def seconds(self) -> float:
@@ -67,7 +74,8 @@ class FaceVerdict:
         reasons: why.
         quality: of the material that was judged.
         stretches: when the person is in view, in order of time.
-        log_ratio: how much the person's score speaks for a fake; None if nothing was scored.
+        log_ratio: how much both witnesses speak for a fake; None if nothing was scored.
+        motion_ratio, appearance_ratio: how much each witness alone speaks for a fake; None if it was not asked.
     """
 
     face: int
@@ -81,6 +89,13 @@ class FaceVerdict:
     quality: InputQuality
     stretches: tuple[Stretch, ...] = ()
     log_ratio: float | None = None
+    motion_ratio: float | None = None
+    appearance_ratio: float | None = None
+
+    @property
+    def crops(self) -> tuple[CropScore, ...]:
+        """Each crop's logit, in order of time; () where appearance takes no part."""
+        return tuple(crop for s in self.stretches for crop in s.crops)
 
     @property
     def seconds(self) -> float:
@@ -147,7 +162,8 @@ class _Open:
     track: int
     meter: QualityMeter = field(default_factory=QualityMeter)
     clips: list[ClipScore] = field(default_factory=list)
-    appearance: Appearance = field(default_factory=Appearance)
+    looks: LooksOfStretch = field(default_factory=LooksOfStretch)
+    crops: list[CropScore] = field(default_factory=list)
 
 
 class Judge:
@@ -156,6 +172,7 @@ class Judge:
     Args:
         bundle: the model.
         runtime: its network, where it is loaded already.
+        appearance: its appearance network, where it is loaded already.
 
     Example:
         ```python
@@ -166,8 +183,14 @@ class Judge:
         ```
     """
 
-    def __init__(self, bundle: ModelBundle, runtime: NetworkRuntime | None = None) -> None:
+    def __init__(
+        self,
+        bundle: ModelBundle,
+        runtime: NetworkRuntime | None = None,
+        appearance: AppearanceNetwork | None = None,
+    ) -> None:
         self._rules = Rules.of(bundle.spec)
+        self._appearance = appearance or AppearanceNetwork.of(bundle)
         self._runtime = runtime or NetworkRuntime(bundle)
         self._cutting = bundle.spec.preprocessing.clips
         self._stretches: list[_Open] = []
@@ -183,7 +206,10 @@ class Judge:
             clips = score_clips(self._runtime, part, self._cutting)
             stretch.meter.add(part)
             stretch.clips += clips
-            stretch.appearance.add(part)
+            stretch.looks.add(part)
+            if self._appearance is not None and part.crops is not None and part.crop_times is not None:
+                logits = self._appearance.logits(part.crops)
+                stretch.crops += map(CropScore, part.crop_times.tolist(), logits.tolist())
             new += clips
         return new
 
@@ -206,10 +232,11 @@ class Judge:
                 s.meter.stop,
                 tuple(sorted(s.clips, key=lambda clip: clip.start)),
                 s.meter.quality(quantiser),
+                crops=tuple(s.crops),
             )
             for s in self._stretches
         ]
-        looks = [(s.meter.start, s.meter.stop, s.appearance) for s in self._stretches]
+        looks = [(s.meter.start, s.meter.stop, s.looks) for s in self._stretches]
         people = people_of_stretches(looks)
         self._numbers = {i: number for number, person in enumerate(people, start=1) for i in person}
         return [[stretches[i] for i in person] for person in people]
@@ -231,7 +258,7 @@ class Judge:
     def _stretch_of(self, part: LandmarkSequence) -> _Open:
         """The stretch that `part` goes on with, or a new one."""
         last = next((s for s in reversed(self._stretches) if s.track == part.face), None)
-        if last is None or not last.appearance.goes_on_in(part):
+        if last is None or not last.looks.goes_on_in(part):
             last = _Open(part.face)
             self._stretches.append(last)
         return last
@@ -267,7 +294,8 @@ def judge_face(face: int, stretches: Sequence[Stretch], rules: Rules) -> FaceVer
     score = _aggregated(scored, rules)
     doubts = _doubts(scored, quality, rules)
     seconds = sum(s.seconds for s in used)
-    ratio = log_ratio(score, seconds, quality, rules)
+    motion = log_ratio(score, seconds, quality, rules)
+    ratio, appearance = joint_ratio(motion, [crop.logit for s in used for crop in s.crops], rules)
     if not poor:
         ratio = pooled_ratio(ratio, [s.log_ratio for s in used if s.log_ratio is not None])
     probability = probability_of(ratio, rules)
@@ -275,8 +303,12 @@ def judge_face(face: int, stretches: Sequence[Stretch], rules: Rules) -> FaceVer
     if not poor and unjudged > LEAST_JUDGED * (unjudged + seconds):
         doubts.append(Reason.UNJUDGED_STRETCHES)
     state, why = held_back(*band(probability, rules.thresholds), doubts)
+    if appearance is not None and disagree(motion, appearance):
+        doubts.append(Reason.WITNESSES_DISAGREE)
     reasons = (*why, *doubts)
-    return FaceVerdict(face, start, stop, state, probability, score, clips, reasons, quality, stretches, ratio)
+    return FaceVerdict(
+        face, start, stop, state, probability, score, clips, reasons, quality, stretches, ratio, motion, appearance
+    )
 
 
 def _judge_stretch(stretch: Stretch, rules: Rules) -> Stretch:
@@ -284,8 +316,21 @@ def _judge_stretch(stretch: Stretch, rules: Rules) -> Stretch:
     if not clips:
         return replace(stretch, score=None, log_ratio=None, doubts=(Reason.TOO_SHORT, *quality.reasons()))
     score, doubts = _aggregated(clips, rules), tuple(_doubts(clips, quality, rules))
-    ratio = log_ratio(score, stretch.seconds, quality, rules) if HOLD_BACK.isdisjoint(doubts) else None
-    return replace(stretch, score=score, log_ratio=ratio, doubts=doubts)
+    motion = log_ratio(score, stretch.seconds, quality, rules)
+    ratio, appearance = joint_ratio(motion, [crop.logit for crop in stretch.crops], rules)
+    return replace(
+        stretch,
+        score=score,
+        log_ratio=ratio if HOLD_BACK.isdisjoint(doubts) else None,
+        doubts=doubts,
+        motion_ratio=motion,
+        appearance_ratio=appearance,
+    )
+
+
+def disagree(motion: float, appearance: float) -> bool:
+    """Whether one witness speaks for a fake and the other against it, each three to one or more."""
+    return motion * appearance < 0 and min(abs(motion), abs(appearance)) >= np.log(3)
 
 
 def _aggregated(clips: Sequence[ClipScore], rules: Rules) -> float:

@@ -28,7 +28,7 @@ MOST_LOOKS: Final = 60  # kept of one stretch, spread over it
 Looks = NDArray[np.float32]
 
 
-class Appearance:
+class LooksOfStretch:
     """The looks of one stretch, at most `MOST_LOOKS` of them."""
 
     def __init__(self, looks: Looks | None = None) -> None:
@@ -41,7 +41,7 @@ class Appearance:
         while len(self._looks) > MOST_LOOKS:
             self._looks = self._looks[::2]
 
-    def resembles(self, other: Appearance) -> bool:
+    def resembles(self, other: LooksOfStretch) -> bool:
         """Whether both show the same person; False without looks."""
         if not (self._looks and other._looks):
             return False
@@ -99,8 +99,8 @@ def _steady(looks: Looks) -> bool:
     return bool((np.linalg.norm(np.diff(looks, axis=0), axis=1) < STEADY).all())
 
 
-def people_of_stretches(stretches: Sequence[tuple[float, float, Appearance]]) -> list[list[int]]:
-    """Which stretches (start, stop, appearance) are of one person: lists of their places, in order of first sight.
+def people_of_stretches(stretches: Sequence[tuple[float, float, LooksOfStretch]]) -> list[list[int]]:
+    """Which stretches (start, stop, looks) are of one person: lists of their places, in order of first sight.
 
     A stretch joins the person whom it resembles and who is not in view elsewhere at the same time. Without looks each
     stretch is a person.

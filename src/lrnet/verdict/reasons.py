@@ -48,6 +48,7 @@ class Reason(StrEnum):
     TIME_LIMIT = "decoding_time_limit_passed"
     SHARE_LIMIT = "examined_in_stretches"
     UNCALIBRATED = "model_has_no_calibrated_probability"
+    WITNESSES_DISAGREE = "motion_and_appearance_disagree"
 
 
 REASON_TEXT: Final[dict[Reason, str]] = {
@@ -77,6 +78,7 @@ REASON_TEXT: Final[dict[Reason, str]] = {
     Reason.TIME_LIMIT: "frames that could not be decoded within the limit on the time were not examined",
     Reason.SHARE_LIMIT: "the video was examined in stretches, as asked; the time between them was left out",
     Reason.UNCALIBRATED: "this model gives a score, but no calibrated probability",
+    Reason.WITNESSES_DISAGREE: "motion and appearance of the face disagree",
 }
 
 HOLD_BACK: Final = frozenset(

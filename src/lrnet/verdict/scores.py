@@ -32,6 +32,19 @@ class ClipScore:
     streams: dict[str, float]
 
 
+@dataclass(frozen=True, slots=True)
+class CropScore:
+    """The appearance network's word on one crop.
+
+    Attributes:
+        time: seconds.
+        logit: above 0 for what looks more like the fakes in training than like its real faces.
+    """
+
+    time: float
+    logit: float
+
+
 def score_clips(runtime: NetworkRuntime, sequence: LandmarkSequence, cutting: ClipSpec) -> list[ClipScore]:
     """The score of each clip of a sequence, in order of time; none if no run of frames is long enough.
 

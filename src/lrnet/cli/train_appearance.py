@@ -1,0 +1,79 @@
+"""`lrnet train-appearance`: give a model of motion its second witness."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+
+def train_appearance_command(
+    stores: Annotated[list[Path], typer.Argument(help="Landmark stores with crops.", metavar="STORE...")],
+    model: Annotated[str, typer.Option(help="The model of motion, by name or folder.")],
+    crossval: Annotated[
+        Path, typer.Option(help="Folder of its out-of-fold scores (`lrnet crossval --out`).", metavar="FOLDER")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder of the new bundle.", metavar="BUNDLE")],
+    fold: Annotated[
+        int, typer.Option(help="The fold whose people are left out, to weigh both witnesses on.", min=1)
+    ] = 4,
+    stills: Annotated[
+        Path | None, typer.Option(help="Folder with crops of photographs (tools/make_stills.py).", metavar="FOLDER")
+    ] = None,
+    run: Annotated[
+        Path | None,
+        typer.Option(help="Folder for checkpoints, from which a stopped run goes on; BUNDLE.run by default."),
+    ] = None,
+    steps: Annotated[int, typer.Option(help="Batches of 32 crops.", min=1)] = 2400,
+    seed: Annotated[int, typer.Option(min=0)] = 1,
+    version: Annotated[str, typer.Option(help="Of the new model.")] = "2.0.0",
+    replace: Annotated[bool, typer.Option("--replace", help="Replace a model in that folder.")] = False,
+) -> None:
+    """Train the network that looks at crops of faces, and weigh it beside motion (needs the extra `train`)."""
+    from lrnet.evaluation.card import card
+    from lrnet.network.bundle import ModelBundle, refuse_to_overwrite
+    from lrnet.network.registry import load_model
+    from lrnet.training.appearance.finish import LeftOut, add_appearance
+    from lrnet.training.appearance.fit import AppearanceSettings
+    from lrnet.training.crossval import kept_scores
+    from lrnet.training.data import read_stores
+
+    refuse_to_overwrite(out, replace=replace)
+    console = Console(soft_wrap=True, highlight=False)
+    told = Console(stderr=True, soft_wrap=True, highlight=False)
+
+    def tell(step: int, loss: float, rate: float) -> None:
+        told.print(f"step {step} of {steps}, loss {loss:.4f}, {rate:.1f} crops/s")
+
+    bundle = load_model(model)
+    finished = add_appearance(
+        bundle,
+        read_stores(stores),
+        LeftOut(fold, kept_scores(crossval)),
+        AppearanceSettings(steps=steps, seed=seed),
+        run or out.with_name(f"{out.name}.run"),
+        name=out.name,
+        version=version,
+        stills=stills,
+        tell=tell,
+    )
+    written = ModelBundle.save(
+        finished.spec,
+        bundle.network,
+        card(finished.spec),
+        out,
+        replace=replace,
+        reference=bundle.reference,
+        appearance=finished.network,
+    )
+    both = finished.spec.appearance
+    assert both is not None
+    console.print(
+        Text(
+            f"{out.name}: a logit of appearance counts {both.slope:.2f}; calibrated on {both.n} "
+            f"videos, in {written.path}"
+        )
+    )

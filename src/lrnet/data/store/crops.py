@@ -1,0 +1,222 @@
+"""Crops of the faces of a landmark store: a Parquet file for each video, in the store's folder `crops`.
+
+A row is a crop: its face, frame, time, landmarks, and the picture, lossless (PNG). Stored crops show more of the
+surroundings than those of detection, at the same scale, so that training can shift and turn them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from lrnet.appearance.crops import CROP_EVERY, WIDE, middle, to_crop, wide_crop
+from lrnet.data.store.files import StoredVideo, damaged
+from lrnet.errors import DatasetError, LrnetError
+from lrnet.files import written_beside
+from lrnet.sequence.crop import from_normalised
+from lrnet.sequence.landmark_sequence import NUM_LANDMARKS, LandmarkSequence
+from lrnet.video.limits import Access
+from lrnet.video.reader import VideoReader
+
+FOLDER: Final = "crops"
+
+MOST_CROPS: Final = 24
+"""Of one video; they are spread over its time."""
+
+_SCHEMA: Final = pa.schema(
+    [
+        ("face", pa.int32()),
+        ("frame_index", pa.int64()),
+        ("time", pa.float64()),
+        ("landmarks", pa.list_(pa.float32(), 2 * NUM_LANDMARKS)),
+        ("png", pa.binary()),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CropsOfVideo:
+    """The crops of one video.
+
+    Attributes:
+        key, fake, source, group, method, split: of its record.
+        faces: (K,) number of the track.
+        frames: (K,) index of the frame.
+        times: (K,) seconds.
+        landmarks: (K, 68, 2) float32 crop coordinates.
+        pictures: (K, WIDE, WIDE, 3) uint8 RGB.
+    """
+
+    key: str
+    fake: bool
+    source: str
+    group: str
+    method: str
+    split: str
+    faces: NDArray[np.int32]
+    frames: NDArray[np.int64]
+    times: NDArray[np.float64]
+    landmarks: NDArray[np.float32]
+    pictures: NDArray[np.uint8]
+
+
+def crops_file(video: StoredVideo) -> Path:
+    """Where the crops of a stored video are."""
+    return video.file.parent / FOLDER / video.file.name
+
+
+def with_crops(video: StoredVideo, sequences: Sequence[LandmarkSequence]) -> list[LandmarkSequence]:
+    """A stored video's sequences with the crops that were cut for them.
+
+    Raises:
+        DatasetError: there are none, or their file is damaged.
+    """
+    file = crops_file(video)
+    if not file.exists():
+        raise DatasetError(
+            f"The store has no crops of {video.record.key}, and the model looks at them.",
+            hint="Cut them with `lrnet store crops`, or evaluate without appearance.",
+        )
+    crops = read_crops(file)
+    pictures = middle(crops.pictures)
+    found = []
+    for sequence in sequences:
+        seen = sequence.frame_indices[sequence.valid]
+        own = (crops.faces == sequence.face) & np.isin(crops.frames, seen)
+        found.append(replace(sequence, crops=pictures[own], crop_times=crops.times[own]) if own.any() else sequence)
+    return found
+
+
+def wanted_frames(
+    sequences: Sequence[LandmarkSequence], most: int = MOST_CROPS
+) -> dict[int, list[tuple[int, NDArray[np.float32]]]]:
+    """Frame index -> (face, landmarks (68, 2) in frame pixels) of the crops to take: one every `CROP_EVERY` seconds of
+    each sequence, as detection takes them, thinned out evenly to `most`."""
+    found: list[tuple[int, int, NDArray[np.float32]]] = []
+    for sequence in sequences:
+        detected = from_normalised(sequence.detected, sequence.centres, sequence.half_side)
+        last = -np.inf
+        for i in np.flatnonzero(sequence.valid):
+            if sequence.times[i] - last >= CROP_EVERY:
+                last = sequence.times[i]
+                found.append((int(sequence.frame_indices[i]), sequence.face, detected[i]))
+    if len(found) > most:
+        found = [found[round(i)] for i in np.linspace(0, len(found) - 1, most)]
+    wanted: dict[int, list[tuple[int, NDArray[np.float32]]]] = {}
+    for index, face, landmarks in found:
+        wanted.setdefault(index, []).append((face, landmarks))
+    return wanted
+
+
+def cut_crops(video: StoredVideo) -> int:
+    """Decode a stored video and write its crops; how many there are.
+
+    Raises:
+        LrnetError: the video cannot be read, or the crops cannot be written.
+    """
+    wanted = wanted_frames(video.sequences(("detected", "centres")))
+    rows: list[dict[str, Any]] = []
+    if wanted:
+        last = max(wanted)
+        with VideoReader(video.record.path, Access(), threads=1) as reader:
+            for frame in reader.decode():
+                for face, landmarks in wanted.get(frame.index, ()):
+                    picture = wide_crop(frame, landmarks)
+                    if picture is None:
+                        continue
+                    png = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1].tobytes()
+                    points = to_crop(landmarks, WIDE).ravel()
+                    rows.append(dict(zip(_SCHEMA.names, (face, frame.index, frame.time, points, png), strict=True)))
+                if frame.index >= last:
+                    break
+    record = video.record
+    about = {
+        "key": record.key,
+        "fake": record.label.value == "fake",
+        "source": record.source,
+        "group": record.group,
+        "method": record.method,
+        "split": record.split,
+    }
+    table = pa.Table.from_pylist(rows, _SCHEMA.with_metadata({"lrnet": json.dumps(about)}))
+    target = crops_file(video)
+    target.parent.mkdir(exist_ok=True)
+    with written_beside(target) as beside:
+        pq.write_table(table, beside, compression="none", use_dictionary=False)
+    return len(rows)
+
+
+def read_crops(file: Path) -> CropsOfVideo:
+    """The crops in a file that `cut_crops` wrote.
+
+    Raises:
+        DatasetError: the file is damaged.
+    """
+    try:
+        table = pq.read_table(file)
+        about = json.loads(table.schema.metadata[b"lrnet"])
+        rows = {name: table.column(name) for name in _SCHEMA.names}
+        landmarks = np.array(rows["landmarks"].to_pylist(), np.float32).reshape(-1, NUM_LANDMARKS, 2)
+        pictures = [_of_png(png) for png in rows["png"].to_pylist()]
+        return CropsOfVideo(
+            **about,
+            faces=rows["face"].to_numpy(),
+            frames=rows["frame_index"].to_numpy(),
+            times=rows["time"].to_numpy(),
+            landmarks=landmarks,
+            pictures=np.array(pictures, np.uint8).reshape(-1, WIDE, WIDE, 3),
+        )
+    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError, cv2.error) as error:
+        raise damaged(file, error) from error
+
+
+def _of_png(png: bytes) -> NDArray[np.uint8]:
+    picture = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
+    if picture is None:
+        raise ValueError("a crop is not a picture")
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def cut_store(
+    videos: Sequence[StoredVideo], workers: int = 1, tell: Callable[[int, int, str], None] | None = None
+) -> list[str]:
+    """Cut the crops of every video that has none yet. Started again, it goes on.
+
+    Args:
+        workers: processes that cut side by side.
+        tell: called after each video with how many are done, how many there are, and its name.
+
+    Returns:
+        What could not be cut, and why.
+    """
+    missing = [v for v in videos if not crops_file(v).exists()]
+    failed: list[str] = []
+    with ProcessPoolExecutor(workers) as pool:
+        jobs = {pool.submit(cut_crops, video): video for video in missing}
+        for done, job in enumerate(as_completed(jobs), start=1):
+            name = jobs[job].record.key
+            error = job.exception()
+            if isinstance(error, LrnetError):
+                failed.append(f"{name}: {error}")
+            elif error is not None:
+                raise error
+            if tell is not None:
+                tell(done, len(missing), name)
+    return failed
+
+
+def read_folder(videos: Sequence[StoredVideo]) -> Iterator[CropsOfVideo]:
+    """The crops of each video that has some."""
+    for video in videos:
+        if crops_file(video).exists():
+            yield read_crops(crops_file(video))

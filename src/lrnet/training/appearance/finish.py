@@ -1,0 +1,143 @@
+"""From landmark stores and a model of motion to a model with both witnesses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lrnet.appearance.graph import to_onnx
+from lrnet.appearance.network import AppearanceNetwork
+from lrnet.data.records import people_of
+from lrnet.data.store import StoredVideo
+from lrnet.data.store.crops import CropsOfVideo, read_crops, read_folder
+from lrnet.errors import TrainingError
+from lrnet.evaluation.decide import HeldOut
+from lrnet.evaluation.protocol import ScoredVideo, evaluate
+from lrnet.evaluation.results import finished_results
+from lrnet.network.bundle import ModelBundle
+from lrnet.network.spec import AppearanceSpec, BundleSpec, MeasuredResult
+from lrnet.training.appearance.fit import AppearanceSettings, fit
+from lrnet.training.appearance.fuse import Fused, fuse, with_logits
+from lrnet.training.appearance.start import imagenet_weights
+from lrnet.verdict import Rules
+
+VALIDATION = "val"
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Whom the appearance network is not trained on.
+
+    Attributes:
+        fold: number of the cross-validation's fold whose videos are left out, from 1; the validation split is, too.
+        held: out-of-fold scores of motion (`lrnet.training.crossval`).
+    """
+
+    fold: int
+    held: Sequence[HeldOut]
+
+    @property
+    def videos(self) -> list[ScoredVideo]:
+        """The fold's whole videos, of the first cross-validation."""
+        return [h.video for h in self.held if h.fold == self.fold - 1 and h.repeat == 0 and not h.edit]
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A model with both witnesses: description, network of appearance, and the videos that both were weighed on."""
+
+    spec: BundleSpec
+    network: bytes
+    fused: Fused
+
+
+def trained_on(videos: Sequence[StoredVideo], left_out: LeftOut, stills: Path | None = None) -> list[CropsOfVideo]:
+    """The crops to train on: of everybody who is not left out.
+
+    Args:
+        stills: folder with crop files of photographs, if any.
+    """
+    people = {name for v in left_out.videos for name in people_of(v.record)}
+    people |= {name for v in videos if v.record.split == VALIDATION for name in people_of(v.record)}
+    crops = list(read_folder([v for v in videos if people.isdisjoint(people_of(v.record))]))
+    if stills is not None:
+        crops += [read_crops(file) for file in sorted(stills.glob("*.parquet"))]
+    if not any(c.fake for c in crops) or all(c.fake for c in crops):
+        raise TrainingError(
+            "Appearance is trained on crops of real and fake faces; a class is missing.",
+            hint="Cut the stores' crops with `lrnet store crops` first.",
+        )
+    return crops
+
+
+def add_appearance(
+    bundle: ModelBundle,
+    videos: Sequence[StoredVideo],
+    left_out: LeftOut,
+    settings: AppearanceSettings,
+    run: Path,
+    *,
+    name: str,
+    version: str,
+    stills: Path | None = None,
+    false_alarms: float = 0.02,
+    misses: float = 0.05,
+    tell: Callable[[int, float, float], None] | None = None,
+) -> Finished:
+    """Train the appearance network, weigh both witnesses on the people left out, and measure.
+
+    Args:
+        bundle: the model of motion.
+        videos: of the stores; crops must have been cut.
+        run: folder for checkpoints and ImageNet's weights. Started again, training goes on.
+        name, version: of the new model.
+        false_alarms, misses: at most these shares of real and of fake videos beyond the thresholds.
+        tell: as for `fit`.
+    """
+    bundle = bundle.motion_alone()
+    crops = trained_on(videos, left_out, stills)
+    run.mkdir(parents=True, exist_ok=True)
+    start = imagenet_weights(run / "imagenet.pth")
+    model = fit(crops, settings, run / "checkpoint.pt", start, tell)
+    network = to_onnx(model.weights())
+    witness = AppearanceNetwork(network, "the network that was trained")
+    stored = {v.record.key: v for v in videos}
+    validation = [v for v in videos if v.record.split == VALIDATION]
+    motion = [*left_out.videos, *evaluate(bundle, validation)]
+    both = [with_logits(v, stored[v.record.key], witness) for v in motion if v.record.key in stored]
+    weighed = [v for v in both if v is not None]
+    people = len({v.record.group for v in weighed})
+    about = AppearanceSpec(
+        version=version,
+        slope=1.0,
+        offset=0.0,
+        fitted_on=f"{len(weighed)} videos of {people} groups of people whom neither network was trained on: fold "
+        f"{left_out.fold} of the cross-validation and the validation split",
+        n=len(weighed),
+        training=_in_words(crops),
+        steps=settings.steps,
+        seed=settings.seed,
+    )
+    fused = fuse(weighed, Rules.of(bundle.spec), about, false_alarms=false_alarms, misses=misses)
+    results = (*bundle.spec.results, *measured(fused, weighed))
+    update = {"name": name, "version": version, "appearance": fused.spec, "results": results}
+    return Finished(bundle.spec.model_copy(update=update), network, fused)
+
+
+def measured(fused: Fused, motion: Sequence[ScoredVideo]) -> list[MeasuredResult]:
+    """What both witnesses do on the people left out, and motion alone on the same videos."""
+    found: list[MeasuredResult] = []
+    for words, videos in (("motion and appearance", fused.videos), ("motion alone", motion)):
+        found += finished_results(f"people left out, {words}", videos)
+    return found
+
+
+def _in_words(crops: Sequence[CropsOfVideo]) -> str:
+    real = [c for c in crops if not c.fake]
+    fake = [c for c in crops if c.fake]
+    people = len({(c.source, c.group) for c in real})
+    return (
+        f"{sum(len(c.times) for c in real)} crops of {len(real)} real videos and stills of {people} people, blended "
+        f"with themselves, and {sum(len(c.times) for c in fake)} crops of {len(fake)} fakes"
+    )

@@ -1,0 +1,147 @@
+"""Train the appearance network."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, SequentialSampler, Subset
+
+from lrnet.appearance.crops import middle
+from lrnet.data.store.crops import CropsOfVideo
+from lrnet.files import written_beside
+from lrnet.training.appearance.architecture import AppearanceModel
+from lrnet.training.appearance.samples import Batches
+
+_AVERAGED: Final = 0.995
+"""How much of the averaged weights is kept at each step."""
+
+
+@dataclass(frozen=True, slots=True)
+class AppearanceSettings:
+    """How the appearance network is trained.
+
+    Attributes:
+        steps: batches in all. The rate rises over the first 3 % of them and falls to zero over the last 35 %.
+        pairs: of a fake and a real face in a batch.
+        at_hand: share of the pairs whose fake is one of the videos.
+        rate: highest learning rate (AdamW).
+        decay: of the weights.
+        seed: of everything that is drawn.
+        every: steps between two checkpoints.
+    """
+
+    steps: int = 1400
+    pairs: int = 16
+    at_hand: float = 0.12
+    rate: float = 8e-4
+    decay: float = 0.02
+    seed: int = 1
+    every: int = 50
+
+    def rate_at(self, step: int) -> float:
+        """The learning rate of a step, from 0."""
+        rising = (step + 1) / max(1.0, 0.03 * self.steps)
+        falling = (self.steps - step) / (0.35 * self.steps)
+        return self.rate * min(1.0, rising, falling)
+
+
+def fit(
+    videos: Sequence[CropsOfVideo],
+    settings: AppearanceSettings,
+    checkpoint: Path,
+    start: dict[str, Tensor] | None = None,
+    tell: Callable[[int, float, float], None] | None = None,
+    loaders: int = 1,
+) -> AppearanceModel:
+    """Train on crops of `videos`. Stopped and started again, it goes on from `checkpoint`, to the same network.
+
+    Args:
+        start: weights of EfficientNet-Lite0 to start from.
+        tell: called every `settings.every` steps with the step, the mean loss since the last call, and samples a
+            second.
+        loaders: processes that make batches; 0 makes them in this one.
+    """
+    torch.manual_seed(settings.seed)
+    model = AppearanceModel()
+    if start is not None:
+        model.start_from(start)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model.to(device)
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a third faster
+    averaging = torch.optim.swa_utils.get_ema_multi_avg_fn(_AVERAGED)  # type: ignore[no-untyped-call]
+    averaged = torch.optim.swa_utils.AveragedModel(model, multi_avg_fn=averaging, use_buffers=True)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=settings.rate, weight_decay=settings.decay)
+    first = 0
+    if checkpoint.exists():
+        state = torch.load(checkpoint, weights_only=True)
+        model.load_state_dict(state["model"])
+        averaged.load_state_dict(state["averaged"])
+        optimiser.load_state_dict(state["optimiser"])
+        first = int(state["step"])
+    batches = Batches(videos, settings.steps, settings.pairs, settings.at_hand, settings.seed)
+    rest = Subset(batches, range(first, settings.steps))
+    loader: DataLoader[tuple[Tensor, Tensor]] = DataLoader(
+        rest,
+        batch_size=None,
+        sampler=SequentialSampler(rest),
+        num_workers=loaders,
+        prefetch_factor=6 if loaders else None,
+    )
+    loss_of = nn.BCEWithLogitsLoss()
+    losses: list[float] = []
+    began = monotonic()
+    model.train()
+    for step, (pictures, labels) in enumerate(loader, start=first):
+        torch.manual_seed(settings.seed * 1_000_003 + step)
+        for group in optimiser.param_groups:
+            group["lr"] = settings.rate_at(step)
+        inputs = pictures.to(device, torch.float32, memory_format=torch.channels_last)
+        loss = loss_of(model(inputs).mean((1, 2)), labels.to(device))
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+        averaged.update_parameters(model)
+        losses.append(loss.item())
+        if (step + 1) % settings.every == 0 or step + 1 == settings.steps:
+            state = {
+                "step": step + 1,
+                "model": model.state_dict(),
+                "averaged": averaged.state_dict(),
+                "optimiser": optimiser.state_dict(),
+            }
+            with written_beside(checkpoint) as beside:
+                torch.save(state, beside)
+            if tell is not None:
+                rate = len(losses) * len(labels) / (monotonic() - began)
+                tell(step + 1, float(np.mean(losses)), rate)
+            losses, began = [], monotonic()
+    found = averaged.module
+    assert isinstance(found, AppearanceModel)
+    return found.cpu().eval()
+
+
+def load(checkpoint: str | os.PathLike[str]) -> AppearanceModel:
+    """The averaged network of a checkpoint."""
+    model = AppearanceModel()
+    state = torch.load(checkpoint, weights_only=True)["averaged"]
+    model.load_state_dict({k.removeprefix("module."): v for k, v in state.items() if k.startswith("module.")})
+    return model.eval()
+
+
+@torch.no_grad()
+def logits(model: AppearanceModel, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(K,) logits of stored crops (K, WIDE, WIDE, 3), cut to what detection sees."""
+    found = []
+    for chunk in np.array_split(middle(pictures), max(1, -(-len(pictures) // 32))):
+        inputs = torch.from_numpy(np.ascontiguousarray(chunk)).permute(0, 3, 1, 2).float()
+        found.append(model(inputs.contiguous(memory_format=torch.channels_last)).mean((1, 2)).numpy())
+    return np.concatenate(found) if found else np.zeros(0, np.float32)

@@ -1,0 +1,154 @@
+"""How motion and appearance make one verdict: a few numbers, fitted on videos of people that neither network knows.
+
+The log ratios of two independent witnesses add up. Appearance gets a calibration of its own, and motion keeps its own:
+weights that were fitted to both together would say how well each does at home, where motion is nearly always right and
+appearance is not needed (decision 29).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+
+from lrnet.appearance.crops import middle
+from lrnet.appearance.network import AppearanceNetwork
+from lrnet.data.records import people_of
+from lrnet.data.store import StoredVideo
+from lrnet.data.store.crops import crops_file, read_crops
+from lrnet.errors import TrainingError
+from lrnet.evaluation.decide import place_thresholds
+from lrnet.evaluation.metrics import Scores, root_weights
+from lrnet.evaluation.protocol import ScoredVideo
+from lrnet.network.spec import AppearanceSpec, Thresholds
+from lrnet.verdict import CropScore, Rules, State
+
+SETTLE: Final = (0.0, 2.0, 5.0, 10.0)
+"""Numbers of crops that are tried as `AppearanceSpec.settle`."""
+
+LEAST: Final = 0.05
+"""The least that a logit of appearance counts: a network that does not separate must not turn motion round."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fused:
+    """The numbers, and the videos judged without their own people's part in them."""
+
+    spec: AppearanceSpec
+    videos: tuple[ScoredVideo, ...]
+
+
+def with_logits(video: ScoredVideo, stored: StoredVideo, network: AppearanceNetwork) -> ScoredVideo | None:
+    """A video whose clips are scored, with the logits of its crops in its stretches; None if it has no crops, or shows
+    several people at once: scores on disk do not say which track a stretch is."""
+    stretches = [s for person in video.people for s in person.stretches]
+    together = any(a.start < b.stop and b.start < a.stop for a, b in combinations(stretches, 2))
+    if together or not stretches or not crops_file(stored).exists():
+        return None
+    crops = read_crops(crops_file(stored))
+    logits = network.logits(middle(crops.pictures))
+    scored = [CropScore(float(t), float(x)) for t, x in zip(crops.times, logits, strict=True)]
+    people = tuple(
+        replace(
+            person,
+            stretches=tuple(
+                replace(s, crops=tuple(c for c in scored if s.start <= c.time <= s.stop)) for s in person.stretches
+            ),
+        )
+        for person in video.people
+    )
+    return replace(video, people=people)
+
+
+def fuse(
+    videos: Sequence[ScoredVideo], rules: Rules, about: AppearanceSpec, *, false_alarms: float, misses: float
+) -> Fused:
+    """Fit the weights of both witnesses and the thresholds.
+
+    The rates in the thresholds are those of videos judged by numbers that were fitted without their people.
+
+    Args:
+        videos: of `with_logits`, of people that neither network was trained on.
+        rules: of the motion.
+        about: version, words and training of the network; its numbers are replaced.
+        false_alarms, misses: at most these shares of real and of fake videos beyond the thresholds.
+
+    Raises:
+        TrainingError: a class is missing.
+    """
+    motion = replace(rules, appearance=None)
+    videos = [video.judged_by(motion) for video in videos]
+    spec = _fitted(videos, motion, about, false_alarms, misses)
+    apart = []
+    for video in videos:
+        people = people_of(video.record)
+        others = [v for v in videos if people.isdisjoint(people_of(v.record))]
+        own = _fitted(others, motion, about, false_alarms, misses)
+        apart.append(video.judged_by(replace(motion, appearance=own, thresholds=own.thresholds)))
+    assert spec.thresholds is not None
+    rates = {
+        "false_positive_rate": _share([v for v in apart if not v.is_fake], State.LIKELY_FAKE),
+        "miss_rate": _share([v for v in apart if v.is_fake], State.NO_EVIDENCE),
+    }
+    return Fused(spec.model_copy(update={"thresholds": spec.thresholds.model_copy(update=rates)}), tuple(apart))
+
+
+def _fitted(
+    videos: Sequence[ScoredVideo], motion: Rules, about: AppearanceSpec, false_alarms: float, misses: float
+) -> AppearanceSpec:
+    rows = [(v, logits) for v, logits in ((v, _logits(v)) for v in videos) if logits]
+    fake = np.array([v.is_fake for v, _ in rows], bool)
+    if not len(rows) or fake.all() or not fake.any():
+        raise TrainingError(
+            "Appearance is calibrated on real and on fake videos of people left out; a class is missing.",
+            hint="Leave out a fold that has both.",
+        )
+    source = np.array([v.record.source for v, _ in rows], dtype=str)
+    weight = np.zeros(len(rows))
+    for label in (True, False):
+        weight[fake == label] = root_weights(source[fake == label])
+    mean = np.array([np.mean(x) for _, x in rows], np.float64)
+    count = np.array([len(x) for _, x in rows], np.float64)
+    best, spec = np.inf, about
+    for settle in SETTLE:
+        grown = count / (count + settle)
+        inputs = np.column_stack([mean * grown, grown])
+        slope, offset = _logistic(inputs, fake, weight)
+        odds = inputs @ (slope, offset)
+        loss = float((weight * np.logaddexp(0, np.where(fake, -odds, odds))).sum())
+        if loss < best - 1e-3:
+            best, numbers = loss, {"slope": slope, "offset": offset, "settle": settle, "n": len(rows)}
+            spec = about.model_copy(update=numbers)
+    judged = [v.judged_by(replace(motion, appearance=spec, thresholds=None)) for v in videos]
+    known = [v for v in judged if v.probability is not None]
+    scores = Scores(
+        np.array([v.is_fake for v in known], np.int64),
+        np.array([v.probability for v in known], np.float64),
+        np.array([v.record.group for v in known], dtype=str),
+    )
+    likely, none = place_thresholds(scores, false_alarms, misses, np.array([v.record.source for v in known], dtype=str))
+    limits = Thresholds(
+        likely_fake=likely, no_evidence=none, false_positive_rate=0.0, miss_rate=0.0, measured_on=about.fitted_on
+    )
+    return spec.model_copy(update={"thresholds": limits})
+
+
+def _logits(video: ScoredVideo) -> list[float]:
+    return [c.logit for person in video.people for s in person.stretches if s.judged for c in s.crops]
+
+
+def _logistic(inputs: NDArray[np.float64], fake: NDArray[np.bool_], weight: NDArray[np.float64]) -> tuple[float, float]:
+    """Slope and offset of a logistic regression, a little shrunk; the slope is at least `LEAST`."""
+    fit = LogisticRegression(C=10.0, fit_intercept=False, max_iter=1000)
+    fit.fit(inputs, fake, sample_weight=weight * len(fake) / weight.sum())
+    slope, offset = fit.coef_[0].tolist()
+    return max(slope, LEAST), offset
+
+
+def _share(videos: Sequence[ScoredVideo], state: State) -> float:
+    return sum(v.state is state for v in videos) / max(len(videos), 1)
