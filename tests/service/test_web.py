@@ -9,7 +9,9 @@ import hashlib
 import hmac
 import io
 import json
+import logging
 import os
+import re
 import threading
 import time
 import zipfile
@@ -34,10 +36,11 @@ from lrnet.service.folder import Folder, Incoming
 from lrnet.service.guard import COOKIE
 from lrnet.service.rows import Finding
 from lrnet.service.settings import Settings
+from lrnet.service.supervisor import log_to_stderr
 from lrnet.service.tokens import Role, Token, new_session, read_tokens, session_holder
 from lrnet.service.upload import SPARE, RefusedError, Room, receive
 from lrnet.service.web import create_app
-from lrnet.service.webhook import SIGNATURE, Webhook
+from lrnet.service.webhook import PAUSES, SIGNATURE, Webhook, tell_one
 from lrnet.verdict import State
 from tests.service.kit import TOKEN, wait_for
 
@@ -503,6 +506,8 @@ def test_signing_in_gives_a_session_that_ends(locked: Site) -> None:
     cookie = right.headers["set-cookie"]
     assert "HttpOnly" in cookie
     assert "SameSite=strict" in cookie
+    assert "Max-Age=43200" in cookie  # twelve hours, as the page says
+    assert abs(int(cookie.split("=")[1].split(".")[0]) - time.time() - 12 * 3600) < 60
     assert TOKEN not in cookie
     assert "Secure" not in cookie  # asked over plain HTTP, a browser would not send it again
     proxied = client.post("/signin", content=f"token={TOKEN}", headers={**form, "x-forwarded-proto": "https"})
@@ -827,6 +832,86 @@ def test_a_finished_video_is_told_with_a_signature_until_it_is_taken(
     assert hmac.new(b"s" * 20, when.encode() + b"." + body, "sha256").hexdigest() == proof
     assert abs(int(when) - time.time()) < 60
     assert (json.loads(body)["id"], json.loads(body)["state"]) == (video, "done")
+
+
+def test_the_webhook_follows_no_redirect_and_is_given_up_after_seventeen_hours(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (len(PAUSES), round(sum(PAUSES) / 3600)) == (7, 17)
+    asked: list[str] = []
+
+    class Elsewhere(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked.append(self.path)
+            self.rfile.read(int(self.headers["content-length"]))
+            self.send_response(307)
+            self.send_header("Location", "/elsewhere")
+            self.end_headers()
+
+        do_GET = do_POST
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    monkeypatch.setattr("lrnet.service.webhook.PAUSES", (0, 0))
+    receiver = HTTPServer(("127.0.0.1", 0), Elsewhere)
+    thread = threading.Thread(target=receiver.serve_forever)
+    thread.start()
+    try:
+        site.store.add("clip.mp4", "ab" * 32, 7, notify=True)
+        site.store.cancel(site.store.page().items[0].id)
+        webhook = Webhook(f"http://127.0.0.1:{receiver.server_port}/", "s" * 20)
+        assert [tell_one(site.store, webhook) for _ in range(4)] == [True, True, True, False]
+    finally:
+        receiver.shutdown()
+        thread.join()
+        receiver.server_close()
+    assert asked == ["/"] * 3
+
+
+@pytest.mark.parametrize(("given", "kept"), [("job-7.a_B", True), ("a b", False), ("x" * 65, False), ("ü", False)])
+def test_a_request_has_the_client_s_identifier_if_that_is_one(site: Site, given: str, kept: bool) -> None:
+    answer = site.client.get("/v1/videos", headers={"x-request-id": given.encode()})
+    assert (answer.headers["x-request-id"] == given) == kept
+    assert re.fullmatch(r"[\w.-]{1,64}", answer.headers["x-request-id"])
+
+
+def test_the_log_can_be_lines_of_json(capsys: pytest.CaptureFixture[str]) -> None:
+    log_to_stderr("json")
+    try:
+        fields = {"request": "r1", "who": "anna", "address": "::1"}
+        logging.getLogger("lrnet.service.requests").info("%s %s", "POST", "/v1/videos", extra=fields)
+    finally:
+        logging.basicConfig(force=True)
+    (line,) = capsys.readouterr().err.splitlines()
+    told = json.loads(line)
+    assert datetime.fromisoformat(told.pop("time")).tzinfo is not None
+    assert told == {"level": "INFO", "logger": "lrnet.service.requests", "message": "POST /v1/videos", **fields}
+
+
+def test_videos_beyond_those_that_are_watched_are_not_called_deleted(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(events, "MAX_WATCHED", 3)
+    videos = [site.hand_in(str(i).encode()) for i in range(6)]
+    looks = iter([lambda: site.store.delete(videos[0]), lambda: site.store.cancel(videos[1]), lambda: None] * 2)
+    ended = False
+
+    def look() -> bool:
+        nonlocal ended
+        step = next(looks, None)
+        ended = step is None
+        if step is not None:
+            step()
+        return ended
+
+    async def follow() -> str:
+        return b"".join([block async for block in events.all_videos(site.store, look)]).decode()
+
+    told = events_of(asyncio.run(follow()))
+    assert [data["id"] for name, data in told if name == "deleted"] in ([], [videos[0]])
+    assert {data["id"] for name, data in told if name == "video"} >= set(videos[2:5])
 
 
 @pytest.mark.parametrize(

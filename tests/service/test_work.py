@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lrnet.errors import OutputError
+from lrnet.report.evidence_bundle import verify_bundle
 from lrnet.service.work import Job, JobProcess, Judge, display_name, file_name
 from lrnet.video.limits import Access, Limits
 from tests.service.kit import alive, short_clip, wait_for
@@ -55,8 +58,10 @@ def clip(examples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return short_clip(examples / "real.mp4", tmp_path_factory.mktemp("clip"))
 
 
-def job(video: Path, folder: Path, name: str = "a clip.mp4") -> Job:
-    return Job(str(video), name, str(folder / "out"), True)
+def job(video: Path, folder: Path, name: str = "a clip.mp4", pdf: bool = False) -> Job:
+    return Job(
+        str(video), name, str(folder / "out"), True, pdf, case="24 Js 17", examiner="A. Müller", notes="as found"
+    )
 
 
 def last_word(process: JobProcess, *, of: tuple[str, ...] = ("extras", "failure")) -> dict[str, object]:
@@ -102,6 +107,14 @@ def test_one_process_judges_several_videos(clip: Path, tmp_path: Path) -> None:
     report = (results / "report.html").read_text()
     assert "a clip.mp4" in report
     assert str(tmp_path) not in report + str(found["document"]) + str(extras["document"])
+    with zipfile.ZipFile(results / "evidence.zip") as archive:
+        assert archive.read("report.html").decode() == report  # the same examination, at the same time
+        assert "report.pdf" not in archive.namelist()
+        assert json.loads(archive.read("result.json")) == json.loads(str(extras["document"]))
+    assert verify_bundle(results / "evidence.zip").problems == ()
+    for text in ("24 Js 17", "A. Müller", "as found"):
+        assert text in report
+        assert text in str(found["document"])
 
 
 def test_a_verdict_comes_before_its_report_and_survives_it(
@@ -115,13 +128,16 @@ def test_a_verdict_comes_before_its_report_and_survives_it(
 
     monkeypatch.setattr("lrnet.report.overlay.write_overlay", no_room)
     monkeypatch.setattr("lrnet.report.explain.Explainer.explain", bug)
+    monkeypatch.setattr("lrnet.report.evidence_bundle._pdf", lambda *_: b"%PDF-")
     monkeypatch.chdir(tmp_path)
     told: list[dict[str, Any]] = []
-    last = Judge("lrnet-mesh-v2", Access(isolate=False))(job(clip, tmp_path), told.append)
+    last = Judge("lrnet-mesh-v2", Access(isolate=False))(job(clip, tmp_path, pdf=True), told.append)
     assert [message["kind"] for message in told if message["kind"] != "progress"] == ["finding"]
     assert set(last["extras_failed"]) == {"explanation", "overlay.mp4"}
     assert "No space left" in last["extras_failed"]["overlay.mp4"]
     assert (tmp_path / "out" / "report.html").exists()
+    with zipfile.ZipFile(tmp_path / "out" / "evidence.zip") as archive:
+        assert archive.read("report.pdf") == b"%PDF-"
 
 
 def test_a_process_that_is_killed_is_noticed_and_replaced(clip: Path, tmp_path: Path) -> None:
