@@ -184,7 +184,7 @@ def _places(videos: list[str], wanted: str, suffix: str) -> list[Path | None]:
     if not is_folder(target):
         if len(videos) > 1:
             raise OutputError(
-                f"{len(videos)} videos need a folder for their results, and {target} is none.",
+                f"{len(videos)} videos need a folder for their results, and {target} is no folder.",
                 hint="Create the folder first and give its name.",
             )
         if suffix == ".mp4" and target.suffix.lower() != suffix:
@@ -227,7 +227,7 @@ class Run:
             self._judge(detector, self._task(number, video), number, progress)
 
     def judge_at_once(self, videos: list[str], job: JudgeJob, engine: Engine, progress: Progress) -> None:
-        """Judge several videos at a time, each on one core; they are told of as they are done."""
+        """Judge several videos at a time, each on one core; each result is printed when it is there."""
         bar = progress.add_task(f"{len(videos)} videos, {engine.workers} at a time", total=len(videos), seen="")
         tasks = [self._task(number, video) for number, video in enumerate(videos)]
         for outcome in engine.run(job, tasks):

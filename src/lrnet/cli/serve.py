@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -106,17 +106,18 @@ def serve_command(
     but to --webhook.
     """
     _require_extra()
-    from lrnet.network.registry import DEFAULT_MODEL
     from lrnet.service import supervisor
-    from lrnet.service.settings import Settings, allowed_hosts
+    from lrnet.service.settings import allowed_hosts
     from lrnet.service.tokens import read_tokens
     from lrnet.service.webhook import Webhook
 
     tokens = read_tokens(_secret(token_file, "LRNET_TOKEN", "--token-file"))
     signing = _secret(webhook_secret_file, "LRNET_WEBHOOK_SECRET", "--webhook-secret-file")
-    settings = Settings(
-        data=_data(data),
-        database=_from_environment(database, "LRNET_DATABASE"),
+    settings = _settings(
+        data,
+        database,
+        model,
+        Access(isolate=isolate, limits=Limits().changed(limit or (), refuse_past_limits)),
         tokens=tokens,
         webhook=Webhook(webhook, signing) if webhook else None,
         hosts=allowed_hosts(host, allow_host or [], bool(tokens)),
@@ -128,8 +129,6 @@ def serve_command(
         overlay=overlay,
         pdf=pdf,
         log_format=log_format,
-        access=Access(isolate=isolate, limits=Limits().changed(limit or (), refuse_past_limits)),
-        model=model or DEFAULT_MODEL,
     )
     listener = supervisor.listening(host, port)
     supervisor.check(settings)
@@ -158,22 +157,20 @@ def worker_command(
 ) -> None:
     """Judge videos for an `lrnet serve` that runs elsewhere: same --data and --database as there."""
     _require_extra()
-    from lrnet.network.registry import DEFAULT_MODEL
     from lrnet.service import supervisor
-    from lrnet.service.settings import Settings
     from lrnet.service.worker import run_worker
 
-    settings = Settings(
-        data=_data(data),
-        database=_from_environment(database, "LRNET_DATABASE"),
+    settings = _settings(
+        data,
+        database,
+        model,
+        Access(isolate=isolate, limits=Limits().changed(limit or (), refuse_past_limits)),
         time_limit=time_limit,
         keep_days=keep_days,
         lease_seconds=lease_seconds,
         overlay=overlay,
         pdf=pdf,
         log_format=log_format,
-        access=Access(isolate=isolate, limits=Limits().changed(limit or (), refuse_past_limits)),
-        model=model or DEFAULT_MODEL,
     )
     supervisor.check(settings)
     supervisor.log_to_stderr(log_format)
@@ -193,11 +190,15 @@ def _require_extra() -> None:
         ) from error
 
 
-def _data(folder: str) -> Path:
-    from lrnet.service.settings import default_data
+def _settings(folder: str, database: str, model: str, access: Access, **others: Any) -> Settings:
+    """The settings of a service or worker; what is not given is taken from the environment, or is the default."""
+    from lrnet.network.registry import DEFAULT_MODEL
+    from lrnet.service.settings import Settings, default_data
 
     given = _from_environment(folder, "LRNET_DATA")
-    return Path(given).expanduser() if given else default_data()
+    data = Path(given).expanduser() if given else default_data()
+    database = _from_environment(database, "LRNET_DATABASE")
+    return Settings(data, database, model or DEFAULT_MODEL, access=access, **others)
 
 
 def _from_environment(given: str, name: str) -> str:

@@ -48,7 +48,7 @@ _CHUNK: Final = 2**20
 
 
 class BundleError(OutputError):
-    """An evidence bundle that is damaged, was changed, or is none. Exit code 5."""
+    """A file that is a damaged or changed evidence bundle, or no bundle. Exit code 5."""
 
 
 def write_bundle(

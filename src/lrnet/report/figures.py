@@ -174,7 +174,7 @@ def telling(clips: Sequence[ClipScore], seconds: float = TELLING) -> tuple[float
 
 
 def by_weight(result: VideoResult) -> list[FaceVerdict]:
-    """The faces in the order in which they are told of: the one that decides, then by score, unscored ones last."""
+    """The faces in the order in which reports list them: the one that decides, then by score, unscored ones last."""
 
     def weight(face: FaceVerdict) -> tuple[bool, float, int]:
         score = face.score if face.score is not None and np.isfinite(face.score) else -1.0

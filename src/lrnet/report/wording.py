@@ -198,7 +198,7 @@ def readable(path: str) -> str:
     """A path as it may be shown to people.
 
     Characters that would move a terminal's cursor, break the line or turn the direction of the text are escaped:
-    a file's name is chosen by whoever sent the file.
+    the sender of a file chooses its name.
     """
     return "".join(_escaped(c) if unicodedata.category(c) in _UNSAFE else c for c in utf8_name(path))
 

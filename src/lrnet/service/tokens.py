@@ -36,7 +36,7 @@ class Token:
     """A secret that a client must know.
 
     Attributes:
-        name: of whoever holds it, for the audit log.
+        name: of its holder, for the audit log.
 
     Raises:
         ServiceError: the secret is too short.

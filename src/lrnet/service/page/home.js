@@ -44,8 +44,9 @@ class Home {
     this.more = h("p", { class: "more", hidden: true }, h("button", { type: "button", onclick: () => this.loadMore() }, "Show more"));
     this.text = h("input", { type: "search", "aria-label": "Search by name or SHA-256", placeholder: "Search", oninput: () => this.typed() });
     this.sort = h("select", { "aria-label": "Order", onchange: () => this.load() }, Object.entries(SORTS).map(([value, text]) => h("option", { value }, text)));
-    const filter = (label, type) => h("input", { type, "aria-label": label, title: label, placeholder: label, onchange: () => this.load() });
-    [this.name, this.from, this.to] = [filter("Case", "search"), filter("From this day", "date"), filter("To this day", "date")];
+    [this.name, this.from, this.to] = ["search", "date", "date"].map((type) => h("input", { type, onchange: () => this.load() }));
+    const label = (text, input) => h("label", {}, text, input);
+    this.further = h("details", { class: "further" }, h("summary", {}, "Case and dates"), h("p", {}, label("Of the case ", this.name), label("From day ", this.from), label("to day ", this.to)));
     this.table = h("a", { class: "button", download: "videos.csv" }, "CSV");
     this.chosen = h("p", { class: "chosen", hidden: true }, h("span", {}), (this.bundles = h("a", { class: "button", download: "evidence.zip" }, "Evidence bundles")), h("button", { type: "button", class: "danger admin", onclick: () => this.removeChosen() }, "Delete them"));
     this.verdict = h(
@@ -62,7 +63,7 @@ class Home {
       h(
         "section",
         { "aria-labelledby": "history" },
-        h("div", { class: "list-head" }, h("h2", { id: "history" }, "Videos", this.count), h("div", { class: "find", role: "search" }, this.text, this.verdict, this.name, this.from, this.to, this.sort, this.table)),
+        h("div", { class: "list-head" }, h("h2", { id: "history" }, "Videos", this.count), h("div", { class: "find", role: "search" }, this.text, this.verdict, this.sort, this.table, this.further)),
         this.chosen,
         this.uploads,
         this.list,
@@ -87,6 +88,7 @@ class Home {
     this.name.value = given.get("case") ?? "";
     this.from.value = given.get("from") ?? "";
     this.to.value = given.get("to") ?? "";
+    if (this.name.value || this.from.value || this.to.value) this.further.open = true;
     if (this.verdict.selectedIndex < 0) this.verdict.value = "";
     if (this.sort.selectedIndex < 0) this.sort.value = "newest";
     return this.address() !== before;
@@ -359,7 +361,7 @@ function dropZone() {
       field("Notes", "notes", 4000),
       h("p", { class: "note" }, "They stand in the report of every video that is handed in after this."),
     ),
-    h("p", { class: "note" }, "They stay on the machine that serves this page."),
+    h("p", { class: "note" }, "Videos stay on the machine that serves this page."),
     h("p", { class: "note" }, "What it mostly does not see: talking heads made from a photo, lips that were synchronised to other words, small or coarsely encoded faces. “No evidence” does not mean genuine."),
   );
 }
