@@ -98,7 +98,8 @@ def write_stamped(
         sound: add two seconds of sound that starts at 0.
         first: number of the first picture of `moving`.
     """
-    with av.open(str(path), "w") as container:
+    kept = {"avoid_negative_ts": "disabled"} if min(stamps) < 0 else {}
+    with av.open(str(path), "w", container_options=kept) as container:
         picture = container.add_stream("libx264", rate=rate, options={"bf": "0"})
         picture.width, picture.height, picture.pix_fmt = 160, 96, "yuv420p"
         if sound:

@@ -128,6 +128,30 @@ def test_a_pause_that_the_header_covers_is_kept(tmp_path: Path) -> None:
     assert info.notes == ()
 
 
+@pytest.mark.parametrize(("suffix", "hidden"), [("mkv", 0), ("mp4", 10), ("mov", 10)])
+def test_frames_before_time_zero(tmp_path: Path, suffix: str, hidden: int) -> None:
+    """An edit list cuts them off; elsewhere the video starts with them."""
+    frames, info = read(write_stamped(tmp_path / f"a.{suffix}", regular(50, -0.4)))
+    assert_regular(frames, 50 - hidden)
+    assert info.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec"), [("h264", "libx264"), ("avi", "mpeg4"), ("avi", "libx264"), ("mpg", "mpeg1video")]
+)
+def test_formats_with_few_stamps_or_none(tmp_path: Path, suffix: str, codec: str) -> None:
+    with av.open(str(tmp_path / f"a.{suffix}"), "w") as container:
+        stream = container.add_stream(codec, rate=25)
+        stream.width, stream.height, stream.pix_fmt = 160, 96, "yuv420p"
+        for rgb in moving(40):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(rgb, format="rgb24")))
+        container.mux(stream.encode(None))
+    frames, info = read(tmp_path / f"a.{suffix}")
+    assert len(frames) == 40
+    np.testing.assert_allclose([frame.time for frame in frames], regular(40), atol=2 * STEP)
+    assert info.notes == ()
+
+
 def write_tracks(path: Path, tracks: list[tuple[int, int, bool]]) -> Path:
     """Tracks of width, height, and whether they are marked as the default."""
     with av.open(str(path), "w") as container:

@@ -59,7 +59,7 @@ class Dlib68:
 
     Raises:
         MissingDependencyError: dlib is not installed.
-        ModelError: there is no model file, or it is none of dlib's.
+        ModelError: there is no model file, or it is not one of dlib's.
     """
 
     name: Final = "dlib"

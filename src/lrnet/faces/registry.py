@@ -129,7 +129,7 @@ def landmarker(name: str) -> Landmarker:
     """A landmarker, ready to use.
 
     Raises:
-        ModelError: there is none of that name; its weights are missing or damaged; or its landmarks come from a file.
+        ModelError: the name is unknown; its weights are missing or damaged; or its landmarks come from a file.
         MissingDependencyError: it needs an extra that is not installed.
     """
     if name not in _ENTRIES:

@@ -1,1 +1,1 @@
-"""Video files in and out: frames with their times, within limits, if wanted decoded in a process apart."""
+"""Video files in and out: frames with their times, within limits, decoded in a process of its own if asked."""

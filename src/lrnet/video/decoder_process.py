@@ -28,7 +28,7 @@ from lrnet.video.limits import Access, Limits
 from lrnet.video.pipeline import cores, let_others_end
 from lrnet.video.reader import VideoReader
 
-SPARE_CPU: Final = 2.0  # seconds over the limit, so that it is told by a word and not by a signal where it can
+SPARE_CPU: Final = 2.0  # seconds over the limit, so that the decoder can report it before the signal comes
 
 
 def main(pipe: int, memory: int, size: int) -> None:
@@ -61,7 +61,7 @@ class Decoder:
         self._tell({"started": True})
         while True:
             message = self._messages.get()
-            if "video" not in message:  # what comes late of a video that is over
+            if "video" not in message:  # late, for a video that has ended
                 continue
             try:
                 ending = self._decode(message)
@@ -76,7 +76,7 @@ class Decoder:
             self._tell(ending)
 
     def _decode(self, asked: Mapping[str, Any]) -> dict[str, Any]:
-        """Send every frame of a video; what is to be said at its end."""
+        """Send every frame of a video; returns the last message."""
         access = Access(asked["allow_network"], False, Limits(**asked["limits"]))
         self._bound(access, asked["threads"])
         if asked["folder"]:

@@ -1,12 +1,10 @@
-"""Decoding in a process of its own, and this end of it.
+"""Decode in a process of its own: the asking side.
 
-A decoder is a million lines of C that read what strangers made. `open_video` with `Access.isolate` lets it run where it
-can do no harm: in a process that may take so much memory and processor time and no more, that can open no file but the
-one given, no socket, and write none, and that is ended when it stands still. If it dies, the video has an error and
-this process goes on. Frames come back as planes in shared memory, words about them as JSON: a process that has read a
-hostile file is not believed more than that file. The other end is `lrnet.video.decoder_process`.
-
-A process that has read its video to the end reads the next one; it ends with the one that started it.
+A decoder is a million lines of C that read files from strangers. With `Access.isolate`, `open_video` runs it in a
+process with bounded memory and processor time, which can open no file but the one given and no socket, cannot write,
+and is ended when it stands still. If it dies, the video has an error and this process goes on. Frames come back as
+planes in shared memory, messages as JSON; both are checked as if they were the file itself. The other side is
+`lrnet.video.decoder_process`. A process reads one video after the other, and ends with the process that started it.
 """
 
 from __future__ import annotations
@@ -43,14 +41,14 @@ from lrnet.video.reader import Reader, VideoReader
 
 SLOTS: Final = 4  # frames that may lie in the shared memory at a time
 START_SECONDS: Final = 120.0  # for a process to come up, on a busy machine
-STOP_SECONDS: Final = 1.0  # for a decoder to leave a video that nobody wants to read on
+STOP_SECONDS: Final = 1.0  # for a decoder to stop when the rest of a video is not wanted
 MAX_MESSAGE: Final = 1024 * 1024  # bytes
 LONGEST_WORD: Final = 400  # letters in what a header calls its container, its codec, its pixel format, and in a note
 MOST_NOTES: Final = 8
 VIDEOS_EACH: Final = 100  # that one process reads: what libraries leak does not add up
 
 _NONSENSE: Final = (KeyError, TypeError, ValueError, OverflowError)
-"""What comes of a message that is none."""
+"""Exceptions that a malformed message can raise."""
 
 _TOLD: Final = {
     name: kind
@@ -65,7 +63,7 @@ def can_isolate() -> bool:
 
 
 def open_video(source: str | os.PathLike[str], access: Access | None = None, *, threads: int = 0) -> Reader:
-    """Open a video for reading, in this process or apart, as `access` says.
+    """Open a video for reading, in this process or in one of its own, as `access` says.
 
     Args:
         threads: decoding threads; 0 lets FFmpeg choose.
@@ -93,7 +91,7 @@ class IsolatedReader(Reader):
         try:
             self._process.ask(_request(self.name, access, threads))
             first = self._hear()
-            if first is None:  # no word in time
+            if first is None:  # time is up
                 raise past("stall_seconds", self.name, access.limits)
             self._info = self._header(first["info"])
             self.guard.header(self._info.size_bytes, self._info.width * self._info.height, None, None, None)
@@ -113,7 +111,7 @@ class IsolatedReader(Reader):
                 if "frame" not in message:
                     self._note(message)
                     if not message["end"]:
-                        raise ValueError("an end that is none")
+                        raise ValueError("invalid end")
                     self._over()
                     return
                 frame = self._frame(message)
@@ -126,13 +124,13 @@ class IsolatedReader(Reader):
             raise self._nonsense() from error
 
     def _frame(self, message: Mapping[str, Any]) -> Frame | None:
-        """The frame that a message announces; None if it lies past a limit. Raises ValueError for nonsense."""
+        """The frame that a message announces; None if it lies past a limit. Raises ValueError if malformed."""
         assert self._process is not None
         self._note(message)
         sent = message["frame"]
         width, height, time = _whole(sent["width"], 1), _whole(sent["height"], 1), float(sent["time"])
         if not math.isfinite(time):
-            raise ValueError("a time that is none")
+            raise ValueError("invalid time")
         if self.guard.ends(self.frames, time, width * height):
             return None
         source = VideoFrame(width, height, "yuv420p")
@@ -144,7 +142,7 @@ class IsolatedReader(Reader):
         return Frame(source, self.frames - 1, time, turns=turns, stretch=stretch, shot=shot)
 
     def _note(self, message: Mapping[str, Any]) -> None:
-        """What every message may bring: the header as it is known now, damage, coarseness, limits passed."""
+        """Take what any message may hold: header, damage, quantiser, limits passed."""
         self.damaged = _whole(message.get("damaged", self.damaged), 0)
         self.frames = max(self.frames, _whole(message.get("frames", 0), 0))
         if message.get("quantiser") is not None:
@@ -155,20 +153,20 @@ class IsolatedReader(Reader):
             self._info = self._header(message["info"])
 
     def _header(self, told: Mapping[str, Any]) -> VideoInfo:
-        """What the decoder says of the file; it ends in reports. Raises TypeError or ValueError for nonsense."""
+        """The header as the decoder reports it. Raises TypeError or ValueError if it is malformed."""
         info = VideoInfo(**{**told, "notes": tuple(told.get("notes", ())[:MOST_NOTES])})
         if not all(isinstance(word, str) and len(word) <= LONGEST_WORD for word in _words(info)):
-            raise ValueError("a word that is none")
+            raise ValueError("invalid word")
         if not all(isinstance(n, int) and n >= 0 for n in (info.size_bytes, info.frame_count or 0)):
-            raise ValueError("a number that is none")
+            raise ValueError("invalid number")
         if not all(math.isfinite(n or 0) for n in (info.frame_rate, info.duration)):
-            raise ValueError("a time that is none")
+            raise ValueError("invalid time")
         for side in (info.width, info.height, info.rotation):
             _whole(side, 0)
         return replace(info, path=self.name)
 
     def _hear(self) -> dict[str, Any] | None:
-        """The next message; None if time is over and what came before counts. Raises VideoError."""
+        """The next message; None if time is up and the frames so far count. Raises VideoError."""
         if self._process is None:
             return None
         limits, began = self.guard.limits, monotonic()
@@ -204,7 +202,7 @@ class IsolatedReader(Reader):
         self.guard.note(Excess.DECODE_SECONDS)
 
     def _died(self) -> None:
-        """Raise what its death means, unless it is that time was over and what came before counts."""
+        """Raise the error for the process's death, unless it ran out of time and the frames so far count."""
         process = self._process
         status = self._kill()
         if process is None or status is None:  # closed from another thread
@@ -219,7 +217,7 @@ class IsolatedReader(Reader):
 
     def _nonsense(self) -> DecoderDiedError:
         return DecoderDiedError(
-            f"The process that decoded {self.name} answered with what is no answer and was ended.",
+            f"The process that decoded {self.name} sent an invalid message and was ended.",
             hint="The file may be made to take over the decoder; treat it with care.",
         )
 
@@ -263,13 +261,13 @@ def _words(info: VideoInfo) -> tuple[str, ...]:
 
 def _whole(value: Any, low: int) -> int:
     if not isinstance(value, int) or not low <= value < 2**31:
-        raise ValueError("a number that is none")
+        raise ValueError("invalid number")
     return value
 
 
 def _quantiser(value: Any) -> float:
     if not isinstance(value, float) or not 0 <= value <= COARSEST:
-        raise ValueError("a quantiser that is none")
+        raise ValueError("invalid quantiser")
     return value
 
 
@@ -307,11 +305,11 @@ class DecoderProcess:
         self._owner = os.getpid()
         self._videos = 0
         memory = os.memfd_create("lrnet-frames", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        # Each message comes whole or not at all: half of one would be waited for.
+        # Sequential packets: a message arrives whole or not at all.
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             os.ftruncate(memory, SLOTS * size)
-            # Else a process that was taken over could cut the memory off under our feet.
+            # A decoder that was taken over must not be able to shrink the memory under this process.
             fcntl.fcntl(memory, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
             self._slots = mmap.mmap(memory, SLOTS * size, mmap.MAP_SHARED, mmap.PROT_READ)
             self._process = subprocess.Popen(
@@ -337,7 +335,7 @@ class DecoderProcess:
 
     @classmethod
     def take(cls, limits: Limits) -> DecoderProcess:
-        """One that waits for work, or a new one. Raises DecoderDiedError if none can be started."""
+        """An idle process, or a new one. Raises DecoderDiedError if none can be started."""
         size = slot_bytes(limits)
         with cls._lock:
             process = cls._idle.pop() if cls._idle else None
@@ -363,7 +361,7 @@ class DecoderProcess:
         return self._process.pid
 
     def ask(self, message: Mapping[str, Any]) -> None:
-        """Send a message; a process that is gone is found out when its answer is waited for.
+        """Send a message; that a process is gone shows when `hear` is called.
 
         Raises ValueError if it has not read what was sent before.
         """
@@ -380,7 +378,7 @@ class DecoderProcess:
             readable.register(self._pipe, select.POLLIN)
             if not readable.poll(1000 * seconds):
                 return None
-            message = parse_json(self._pipe.recv(MAX_MESSAGE))  # nothing, which is no JSON, if the process is gone
+            message = parse_json(self._pipe.recv(MAX_MESSAGE))  # empty, which is invalid JSON, if the process is gone
         except (OSError, ValueError) as error:
             raise EOFError from error
         if not isinstance(message, dict):
@@ -398,7 +396,7 @@ class DecoderProcess:
         self.ask({"slot": slot})
 
     def leave(self) -> bool:
-        """Have the video left that is being decoded; False if the process does not in a moment."""
+        """Ask the process to stop decoding its video; False if it does not within `STOP_SECONDS`."""
         ends = monotonic() + STOP_SECONDS
         try:
             self.ask({"leave": True})
@@ -410,20 +408,20 @@ class DecoderProcess:
         return False
 
     def end(self) -> None:
-        """End the process; who waits for its word is told that it is gone."""
+        """End the process; a waiting `hear` raises EOFError."""
         self._process.kill()
 
     def kill(self) -> int:
         """End the process at once. Returns its exit status if it was already dead: negative is the signal's number."""
         self._pipe.close()
-        with suppress(subprocess.TimeoutExpired):  # one that died by itself says how
+        with suppress(subprocess.TimeoutExpired):  # a process that died by itself has an exit status
             self._process.wait(0.2)
         self._process.kill()
         return self._process.wait()
 
 
 def _boot(pipe: int, memory: int, size: int) -> str:
-    """What the process runs: our modules, from where this process has them, and nothing of the user's."""
+    """The code that the process runs: with this process's module path, without the user's settings."""
     path = [str(Path(entry).absolute()) for entry in sys.path]
     return (
         f"import sys; sys.path[:] = {path!r}; from lrnet.video.decoder_process import main; "

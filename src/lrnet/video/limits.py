@@ -1,8 +1,8 @@
 """How much of a video is examined at most, and how a file may be opened.
 
-Limits are held against a file's header first, and again against what is decoded: headers lie. A file that is too large,
-or whose frames are, is refused. Past any other limit the video is examined up to there and the verdict says so, or it
-is refused, as `Limits.refuse` says. None of them touches what a model was measured with.
+Limits are checked against a file's header and again while decoding, because headers can be wrong. A file that is too
+large, or whose frames are, is refused. Past any other limit the video is examined up to there and the verdict says so,
+or it is refused (`Limits.refuse`).
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Limits:
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "refuse"}
 
     def changed(self, settings: Iterable[str], refuse: bool = False) -> Limits:
-        """These limits with some of them set anew.
+        """These limits with some of them changed.
 
         Args:
             settings: "name=number", names as here, with `-` or `_`.
@@ -118,14 +118,14 @@ class Access:
     limits: Limits = field(default_factory=Limits)
 
     def all_of_it(self) -> Access:
-        """The same, with no stretches left out: for what shows the video."""
+        """The same for the whole video (`share` of 1), for overlays and reports."""
         return replace(self, limits=replace(self.limits, share=1.0))
 
 
 WHOLE: Final = Access(
     limits=Limits(file_megabytes=1e9, frame_rate=1e6, duration=1e9, frames=10**12, decode_seconds=1e9, refuse=True)
 )
-"""For a video that is written anew or calibrated: all of it is read, however long, or there is an error."""
+"""For re-encoding and calibration: the whole video is read, however long, or an error is raised."""
 
 _WORDS = {
     "file_megabytes": "is larger than {limit} MB",
@@ -153,10 +153,10 @@ def past(name: str, video: str, limits: Limits) -> LimitError:
 
 
 class Guard:
-    """Holds one video against its limits while it is read.
+    """Checks one video against its limits while it is read.
 
     Attributes:
-        passed: limits that it went past, in the order in which that was found.
+        passed: limits that were exceeded, in that order.
     """
 
     def __init__(self, video: str, limits: Limits) -> None:
@@ -165,7 +165,7 @@ class Guard:
         self._last = -float("inf")
 
     def header(self, size: int, pixels: int, rate: float | None, duration: float | None, frames: int | None) -> None:
-        """Refuse what the header alone says too much of. Raises LimitError."""
+        """Check the header. Raises LimitError."""
         limits = self.limits
         if size > limits.file_megabytes * 1e6:
             raise past("file_megabytes", self._video, limits)
@@ -214,7 +214,7 @@ class Guard:
         return False
 
     def note(self, excess: Excess) -> None:
-        """Keep that a limit was passed. Raises LimitError if that refuses the video."""
+        """Record that a limit was passed. Raises LimitError if that refuses the video."""
         if self.limits.refuse and excess is not Excess.SHARE:
             raise past(excess, self._video, self.limits)
         if excess not in self.passed:

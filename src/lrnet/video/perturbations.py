@@ -110,7 +110,7 @@ def perturb_frame(rgb: Rgb, step: Step, rng: np.random.Generator) -> Rgb:
 
     Args:
         rgb: (H, W, 3) uint8.
-        rng: for noise and the places of blocks, drawn anew for each frame. The others leave it alone.
+        rng: for noise and the places of blocks, drawn for each frame; unused by the other kinds.
 
     Returns:
         (H, W, 3) uint8; `rgb` itself at level 0.

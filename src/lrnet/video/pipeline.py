@@ -1,4 +1,4 @@
-"""Stages of a chain that run side by side: each on a thread of its own, over queues of bounded length.
+"""Stages of a chain that run side by side, each on its own thread, with bounded queues between them.
 
 FFmpeg, ONNX Runtime and OpenCV release the interpreter's lock while they work, so threads are enough. A stage is an
 iterator over another one's items; order is kept, an error comes out where the items would have, and closing the
@@ -24,12 +24,12 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 AHEAD: Final = 4  # items that may wait between two stages
-PATIENCE: Final = 1.0  # seconds that a stage has to end by itself; and between two words to who waits for one
+PATIENCE: Final = 1.0  # seconds that a stage has to end by itself, and between two calls of `waiting`
 
 
 @dataclass(frozen=True, slots=True)
 class StageTime:
-    """What a stage took for the whole of its work.
+    """The time that a stage took.
 
     Attributes:
         name: of the stage.
@@ -43,7 +43,7 @@ class StageTime:
 
 
 class Stopwatch:
-    """Adds up what calls take on the thread that makes them."""
+    """Adds up the time of calls."""
 
     def __init__(self, name: str) -> None:
         self.total = StageTime(name, 0.0, 0.0)
@@ -57,11 +57,11 @@ class Stopwatch:
 
 
 def nothing() -> None:
-    """What is done where nothing is to be done."""
+    """Do nothing."""
 
 
 class Stopped(Exception):
-    """The stage that items came from was told to stop."""
+    """The stage that items came from was stopped."""
 
 
 class Ahead(Generic[T]):
@@ -157,7 +157,7 @@ class Ahead(Generic[T]):
                     break
         except Stopped:
             pass
-        except BaseException as raised:  # carried to whoever reads
+        except BaseException as raised:  # raised again where the items are read
             error = raised
         finally:
             close = getattr(items, "close", None)  # a generator that was left early
@@ -232,7 +232,7 @@ class _Inline(Generic[T]):
 
 
 class Pipeline:
-    """The stages of one chain, and threads for work that falls apart within a stage. A context manager.
+    """The stages of one chain, and threads for the parts of a stage's work. A context manager.
 
     Args:
         threads: how many threads may work side by side; 1 keeps everything on the thread that reads.
@@ -275,7 +275,7 @@ class Pipeline:
         abort: Callable[[], None] = nothing,
         patient: bool = False,
     ) -> Iterator[T]:
-        """`items`, worked out beside whoever reads them; at most `ahead` wait. `abort` and `patient` as in `Ahead`."""
+        """`items`, worked out beside their reader; at most `ahead` wait. `abort` and `patient` as in `Ahead`."""
         stage: Ahead[T] | _Inline[T]
         if self.threads > 1:
             stage = Ahead(items, ahead, name, abort, self._tell, patient)
@@ -314,7 +314,7 @@ class Pipeline:
             self._waiting()
 
     def times(self) -> list[StageTime]:
-        """What each stage took; whole once the items have been read to their end."""
+        """The time that each stage took; complete once all items have been read."""
         return [stage.time for stage in self._stages]
 
 

@@ -78,7 +78,7 @@ class Quantisers:
         try:
             over = self._seen > self._ends or not packet.size
             self._take(self._decoder.decode(None if over else packet))
-        except (av.error.FFmpegError, ValueError):  # damage, which is told where frames are wanted
+        except (av.error.FFmpegError, ValueError):  # damage: reported by the reader
             over = True
         if over:
             self._decoder = None

@@ -34,8 +34,8 @@ from lrnet.video.opening import open_container
 from lrnet.video.pipeline import Ahead, Stopped, nothing
 from lrnet.video.quantiser import Quantisers
 
-# FFmpeg's own messages are told as typed errors instead. No callback into Python may be left in place: a decoding
-# thread that logs waits for the interpreter's lock, which whoever frees the decoder may be holding.
+# FFmpeg's own messages become typed errors. No callback into Python may be left in place: a decoding thread that logs
+# would wait for the interpreter's lock, which the thread that frees the decoder may hold.
 av.logging.restore_default_callback()
 
 av.logging.set_libav_level(av.logging.PANIC)
@@ -78,7 +78,7 @@ class Reader(ABC):
     @property
     @abstractmethod
     def info(self) -> VideoInfo:
-        """What the header says, and since the first frame what that showed."""
+        """What the header says, corrected by the frames that were read."""
 
     def __enter__(self) -> Self:
         return self
@@ -89,7 +89,7 @@ class Reader(ABC):
         self.close()
 
     def close(self) -> None:
-        """End reading, whoever reads."""
+        """End reading, from any thread."""
         if self._ahead is not None:
             self._ahead.stop()
             self._ahead.join()
@@ -98,7 +98,7 @@ class Reader(ABC):
 
     @abstractmethod
     def abort(self) -> None:
-        """Cut off what holds the thread that decodes, from another one, where that can be done."""
+        """Interrupt the decoding thread from another one, where that is possible."""
 
     def __iter__(self) -> Iterator[Frame]:
         frames = self.decode()
@@ -130,7 +130,7 @@ class VideoReader(Reader):
 
     Args:
         source: path of a file. An address (`https://…`) is opened only if `access` allows it.
-        access: limits, and whether addresses are opened; that of `isolate` is for `lrnet.video.isolation.open_video`.
+        access: limits, and whether addresses are opened; `isolate` is for `lrnet.video.isolation.open_video`.
         threads: decoding threads; 0 lets FFmpeg choose.
 
     Raises:
@@ -190,7 +190,7 @@ class VideoReader(Reader):
                 f"The file has further video: {others}{more}."
             )
         if self._clock.mended:
-            notes.append("Some time stamps of the file contradict the others: their frames were timed anew.")
+            notes.append("Some time stamps of the file contradict the others: their frames were given other times.")
         if self._deinterlacer.found:
             notes.append(
                 "The video is interlaced: its frames were deinterlaced. Manipulations show less on such video."
@@ -252,7 +252,7 @@ class VideoReader(Reader):
         )
 
     def abort(self) -> None:
-        """Nothing can: FFmpeg finishes the packet that it is at."""
+        """Does nothing: FFmpeg finishes its packet first."""
 
     def _release(self) -> None:
         self._container.close()
@@ -260,7 +260,7 @@ class VideoReader(Reader):
     def _decode(self) -> Iterator[Frame]:
         to_planes = VideoReformatter()
         given = False
-        # Looked up once for each angle: whoever asks a frame for its matrix ties it into a circle, which keeps it.
+        # Looked up once for each angle: side data hold a reference cycle that keeps the frame in memory.
         turns: dict[int, int] = {}
         for timed in self._timed():
             source, time = timed.item, timed.time

@@ -1,4 +1,4 @@
-"""Videos encoded anew, smaller or with less quality: what datasets and sharing sites do to an upload."""
+"""Re-encode videos, smaller or at lower quality, as datasets and sharing sites do."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ REENCODINGS: Final[dict[str, tuple[Encoding, ...]]] = {
     "c40": (Encoding(40),),
     # x265's default factor; a quick preset, because the default one takes ten times as long as finding the landmarks.
     "hevc": (Encoding(28, "libx265", "superfast"),),
-    # An imitation: an application shrinks and encodes before it sends, the site encodes anew for viewing, with a limit
+    # An imitation: an application shrinks and encodes before it sends, the site encodes again for viewing, with a limit
     # on the bit rate and key frames about two seconds apart. Sites do not publish what they do, and change it.
     "social": (
         Encoding(26, preset="veryfast", shorter_side=540),
@@ -118,7 +118,7 @@ def reencode_as(
     """Write a video as one of `REENCODINGS` does.
 
     Raises:
-        TreatmentError: there is none of this name.
+        TreatmentError: the name is unknown.
         VideoError, OutputError: as `reencode`.
     """
     *firsts, last = reencoding(name)
@@ -134,7 +134,7 @@ def reencoding(name: str) -> Sequence[Encoding]:
     """The passes of a re-encoding.
 
     Raises:
-        TreatmentError: there is none of this name.
+        TreatmentError: the name is unknown.
     """
     if name not in REENCODINGS:
         raise TreatmentError(f"There is no re-encoding {name!r}.", hint=f"Known are {', '.join(REENCODINGS)}.")

@@ -88,8 +88,8 @@ class Spaced:
 def spaced(frames: Iterable[Frame], rate: float) -> Spaced:
     """Leave out frames that repeat the one before, and then those that come much faster than `rate` (Hz).
 
-    A repeated frame is no observation: landmarks on it are those of the frame before, and motion that stops every
-    fifth frame is none that a face made. Screen recordings and changed frame rates are full of them.
+    A repeated frame is no observation: its landmarks are those of the frame before, so that a face would seem to stop
+    at every fifth frame, say. Screen recordings and changed frame rates are full of them.
 
     Of what is left, a frame is kept if at least three quarters of `1 / rate` have passed since the last one kept. For
     a rate of 25 Hz, sources of 17 to 33 frames a second pass whole, 50 and 60 lose every second frame, 120 keep one in

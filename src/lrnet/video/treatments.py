@@ -1,4 +1,4 @@
-"""What can be done to a video before anybody looks at it, by name: re-encodings and perturbations.
+"""Treatments of a video by name: re-encodings and perturbations.
 
 A treatment is written in words as `c40`, `noise:blur:3`, `noise:mixed` or `noise:random:5`; `@7` at the end gives
 another seed than 0.
@@ -21,10 +21,10 @@ _NOISE: Final = re.compile(r"noise:([a-z-]+)(?::(\d+))?(?:@(\d+))?")
 
 @dataclass(frozen=True, slots=True)
 class Reencoding:
-    """A video encoded anew (`lrnet.video.reencode.REENCODINGS`).
+    """A re-encoded video (`lrnet.video.reencode.REENCODINGS`).
 
     Raises:
-        TreatmentError: there is none of this name.
+        TreatmentError: the name is unknown.
     """
 
     name: str
@@ -86,7 +86,7 @@ def parse_treatment(text: str) -> Treatment:
     """The treatment that `text` names (see the module).
 
     Raises:
-        TreatmentError: there is none.
+        TreatmentError: it is unknown.
     """
     match = _NOISE.fullmatch(text)
     if match:
