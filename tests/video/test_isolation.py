@@ -203,6 +203,7 @@ def _frame(**changes: Any) -> dict[str, Any]:
         "slot": 0,
         "index": 0,
         "time": 0.0,
+        "shot": 0,
         "width": 16,
         "height": 16,
         "turns": 0,
@@ -242,6 +243,7 @@ INFO = {
         _frame(time=float("nan")),
         _frame(index=-1),
         _frame(turns=2**40),
+        _frame(shot=-1),
         _frame(time=10**400),
     ],
     ids=str,
@@ -252,7 +254,7 @@ def test_a_decoder_that_was_taken_over_is_not_believed(
     with open_video(video, APART) as reader:
         assert isinstance(reader, IsolatedReader)
         monkeypatch.setattr(reader._process, "hear", lambda seconds: word)
-        with pytest.raises(DecoderDiedError, match="no answer"):
+        with pytest.raises(DecoderDiedError, match="an invalid message"):
             list(reader.decode())
 
 
@@ -267,6 +269,8 @@ def test_a_decoder_that_was_taken_over_is_not_believed(
         {"container": 5},
         {"size_bytes": -1},
         {"frame_count": "many"},
+        {"notes": 5},
+        {"notes": ["the decoder says " * 100]},
     ],
     ids=str,
 )
@@ -276,7 +280,7 @@ def test_a_header_that_is_none_is_not_believed(
     with open_video(video, APART) as reader:
         assert isinstance(reader, IsolatedReader)
         monkeypatch.setattr(reader._process, "hear", lambda seconds: {**_frame(), "info": {**INFO, **wrong}})
-        with pytest.raises(DecoderDiedError, match="no answer"):
+        with pytest.raises(DecoderDiedError, match="an invalid message"):
             next(reader.decode())
 
 
