@@ -102,7 +102,7 @@ def test_parts_that_do_not_fit_are_refused_and_change_nothing(site: Site) -> Non
         answer = send(site, upload, b"x", offset)
         assert (answer.status_code, answer.json()["error"]) == (409, "wrong_offset")
         assert "byte 300" in answer.json()["message"]
-    assert send(site, upload, b"x" * len(DATA), 300).json()["error"] == "too_large"
+    assert send(site, upload, b"x" * len(DATA), 300).json()["error"] == "beyond_the_end"
     assert send(site, upload, b"x", 300, **{"content-type": "text/plain"}).status_code == 415
     assert send(site, upload, b"x", 300, origin="http://elsewhere.example").status_code == 403
     assert site.client.patch(f"/v1/uploads/{upload}", content=b"x", headers=OCTETS).status_code == 422

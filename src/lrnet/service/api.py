@@ -16,7 +16,7 @@ from anyio.to_thread import run_sync
 from fastapi import Depends, FastAPI, Header, Query, Request, Response
 from fastapi import Path as PathPart
 from fastapi.responses import FileResponse, StreamingResponse
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, BeforeValidator
 from starlette.requests import ClientDisconnect
 
 from lrnet.report.evidence_bundle import join_bundles
@@ -238,6 +238,16 @@ def enter(service: Service, incoming: Incoming, name: str, given: Given, key: st
     return row, False
 
 
+def _written_out(text: Any) -> Any:
+    """Refuse a bare number, which pydantic would take for seconds since the epoch."""
+    if not re.match(r"\d{4}-\d\d-\d\d", str(text)):
+        raise ValueError("write it like 2026-11-27T14:30:00+01:00")
+    return text
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_written_out)]
+
+
 def _search(
     q: Annotated[
         str, Query(max_length=200, description="Part of a name, or the beginning of a SHA-256 or identifier.")
@@ -250,8 +260,8 @@ def _search(
     case: Annotated[str, Query(max_length=LONGEST_FIELD, description="Only videos of this case.")] = "",
     state: Annotated[JobState | None, Query(description="Only videos in this state.")] = None,
     verdict: Annotated[State | None, Query(description="Only videos with this verdict.")] = None,
-    since: Annotated[AwareDatetime | None, Query(description="Only videos that were handed in then or later.")] = None,
-    until: Annotated[AwareDatetime | None, Query(description="Only videos that were handed in before.")] = None,
+    since: Annotated[Moment | None, Query(description="Only videos that were handed in then or later.")] = None,
+    until: Annotated[Moment | None, Query(description="Only videos that were handed in before.")] = None,
     sort: Annotated[Literal["newest", "oldest", "name", "probability"], Query(description="The order.")] = "newest",
 ) -> Search:
     first, last = (None if time is None else time.timestamp() for time in (since, until))

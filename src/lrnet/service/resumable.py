@@ -149,7 +149,7 @@ def add_uploads(app: FastAPI, service: Service) -> None:
     @app.patch(
         "/v1/uploads/{upload_id}",
         tags=["uploads"],
-        responses=problems(*ALWAYS, 400, 404, 408, 409, 413, 415, 507),
+        responses=problems(*ALWAYS, 400, 404, 408, 409, 415, 507),
         openapi_extra={
             "requestBody": {
                 "description": "The next bytes.",
@@ -179,6 +179,12 @@ def add_uploads(app: FastAPI, service: Service) -> None:
                         await append(
                             incoming, request.stream(), declared, described.size, service.settings, service.room
                         )
+                    except RefusedError as error:
+                        if error.status != 413:
+                            raise
+                        hint = "Begin a new upload, and give the file's size."
+                        told = f"The file would have more than the {described.size} bytes that were announced."
+                        raise RefusedError(409, "beyond_the_end", told, hint) from error
                     finally:
                         service.figures.received.inc(incoming.size - before)
                     if incoming.size == described.size:
