@@ -20,20 +20,12 @@ from starlette.routing import Match
 
 from lrnet.report.wording import BLIND_SPOTS, WORDING
 from lrnet.service import schema
-from lrnet.service.api import (
-    ALWAYS,
-    MAX_NUMBER,
-    Service,
-    add_downloads,
-    add_lists,
-    add_results,
-    add_videos,
-    problems,
-)
+from lrnet.service.api import ALWAYS, MAX_NUMBER, Service, add_lists, add_videos, problems
 from lrnet.service.database import Store
 from lrnet.service.folder import Folder
 from lrnet.service.guard import HOLDER, REQUEST, Guard
 from lrnet.service.metrics import Figures, Measured
+from lrnet.service.results import add_downloads, add_results
 from lrnet.service.resumable import add_uploads
 from lrnet.service.settings import Settings
 from lrnet.service.site import add_page
