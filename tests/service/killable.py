@@ -31,7 +31,7 @@ class Waiting:
         folder.mkdir(parents=True)
         (folder / "report.html").write_text("half a report")
         self.said: list[dict[str, Any]] = [dict(FINDING), {"kind": "extras"}]
-        self.ends = time.monotonic() + random.uniform(0.05, 0.35)
+        self.ends = time.monotonic() + random.uniform(0.1, 0.6)
 
     def hear(self, seconds: float) -> dict[str, Any] | None:
         time.sleep(0.02)

@@ -32,7 +32,7 @@ def database(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 def test_twenty_kills_lose_nothing_and_judge_nothing_twice(database: str, tmp_path: Path) -> None:
-    settings = Settings(tmp_path, database=database, lease_seconds=1.0, max_attempts=1000)
+    settings = Settings(tmp_path, database=database, lease_seconds=1.5, max_attempts=1000)
     claims = tmp_path / "claims"
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.service.killable"])
@@ -48,7 +48,7 @@ def test_twenty_kills_lose_nothing_and_judge_nothing_twice(database: str, tmp_pa
         workers = [start(), start()]
         try:
             for _ in range(KILLS):
-                time.sleep(random.uniform(0.05, 0.55))
+                time.sleep(random.uniform(0.2, 1.2))
                 unlucky = random.randrange(2)
                 workers[unlucky].kill()
                 workers[unlucky].join()
