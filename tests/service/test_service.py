@@ -126,7 +126,7 @@ def test_no_request_brings_out_a_server_error_or_an_undescribed_answer(tmp_path:
             "--checks",
             "all",
             "--max-examples",
-            "8",
+            "5",
             "--workers",
             "2",
             "--request-timeout",
