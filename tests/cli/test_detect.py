@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import shutil
@@ -10,15 +9,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import redirect_stderr, redirect_stdout
 from itertools import islice
 from pathlib import Path
 from time import monotonic, sleep
 
 import pytest
+from tests.commands import lrnet
 from tests.media import gradient, moving, write_audio, write_video
 
-from lrnet.cli import main
 from lrnet.cli.detect import detect
 from lrnet.data.engines import Outcome
 from lrnet.errors import EngineError
@@ -39,23 +37,6 @@ def apart(*arguments: str | Path, cwd: Path | None = None) -> subprocess.Complet
         env=environment,
         check=False,
     )
-
-
-def lrnet(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """The same in this process, which has imported everything already."""
-    told = [io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2)]
-    code: object = 0
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(told[0]), redirect_stderr(told[1]):
-        patch.setattr(sys, "argv", ["lrnet", *map(str, arguments)])
-        patch.setenv("NO_COLOR", "1")
-        patch.setenv("COLUMNS", "80")
-        try:
-            main()
-        except SystemExit as end:
-            code = end.code or 0
-    assert isinstance(code, int)
-    out, err = (stream.buffer.getvalue().decode() for stream in told)  # type: ignore[attr-defined]
-    return subprocess.CompletedProcess(list(arguments), code, out, err)
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from network_kit import TWO_STREAMS, bundle_spec, make_bundle, random_weights
 from lrnet.errors import ModelError, OutputError
 from lrnet.network import BundleSpec, ModelBundle, NetworkSpec, StreamSpec, load_model
 from lrnet.network.bundle import CARD_FILE, LARGEST_NETWORK, LARGEST_TEXT, NETWORK_FILE, SPEC_FILE
-from lrnet.network.reference import MotionReference, StatisticQuantiles, StreamMotion
+from lrnet.network.reference import MotionReference, StatisticQuantiles
 
 
 def test_what_goes_in_comes_out(bundle):
@@ -260,29 +260,17 @@ def test_damaged_networks_never_crash(bundle):
 def test_reference_of_motion_travels_with_the_bundle_and_is_checked(bundle, tmp_path):
     reference = MotionReference(
         description="made up",
-        videos=3,
-        levels=(0.0, 1.0),
-        quantiles=(StatisticQuantiles(statistic="jitter", group="mouth", values=(0.1, 0.2)),),
-        streams=tuple(
-            StreamMotion(
-                stream=stream.name,
-                mean=(0.0,) * stream.width,
-                components=((0.5,) * stream.width,),
-                regression=((0.5, 0.0),),
-                step=(1.0,),
-                residual=(0.1,) * stream.width,
-                levels=(1.0,),
-                track=((),),
-            )
-            for stream in TWO_STREAMS.streams
-        ),
+        videos=20,
+        levels=(0.0, 0.5, 1.0),
+        quantiles=(StatisticQuantiles(statistic="jitter", group="mouth", values=(0.1, 0.2, 0.3)),),
+        streams=({"stream": "positions", "mean": [0.0]},),  # of earlier versions
     )
     onnx = bundle.network
     saved = ModelBundle.save(bundle_spec(), onnx, "", tmp_path / "with", reference=reference)
     assert saved.reference == reference
     assert ModelBundle.save(bundle_spec(), onnx, "", tmp_path / "without").reference is None
-    other = reference.model_copy(update={"streams": reference.streams[:1]})
-    with pytest.raises(ModelError, match="not the network's"):
+    other = reference.model_copy(update={"levels": (0.0, 1.0)})
+    with pytest.raises(ModelError, match="every statistic needs 2 quantiles"):
         ModelBundle.save(bundle_spec(), onnx, "", tmp_path / "other", reference=other)
     assert not (tmp_path / "other").exists()
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from lrnet.cli import experiments
-from lrnet.cli.options import LimitOption
+from lrnet.cli.console import ERR, OUT
+from lrnet.cli.options import FoldsOption, LimitOption, ModelOption
 
 if TYPE_CHECKING:
     from lrnet.experiments.calibration import CalibrationBenchmark
@@ -43,7 +43,7 @@ def calibration_command(
     data: experiments.DataOption = None,
     config: experiments.ConfigOption = "experiments",
     seeds: experiments.SeedsOption = 1,
-    folds: experiments.FoldsOption = 5,
+    folds: FoldsOption = 5,
     cache: experiments.CacheOption = None,
     workers: experiments.WorkersOption = 0,
 ) -> None:
@@ -73,13 +73,12 @@ def calibration_command(
 
     if out is not None:
         prepare(out, report.FILES)
-    progress = Console(stderr=True, soft_wrap=True, highlight=False)
     result = benchmark_calibration(
         videos,
         {name: landmarker(name) for name in names},
         openface=csv_of,
         frames=frames,
-        before_each=lambda video: progress.print(Text(f"{video}")),
+        before_each=lambda video: ERR.print(Text(f"{video}")),
     )
     if out is not None:
         report.write(result, out)
@@ -89,7 +88,7 @@ def calibration_command(
 @app.command("speed")
 def speed_command(
     videos: Annotated[list[Path], typer.Argument(help="Videos.", metavar="VIDEO")],
-    model: Annotated[str, typer.Option(help="Name of a model, or path of a bundle.")] = "",
+    model: ModelOption = "",
     runs: Annotated[int, typer.Option(help="Pairs of decoding alone and detection.", min=1)] = 3,
     threads: Annotated[int | None, typer.Option(help="Threads; as many as cores by default.", min=1)] = None,
     limit: LimitOption = None,
@@ -108,21 +107,19 @@ def speed_command(
         prepare(out, report.FILES)
     for video in videos:
         probe(video)
-    progress = Console(stderr=True, soft_wrap=True, highlight=False)
     result = benchmark_speed(
         videos,
         model or DEFAULT_MODEL,
         runs=runs,
         threads=threads,
         access=access,
-        before_each=lambda video: progress.print(Text(f"{video}")),
+        before_each=lambda video: ERR.print(Text(f"{video}")),
     )
     if out is not None:
         report.write(result, out)
-    console = Console(soft_wrap=True, highlight=False)
-    _print_table(console, 2, *report.table(result))
+    _print_table(2, *report.table(result))
     for sentence in report.sentences(result):
-        console.print(Text(sentence))
+        OUT.print(Text(sentence))
 
 
 @app.command("crop")
@@ -130,7 +127,7 @@ def crop_command(
     source: Annotated[
         Path, typer.Argument(help="A manifest (CSV with path, label, ...), or FaceForensics++ in its official layout.")
     ],
-    model: Annotated[str, typer.Option(help="Name of a model, or path of a bundle.")] = "",
+    model: ModelOption = "",
     compression: Annotated[str, typer.Option(help="Of FaceForensics++: raw, c23 or c40.")] = "c23",
     out: Annotated[Path | None, typer.Option("--json", help="File for the figures and every video's scores.")] = None,
     workers: Annotated[int, typer.Option(help="Worker processes.", min=1)] = 1,
@@ -144,28 +141,26 @@ def crop_command(
     if out is not None:
         require_writable(out)
     records = read_faceforensics(source, compression) if source.is_dir() else read_manifest(source)
-    errors = Console(stderr=True, soft_wrap=True, highlight=False)
     done = itertools.count(1)
     result = benchmark_crop(
         records,
         model or DEFAULT_MODEL,
         workers=workers,
-        tell=lambda outcome: errors.print(Text(f"{next(done)} of {len(records)}: {outcome.item.key}")),
+        tell=lambda outcome: ERR.print(Text(f"{next(done)} of {len(records)}: {outcome.item.key}")),
     )
     summary = result.summary()
     if out is not None:
         videos = [{"key": v.record.key, "label": v.record.label, **v.scores()} for v in result.videos]
         write_text(out, json.dumps({**summary, "scores": videos}, indent=1) + "\n")
-    console = Console(soft_wrap=True, highlight=False)
     for unit, count in (("video", summary["videos"]), ("clip", summary["clips"])):
         one, two = summary[f"{unit}_auc"]
         apart = ", ".join(f"{name} {value:.4f}" for name, value in summary[f"{unit}_difference"].items())
-        console.print(Text(f"{count} {unit}s: AUC {one:.4f} in one pass, {two:.4f} in two; scores apart: {apart}"))
+        OUT.print(Text(f"{count} {unit}s: AUC {one:.4f} in one pass, {two:.4f} in two; scores apart: {apart}"))
 
 
 @app.command("network")
 def network_command(
-    model: Annotated[str, typer.Option(help="Name of a model, or path of a bundle.")] = "",
+    model: ModelOption = "",
 ) -> None:
     """Measure the time of a clip in the network on one thread, and the difference of ONNX Runtime and PyTorch."""
     from lrnet.experiments.network import benchmark_network
@@ -175,7 +170,7 @@ def network_command(
     found = benchmark_network(bundle)
     words = "PyTorch is not installed" if found.difference is None else f"{found.difference:.1e} from PyTorch at most"
     frames = bundle.spec.preprocessing.clip_length
-    Console(soft_wrap=True, highlight=False).print(
+    OUT.print(
         Text(
             f"{bundle.spec.name}: {found.parameters:,} parameters, {found.clip_ms:.3f} ms a clip of {frames} frames, "
             f"{words}"
@@ -201,21 +196,20 @@ def _csv_of(videos: list[Path], tables: list[Path]) -> dict[Path, Path]:
 def _print(result: CalibrationBenchmark) -> None:
     from lrnet.experiments import calibration_report as report
 
-    console = Console(soft_wrap=True, highlight=False)
     tables = [(1, *report.landmarker_table(result))]
     if any(video.distances for video in result.videos):
         tables.append((2, *report.distance_table(result)))
     for names, header, rows in tables:
-        _print_table(console, names, header, rows)
+        _print_table(names, header, rows)
     for sentence in (*report.summaries(result), *report.notes(result)):
-        console.print(Text(sentence))
+        OUT.print(Text(sentence))
 
 
-def _print_table(console: Console, names: int, header: list[str], rows: list[list[str]]) -> None:
+def _print_table(names: int, header: list[str], rows: list[list[str]]) -> None:
     """Names to the left, numbers to the right; lines are neither broken nor cut."""
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     for line in (header, *rows):
         sized = enumerate(zip(line, widths, strict=True))
         cells = (cell.ljust(n) if column < names else cell.rjust(n) for column, (cell, n) in sized)
-        console.print(Text("  ".join(cells)))
-    console.print()
+        OUT.print(Text("  ".join(cells)))
+    OUT.print()

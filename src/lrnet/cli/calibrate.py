@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
+from lrnet.cli.console import ERR, OUT
 from lrnet.errors import OutputError, SequenceError
 
 if TYPE_CHECKING:
@@ -115,10 +115,9 @@ def _summarise(result: CalibratedLandmarks, out: Path) -> None:
         f"jitter (second difference, % of inter-ocular distance): {_shown(before, 2)} before, {_shown(after, 2)} after",
     )
     for note in result.notes:
-        Console(stderr=True, soft_wrap=True, highlight=False).print(Text(f"Note: {note}", "yellow"))
-    console = Console(soft_wrap=True, highlight=False)
+        ERR.print(Text(f"Note: {note}", "yellow"))
     for line in lines:
-        console.print(Text(line))
+        OUT.print(Text(line))
 
 
 def _shown(value: float, digits: int) -> str:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from rich.console import Console
 from rich.text import Text
 
 from lrnet.errors import LrnetError
+
+OUT: Final = Console(soft_wrap=True, highlight=False)
+ERR: Final = Console(stderr=True, soft_wrap=True, highlight=False)
 
 
 def console_error(error: LrnetError) -> None:
@@ -13,4 +18,4 @@ def console_error(error: LrnetError) -> None:
     from lrnet.report.wording import readable
 
     line = readable(" ".join(str(error).split()))  # it may quote a stranger's file name
-    Console(stderr=True, soft_wrap=True).print(Text.assemble(("lrnet: ", "bold red"), line))
+    ERR.print(Text.assemble(("lrnet: ", "bold red"), line))

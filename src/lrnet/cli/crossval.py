@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lrnet.cli.train import REPEATS, UNSEEN, settings_of
+from lrnet.cli import options
+from lrnet.cli.train import settings_of
 
 if TYPE_CHECKING:
     from lrnet.network.spec import MeasuredResult
@@ -51,21 +52,16 @@ def crossval_command(
             metavar="FOLDER",
         ),
     ] = None,
-    folds: Annotated[int, typer.Option(min=2)] = 5,
-    repeats: Annotated[int, typer.Option(help=REPEATS, min=1)] = 1,
-    seed: Annotated[int | None, typer.Option(min=0, help="Instead of the configuration's.")] = None,
-    split: Annotated[
-        str, typer.Option(help="Use this split instead of the configuration's; `any` for all videos.")
-    ] = "",
-    against: Annotated[
-        list[str] | None,
-        typer.Option(help="A model to compare with on the same videos; may be repeated.", metavar="MODEL"),
-    ] = None,
-    unseen: Annotated[int, typer.Option(help=UNSEEN, min=0)] = 0,
+    folds: options.FoldsOption = 5,
+    repeats: options.RepeatsOption = 1,
+    seed: options.SeedOption = None,
+    split: options.SplitOption = "",
+    against: options.AgainstOption = None,
+    unseen: options.UnseenOption = 0,
     keep_networks: Annotated[
         bool, typer.Option("--keep-networks", help="Keep each fold's network, a bundle, beside its scores.")
     ] = False,
-    workers: Annotated[int, typer.Option(help="Folds trained at a time.", min=1)] = 1,
+    workers: options.FoldWorkersOption = 1,
 ) -> None:
     """Score every video by a network that saw neither its people nor, for sources without fakes, its source."""
     from lrnet.cli.progress import Bar

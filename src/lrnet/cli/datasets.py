@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from lrnet.cli.console import OUT
 from lrnet.errors import DatasetError
 from lrnet.report.wording import readable
 
@@ -41,19 +41,18 @@ def list_command(
     manifest: Annotated[Path | None, typer.Option(help="Write all its videos to this CSV, a manifest.")] = None,
 ) -> None:
     """List the known layouts; with PATH, the videos of a dataset by method and split."""
-    console = Console(soft_wrap=True)
     if path is None:
-        _print_layouts(console)
+        _print_layouts()
         return
     dataset = open_source(path, layout, compression)
-    print_counts(console, dataset)
+    print_counts(dataset)
     if manifest is not None:
         from lrnet.data import write_manifest
 
         write_manifest(manifest, dataset)
-        console.print(Text(f"written: {manifest} ({len(dataset.records)} videos)", style="dim"))
+        OUT.print(Text(f"written: {manifest} ({len(dataset.records)} videos)", style="dim"))
     if dataset.issues:
-        console.print(Text(f"{issues_in_words(dataset.issues)}: see `lrnet datasets check`", style="yellow"))
+        OUT.print(Text(f"{issues_in_words(dataset.issues)}: see `lrnet datasets check`", style="yellow"))
 
 
 @app.command("check")
@@ -70,21 +69,20 @@ def check_command(
 
     dataset = open_source(path, layout, compression)
     dataset = replace(dataset, issues=(*dataset.issues, *find_copies(dataset.records)))
-    console = Console(soft_wrap=True)
-    print_counts(console, dataset)
+    print_counts(dataset)
     by_kind: dict[str, list[Issue]] = {}
     for issue in dataset.issues:
         by_kind.setdefault(issue.kind.value, []).append(issue)
     for kind, issues in by_kind.items():
-        console.print(Text(f"{len(issues)} x {kind}:", style="yellow"))
+        OUT.print(Text(f"{len(issues)} x {kind}:", style="yellow"))
         shown = issues if every else issues[:SHOWN]
         for issue in shown:
-            console.print(Text("  " + readable(issue.where + (f" ({issue.detail})" if issue.detail else ""))))
+            OUT.print(Text("  " + readable(issue.where + (f" ({issue.detail})" if issue.detail else ""))))
         if len(shown) < len(issues):
-            console.print(Text(f"  and {len(issues) - len(shown)} more (--all)", style="dim"))
+            OUT.print(Text(f"  and {len(issues) - len(shown)} more (--all)", style="dim"))
     if dataset.issues:
         raise typer.Exit(DatasetError.exit_code)
-    console.print("nothing is missing, doubled, unlabelled or leaking")
+    OUT.print("nothing is missing, doubled, unlabelled or leaking")
 
 
 def open_source(path: Path, layout: str, compression: str) -> Dataset:
@@ -100,15 +98,15 @@ def issues_in_words(issues: tuple[Issue, ...]) -> str:
     return ", ".join(f"{n} x {kind}" for kind, n in Counter(i.kind.value for i in issues).items())
 
 
-def print_counts(console: Console, dataset: Dataset) -> None:
+def print_counts(dataset: Dataset) -> None:
     """The videos of a dataset by version, method and split."""
     groups = len({r.group for r in dataset.records})
-    console.print(
+    OUT.print(
         Text(f"{dataset.root}: {dataset.layout}, {len(dataset.records)} videos, {groups} identity groups", "bold")
     )
-    console.print(counts_table(dataset.records))
+    OUT.print(counts_table(dataset.records))
     for note in dataset.notes:
-        console.print(Text(f"note: {note}", style="dim"))
+        OUT.print(Text(f"note: {note}", style="dim"))
 
 
 def counts_table(records: Sequence[VideoRecord]) -> Table:
@@ -124,9 +122,9 @@ def counts_table(records: Sequence[VideoRecord]) -> Table:
     return table
 
 
-def _print_layouts(console: Console) -> None:
+def _print_layouts() -> None:
     from lrnet.data import LAYOUTS
 
     for layout in LAYOUTS.values():
-        console.print(Text.assemble((layout.name, "bold"), f"  {layout.dataset}"))
-        console.print(Text(f"    {layout.expects}"))
+        OUT.print(Text.assemble((layout.name, "bold"), f"  {layout.dataset}"))
+        OUT.print(Text(f"    {layout.expects}"))

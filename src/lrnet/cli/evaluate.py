@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lrnet.cli.options import AppearanceOption
+from lrnet.cli.console import ERR, OUT
+from lrnet.cli.options import AppearanceOption, ModelOption
 
 if TYPE_CHECKING:
     from lrnet.evaluation import Evaluation
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def evaluate_command(
     stores: Annotated[list[Path], typer.Argument(help="Landmark stores.", metavar="STORE...")],
-    model: Annotated[str, typer.Option(help="Name of a model, or path of a bundle.")] = "",
+    model: ModelOption = "",
     out: Annotated[
         Path | None, typer.Option(help="Folder for tables (Markdown, CSV, JSON) and plots (PNG, SVG).", metavar="DIR")
     ] = None,
@@ -59,7 +59,7 @@ def evaluate_command(
     _print(evaluation, bundle.spec)
     if out is not None:
         written = write_evaluation(evaluation, bundle.spec, out, reports=reports)
-        Console(soft_wrap=True, highlight=False).print(Text(f"written: {', '.join(p.name for p in written)} in {out}"))
+        OUT.print(Text(f"written: {', '.join(p.name for p in written)} in {out}"))
 
 
 def _warn_of_other_landmarks(model: BundleSpec, stored: Preprocessing) -> None:
@@ -70,17 +70,16 @@ def _warn_of_other_landmarks(model: BundleSpec, stored: Preprocessing) -> None:
     wanted, found = (f"{p.landmarker} {p.landmarker_version}" for p in (ours, stored))
     if wanted != found:
         warning = f"The model was made for landmarks of {wanted}; the stores hold those of {found}."
-        Console(stderr=True, soft_wrap=True, highlight=False).print(Text(warning, "yellow"))
+        ERR.print(Text(warning, "yellow"))
 
 
 def _print(evaluation: Evaluation, model: BundleSpec) -> None:
     from lrnet.evaluation.metrics import interval_text
 
-    console = Console(soft_wrap=True, highlight=False)
     total = len(evaluation.videos)
     if evaluation.contaminated:
         warning = f"Contaminated: {evaluation.contaminated} of {total} videos show people the model was trained on."
-        console.print(Text(warning, "yellow"))
+        OUT.print(Text(warning, "yellow"))
     for title, figures in (("all videos", evaluation.figures), ("people not trained on", evaluation.unseen)):
         if not figures:
             continue
@@ -90,18 +89,16 @@ def _print(evaluation: Evaluation, model: BundleSpec) -> None:
         for unit, some in figures.items():
             for name, e in some.items():
                 table.add_row(unit, name, f"{e.value:.3f}", interval_text(e.interval), str(e.n), str(e.people))
-        console.print(table)
+        OUT.print(table)
     if not evaluation.figures:
-        console.print(Text("Figures that compare real and fake need both; the verdicts:", "yellow"))
+        OUT.print(Text("Figures that compare real and fake need both; the verdicts:", "yellow"))
     states = Table("videos", "n", "people", "likely fake", "inconclusive", "no evidence", "unable", "no face", box=None)
     for label, shares in evaluation.states.items():
         any_share = next(iter(shares.values()))
         states.add_row(
             label.value, str(any_share.n), str(any_share.people), *(f"{100 * e.value:.1f} %" for e in shares.values())
         )
-    console.print(states)
-    console.print(
-        Text(f"{evaluation.unscored} of {total} videos gave no clip; {len(evaluation.errors)} are called wrong.")
-    )
+    OUT.print(states)
+    OUT.print(Text(f"{evaluation.unscored} of {total} videos gave no clip; {len(evaluation.errors)} are called wrong."))
     if model.score_calibration is None:
-        console.print(Text("The model has no calibrated probability: every verdict is inconclusive.", "yellow"))
+        OUT.print(Text("The model has no calibrated probability: every verdict is inconclusive.", "yellow"))

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
+from lrnet.cli.console import ERR, OUT
+from lrnet.cli.options import FoldsOption
 from lrnet.cli.train import typed_command
 from lrnet.experiments.paper import TITLES
 
@@ -58,7 +59,6 @@ AllowOption = Annotated[
 SeedsOption = Annotated[
     int, typer.Option(min=1, help="How often everything is trained, with another seed and other folds.")
 ]
-FoldsOption = Annotated[int, typer.Option(min=2, help="Of cross-validation over identity groups.")]
 FramesOption = Annotated[int, typer.Option(min=30, help="Frames of each video, from its start.")]
 WorkersOption = Annotated[
     int, typer.Option(min=0, help="Networks trained, or videos read, at a time; 0 for one a core.")
@@ -152,10 +152,9 @@ def run_experiments(
     """
     if not data or out is None:
         raise typer.BadParameter("Give --data and --out.")
-    progress = Console(stderr=True, soft_wrap=True, highlight=False)
 
     def tell(line: str) -> None:
-        progress.print(Text(line))
+        ERR.print(Text(line))
 
     from lrnet.experiments.paper.data import Data
     from lrnet.experiments.paper.everything import carry_out
@@ -182,7 +181,7 @@ def run_experiments(
     )
     for result in carry_out(setting, out, names, tell):
         _print(result, brief=len(names) > 1)
-    Console(soft_wrap=True, highlight=False).print(Text(f"written in {out}"))
+    OUT.print(Text(f"written in {out}"))
 
 
 def names_of(listed: str) -> tuple[str, ...]:
@@ -193,11 +192,10 @@ def names_of(listed: str) -> tuple[str, ...]:
 def _print(result: Result, *, brief: bool) -> None:
     from lrnet.experiments.paper.report import contrasts_table, rows_table
 
-    console = Console(soft_wrap=True, highlight=False)
-    console.print(Text(result.title, "bold"))
+    OUT.print(Text(result.title, "bold"))
     if not brief:
-        console.print(Text(rows_table(result.rows)))
+        OUT.print(Text(rows_table(result.rows)))
         if result.contrasts:
-            console.print(Text(contrasts_table(result.contrasts)))
+            OUT.print(Text(contrasts_table(result.contrasts)))
     for finding in result.findings:
-        console.print(Text(str(finding)))
+        OUT.print(Text(str(finding)))

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from lrnet.cli.console import OUT
 from lrnet.cli.datasets import CompressionOption, LayoutOption, SourceArgument, issues_in_words, open_source
 from lrnet.cli.options import AddressOption, EngineOption, LimitOption, WorkersOption
 from lrnet.errors import DatasetError, UsageError
@@ -57,8 +58,7 @@ def extract_command(
     dataset = open_source(source, layout, compression)
     preprocessing = preprocessing_for(dataset.records)
     plan = plan_extraction(dataset.records, out, preprocessing, retry_failed=retry_failed)
-    console = Console(soft_wrap=True)
-    _print_plan(console, dataset, plan)
+    _print_plan(dataset, plan)
     outcomes: list[Outcome[VideoRecord, Extracted]] = []
     began = monotonic()
     if plan.todo or plan.relabelled:
@@ -66,13 +66,13 @@ def extract_command(
         progress = ExtractionProgress(Console(stderr=True, soft_wrap=True, quiet=quiet), len(plan.todo))
         with progress:
             outcomes = carry_out(plan, out, LandmarkJob(preprocessing, access=access), runner, progress.tell)
-    _print_end(console, dataset, plan, outcomes, monotonic() - began, out)
+    _print_end(dataset, plan, outcomes, monotonic() - began, out)
     code = _exit_code(dataset, plan, outcomes)
     if code:
         raise typer.Exit(code)
 
 
-def _print_plan(console: Console, dataset: Dataset, plan: Plan) -> None:
+def _print_plan(dataset: Dataset, plan: Plan) -> None:
     parts = [f"{len(plan.todo)} to do"]
     for count, what in (
         (len(plan.there), "there already"),
@@ -82,13 +82,12 @@ def _print_plan(console: Console, dataset: Dataset, plan: Plan) -> None:
     ):
         if count:
             parts.append(f"{count} {what}")
-    console.print(Text(f"{dataset.root} ({dataset.layout}): {len(dataset.records)} videos, {', '.join(parts)}"))
+    OUT.print(Text(f"{dataset.root} ({dataset.layout}): {len(dataset.records)} videos, {', '.join(parts)}"))
     if dataset.issues:
-        console.print(Text(f"{issues_in_words(dataset.issues)}: see `lrnet datasets check`", style="yellow"))
+        OUT.print(Text(f"{issues_in_words(dataset.issues)}: see `lrnet datasets check`", style="yellow"))
 
 
 def _print_end(
-    console: Console,
     dataset: Dataset,
     plan: Plan,
     outcomes: Sequence[Outcome[VideoRecord, Extracted]],
@@ -99,17 +98,17 @@ def _print_end(
     failed = [o for o in outcomes if o.error is not None]
     if done:
         frames = sum(r.frames for r in done)
-        console.print(
+        OUT.print(
             Text(f"extracted {len(done)} videos, {frames} frames, in {seconds:.1f} s: {frames / seconds:.0f} frames/s")
         )
     stored = len(plan.there) + len(plan.relabelled) + len(done)
-    console.print(Text(f"{out}: {stored} of {len(dataset.records)} videos stored"))
+    OUT.print(Text(f"{out}: {stored} of {len(dataset.records)} videos stored"))
     if failed or plan.failed:
-        console.print(Text(f"{len(failed) + len(plan.failed)} failed; the ledger is {out / 'failures'}:", style="red"))
+        OUT.print(Text(f"{len(failed) + len(plan.failed)} failed; the ledger is {out / 'failures'}:", style="red"))
         for outcome in failed:
-            console.print(Text(f"  {outcome.item.key}: {outcome.error}", style="red"))
+            OUT.print(Text(f"  {outcome.item.key}: {outcome.error}", style="red"))
         for failure in plan.failed:
-            console.print(Text(f"  {failure}", style="red"))
+            OUT.print(Text(f"  {failure}", style="red"))
 
 
 def _exit_code(dataset: Dataset, plan: Plan, outcomes: Sequence[Outcome[VideoRecord, Extracted]]) -> int:

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from lrnet.cli.console import ERR, OUT
 
 app = typer.Typer(help="Models: list, describe, verify, pull, import.", no_args_is_help=True)
 
@@ -29,7 +30,7 @@ def list_command() -> None:
         name = Text(entry.name + (" (default)" if entry.name == DEFAULT_MODEL else ""))
         streams = Text(" + ".join(spec.network.stream_names))
         table.add_row(name, Text(spec.version), streams, f"{spec.network.parameters:,}", entry.origin)
-    Console().print(table)
+    OUT.print(table)
 
 
 @app.command("info")
@@ -40,9 +41,8 @@ def info_command(
     from lrnet.network.registry import DEFAULT_MODEL, load_model
 
     bundle = load_model(model or DEFAULT_MODEL)
-    console = Console(soft_wrap=True)
-    console.print(Text(f"{bundle.spec.name} {bundle.spec.version}, hash {bundle.content_hash}", style="bold"))
-    console.print(Text(bundle.card or bundle.spec.description))
+    OUT.print(Text(f"{bundle.spec.name} {bundle.spec.version}, hash {bundle.content_hash}", style="bold"))
+    OUT.print(Text(bundle.card or bundle.spec.description))
 
 
 @app.command("verify")
@@ -54,17 +54,16 @@ def verify_command(
     from lrnet.network.registry import list_models, load_model
     from lrnet.network.runtime import NetworkRuntime
 
-    console = Console(soft_wrap=True)
     damaged = False
     for name in models or [str(entry.path) for entry in list_models()]:
         try:
             bundle = load_model(name)
             NetworkRuntime(bundle)
         except ModelError as error:  # the others are looked at all the same
-            Console(stderr=True, soft_wrap=True, highlight=False).print(Text(str(error), style="red"))
+            ERR.print(Text(str(error), style="red"))
             damaged = True
             continue
-        console.print(Text(f"{bundle.spec.name} {bundle.spec.version}: whole ({bundle.content_hash[:16]})"))
+        OUT.print(Text(f"{bundle.spec.name} {bundle.spec.version}: whole ({bundle.content_hash[:16]})"))
     if damaged:
         raise typer.Exit(ModelError.exit_code)
 
@@ -82,14 +81,12 @@ def pull_command(
     """Get the weights that the reference implementation released, and check their hashes (needs the extra `train`)."""
     from lrnet.network.download import PUBLISHED, pull
 
-    console = Console(soft_wrap=True, highlight=False)
     if not name:
         for model in PUBLISHED.values():
-            console.print(Text(f"{model.name}: {model.description}"))
+            OUT.print(Text(f"{model.name}: {model.description}"))
         return
-    stderr = Console(stderr=True, soft_wrap=True, highlight=False)
-    bundle = pull(name, out=out, files=files, replace=replace, tell=lambda source: stderr.print(Text(source)))
-    console.print(Text(f"{name}: {bundle.spec.network.parameters:,} parameters, in {bundle.path}"))
+    bundle = pull(name, out=out, files=files, replace=replace, tell=lambda source: ERR.print(Text(source)))
+    OUT.print(Text(f"{name}: {bundle.spec.network.parameters:,} parameters, in {bundle.path}"))
 
 
 @app.command("import")
@@ -120,4 +117,4 @@ def import_command(
     bundle = import_released(
         positions, differences, name, directory=directory, preprocessing=preprocessing, replace=replace
     )
-    Console(soft_wrap=True).print(Text(f"{name}: {bundle.spec.network.parameters:,} parameters, in {directory}"))
+    OUT.print(Text(f"{name}: {bundle.spec.network.parameters:,} parameters, in {directory}"))

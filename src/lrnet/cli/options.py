@@ -41,3 +41,21 @@ AppearanceOption = Annotated[
     ),
 ]
 WorkersOption = Annotated[int, typer.Option(help="Videos at a time; 0 for one a core.", min=0)]
+ModelOption = Annotated[str, typer.Option(help="Name of a model, or path of a bundle.")]
+AgainstOption = Annotated[
+    list[str] | None,
+    typer.Option(help="Another model, to compare with on the held-out videos; may be repeated.", metavar="MODEL"),
+]
+SeedOption = Annotated[int | None, typer.Option(min=0, help="Instead of the configuration's.")]
+SplitOption = Annotated[str, typer.Option(help="Use this split instead of the configuration's; `any` for all videos.")]
+FoldsOption = Annotated[int, typer.Option(help="Of cross-validation over identity groups.", min=2)]
+RepeatsOption = Annotated[
+    int, typer.Option(help="Cross-validations with different folds and first weights: figures are means.", min=1)
+]
+UnseenOption = Annotated[
+    int,
+    typer.Option(
+        help="Further cross-validations without each manipulation in turn, to measure how it is then detected.", min=0
+    ),
+]
+FoldWorkersOption = Annotated[int, typer.Option(help="Folds trained at a time.", min=1)]

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.text import Text
+
+from lrnet.cli.console import OUT
 
 
 def perturb_command(
@@ -50,4 +51,4 @@ def perturb_command(
         done = ", then ".join(
             f"{s.kind.value} at level {s.level}" for s in perturb(video, out, kind, level, seed, frames)
         )
-    Console(soft_wrap=True).print(Text(f"{out}: {done}"))
+    OUT.print(Text(f"{out}: {done}"))

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
+from lrnet.cli.console import ERR
 from lrnet.training.crossval import Listener
 from lrnet.training.fit import Progress as FitProgress
-
-errors = Console(stderr=True, soft_wrap=True, highlight=False)
 
 
 class Bar(Listener):
@@ -22,7 +20,7 @@ class Bar(Listener):
             MofNCompleteColumn(),
             TextColumn("{task.fields[state]}"),
         )
-        self._bar = Progress(*columns, console=errors)
+        self._bar = Progress(*columns, console=ERR)
         self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> Bar:

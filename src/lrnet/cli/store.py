@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
+from lrnet.cli.console import ERR, OUT
 from lrnet.cli.datasets import counts_table
 from lrnet.errors import DatasetError
 
@@ -24,29 +24,28 @@ def info_command(path: StoreArgument) -> None:
     from lrnet.data.store.ledger import failures
 
     opened = store.open(path)
-    console = Console(soft_wrap=True)
     rows = sum(v.rows for v in opened)
     size = sum(v.file.stat().st_size for v in opened)
-    console.print(
+    OUT.print(
         Text(
             f"{path}: {len(opened)} videos, {sum(v.sequence_count for v in opened)} sequences, {rows} frames of faces, "
             f"{size / 1e6:.1f} MB ({size / max(rows, 1):.0f} bytes a frame)",
             "bold",
         )
     )
-    console.print(counts_table([v.record for v in opened]))
+    OUT.print(counts_table([v.record for v in opened]))
     made_with = opened.preprocessing
-    console.print(
+    OUT.print(
         Text(f"landmarker {made_with['landmarker']} {made_with['landmarker_version']}, {made_with['frame_rate']:g} Hz")
     )
     versions = {tuple(sorted(v.provenance.versions.items())) for v in opened if v.provenance is not None}
     for found in sorted(versions):
-        console.print(Text("made with " + ", ".join(f"{name} {version}" for name, version in found)))
+        OUT.print(Text("made with " + ", ".join(f"{name} {version}" for name, version in found)))
     failed = failures(path)
     if failed:
-        console.print(Text(f"{len(failed)} videos failed:", style="red"))
+        OUT.print(Text(f"{len(failed)} videos failed:", style="red"))
         for failure in failed:
-            console.print(Text(f"  {failure}", style="red"))
+            OUT.print(Text(f"  {failure}", style="red"))
 
 
 @app.command("verify")
@@ -60,10 +59,9 @@ def verify_command(
     from lrnet.data.store.verify import verify
 
     checked, faults = verify(path, videos=videos)
-    console = Console(soft_wrap=True)
     for fault in faults:
-        console.print(Text(fault, style="red"))
-    console.print(f"{checked} files read, {len(faults)} faults")
+        OUT.print(Text(fault, style="red"))
+    OUT.print(f"{checked} files read, {len(faults)} faults")
     if faults:
         raise typer.Exit(DatasetError.exit_code)
 
@@ -81,10 +79,9 @@ def export_command(
     from lrnet.data.store.export import export
 
     exported = export(path, out, form, calibrated=not uncalibrated)
-    console = Console(soft_wrap=True)
-    console.print(Text(f"{exported.files} files of {exported.videos} videos written to {out}"))
+    OUT.print(Text(f"{exported.files} files of {exported.videos} videos written to {out}"))
     for key, why in exported.left_out:
-        console.print(Text(f"  left out: {key} ({why})", style="yellow"))
+        OUT.print(Text(f"  left out: {key} ({why})", style="yellow"))
 
 
 @app.command("crops")
@@ -96,17 +93,15 @@ def crops_command(
     from lrnet.data import store
     from lrnet.data.store.crops import cut_store
 
-    console = Console(soft_wrap=True, highlight=False)
-    told = Console(stderr=True, soft_wrap=True, highlight=False)
     opened = store.open(path)
 
     def tell(done: int, count: int, name: str) -> None:
         if done % 20 == 0 or done == count:
-            told.print(Text(f"{done} of {count} videos: {name}"))
+            ERR.print(Text(f"{done} of {count} videos: {name}"))
 
     failed = cut_store(list(opened), workers, tell)
     for why in failed:
-        console.print(Text(f"  left out: {why}", style="yellow"))
-    console.print(Text(f"{len(opened) - len(failed)} videos have crops in {path}/crops"))
+        OUT.print(Text(f"  left out: {why}", style="yellow"))
+    OUT.print(Text(f"{len(opened) - len(failed)} videos have crops in {path}/crops"))
     if failed:
         raise typer.Exit(DatasetError.exit_code)

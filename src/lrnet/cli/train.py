@@ -8,24 +8,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.text import Text
+
+from lrnet.cli import options
+from lrnet.cli.console import ERR, OUT
 
 if TYPE_CHECKING:
     from lrnet.training.config import TrainingConfig
-
-REPEATS = "Cross-validations with different folds and first weights: figures are means."
-UNSEEN = "Number of further cross-validations without each manipulation in turn, to measure how it is then detected."
 
 
 def train_command(
     stores: Annotated[list[Path] | None, typer.Argument(help="Landmark stores.", metavar="STORE...")] = None,
     config: Annotated[str, typer.Option(help="A named configuration, or a .toml file.")] = "default",
     out: Annotated[Path | None, typer.Option(help="Folder of the bundle.", metavar="BUNDLE")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Instead of the configuration's.")] = None,
-    split: Annotated[
-        str, typer.Option(help="Train on this split instead of the configuration's; `any` for all videos.")
-    ] = "",
+    seed: options.SeedOption = None,
+    split: options.SplitOption = "",
     run: Annotated[
         Path | None,
         typer.Option(help="Folder for checkpoints and TensorBoard's logs; BUNDLE.run by default.", metavar="FOLDER"),
@@ -39,14 +36,11 @@ def train_command(
             metavar="FOLDER",
         ),
     ] = None,
-    folds: Annotated[int, typer.Option(help="Of the cross-validation.", min=2)] = 5,
-    repeats: Annotated[int, typer.Option(help=REPEATS, min=1)] = 1,
-    unseen: Annotated[int, typer.Option(help=UNSEEN, min=0)] = 0,
-    workers: Annotated[int, typer.Option(help="Folds trained at a time.", min=1)] = 1,
-    against: Annotated[
-        list[str] | None,
-        typer.Option(help="Another model, to compare with on the held-out videos; may be repeated.", metavar="MODEL"),
-    ] = None,
+    folds: options.FoldsOption = 5,
+    repeats: options.RepeatsOption = 1,
+    unseen: options.UnseenOption = 0,
+    workers: options.FoldWorkersOption = 1,
+    against: options.AgainstOption = None,
     test_split: Annotated[
         str, typer.Option(help="Measure the finished model on the videos of this split too.", metavar="SPLIT")
     ] = "",
@@ -69,7 +63,7 @@ def train_command(
         raise typer.BadParameter("needs the scores of --crossval FOLDER", param_hint="--against, --unseen")
     settings = settings_of(config, seed, split)
 
-    from lrnet.cli.progress import Bar, errors
+    from lrnet.cli.progress import Bar
     from lrnet.network.registry import load_model
     from lrnet.training.crossval import CrossValidation
     from lrnet.training.data import read_stores
@@ -93,15 +87,15 @@ def train_command(
             listener=bar,
         )
     if bundle.reference is None:
-        errors.print(Text("Too few real videos for a reference of genuine motion: explanations lack it."))
+        ERR.print(Text("Too few real videos for a reference of genuine motion: explanations lack it."))
     warning = over_budget(bundle.spec.network)
     if warning:
-        errors.print(Text(warning, "yellow"))
+        ERR.print(Text(warning, "yellow"))
     if crossval is None:
-        errors.print(Text("Without --crossval the model has scores, but no calibrated probability and no verdict."))
+        ERR.print(Text("Without --crossval the model has scores, but no calibrated probability and no verdict."))
     spec, training = bundle.spec, bundle.spec.training
     assert training is not None
-    Console(soft_wrap=True, highlight=False).print(
+    OUT.print(
         Text(
             f"{spec.name}: {spec.network.parameters:,} parameters, {len(training.groups)} identity groups, "
             f"{training.seconds:.0f} s, in {bundle.path}"

@@ -40,7 +40,7 @@ def card(spec: BundleSpec) -> str:
 
 
 def _says(spec: BundleSpec) -> str:
-    limits, calibration = spec.thresholds, spec.score_calibration
+    limits = spec.thresholds
     assert limits is not None
     rows = [
         (
@@ -57,15 +57,11 @@ def _says(spec: BundleSpec) -> str:
             f" Of fakes of a manipulation that it was not trained on {limits.unseen_miss_rate:.1%} are called\n"
             "`no_evidence_of_manipulation`: see below."
         )
-    tried = ""
-    if calibration is not None and calibration.brier:
-        listed = ", ".join(f"{name} {value:.4f}" for name, value in sorted(calibration.brier.items()))
-        tried = f" Score calibration: {calibration.method} (cross-validated Brier score: {listed})."
     return f"""## What it says
 
 How much the motion of a face's landmarks looks like that of manipulated faces in its training data. `probability`
 is calibrated for a video that could as well be real as fake; where fakes are rare, fewer alarms are right than it
-suggests.{tried}
+suggests.
 
 {table(("verdict", "calibrated probability", "measured"), rows)}
 Measured on {limits.measured_on}. The two rates are those of calibrations and thresholds that were set without the

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from lrnet.errors import ModelError, OutputError
 from lrnet.network.graph import Weights
 from lrnet.network.reference import REFERENCE_FILE, MotionReference
-from lrnet.network.spec import SCHEMA_VERSION, BundleSpec, NetworkSpec
+from lrnet.network.spec import SCHEMA_VERSION, BundleSpec
 from lrnet.network.weights import read_weights
 from lrnet.schema import PlainName, first_fault
 
@@ -70,8 +70,7 @@ class ModelBundle:
 
         Raises:
             ModelError: the folder is not a bundle; a file is missing, too large or of another hash; or its content does
-            not
-                fit the description.
+                not fit the description.
         """
         folder = Path(path)
         if not folder.is_dir():
@@ -94,7 +93,7 @@ class ModelBundle:
             weights=read_weights(contents[NETWORK_FILE], spec.network, str(folder / NETWORK_FILE)),
             card=_CONTROL.sub("\N{REPLACEMENT CHARACTER}", contents.get(CARD_FILE, b"").decode("utf-8", "replace")),
             content_hash=hashlib.sha256(description).hexdigest(),
-            reference=_parse_reference(contents.get(REFERENCE_FILE), spec.network, folder / REFERENCE_FILE),
+            reference=_parse_reference(contents.get(REFERENCE_FILE), folder / REFERENCE_FILE),
             appearance=contents.get(APPEARANCE_FILE),
         )
 
@@ -244,19 +243,13 @@ def _read_listed(file: Path, sha256: str) -> bytes:
     return content
 
 
-def _parse_reference(content: bytes | None, network: NetworkSpec, file: Path) -> MotionReference | None:
+def _parse_reference(content: bytes | None, file: Path) -> MotionReference | None:
     if content is None:
         return None
     try:
-        reference = MotionReference.model_validate_json(content, strict=True)
+        return MotionReference.model_validate_json(content, strict=True)
     except ValidationError as error:
-        raise ModelError(
-            f"{file} is no reference of motion: {error.errors()[0]['msg']}.", hint=_GET_IT_AGAIN
-        ) from error
-    widths = {motion.stream: motion.width for motion in reference.streams}
-    if widths and widths != {stream.name: stream.width for stream in network.streams}:
-        raise ModelError(f"{file} describes the streams {widths}, which are not the network's.", hint=_GET_IT_AGAIN)
-    return reference
+        raise ModelError(f"{file} is no reference of motion: {first_fault(error)}.", hint=_GET_IT_AGAIN) from error
 
 
 def refuse_to_overwrite(target: Path, *, replace: bool) -> None:
