@@ -314,6 +314,8 @@ def test_what_is_old_is_deleted_and_what_is_wanted_stays(room: Room) -> None:
 
         connection.execute(videos.update().where(videos.c.id == old.id).values(finished=time.time() - 86_400))
     past = time.time() - ORPHAN_SECONDS - 10_000
+    room.folder.result(young.id, "of a worker that lost its lease and was killed").mkdir()
+    os.utime(room.folder.results / young.id, (past, past))
     orphan = room.folder.video("ef" * 32)
     orphan.parent.mkdir()
     half = room.folder.incoming / "half"
@@ -326,5 +328,6 @@ def test_what_is_old_is_deleted_and_what_is_wanted_stays(room: Room) -> None:
     assert room.results(old.id) == []
     assert room.store.get(young.id) is not None
     assert room.folder.video(young.sha256).exists()  # the same bytes, still named
+    assert room.results(young.id) == [room.now(young.id).attempt]
     assert not orphan.exists()
     assert not half.exists()

@@ -213,9 +213,10 @@ class Store(Queue):
         with self._engine.connect() as connection:
             return set(connection.execute(select(videos.c.sha256).distinct()).scalars())
 
-    def identifiers(self) -> set[str]:
+    def attempts(self) -> dict[str, str | None]:
+        """For every video the attempt whose results count; None if there is none yet."""
         with self._engine.connect() as connection:
-            return set(connection.execute(select(videos.c.id)).scalars())
+            return {video: attempt for video, attempt in connection.execute(select(videos.c.id, videos.c.attempt))}
 
 
 @contextmanager

@@ -275,10 +275,12 @@ class Keeper:
                 remove(self._store, self._folder, video)
         for path in self._folder.old_uploads(self._settings.upload_seconds + 60):
             path.unlink(missing_ok=True)
-        known = self._store.identifiers()
+        attempts = self._store.attempts()
         for path in self._folder.old_results():
-            if path.name not in known:
+            if path.name not in attempts:
                 clear(path)
+            elif (counts := attempts[path.name]) is not None:  # a worker that lost its lease may have been killed too
+                self._folder.remove_results(path.name, keep=counts)
         with self._folder.references():
             hashes = self._store.hashes()
             for path in self._folder.old_videos():
