@@ -12,11 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lrnet.appearance.network import AppearanceNetwork
 from lrnet.detector import VideoResult
 from lrnet.errors import ModelError
 from lrnet.network.bundle import ModelBundle
 from lrnet.report.figures import suspicious, telling
 from lrnet.report.motion import WHOLE, face_statistics, percentile
+from lrnet.report.witnesses import TELLS, PixelMap, pixel_map
 from lrnet.sequence.landmark_sequence import LandmarkSequence
 from lrnet.verdict import FaceVerdict, Reason, State
 
@@ -49,6 +51,7 @@ class FaceExplanation:
         suspicious: stretches in which the face scores as a likely fake does (`lrnet.report.figures.suspicious`).
         differences: from genuine faces; empty if the bundle has no reference, or landmarks were not kept.
         compared_with: the reference, in words; None if the bundle has none.
+        pixels: where the face's pixels look manipulated; None unless they speak for a fake and crops were kept.
     """
 
     face: int
@@ -56,6 +59,7 @@ class FaceExplanation:
     suspicious: tuple[tuple[float, float], ...]
     differences: tuple[Difference, ...]
     compared_with: str | None
+    pixels: PixelMap | None = None
 
 
 def accused(face: FaceVerdict) -> bool:
@@ -82,6 +86,7 @@ class Explainer:
         self._spec = bundle.spec
         self._hash = bundle.content_hash
         self._reference = bundle.reference
+        self._network = AppearanceNetwork.of(bundle)
 
     def explain(self, result: VideoResult) -> tuple[FaceExplanation, ...]:
         """Every accused face, by number.
@@ -104,10 +109,16 @@ class Explainer:
                 suspicious=tuple(suspicious(face, self._spec)),
                 differences=self._differences([s for s in result.sequences if s.face == face.face]),
                 compared_with=words,
+                pixels=self._pixels(face, [s for s in result.sequences if s.face == face.face]),
             )
             for face in result.faces
             if accused(face)
         )
+
+    def _pixels(self, face: FaceVerdict, sequences: Sequence[LandmarkSequence]) -> PixelMap | None:
+        if self._network is None or face.appearance_ratio is None or face.appearance_ratio < TELLS:
+            return None
+        return pixel_map(self._network, sequences)
 
     def _differences(self, sequences: Sequence[LandmarkSequence]) -> tuple[Difference, ...]:
         reference = self._reference

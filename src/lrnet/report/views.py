@@ -18,6 +18,7 @@ from lrnet.report.figures import LINES, Step, score_steps, suspicious, unscored
 from lrnet.report.footage import Footage, Taken
 from lrnet.report.keyframes import KeyFrame
 from lrnet.report.motion import STATISTICS, WHOLE, relative_velocity
+from lrnet.report.witnesses import witnesses
 from lrnet.report.wording import clock, finite, moments, person, two_decimals
 from lrnet.sequence.landmark_sequence import FACIAL_GROUPS, LandmarkSequence
 from lrnet.verdict import (
@@ -187,6 +188,8 @@ class PersonView:
         suspicious: the same for suspicious stretches, with their start in seconds and words.
         when: the suspicious stretches in words.
         rows: clips for the table; `rows_left_out` counts the others.
+        witnesses: what motion and appearance say, each alone; () if motion alone was asked.
+        pixels: address of the picture that shows where the pixels look manipulated; "" if it is not shown.
         explanation: what carries the score; None for a person who is not accused.
     """
 
@@ -205,6 +208,8 @@ class PersonView:
     measures: tuple[Measure, ...]
     pictures: tuple[Picture, ...]
     close: ClipView | None
+    witnesses: tuple[tuple[str, str], ...]
+    pixels: str
     explanation: FaceExplanation | None
     traces: tuple[Trace, ...]
     differences: tuple[DifferenceRow, ...]
@@ -239,6 +244,8 @@ def person_view(
         measures=tuple(measures(face.quality)),
         pictures=tuple(_picture(p) for p in taken.pictures if p.moment.face == face.face),
         close=ClipView.of(taken.close.get(face.face)),
+        witnesses=witnesses(face),
+        pixels=data_address("image/jpeg", found.pixels.drawn()) if found and found.pixels else "",
         explanation=found,
         traces=traces(found, sequences, spec.preprocessing.crop_scale) if found else (),
         differences=tuple(DifferenceRow.of(d) for d in _telling_differences(found)) if found else (),
