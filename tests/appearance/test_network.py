@@ -10,14 +10,7 @@ from lrnet.appearance.crops import CROP_SIZE
 from lrnet.appearance.graph import CELLS, read_weights, to_onnx, weight_shapes
 from lrnet.appearance.network import AppearanceNetwork
 from lrnet.errors import ModelError
-
-
-def drawn_weights(seed: int = 0) -> dict[str, NDArray[np.float32]]:
-    draw = np.random.default_rng(seed)
-    return {
-        name: np.asarray(draw.normal(0, 1 / np.sqrt(max(np.prod(shape[1:]), 1)), shape), np.float32)
-        for name, shape in weight_shapes().items()
-    }
+from tests.appearance.kit import drawn_weights
 
 
 def crops(count: int = 3) -> NDArray[np.uint8]:

@@ -51,7 +51,7 @@ def crop_matrix(landmarks: NDArray[np.float32], size: int = CROP_SIZE) -> NDArra
 def crop_face(frame: Frame, landmarks: NDArray[np.float32]) -> NDArray[np.uint8] | None:
     """(CROP_SIZE, CROP_SIZE, 3) RGB around a face, black outside the frame; None for a face smaller than `SMALLEST`.
 
-    It is the middle of the wide crop to the bit, so that what is stored for training is what detection sees.
+    It is the middle of the wide crop to the bit, so that stored crops show what detection sees.
 
     Args:
         landmarks: (68, 2) frame pixels.

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import cv2
 import numpy as np
@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from lrnet.appearance.crops import CROP_EVERY, WIDE, middle, to_crop, wide_crop
+from lrnet.data.records import Label
 from lrnet.data.store.files import StoredVideo, damaged
 from lrnet.errors import DatasetError, LrnetError
 from lrnet.files import written_beside
@@ -125,35 +126,51 @@ def cut_crops(video: StoredVideo) -> int:
         LrnetError: the video cannot be read, or the crops cannot be written.
     """
     wanted = wanted_frames(video.sequences(("detected", "centres")))
-    rows: list[dict[str, Any]] = []
+    found: list[tuple[int, int, float, NDArray[np.float32], NDArray[np.uint8]]] = []
     if wanted:
         last = max(wanted)
         with VideoReader(video.record.path, Access(), threads=1) as reader:
             for frame in reader.decode():
                 for face, landmarks in wanted.get(frame.index, ()):
                     picture = wide_crop(frame, landmarks)
-                    if picture is None:
-                        continue
-                    png = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1].tobytes()
-                    points = to_crop(landmarks, WIDE).ravel()
-                    rows.append(dict(zip(_SCHEMA.names, (face, frame.index, frame.time, points, png), strict=True)))
+                    if picture is not None:
+                        found.append((face, frame.index, frame.time, to_crop(landmarks, WIDE), picture))
                 if frame.index >= last:
                     break
     record = video.record
-    about = {
-        "key": record.key,
-        "fake": record.label.value == "fake",
-        "source": record.source,
-        "group": record.group,
-        "method": record.method,
-        "split": record.split,
-    }
-    table = pa.Table.from_pylist(rows, _SCHEMA.with_metadata({"lrnet": json.dumps(about)}))
-    target = crops_file(video)
-    target.parent.mkdir(exist_ok=True)
+    faces, frames, times, points, pictures = zip(*found, strict=True) if found else ((),) * 5
+    crops = CropsOfVideo(
+        key=record.key,
+        fake=record.label is Label.FAKE,
+        source=record.source,
+        group=record.group,
+        method=record.method,
+        split=record.split,
+        faces=np.array(faces, np.int32),
+        frames=np.array(frames, np.int64),
+        times=np.array(times, np.float64),
+        landmarks=np.array(points, np.float32).reshape(-1, NUM_LANDMARKS, 2),
+        pictures=np.array(pictures, np.uint8).reshape(-1, WIDE, WIDE, 3),
+    )
+    crops_file(video).parent.mkdir(exist_ok=True)
+    write_crops(crops, crops_file(video))
+    return len(found)
+
+
+def write_crops(crops: CropsOfVideo, target: Path) -> None:
+    """Write crops, whole or not at all.
+
+    Raises:
+        OutputError: `target` cannot be written.
+    """
+    pngs = [cv2.imencode(".png", cv2.cvtColor(p, cv2.COLOR_RGB2BGR))[1].tobytes() for p in crops.pictures]
+    points = crops.landmarks.reshape(-1, 2 * NUM_LANDMARKS).tolist()
+    columns = [crops.faces, crops.frames, crops.times, points, pngs]
+    about = {name: getattr(crops, name) for name in ("key", "fake", "source", "group", "method", "split")}
+    arrays = [pa.array(column, field.type) for column, field in zip(columns, _SCHEMA, strict=True)]
+    table = pa.Table.from_arrays(arrays, schema=_SCHEMA.with_metadata({"lrnet": json.dumps(about)}))
     with written_beside(target) as beside:
         pq.write_table(table, beside, compression="none", use_dictionary=False)
-    return len(rows)
 
 
 def read_crops(file: Path) -> CropsOfVideo:

@@ -31,6 +31,9 @@ from lrnet.verdict import CropScore, Rules, State
 SETTLE: Final = (0.0, 2.0, 5.0, 10.0)
 """Numbers of crops that are tried as `AppearanceSpec.settle`."""
 
+PARTS: Final = 10
+"""Into so many parts people are dealt; each is judged by numbers that were fitted without it."""
+
 LEAST: Final = 0.05
 """The least that a logit of appearance counts: a network that does not separate must not turn motion round."""
 
@@ -85,11 +88,13 @@ def fuse(
     videos = [video.judged_by(motion) for video in videos]
     spec = _fitted(videos, motion, about, false_alarms, misses)
     apart = []
-    for video in videos:
-        people = people_of(video.record)
+    groups = sorted({v.record.group for v in videos})
+    for part in (set(groups[i::PARTS]) for i in range(min(PARTS, len(groups)))):
+        inside = [v for v in videos if v.record.group in part]
+        people = {name for v in inside for name in people_of(v.record)}
         others = [v for v in videos if people.isdisjoint(people_of(v.record))]
         own = _fitted(others, motion, about, false_alarms, misses)
-        apart.append(video.judged_by(replace(motion, appearance=own, thresholds=own.thresholds)))
+        apart += [v.judged_by(replace(motion, appearance=own, thresholds=own.thresholds)) for v in inside]
     assert spec.thresholds is not None
     rates = {
         "false_positive_rate": _share([v for v in apart if not v.is_fake], State.LIKELY_FAKE),

@@ -1,0 +1,114 @@
+"""A model with both witnesses, from the file to the document."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lrnet.data import Label, VideoRecord, store
+from lrnet.data.extraction import extract
+from lrnet.data.store.crops import crops_file, cut_store, read_crops
+from lrnet.detector import Detector, VideoResult
+from lrnet.errors import DatasetError, ModelError
+from lrnet.evaluation.protocol import evaluate
+from lrnet.network.bundle import APPEARANCE_FILE, SPEC_FILE, ModelBundle
+from lrnet.report.explain import Explainer
+from lrnet.report.json_report import to_document
+from lrnet.report.witnesses import pixel_map
+from lrnet.video.limits import Access, Limits
+from tests.appearance.kit import with_second_witness
+
+SECONDS = 2.0
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> ModelBundle:
+    return with_second_witness(tmp_path_factory.mktemp("models") / "both")
+
+
+@pytest.fixture(scope="module")
+def result(bundle: ModelBundle, examples: Path) -> VideoResult:
+    access = Access(limits=Limits(duration=SECONDS))
+    return Detector(bundle).detect(examples / "real.mp4", keep_sequences=True, access=access)
+
+
+def test_both_witnesses_are_asked(result: VideoResult, bundle: ModelBundle) -> None:
+    (face,) = result.faces
+    assert [round(crop.time, 2) for crop in face.crops] == [0.0, 0.5, 1.0, 1.5]
+    assert face.appearance_ratio == pytest.approx(np.mean([c.logit for c in face.crops]) * 4 / 6)
+    assert face.motion_ratio is not None
+    assert face.log_ratio == pytest.approx(face.motion_ratio + face.appearance_ratio)
+    document = to_document(result, bundle)
+    assert document.model.appearance
+    (part,) = document.faces
+    assert part.witnesses.crops == 4
+    assert part.witnesses.appearance == pytest.approx(face.appearance_ratio)
+    explanation = Explainer(bundle).explain(result)
+    assert all(e.pixels is None or e.pixels.crops == 4 for e in explanation)
+
+
+def test_without_appearance_it_is_the_shipped_model(result: VideoResult, bundle: ModelBundle, examples: Path) -> None:
+    access = Access(limits=Limits(duration=SECONDS))
+    alone = Detector(bundle.motion_alone()).detect(examples / "real.mp4", access=access, keep_sequences=True)
+    shipped = Detector("lrnet-mesh-v2" if bundle.spec.name != "lrnet-mesh-v2" else bundle)
+    assert alone.verdict.probability == shipped.detect(examples / "real.mp4", access=access).verdict.probability
+    assert alone.faces[0].clips == result.faces[0].clips
+    assert alone.faces[0].appearance_ratio is None
+    assert all(s.crops is None for s in alone.sequences)
+    assert not to_document(alone, bundle.motion_alone()).model.appearance
+
+
+def test_a_store_with_crops_gives_what_detection_gives(
+    result: VideoResult, bundle: ModelBundle, examples: Path, tmp_path: Path
+) -> None:
+    record = VideoRecord(examples / "real.mp4", "real.mp4", Label.REAL, "", "examples", "train", "somebody")
+    extract([record], tmp_path / "store", bundle.spec.preprocessing, most_frames=result.frames_examined)
+    videos = list(store.open(tmp_path / "store"))
+    with pytest.raises(DatasetError, match="lrnet store crops"):
+        evaluate(bundle, videos)
+    heard: list[tuple[int, int, str]] = []
+    assert cut_store(videos, tell=lambda *told: heard.append(told)) == []
+    assert heard == [(1, 1, "real.mp4")]
+    assert cut_store(videos, tell=lambda *_: pytest.fail("it was cut twice")) == []
+    (scored,) = evaluate(bundle, videos)
+    (person,), (face,) = scored.people, result.faces
+    # The store keeps normalised landmarks in float32: in frame pixels they come back to 1e-5.
+    assert [c.time for c in person.crops] == [c.time for c in face.crops]
+    np.testing.assert_allclose([c.logit for c in person.crops], [c.logit for c in face.crops], atol=1e-3)
+    assert person.motion_ratio == face.motion_ratio
+    assert person.log_ratio == pytest.approx(face.log_ratio, abs=1e-3)
+    crops = read_crops(crops_file(videos[0]))
+    assert crops.landmarks.shape == (4, 68, 2)
+    assert not crops.fake
+    crops_file(videos[0]).write_bytes(b"no parquet")
+    with pytest.raises(DatasetError, match="damaged"):
+        evaluate(bundle, videos)
+
+
+def test_the_map_s_mean_is_the_mean_logit(result: VideoResult, bundle: ModelBundle) -> None:
+    from lrnet.appearance.network import AppearanceNetwork
+
+    network = AppearanceNetwork.of(bundle)
+    assert network is not None
+    found = pixel_map(network, result.sequences)
+    assert found is not None
+    assert found.cells.mean() == pytest.approx(np.mean([c.logit for c in result.faces[0].crops]), abs=1e-4)
+    assert pixel_map(network, []) is None
+
+
+def test_a_bundle_describes_what_it_holds(bundle: ModelBundle, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for file in bundle.path.iterdir():
+        (copy / file.name).write_bytes(file.read_bytes())
+    about = json.loads((copy / SPEC_FILE).read_text())
+    about["appearance"] = None
+    (copy / SPEC_FILE).write_text(json.dumps(about))
+    with pytest.raises(ModelError, match=APPEARANCE_FILE):
+        ModelBundle.load(copy)
+    (copy / APPEARANCE_FILE).unlink()
+    with pytest.raises(ModelError):
+        ModelBundle.load(copy)
