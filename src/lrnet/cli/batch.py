@@ -125,8 +125,8 @@ def write_own(
     """Write a video's report, overlay and evidence bundle.
 
     Args:
-        written: told of each file when it is there.
-        doing: told what comes next.
+        written: called with each file once it is written.
+        doing: called with what comes next.
 
     Raises:
         OutputError: one cannot be written. VideoError: the video cannot be read again.

@@ -146,7 +146,7 @@ def _read_released(path: Path, preprocessing: Preprocessing) -> tuple[tuple[Land
     if preprocessing.landmarker != RELEASED_LANDMARKER:
         raise SequenceError(
             f"The landmarks of {path.name} lie in a file, and the store is of {preprocessing.landmarker} landmarks.",
-            hint="Make a store of its own of landmark files.",
+            hint="Put landmark files in a separate store.",
         )
     table = read_landmarks(path)
     if table.units != "normalised" and np.isfinite(table.points).any():
