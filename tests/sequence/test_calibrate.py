@@ -272,6 +272,25 @@ def test_no_limit_of_detection_cuts_a_video_that_is_calibrated(tmp_path: Path) -
     np.testing.assert_allclose(lrnet.calibrate(path, constant(3)).times, times, atol=1e-3)
 
 
+def test_recordings_that_were_joined_are_two_shots(tmp_path: Path) -> None:
+    times = [i / 25 + 3600 * (i >= 10) for i in range(20)]
+    path = write_video(tmp_path / "joined.mkv", [np.dstack([TEXTURE] * 3)] * 20, times=times)
+    result = lrnet.calibrate(path, constant(20), check_faces=False)
+    assert result.shot_starts == (0, 10)
+    np.testing.assert_allclose(result.times, np.arange(20) / 25, atol=2e-3)
+
+
+@pytest.mark.parametrize("from_first_frame", [True, False])
+def test_landmarks_of_a_video_that_starts_late_are_aligned_by_time(tmp_path: Path, from_first_frame: bool) -> None:
+    """Most programs count time from the first frame, some as a player does."""
+    shown = np.arange(10) / 25 + 3.0
+    path = write_video(tmp_path / "late.mkv", [np.dstack([TEXTURE] * 3)] * 10, times=shown.tolist())
+    stamps = shown - 3.0 if from_first_frame else shown
+    result = lrnet.calibrate(path, table(constant(10), stamps), align="time", check_faces=False)
+    np.testing.assert_allclose(result.times, shown, atol=2e-3)
+    assert result.valid.all()
+
+
 # Wrong uses
 
 

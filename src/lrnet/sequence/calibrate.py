@@ -163,8 +163,12 @@ def calibrate(
     times: list[float] = []
     jumps: list[int] = []
     last: Array | None = None
+    last_shot = 0
     with _pictures(video_or_frames, frame_rate) as pictures:
-        for read, (image, time) in enumerate(pictures):
+        for read, (image, time, shot) in enumerate(pictures):
+            if shot != last_shot:  # the file's time jumps: recordings were joined
+                shots.start(read)
+                last, last_shot = None, shot
             row = row_of(read, time)
             times.append(time)
             numbers.append(-1 if row is None else int(rows.frame_numbers[row]))
@@ -306,18 +310,18 @@ def _require_in_frame(source: str, points: Array, image: Image, index: int) -> N
 
 
 @contextmanager
-def _pictures(source: Source, frame_rate: float) -> Iterator[Iterator[tuple[Image, float]]]:
-    """Images with their times in seconds."""
+def _pictures(source: Source, frame_rate: float) -> Iterator[Iterator[tuple[Image, float, int]]]:
+    """Images with their times in seconds and the number of discontinuities of time before them."""
     if isinstance(source, str | os.PathLike):
         with VideoReader(source, WHOLE) as reader:
-            yield ((frame.luma, frame.time) for frame in reader)
+            yield ((frame.luma, frame.time, frame.shot) for frame in reader)
     else:
         yield (_picture(frame, index, frame_rate) for index, frame in enumerate(source))
 
 
-def _picture(frame: Frame | Image, index: int, frame_rate: float) -> tuple[Image, float]:
+def _picture(frame: Frame | Image, index: int, frame_rate: float) -> tuple[Image, float, int]:
     if isinstance(frame, Frame):
-        return frame.luma, frame.time
+        return frame.luma, frame.time, frame.shot
     image = np.asarray(frame)
     if image.ndim == 3 and image.shape[2] == 1:
         image = image[:, :, 0]
@@ -326,4 +330,4 @@ def _picture(frame: Frame | Image, index: int, frame_rate: float) -> tuple[Image
             f"Frame {index} is an array of shape {image.shape} and type {image.dtype}.",
             hint="Give frames as (H, W) grey or (H, W, 3) colour arrays of uint8.",
         )
-    return np.ascontiguousarray(image), index / frame_rate
+    return np.ascontiguousarray(image), index / frame_rate, 0
