@@ -345,12 +345,13 @@ def test_the_annotated_video_goes_to_moments_steps_and_sounds(page: Page, servic
     page.route("**/v1/videos/*/result", lambda route: route.fulfill(json=result))
     page.route("**/v1/videos/*/overlay", lambda route: route.fulfill(**part_of(route, film)))
     page.route("**/v1/videos/*/file", lambda route: route.fulfill(**part_of(route, sound)))
-    page.goto(f"{service.url}/#/videos/{video['id']}/overlay")
+    page.goto(f"{service.url}/#/videos/{video['id']}/overlay?t=0.2")
     player = page.locator("video")
 
     def stands_at(time: float) -> bool:
         return bool(player.evaluate(f"v => !v.seeking && Math.abs(v.currentTime - {time}) < 0.02"))
 
+    wait_for_in(page, lambda: stands_at(0.2))
     page.get_by_role("button", name="Suspicious ▶").click()
     wait_for_in(page, lambda: stands_at(0.5))
     page.get_by_role("button", name="Suspicious ▶").click()
