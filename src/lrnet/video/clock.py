@@ -26,6 +26,7 @@ LONGEST_PAUSE_RESET: Final = 5.0  # likewise, in formats whose stamps may start 
 FAR: Final = 20  # frames: a smaller step is no discontinuity
 NEAR: Final = 1.5  # frames: a smaller step needs no second look
 DRIFT: Final = 0.1  # frames by which each further frame may be off its place, in a video of constant rate
+SMALLEST: Final = 1e-6  # seconds: stamps that differ by less are one stamp
 HEADER_SLACK: Final = 1.0  # seconds that headers are rounded up by
 REORDERED: Final = 0.25  # seconds by which reordering delays the first frame of some files: they start at 0
 RECENT: Final = 9  # steps whose median is the spacing of frames
@@ -183,7 +184,7 @@ class Clock(Generic[T]):
 
     def _is_believed(self, step: float, stamp: float, frames: int) -> bool:
         if step <= FAR * frames * self.interval:
-            return step > 0
+            return step > frames * SMALLEST
         return step <= self._pause and (self._end is None or stamp <= self._end + HEADER_SLACK)
 
     def _first_times(self, stamp: float, before: int) -> list[float]:
