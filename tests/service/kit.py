@@ -63,7 +63,7 @@ class Running:
         found: dict[str, Any] = self.client.get(f"/v1/videos/{video}").json()
         return found
 
-    def finished(self, video: str, seconds: float = 90) -> dict[str, Any]:
+    def finished(self, video: str, seconds: float = 200) -> dict[str, Any]:
         wait_for(lambda: self.video(video)["state"] in ("done", "failed"), seconds)
         return self.video(video)
 
