@@ -1,0 +1,88 @@
+"""What do motion and appearance find, alone and together? `python -m lrnet.experiments.witnesses MODEL STORE`.
+
+Judges the videos of a landmark store with crops as detection does, and prints for the fakes of each source the AUC
+against all real videos of the store, how many are found at 5 % false alarms, and how many are called what; by motion,
+by appearance and by both, with 95 % intervals over people. Only people that the model was not trained on say something
+about others.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from lrnet.data import store
+from lrnet.evaluation.metrics import Estimate, auc, clustered_interval, interval_text, recall_at
+from lrnet.evaluation.protocol import ScoredVideo, evaluate, scores_of
+from lrnet.network.registry import load_model
+from lrnet.verdict import State
+
+EVERYTHING = "all fakes"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", help="a model with both witnesses")
+    parser.add_argument("store", type=Path)
+    parser.add_argument("--split", default="", help="only videos of this split")
+    parser.add_argument("--swaps", nargs="*", default=[], metavar="SOURCE", help="sources to sum up in a row")
+    args = parser.parse_args()
+    videos = [v for v in store.open(args.store) if args.split in ("", v.record.split)]
+    bundle = load_model(args.model)
+    if bundle.spec.appearance is None:
+        parser.error(f"{args.model} looks at motion alone")
+    both, motion = evaluate(bundle, videos), evaluate(bundle.motion_alone(), videos)
+    Console(width=180).print(table(motion, both, args.swaps))
+
+
+def appearance_of(video: ScoredVideo) -> float | None:
+    """How much the crops of the deciding person speak for a fake."""
+    return None if video.deciding is None else video.deciding.appearance_ratio
+
+
+def table(motion: Sequence[ScoredVideo], both: Sequence[ScoredVideo], swaps: Sequence[str] = ()) -> Table:
+    """Three rows for each source of fakes, and three for all of them; one for the real videos."""
+    found = Table(box=None)
+    headers = ("fakes", "n", "people", "by", "AUC", "found at 5 %", "likely_fake", "no evidence")
+    for header in headers:
+        found.add_column(header, justify="left" if header in ("fakes", "by") else "right")
+    witnesses: tuple[tuple[str, Sequence[ScoredVideo], Callable[[ScoredVideo], float | None]], ...] = (
+        ("motion", motion, lambda v: v.probability),
+        ("appearance", both, appearance_of),
+        ("both", both, lambda v: v.probability),
+    )
+    for name, chosen in _kinds(both, swaps):
+        for by, videos, number in witnesses:
+            fakes = [v for v in videos if v.is_fake and chosen(v)]
+            rows = scores_of([(v, number(v)) for v in videos if not v.is_fake or chosen(v)])
+            people = len({v.record.group for v in fakes})
+            cells = [_cell(clustered_interval(auc, rows)), _cell(clustered_interval(recall_at(0.05), rows))]
+            found.add_row(name, str(len(fakes)), str(people), by, *cells, *_states(fakes, by))
+    for by, videos in (("motion", motion), ("both", both)):
+        real = [v for v in videos if not v.is_fake]
+        people = len({v.record.group for v in real})
+        found.add_row("real videos", str(len(real)), str(people), by, "", "", *_states(real, by))
+    return found
+
+
+def _kinds(videos: Sequence[ScoredVideo], swaps: Sequence[str]) -> Iterator[tuple[str, Callable[[ScoredVideo], bool]]]:
+    for source in sorted({v.record.source for v in videos if v.is_fake}):
+        yield source, lambda v, source=source: v.record.source == source  # type: ignore[misc]
+    if swaps:
+        yield ", ".join(swaps), lambda v: v.record.source in swaps
+    yield EVERYTHING, lambda v: True
+
+
+def _states(videos: Sequence[ScoredVideo], by: str) -> tuple[str, str]:
+    if by == "appearance" or not videos:
+        return "", ""
+    shares = [sum(v.state is s for v in videos) / len(videos) for s in (State.LIKELY_FAKE, State.NO_EVIDENCE)]
+    return f"{100 * shares[0]:.1f} %", f"{100 * shares[1]:.1f} %"
+
+
+def _cell(e: Estimate) -> str:
+    return f"{e.value:.2f} {interval_text(e.interval, 2)}".strip()
