@@ -86,3 +86,7 @@ def _states(videos: Sequence[ScoredVideo], by: str) -> tuple[str, str]:
 
 def _cell(e: Estimate) -> str:
     return f"{e.value:.2f} {interval_text(e.interval, 2)}".strip()
+
+
+if __name__ == "__main__":
+    main()

@@ -64,9 +64,13 @@ def swapped(
     return blended(laid, picture, mask)
 
 
-def soft_mask(size: int, landmarks: Points, draw: np.random.Generator) -> NDArray[np.float32]:
-    """(size, size, 1) in [0, 1]: a part of the face with a border that is not quite where the landmarks are."""
-    part = str(draw.choice(list(PARTS), p=list(PARTS.values())))
+def soft_mask(size: int, landmarks: Points, draw: np.random.Generator, part: str = "") -> NDArray[np.float32]:
+    """(size, size, 1) in [0, 1]: a part of the face with a border that is not quite where the landmarks are.
+
+    Args:
+        part: one of `PARTS`; drawn if it is not given.
+    """
+    part = part or str(draw.choice(list(PARTS), p=list(PARTS.values())))
     points = outline(part, landmarks, draw)
     extent = np.ptp(points, axis=0).max()
     points = points + draw.normal(0, 0.015 * extent, points.shape)
