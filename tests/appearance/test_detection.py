@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lrnet.appearance.network import AppearanceNetwork
 from lrnet.data import Label, VideoRecord, store
 from lrnet.data.extraction import extract
 from lrnet.data.store.crops import crops_file, cut_store, read_crops
@@ -15,6 +16,7 @@ from lrnet.detector import Detector, VideoResult
 from lrnet.errors import DatasetError, ModelError
 from lrnet.evaluation.protocol import evaluate
 from lrnet.network.bundle import APPEARANCE_FILE, SPEC_FILE, ModelBundle
+from lrnet.network.registry import load_model
 from lrnet.report.explain import Explainer
 from lrnet.report.json_report import to_document
 from lrnet.report.witnesses import pixel_map
@@ -89,8 +91,6 @@ def test_a_store_with_crops_gives_what_detection_gives(
 
 
 def test_the_map_s_mean_is_the_mean_logit(result: VideoResult, bundle: ModelBundle) -> None:
-    from lrnet.appearance.network import AppearanceNetwork
-
     network = AppearanceNetwork.of(bundle)
     assert network is not None
     found = pixel_map(network, result.sequences)
@@ -112,3 +112,15 @@ def test_a_bundle_describes_what_it_holds(bundle: ModelBundle, tmp_path: Path) -
     (copy / APPEARANCE_FILE).unlink()
     with pytest.raises(ModelError):
         ModelBundle.load(copy)
+
+
+def test_the_trial_model_has_the_shipped_motion() -> None:
+    trial, shipped = load_model("lrnet-2-trial"), load_model("lrnet-mesh-v2")
+    assert trial.network == shipped.network
+    assert trial.motion_alone().spec.limits == shipped.spec.limits
+    both = trial.spec.appearance
+    assert both is not None
+    assert both.thresholds is not None
+    assert both.thresholds.likely_fake >= 0.8  # decision 30
+    assert AppearanceNetwork.of(trial) is not None
+    assert "## The second witness" in trial.card

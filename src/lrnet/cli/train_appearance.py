@@ -23,11 +23,17 @@ def train_appearance_command(
     stills: Annotated[
         Path | None, typer.Option(help="Folder with crops of photographs (tools/make_stills.py).", metavar="FOLDER")
     ] = None,
+    test: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="A store with crops that nothing is set on, to measure on; may be repeated.", metavar="STORE"
+        ),
+    ] = None,
     run: Annotated[
         Path | None,
         typer.Option(help="Folder for checkpoints, from which a stopped run goes on; BUNDLE.run by default."),
     ] = None,
-    steps: Annotated[int, typer.Option(help="Batches of 32 crops.", min=1)] = 2400,
+    steps: Annotated[int, typer.Option(help="Batches of 32 crops.", min=1)] = 1400,
     seed: Annotated[int, typer.Option(min=0)] = 1,
     version: Annotated[str, typer.Option(help="Of the new model.")] = "2.0.0",
     replace: Annotated[bool, typer.Option("--replace", help="Replace a model in that folder.")] = False,
@@ -48,16 +54,17 @@ def train_appearance_command(
     def tell(step: int, loss: float, rate: float) -> None:
         told.print(f"step {step} of {steps}, loss {loss:.4f}, {rate:.1f} crops/s")
 
-    bundle = load_model(model)
+    bundle, videos = load_model(model), read_stores(stores)
     finished = add_appearance(
         bundle,
-        read_stores(stores),
-        LeftOut(fold, kept_scores(crossval)),
+        videos,
+        LeftOut.of(videos, kept_scores(crossval), fold),
         AppearanceSettings(steps=steps, seed=seed),
         run or out.with_name(f"{out.name}.run"),
         name=out.name,
         version=version,
         stills=stills,
+        tested={store.name: read_stores([store]) for store in test or ()},
         tell=tell,
     )
     written = ModelBundle.save(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
+from typing import Final
 
 from lrnet.appearance.graph import to_onnx
 from lrnet.appearance.network import AppearanceNetwork
-from lrnet.data.records import people_of
+from lrnet.data.records import VideoRecord, people_of
 from lrnet.data.store import StoredVideo
 from lrnet.data.store.crops import CropsOfVideo, read_crops, read_folder
 from lrnet.errors import TrainingError
@@ -20,9 +22,13 @@ from lrnet.network.spec import AppearanceSpec, BundleSpec, MeasuredResult
 from lrnet.training.appearance.fit import AppearanceSettings, fit
 from lrnet.training.appearance.fuse import Fused, fuse, with_logits
 from lrnet.training.appearance.start import imagenet_weights
+from lrnet.training.crossval import plan_folds
 from lrnet.verdict import Rules
 
-VALIDATION = "val"
+VALIDATION: Final = "val"
+
+
+FOLDS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +36,34 @@ class LeftOut:
     """Whom the appearance network is not trained on.
 
     Attributes:
-        fold: number of the cross-validation's fold whose videos are left out, from 1; the validation split is, too.
-        held: out-of-fold scores of motion (`lrnet.training.crossval`).
+        fold: one of `FOLDS`, from 1 (`lrnet.training.crossval.plan_folds`, seed 0).
+        records: of the videos of that fold, and of the validation split.
+        motion: the fold's whole videos, their clips scored by networks of motion that did not see their people.
     """
 
     fold: int
-    held: Sequence[HeldOut]
+    records: tuple[VideoRecord, ...]
+    motion: tuple[ScoredVideo, ...]
 
-    @property
-    def videos(self) -> list[ScoredVideo]:
-        """The fold's whole videos, of the first cross-validation."""
-        return [h.video for h in self.held if h.fold == self.fold - 1 and h.repeat == 0 and not h.edit]
+    @classmethod
+    def of(cls, videos: Sequence[StoredVideo], held: Sequence[HeldOut], fold: int) -> LeftOut:
+        """The people of a fold.
+
+        Args:
+            held: out-of-fold scores of motion, of whatever folds (`lrnet.training.crossval.kept_scores`).
+
+        Raises:
+            TrainingError: there is no such fold.
+        """
+        if not 1 <= fold <= FOLDS:
+            raise TrainingError(f"There is no fold {fold}.", hint=f"Name one from 1 to {FOLDS}.")
+        rest = [v.record for v in videos if v.record.split != VALIDATION]
+        plan = plan_folds(rest, FOLDS, 0)
+        chosen = [record for record, where in zip(rest, plan, strict=True) if where.number == fold - 1]
+        keys = {record.key for record in chosen}
+        motion = {h.video.record.key: h.video for h in held if h.repeat == 0 and not h.edit}
+        validation = [v.record for v in videos if v.record.split == VALIDATION]
+        return cls(fold, (*chosen, *validation), tuple(motion[key] for key in sorted(keys & motion.keys())))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +81,7 @@ def trained_on(videos: Sequence[StoredVideo], left_out: LeftOut, stills: Path | 
     Args:
         stills: folder with crop files of photographs, if any.
     """
-    people = {name for v in left_out.videos for name in people_of(v.record)}
-    people |= {name for v in videos if v.record.split == VALIDATION for name in people_of(v.record)}
+    people = {name for record in left_out.records for name in people_of(record)}
     crops = list(read_folder([v for v in videos if people.isdisjoint(people_of(v.record))]))
     if stills is not None:
         crops += [read_crops(file) for file in sorted(stills.glob("*.parquet"))]
@@ -81,6 +103,7 @@ def add_appearance(
     name: str,
     version: str,
     stills: Path | None = None,
+    tested: Mapping[str, Sequence[StoredVideo]] = MappingProxyType({}),
     false_alarms: float = 0.02,
     misses: float = 0.05,
     tell: Callable[[int, float, float], None] | None = None,
@@ -92,6 +115,7 @@ def add_appearance(
         videos: of the stores; crops must have been cut.
         run: folder for checkpoints and ImageNet's weights. Started again, training goes on.
         name, version: of the new model.
+        tested: further videos by name, which nothing is trained or set on, to measure on.
         false_alarms, misses: at most these shares of real and of fake videos beyond the thresholds.
         tell: as for `fit`.
     """
@@ -104,7 +128,7 @@ def add_appearance(
     witness = AppearanceNetwork(network, "the network that was trained")
     stored = {v.record.key: v for v in videos}
     validation = [v for v in videos if v.record.split == VALIDATION]
-    motion = [*left_out.videos, *evaluate(bundle, validation)]
+    motion = [*left_out.motion, *evaluate(bundle, validation)]
     both = [with_logits(v, stored[v.record.key], witness) for v in motion if v.record.key in stored]
     weighed = [v for v in both if v is not None]
     people = len({v.record.group for v in weighed})
@@ -113,24 +137,27 @@ def add_appearance(
         slope=1.0,
         offset=0.0,
         fitted_on=f"{len(weighed)} videos of {people} groups of people whom neither network was trained on: fold "
-        f"{left_out.fold} of the cross-validation and the validation split",
+        f"{left_out.fold} of {FOLDS}, and the validation split",
         n=len(weighed),
         training=_in_words(crops),
         steps=settings.steps,
         seed=settings.seed,
     )
     fused = fuse(weighed, Rules.of(bundle.spec), about, false_alarms=false_alarms, misses=misses)
-    results = (*bundle.spec.results, *measured(fused, weighed))
-    update = {"name": name, "version": version, "appearance": fused.spec, "results": results}
+    motion_alone = [v.judged_by(Rules.of(bundle.spec)) for v in weighed]
+    results = [*bundle.spec.results, *measured("people left out", fused.videos, motion_alone)]
+    both_spec = bundle.spec.model_copy(update={"appearance": fused.spec})
+    both_model = replace(bundle, spec=both_spec, appearance=network)
+    for where, some in tested.items():
+        results += measured(where, evaluate(both_model, some), evaluate(bundle, some))
+    update = {"name": name, "version": version, "appearance": fused.spec, "results": tuple(results)}
     return Finished(bundle.spec.model_copy(update=update), network, fused)
 
 
-def measured(fused: Fused, motion: Sequence[ScoredVideo]) -> list[MeasuredResult]:
-    """What both witnesses do on the people left out, and motion alone on the same videos."""
-    found: list[MeasuredResult] = []
-    for words, videos in (("motion and appearance", fused.videos), ("motion alone", motion)):
-        found += finished_results(f"people left out, {words}", videos)
-    return found
+def measured(where: str, both: Sequence[ScoredVideo], motion: Sequence[ScoredVideo]) -> list[MeasuredResult]:
+    """What both witnesses do on some videos, and motion alone on the same."""
+    found = finished_results(f"{where}, motion and appearance", both)
+    return [*found, *finished_results(f"{where}, motion alone", motion)]
 
 
 def _in_words(crops: Sequence[CropsOfVideo]) -> str:

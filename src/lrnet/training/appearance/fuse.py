@@ -34,6 +34,9 @@ SETTLE: Final = (0.0, 2.0, 5.0, 10.0)
 PARTS: Final = 10
 """Into so many parts people are dealt; each is judged by numbers that were fitted without it."""
 
+LIKELY: Final = 0.8
+"""The lowest `likely_fake` threshold: four to one, however well a few real videos of known sources are told apart."""
+
 LEAST: Final = 0.05
 """The least that a logit of appearance counts: a network that does not separate must not turn motion round."""
 
@@ -137,6 +140,7 @@ def _fitted(
         np.array([v.record.group for v in known], dtype=str),
     )
     likely, none = place_thresholds(scores, false_alarms, misses, np.array([v.record.source for v in known], dtype=str))
+    likely = max(likely, LIKELY)
     limits = Thresholds(
         likely_fake=likely, no_evidence=none, false_positive_rate=0.0, miss_rate=0.0, measured_on=about.fitted_on
     )
