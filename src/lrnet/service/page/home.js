@@ -325,14 +325,15 @@ class Row {
 
 /** What a row says of a video. */
 function told(video) {
-  const rest = [video.case && `case ${video.case}`, when(video.created), size(video.size)].filter(Boolean).join(" · ");
+  const ofCase = (...parts) => [video.case && `case ${video.case}`, ...parts].filter(Boolean).join(" · ");
+  const rest = ofCase(when(video.created), size(video.size));
   switch (video.state) {
     case "done": {
       const part = inPart(video.verdict);
       return { kind: video.verdict.state, symbol: part ? "◐" : video.verdict.symbol, text: [video.verdict.headline, part].filter(Boolean).join(", "), rest };
     }
-    case "failed": return { kind: "failed", symbol: "✕", text: "Not examined", rest: video.failure.message };
-    case "running": return { kind: "running", symbol: "●", text: stage(video.progress), rest: found(video.progress) || rest };
+    case "failed": return { kind: "failed", symbol: "✕", text: "Not examined", rest: ofCase(video.failure.message) };
+    case "running": return { kind: "running", symbol: "●", text: stage(video.progress), rest: found(video.progress) ? ofCase(found(video.progress)) : rest };
     case "cancelled": return { kind: "queued", symbol: "–", text: "Cancelled", rest };
     default: return { kind: "queued", symbol: "…", text: video.attempts ? "Waiting to be tried again" : "Waiting", rest };
   }
