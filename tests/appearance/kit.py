@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,24 +23,20 @@ def drawn_weights(seed: int = 0) -> dict[str, NDArray[np.float32]]:
     }
 
 
+def second_witness(**changes: Any) -> AppearanceSpec:
+    """A description of the second witness, for tests."""
+    limits = Thresholds(
+        likely_fake=0.9, no_evidence=0.1, false_positive_rate=0.02, miss_rate=0.1, measured_on="nothing"
+    )
+    plain: dict[str, Any] = {"version": "1", "slope": 1.0, "offset": 0.0, "settle": 2.0, "thresholds": limits}
+    about: dict[str, Any] = {"fitted_on": "nothing", "n": 1, "training": "none", "steps": 1, "seed": 1}
+    return AppearanceSpec(**{**plain, **about, **changes})
+
+
 def with_second_witness(folder: Path) -> ModelBundle:
     """The shipped motion, and drawn weights for appearance."""
     motion = load_model("lrnet-mesh-v2").motion_alone()
-    second = AppearanceSpec(
-        version="1",
-        slope=1.0,
-        offset=0.0,
-        settle=2.0,
-        thresholds=Thresholds(
-            likely_fake=0.9, no_evidence=0.1, false_positive_rate=0.02, miss_rate=0.1, measured_on="nothing"
-        ),
-        fitted_on="nothing",
-        n=1,
-        training="none",
-        steps=1,
-        seed=1,
-    )
-    spec = motion.spec.model_copy(update={"name": "both", "appearance": second})
+    spec = motion.spec.model_copy(update={"name": "both", "appearance": second_witness()})
     return ModelBundle.save(
         spec, motion.network, "", folder, reference=motion.reference, appearance=to_onnx(drawn_weights())
     )

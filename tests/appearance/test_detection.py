@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from lrnet.network.registry import load_model
 from lrnet.report.explain import Explainer
 from lrnet.report.json_report import to_document
 from lrnet.report.witnesses import pixel_map
+from lrnet.verdict import State
 from lrnet.video.limits import Access, Limits
 from tests.appearance.kit import with_second_witness
 
@@ -37,6 +39,12 @@ def result(bundle: ModelBundle, examples: Path) -> VideoResult:
     return Detector(bundle).detect(examples / "real.mp4", keep_sequences=True, access=access)
 
 
+def accusing(result: VideoResult, appearance: float) -> VideoResult:
+    """The result as it would be of an accused face whose pixels say so much."""
+    face = replace(result.faces[0], state=State.LIKELY_FAKE, appearance_ratio=appearance)
+    return replace(result, faces=(face,))
+
+
 def test_both_witnesses_are_asked(result: VideoResult, bundle: ModelBundle) -> None:
     (face,) = result.faces
     assert [round(crop.time, 2) for crop in face.crops] == [0.0, 0.5, 1.0, 1.5]
@@ -48,14 +56,17 @@ def test_both_witnesses_are_asked(result: VideoResult, bundle: ModelBundle) -> N
     (part,) = document.faces
     assert part.witnesses.crops == 4
     assert part.witnesses.appearance == pytest.approx(face.appearance_ratio)
-    explanation = Explainer(bundle).explain(result)
-    assert all(e.pixels is None or e.pixels.crops == 4 for e in explanation)
+    (accused,) = Explainer(bundle).explain(accusing(result, np.log(3.1)))
+    assert accused.pixels is not None
+    assert accused.pixels.crops == 4
+    (accused,) = Explainer(bundle).explain(accusing(result, np.log(2.9)))
+    assert accused.pixels is None  # the pixels say too little
 
 
 def test_without_appearance_it_is_the_shipped_model(result: VideoResult, bundle: ModelBundle, examples: Path) -> None:
     access = Access(limits=Limits(duration=SECONDS))
     alone = Detector(bundle.motion_alone()).detect(examples / "real.mp4", access=access, keep_sequences=True)
-    shipped = Detector("lrnet-mesh-v2" if bundle.spec.name != "lrnet-mesh-v2" else bundle)
+    shipped = Detector("lrnet-mesh-v2")
     assert alone.verdict.probability == shipped.detect(examples / "real.mp4", access=access).verdict.probability
     assert alone.faces[0].clips == result.faces[0].clips
     assert alone.faces[0].appearance_ratio is None

@@ -7,17 +7,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.appearance.kit import second_witness
 
 from lrnet.data.records import Label, VideoRecord
 from lrnet.errors import TrainingError
 from lrnet.evaluation.protocol import ScoredVideo, unjudged
-from lrnet.network.spec import AppearanceSpec, ScoreCalibration
+from lrnet.network.spec import ScoreCalibration
 from lrnet.training.appearance.fuse import LEAST, fuse
 from lrnet.verdict import ClipScore, CropScore, InputQuality, Rules, State, Stretch, sigmoid
 
 QUALITY = InputQuality(10.0, 250, 150.0, 25.0, 1.0, 0.9, 0.9, 0.01, noise=0.0015, quantiser=25.0)
 RULES = Rules("mean_logit", 60, ScoreCalibration(method="platt", a=1.0, b=0.0, fitted_on="nothing", n=1))
-ABOUT = AppearanceSpec(version="1", slope=1.0, offset=0.0, fitted_on="it", n=0, training="none", steps=1, seed=1)
+ABOUT = second_witness(settle=0.0, thresholds=None)
 
 
 def video(i: int, fake: bool, motion: float, logits: list[float], person: int | None = None) -> ScoredVideo:
@@ -65,7 +66,6 @@ def test_a_network_that_does_not_separate_hardly_counts() -> None:
 
 
 def test_rates_are_of_people_who_had_no_part() -> None:
-    """One person's fakes alone have a high logit: without them there is nothing that finds them."""
     fused = fuse(drawn(120, motion=1.0, appearance=3.0, spread=1.0), RULES, ABOUT, false_alarms=0.05, misses=0.05)
     assert fused.spec.thresholds is not None
     assert len(fused.videos) == 120

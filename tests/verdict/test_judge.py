@@ -7,10 +7,10 @@ from datetime import date
 
 import numpy as np
 import pytest
+from tests.appearance.kit import second_witness
 
 from lrnet.network.spec import (
     AggregationSpec,
-    AppearanceSpec,
     BundleSpec,
     NetworkSpec,
     ScoreCalibration,
@@ -356,20 +356,7 @@ def test_every_reason_has_words() -> None:
     assert set(REASON_TEXT) == set(Reason)
 
 
-SECOND = AppearanceSpec(
-    version="1",
-    slope=2.0,
-    offset=-1.0,
-    settle=5.0,
-    thresholds=Thresholds(
-        likely_fake=0.9, no_evidence=0.2, false_positive_rate=0.02, miss_rate=0.1, measured_on="nothing"
-    ),
-    fitted_on="nothing",
-    n=1,
-    training="none",
-    steps=1,
-    seed=1,
-)
+SECOND = second_witness(slope=2.0, offset=-1.0, settle=5.0)
 BOTH = SPEC.model_copy(update={"appearance": SECOND})
 
 

@@ -3,7 +3,8 @@
 Edits the videos of a landmark store at the level of landmarks (`lrnet.training.edits`), judges them as detection does,
 and prints for each kind of edit the shares of the verdicts, beside those of the whole videos. "Gravest person" is what
 the shares of `likely_fake` would be if the gravest person decided. Only people that the model was not trained on say
-something about others: a store of strangers, or a split that it did not see.
+something about others: a store of strangers, or a split that it did not see. Edits have no crops: of a model with both
+witnesses, motion alone is judged.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=2, help="edits of each kind for each video")
     args = parser.parse_args()
     videos = [v for v in store.open(args.store) if args.split in ("", v.record.split)]
-    Console().print(shares(list(judged(load_model(args.model), videos, args.seeds))))
+    Console().print(shares(list(judged(load_model(args.model).motion_alone(), videos, args.seeds))))
 
 
 def judged(bundle: ModelBundle, videos: Sequence[StoredVideo], seeds: int) -> Iterator[Judged]:

@@ -9,7 +9,7 @@ about others.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -55,10 +55,10 @@ def table(motion: Sequence[ScoredVideo], both: Sequence[ScoredVideo], swaps: Seq
         ("appearance", both, appearance_of),
         ("both", both, lambda v: v.probability),
     )
-    for name, chosen in _kinds(both, swaps):
+    for name, sources in _kinds(both, swaps).items():
         for by, videos, number in witnesses:
-            fakes = [v for v in videos if v.is_fake and chosen(v)]
-            rows = scores_of([(v, number(v)) for v in videos if not v.is_fake or chosen(v)])
+            fakes = [v for v in videos if v.is_fake and v.record.source in sources]
+            rows = scores_of([(v, number(v)) for v in videos if not v.is_fake or v.record.source in sources])
             people = len({v.record.group for v in fakes})
             cells = [_cell(clustered_interval(auc, rows)), _cell(clustered_interval(recall_at(0.05), rows))]
             found.add_row(name, str(len(fakes)), str(people), by, *cells, *_states(fakes, by))
@@ -69,12 +69,10 @@ def table(motion: Sequence[ScoredVideo], both: Sequence[ScoredVideo], swaps: Seq
     return found
 
 
-def _kinds(videos: Sequence[ScoredVideo], swaps: Sequence[str]) -> Iterator[tuple[str, Callable[[ScoredVideo], bool]]]:
-    for source in sorted({v.record.source for v in videos if v.is_fake}):
-        yield source, lambda v, source=source: v.record.source == source  # type: ignore[misc]
-    if swaps:
-        yield ", ".join(swaps), lambda v: v.record.source in swaps
-    yield EVERYTHING, lambda v: True
+def _kinds(videos: Sequence[ScoredVideo], swaps: Sequence[str]) -> dict[str, Sequence[str]]:
+    """Sources of the fakes that a row is about, by what it is called."""
+    sources = sorted({v.record.source for v in videos if v.is_fake})
+    return {**{s: [s] for s in sources}, **({", ".join(swaps): swaps} if swaps else {}), EVERYTHING: sources}
 
 
 def _states(videos: Sequence[ScoredVideo], by: str) -> tuple[str, str]:

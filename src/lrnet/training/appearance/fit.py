@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +10,9 @@ from typing import Final
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, SequentialSampler, Subset
 
-from lrnet.appearance.crops import middle
 from lrnet.data.store.crops import CropsOfVideo
 from lrnet.files import written_beside
 from lrnet.training.appearance.architecture import AppearanceModel
@@ -127,21 +124,3 @@ def fit(
     found = averaged.module
     assert isinstance(found, AppearanceModel)
     return found.cpu().eval()
-
-
-def load(checkpoint: str | os.PathLike[str]) -> AppearanceModel:
-    """The averaged network of a checkpoint."""
-    model = AppearanceModel()
-    state = torch.load(checkpoint, weights_only=True)["averaged"]
-    model.load_state_dict({k.removeprefix("module."): v for k, v in state.items() if k.startswith("module.")})
-    return model.eval()
-
-
-@torch.no_grad()
-def logits(model: AppearanceModel, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """(K,) logits of stored crops (K, WIDE, WIDE, 3), cut to what detection sees."""
-    found = []
-    for chunk in np.array_split(middle(pictures), max(1, -(-len(pictures) // 32))):
-        inputs = torch.from_numpy(np.ascontiguousarray(chunk)).permute(0, 3, 1, 2).float()
-        found.append(model(inputs.contiguous(memory_format=torch.channels_last)).mean((1, 2)).numpy())
-    return np.concatenate(found) if found else np.zeros(0, np.float32)

@@ -23,8 +23,8 @@ from lrnet.data.store import StoredVideo
 from lrnet.data.store.crops import crops_file, read_crops
 from lrnet.errors import TrainingError
 from lrnet.evaluation.decide import place_thresholds
-from lrnet.evaluation.metrics import Scores, root_weights
-from lrnet.evaluation.protocol import ScoredVideo
+from lrnet.evaluation.metrics import root_weights
+from lrnet.evaluation.protocol import ScoredVideo, video_probabilities
 from lrnet.network.spec import AppearanceSpec, Thresholds
 from lrnet.verdict import CropScore, Rules, State
 
@@ -134,11 +134,7 @@ def _fitted(
             spec = about.model_copy(update=numbers)
     judged = [v.judged_by(replace(motion, appearance=spec, thresholds=None)) for v in videos]
     known = [v for v in judged if v.probability is not None]
-    scores = Scores(
-        np.array([v.is_fake for v in known], np.int64),
-        np.array([v.probability for v in known], np.float64),
-        np.array([v.record.group for v in known], dtype=str),
-    )
+    scores = video_probabilities(known)
     likely, none = place_thresholds(scores, false_alarms, misses, np.array([v.record.source for v in known], dtype=str))
     likely = max(likely, LIKELY)
     limits = Thresholds(
