@@ -24,8 +24,8 @@ from time import perf_counter
 
 from lrnet.data import VideoRecord, open_dataset
 from lrnet.data.engines import Engine, engine_by_name
-from lrnet.data.engines.base import cores
 from lrnet.data.extraction import extract, store_preprocessing
+from lrnet.machine import cores
 
 DATASET_FRAMES = 1_000_000
 PAPER_HOURS = 8.0

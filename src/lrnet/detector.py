@@ -17,6 +17,7 @@ from lrnet.errors import ModelError
 from lrnet.faces import Landmarker, landmarker
 from lrnet.faces.look import LOOK_EVERY, look_at
 from lrnet.faces.tracker import FaceTracker, FrameFaces, TrackSettings
+from lrnet.machine import cores
 from lrnet.network.bundle import ModelBundle
 from lrnet.network.registry import DEFAULT_MODEL, load_model
 from lrnet.network.runtime import NetworkRuntime
@@ -29,7 +30,7 @@ from lrnet.video.custody import Custody, custody
 from lrnet.video.frame import Frame, VideoInfo
 from lrnet.video.isolation import open_video
 from lrnet.video.limits import Access, Excess
-from lrnet.video.pipeline import Pipeline, StageTime, Stopwatch, cores
+from lrnet.video.pipeline import Pipeline, StageTime, Stopwatch
 from lrnet.video.reader import DECODE_AHEAD, Reader
 from lrnet.video.spacing import spaced
 

@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from lrnet.errors import DatasetError
+from lrnet.faces.landmarker import NUM_LANDMARKS
 from lrnet.network.reference import MotionReference
 from lrnet.report.motion import (
     LEAST_VIDEOS,
@@ -18,7 +19,7 @@ from lrnet.report.motion import (
     smoothness,
     tracking_error,
 )
-from lrnet.sequence.landmark_sequence import FACIAL_GROUPS, NUM_LANDMARKS, LandmarkSequence
+from lrnet.sequence.landmark_sequence import FACIAL_GROUPS, LandmarkSequence
 from lrnet.sequence.settings import ClipSpec
 
 CLIPS = ClipSpec(length=40, stride=40, min_length=20)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from lrnet.cli import experiments
 from lrnet.cli.console import ERR, OUT
+from lrnet.cli.datasets import CompressionOption, SourceArgument, open_source
 from lrnet.cli.options import FoldsOption, LimitOption, ModelOption
-
-if TYPE_CHECKING:
-    from lrnet.experiments.calibration import CalibrationBenchmark
 
 app = typer.Typer(
     help="Repeat the documentation's measurements and the paper's experiments on your own videos.",
@@ -55,12 +53,11 @@ def calibration_command(
     """
     if bool(videos) == bool(data):
         raise typer.BadParameter("Give either videos, or labelled videos with --data.")
-    if data:
+    if not videos:
         experiments.run_experiments(
             ["calibration"], data, out, cache, config, frames or 260, workers, seeds=seeds, folds=folds
         )
         return
-    assert videos is not None
     csv_of = _csv_of(videos, openface or [])
     names = experiments.names_of(landmarkers)
     if not names and not csv_of:
@@ -73,16 +70,15 @@ def calibration_command(
 
     if out is not None:
         prepare(out, report.FILES)
-    result = benchmark_calibration(
-        videos,
-        {name: landmarker(name) for name in names},
-        openface=csv_of,
-        frames=frames,
-        before_each=lambda video: ERR.print(Text(f"{video}")),
-    )
+    finders = {name: landmarker(name) for name in names}
+    result = benchmark_calibration(videos, finders, openface=csv_of, frames=frames, before_each=_say)
     if out is not None:
         report.write(result, out)
-    _print(result)
+    _print_table(1, *report.landmarker_table(result))
+    if any(video.distances for video in result.videos):
+        _print_table(2, *report.distance_table(result))
+    for sentence in (*report.summaries(result), *report.notes(result)):
+        OUT.print(Text(sentence))
 
 
 @app.command("speed")
@@ -95,87 +91,71 @@ def speed_command(
     out: Annotated[Path | None, typer.Option(help="Folder for JSON and a figure (needs matplotlib).")] = None,
 ) -> None:
     """Frames a second, CPU-ms a frame of each stage and memory, beside decoding alone on the same file."""
-    from lrnet.experiments import speed_report as report
+    from lrnet.experiments import speed
     from lrnet.experiments.environment import prepare
-    from lrnet.experiments.speed import benchmark_speed
     from lrnet.network.registry import DEFAULT_MODEL
     from lrnet.video.limits import Access, Limits
     from lrnet.video.reader import probe
 
     access = Access(limits=Limits().changed(limit or ()))
     if out is not None:
-        prepare(out, report.FILES)
+        prepare(out, speed.FILES)
     for video in videos:
         probe(video)
-    result = benchmark_speed(
-        videos,
-        model or DEFAULT_MODEL,
-        runs=runs,
-        threads=threads,
-        access=access,
-        before_each=lambda video: ERR.print(Text(f"{video}")),
+    result = speed.benchmark_speed(
+        videos, model or DEFAULT_MODEL, runs=runs, threads=threads, access=access, before_each=_say
     )
     if out is not None:
-        report.write(result, out)
-    _print_table(2, *report.table(result))
-    for sentence in report.sentences(result):
+        speed.write(result, out)
+    _print_table(2, *speed.table(result))
+    for sentence in speed.sentences(result):
         OUT.print(Text(sentence))
 
 
 @app.command("crop")
 def crop_command(
-    source: Annotated[
-        Path, typer.Argument(help="A manifest (CSV with path, label, ...), or FaceForensics++ in its official layout.")
-    ],
+    source: SourceArgument,
     model: ModelOption = "",
-    compression: Annotated[str, typer.Option(help="Of FaceForensics++: raw, c23 or c40.")] = "c23",
-    out: Annotated[Path | None, typer.Option("--json", help="File for the figures and every video's scores.")] = None,
-    workers: Annotated[int, typer.Option(help="Worker processes.", min=1)] = 1,
+    compression: CompressionOption = "",
+    workers: experiments.WorkersOption = 1,
 ) -> None:
     """Compare scores with the crop of detection and with a crop averaged over the whole track."""
-    from lrnet.data import read_faceforensics, read_manifest
-    from lrnet.experiments.crop import benchmark_crop
-    from lrnet.files import require_writable, write_text
+    from functools import partial
+
+    from lrnet.data.engines import LocalEngine
+    from lrnet.experiments.crop import score_both, summary
     from lrnet.network.registry import DEFAULT_MODEL
 
-    if out is not None:
-        require_writable(out)
-    records = read_faceforensics(source, compression) if source.is_dir() else read_manifest(source)
-    done = itertools.count(1)
-    result = benchmark_crop(
-        records,
-        model or DEFAULT_MODEL,
-        workers=workers,
-        tell=lambda outcome: ERR.print(Text(f"{next(done)} of {len(records)}: {outcome.item.key}")),
-    )
-    summary = result.summary()
-    if out is not None:
-        videos = [{"key": v.record.key, "label": v.record.label, **v.scores()} for v in result.videos]
-        write_text(out, json.dumps({**summary, "scores": videos}, indent=1) + "\n")
-    for unit, count in (("video", summary["videos"]), ("clip", summary["clips"])):
-        one, two = summary[f"{unit}_auc"]
-        apart = ", ".join(f"{name} {value:.4f}" for name, value in summary[f"{unit}_difference"].items())
-        OUT.print(Text(f"{count} {unit}s: AUC {one:.4f} in one pass, {two:.4f} in two; scores apart: {apart}"))
+    records = open_source(source, "", compression).records
+    videos = []
+    for outcome in LocalEngine(workers).run(partial(score_both, model=model or DEFAULT_MODEL), records):
+        if outcome.result is None:
+            raise outcome.error or AssertionError("an outcome has a result or an error")
+        videos.append(outcome.result)
+        ERR.print(Text(f"{len(videos)} of {len(records)}: {outcome.item.key}"))
+    found = summary(videos)
+    for unit in ("video", "clip"):
+        one, two = found[f"{unit}_auc"]
+        apart = ", ".join(f"{name} {value:.4f}" for name, value in found[f"{unit}_difference"].items())
+        counted = f"{found[f'{unit}s']} {unit}s"
+        OUT.print(Text(f"{counted}: AUC {one:.4f} in one pass, {two:.4f} in two; scores apart: {apart}"))
 
 
 @app.command("network")
-def network_command(
-    model: ModelOption = "",
-) -> None:
+def network_command(model: ModelOption = "") -> None:
     """Measure the time of a clip in the network on one thread, and the difference of ONNX Runtime and PyTorch."""
     from lrnet.experiments.network import benchmark_network
     from lrnet.network.registry import DEFAULT_MODEL, load_model
 
     bundle = load_model(model or DEFAULT_MODEL)
-    found = benchmark_network(bundle)
-    words = "PyTorch is not installed" if found.difference is None else f"{found.difference:.1e} from PyTorch at most"
-    frames = bundle.spec.preprocessing.clip_length
-    OUT.print(
-        Text(
-            f"{bundle.spec.name}: {found.parameters:,} parameters, {found.clip_ms:.3f} ms a clip of {frames} frames, "
-            f"{words}"
-        )
-    )
+    milliseconds, difference = benchmark_network(bundle)
+    words = "PyTorch is not installed" if difference is None else f"{difference:.1e} from PyTorch at most"
+    clip = f"{milliseconds:.3f} ms a clip of {bundle.spec.preprocessing.clip_length} frames"
+    OUT.print(Text(f"{bundle.spec.name}: {bundle.spec.network.parameters:,} parameters, {clip}, {words}"))
+
+
+def _say(video: Path) -> None:
+    ERR.print(Text(f"{video}"))
 
 
 def _csv_of(videos: list[Path], tables: list[Path]) -> dict[Path, Path]:
@@ -193,23 +173,12 @@ def _csv_of(videos: list[Path], tables: list[Path]) -> dict[Path, Path]:
     return found
 
 
-def _print(result: CalibrationBenchmark) -> None:
-    from lrnet.experiments import calibration_report as report
-
-    tables = [(1, *report.landmarker_table(result))]
-    if any(video.distances for video in result.videos):
-        tables.append((2, *report.distance_table(result)))
-    for names, header, rows in tables:
-        _print_table(names, header, rows)
-    for sentence in (*report.summaries(result), *report.notes(result)):
-        OUT.print(Text(sentence))
-
-
 def _print_table(names: int, header: list[str], rows: list[list[str]]) -> None:
     """Names to the left, numbers to the right; lines are neither broken nor cut."""
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    for line in (header, *rows):
-        sized = enumerate(zip(line, widths, strict=True))
-        cells = (cell.ljust(n) if column < names else cell.rjust(n) for column, (cell, n) in sized)
-        OUT.print(Text("  ".join(cells)))
+    table = Table(box=None, pad_edge=False)
+    for i, title in enumerate(header):
+        table.add_column(title, justify="left" if i < names else "right", no_wrap=True)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    Console(width=1000, highlight=False).print(table)
     OUT.print()

@@ -98,7 +98,7 @@ def detect(
 ) -> None:
     """Say of each face in a video how likely its motion is manipulated."""
     from lrnet.data.engines import engine_by_name
-    from lrnet.data.engines.base import cores
+    from lrnet.machine import cores
     from lrnet.network.registry import DEFAULT_MODEL, load_model
     from lrnet.report.examination import Examination
     from lrnet.video.folder import find_videos

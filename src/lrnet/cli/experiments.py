@@ -161,9 +161,9 @@ def run_experiments(
     from lrnet.experiments.paper.report import prepare
     from lrnet.experiments.paper.runs import Runs
     from lrnet.experiments.paper.setting import Setting
+    from lrnet.machine import cores
     from lrnet.network.registry import load_model
     from lrnet.training.config import load_config
-    from lrnet.video.pipeline import cores
 
     prepare(out, names)
     cache, workers = cache or out.absolute().with_name(f"{out.name}.cache"), workers or cores()

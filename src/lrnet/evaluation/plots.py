@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,12 +77,22 @@ def new_figure(width: float = 4.8, height: float = 4.2) -> tuple[Figure, Axes]:
     return figure, figure.add_subplot()
 
 
-def save_figure(figure: Any, folder: Path, name: str) -> list[Path]:
-    """`NAME.png` and `NAME.svg`, without the time at which they were made."""
-    found = []
+def pictures(figure: Any) -> dict[str, bytes]:
+    """A matplotlib figure as "png" and "svg", without the time at which they were made."""
+    found = {}
     for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
+        picture = io.BytesIO()
+        figure.savefig(picture, format=kind, dpi=150, metadata=metadata)
+        found[kind] = picture.getvalue()
+    return found
+
+
+def save_figure(figure: Any, folder: Path, name: str) -> list[Path]:
+    """Write `NAME.png` and `NAME.svg`."""
+    found = []
+    for kind, content in pictures(figure).items():
         path = folder / f"{name}.{kind}"
         with written_beside(path) as partial:
-            figure.savefig(partial, dpi=150, metadata=metadata)
+            partial.write_bytes(content)
         found.append(path)
     return found

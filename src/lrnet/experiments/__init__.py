@@ -4,8 +4,8 @@ The experiments of the paper are commands of `lrnet benchmark` (`lrnet.experimen
 
 | question | command |
 |---|---|
-| How much jitter does calibration remove, at what lag? | `lrnet benchmark calibration VIDEO` |
-| Are verdicts on edited videos as reliable as those on whole ones? | `python -m lrnet.experiments.edited` |
+| How do landmarkers compare, what does calibration remove, at what lag? | `lrnet benchmark calibration VIDEO` |
+| What becomes of a verdict when a video is edited? | `python -m lrnet.experiments.edits` |
 | Are people distinguished by their looks? | `python -m lrnet.experiments.people` |
 | Is a verdict held back where there is no face to judge, or a doubtful one? | `python -m lrnet.experiments.doubt` |
 | What does strong compression do to verdicts? | `python -m lrnet.experiments.coarse_encoding` |
@@ -15,7 +15,6 @@ The experiments of the paper are commands of `lrnet benchmark` (`lrnet.experimen
 | What do motion and appearance find, alone and together? | `python -m lrnet.experiments.witnesses` |
 | Does the map of the pixels point at what was altered? | `python -m lrnet.experiments.pixel_map` |
 | How many frames repeat the one before? | `python -m lrnet.experiments.repeats` |
-| How do landmarkers compare in time and jitter? | `python -m lrnet.experiments.landmarkers` |
 | How fast is detection, and where does the time go? | `lrnet benchmark speed VIDEO` |
 | What does one pass cost, with a crop that does not know the whole video? | `lrnet benchmark crop` |
 | How fast is the network, and do ONNX Runtime and PyTorch agree? | `lrnet benchmark network` |

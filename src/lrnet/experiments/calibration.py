@@ -21,6 +21,7 @@ from lrnet.experiments.measures import (
     jitter,
     lag,
     mean_of_known,
+    median_of_known,
 )
 from lrnet.faces.from_table import TableLandmarker
 from lrnet.faces.landmark_files import LandmarkTable, read_landmarks
@@ -37,25 +38,31 @@ WARM_UP: Final = 3  # frames that are not timed
 LEAST_VIDEOS: Final = 5  # for an interval
 MISSING: Final = np.full((68, 2), np.nan, np.float32)
 
+BeforeAndAfter = tuple[float, float]
+
 
 @dataclass(frozen=True, slots=True)
 class LandmarkerFigures:
-    """One landmarker on one video; lengths in % of the inter-ocular distance.
+    """One landmarker on one video, or its mean over videos (median of lag and times); lengths in % of the inter-ocular
+    distance.
 
     Attributes:
         found: share of the frames in which it has the face.
-        jitter: before and after calibration.
-        lag: frames that calibrated landmarks come behind, on fast motion.
+        jitter_before, jitter_after: of calibration.
+        lag_frames: frames that calibrated landmarks come behind, on fast motion.
         along: their mean signed distance along that motion, negative behind.
-        milliseconds: CPU time of calibration a frame (crop, optical flow, filter), median.
+        milliseconds_per_frame: CPU time of calibration (crop, optical flow, filter), median.
+        milliseconds_of_landmarks: CPU time a frame of placing landmarks, median; decoding is left out.
     """
 
     version: str
     found: float
-    jitter: tuple[float, float]
-    lag: float
+    jitter_before: float
+    jitter_after: float
+    lag_frames: float
     along: float
-    milliseconds: float
+    milliseconds_per_frame: float
+    milliseconds_of_landmarks: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +83,7 @@ class VideoFigures:
     height: int
     inter_ocular: float
     landmarkers: dict[str, LandmarkerFigures]
-    distances: dict[tuple[str, str], dict[str, dict[str, tuple[float, float]]]]
+    distances: dict[tuple[str, str], dict[str, dict[str, BeforeAndAfter]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,35 +106,24 @@ class DistanceRow:
 
 
 @dataclass(frozen=True, slots=True)
-class LandmarkerRow:
-    """One landmarker, mean over videos (median of lag and time)."""
-
-    name: str
-    version: str
-    videos: int
-    found: float
-    jitter_before: float
-    jitter_after: float
-    lag_frames: float
-    along: float
-    milliseconds_per_frame: float
-
-
-@dataclass(frozen=True, slots=True)
 class CalibrationBenchmark:
     """The figures of every video, and their means."""
 
     videos: tuple[VideoFigures, ...]
 
-    def landmarker_rows(self) -> list[LandmarkerRow]:
-        rows = []
+    def landmarker_rows(self) -> dict[str, tuple[int, LandmarkerFigures]]:
+        """For each landmarker the number of its videos, and its figures over them."""
+        rows = {}
         for name in dict.fromkeys(name for video in self.videos for name in video.landmarkers):
             seen = [v.landmarkers[name] for v in self.videos if name in v.landmarkers]
-            columns = np.array([[f.found, *f.jitter, f.lag, f.along, f.milliseconds] for f in seen], np.float64).T
-            found, before, after, behind, along, time_taken = columns
-            means = [mean_of_known(column) for column in (found, before, after)]
-            row = (*means, _median(behind), mean_of_known(along), _median(time_taken))
-            rows.append(LandmarkerRow(name, seen[0].version, len(seen), *row))
+            joined = {
+                f: (median_of_known if f.startswith(("lag", "milli")) else mean_of_known)(
+                    np.array([getattr(figures, f) for figures in seen], np.float64)
+                )
+                for f in LandmarkerFigures.__slots__
+                if f != "version"
+            }
+            rows[name] = len(seen), LandmarkerFigures(seen[0].version, **joined)
         return rows
 
     def distance_rows(self) -> list[DistanceRow]:
@@ -181,15 +177,15 @@ def measure_video(
     openface: LandmarkTable | None = None,
     frames: int | None = None,
 ) -> VideoFigures:
-    """One video of `benchmark_calibration`; memory does not grow with the size of its frames."""
+    """One video of `benchmark_calibration`; memory does not grow with the size of its frames.
+
+    All landmarkers take turns on each frame, so that a busy machine slows all alike.
+    """
     finders = dict(landmarkers)
     if openface is not None:
+        numbers, sure = openface.frame_numbers, openface.confidence
         finders[OPENFACE] = TableLandmarker(
-            openface.points,
-            openface.face_id,
-            frames=openface.frame_numbers,
-            confidence=openface.confidence,
-            name=OPENFACE,
+            openface.points, openface.face_id, frames=numbers, confidence=sure, name=OPENFACE
         )
     followers = {name: _Follower(finder) for name, finder in finders.items()}
     shots: list[int] = []
@@ -211,14 +207,16 @@ def measure_video(
 
 @dataclass(slots=True)
 class _Follower:
-    """A landmarker's way through a video: landmarks (68, 2) before and after calibration, NaN where it has no face."""
+    """A landmarker's way through a video: landmarks (68, 2) before and after calibration, NaN where it has no face, and
+    CPU seconds of placing and of calibrating them."""
 
     finder: Landmarker
     tracker: FaceTracker = field(init=False)
     builder: SequenceBuilder = field(default_factory=SequenceBuilder)
     detected: list[Points] = field(default_factory=list)
     calibrated: list[Points] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
+    finding: list[float] = field(default_factory=list)
+    calibrating: list[float] = field(default_factory=list)
     cut: bool = False
 
     def __post_init__(self) -> None:
@@ -226,7 +224,10 @@ class _Follower:
 
     def update(self, frame: Frame, first: FaceObservation | None) -> FaceObservation | None:
         """Take the next frame; `first` is the face as the first landmarker to find it saw it."""
+        began = time.thread_time()
         step = self.tracker.update(frame)
+        found = time.thread_time()
+        self.finding.append(found - began)
         self.cut = step.cut
         if step.cut:
             self.builder = SequenceBuilder()
@@ -235,9 +236,8 @@ class _Follower:
             self.builder.add_gap(frame.index, frame.time)
             self._keep(MISSING, MISSING)
             return None
-        began = time.thread_time()
         calibrated = self.builder.add(frame.luma, face.landmarks, face.confidence, frame.index, frame.time)
-        self.seconds.append(time.thread_time() - began)
+        self.calibrating.append(time.thread_time() - found)
         self._keep(face.landmarks, calibrated)
         return face
 
@@ -259,16 +259,13 @@ def _figures(
     scaled = {name: tuple(100 * p / unit for p in f.points()) for name, f in followers.items()}
     figures = {}
     for name, (before, after) in scaled.items():
-        behind, along = lag(before, after, shots)
-        seconds = np.array(followers[name].seconds[WARM_UP:])
+        follower = followers[name]
+        times = (1000 * median_of_known(np.array(t[WARM_UP:])) for t in (follower.calibrating, follower.finding))
+        found = float(np.isfinite(before[:, 0, 0]).mean())
         figures[name] = LandmarkerFigures(
-            version=followers[name].finder.version,
-            found=float(np.isfinite(before[:, 0, 0]).mean()),
-            jitter=(jitter(before, shots), jitter(after, shots)),
-            lag=behind,
-            along=along,
-            milliseconds=1000 * _median(seconds),
-        )
+            follower.finder.version, found, jitter(before, shots), jitter(after, shots),
+            *lag(before, after, shots), *times,
+        )  # fmt: skip
     distances = {
         (a, b): {measure: _before_and_after(scaled[a], scaled[b], measure, shots) for measure in DISTANCES}
         for a, b in combinations(scaled, 2)
@@ -278,7 +275,7 @@ def _figures(
 
 def _before_and_after(
     a: tuple[Points, ...], b: tuple[Points, ...], measure: str, shots: list[int]
-) -> dict[str, tuple[float, float]]:
+) -> dict[str, BeforeAndAfter]:
     before, after = (DISTANCES[measure](p, q, shots) for p, q in zip(a, b, strict=True))
     return {group: (before[group], after[group]) for group in FACIAL_GROUPS}
 
@@ -290,8 +287,3 @@ def _require_same_length(table: LandmarkTable, video: Path, read: int, *, whole:
             f"{'' if whole else ' or more'}.",
             hint="Check that they belong together.",
         )
-
-
-def _median(values: Points) -> float:
-    known = values[np.isfinite(values)]
-    return float(np.median(known)) if known.size else float("nan")

@@ -9,10 +9,8 @@ the rule for coarse encodings. Rows of the split "val" exclude videos that the m
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -86,20 +84,15 @@ def table(said: Sequence[Said]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = environment.parser(__doc__)
     parser.add_argument("dataset", type=Path)
     parser.add_argument("--crf", type=int, nargs="+", default=[23, 33, 36, 40])
     parser.add_argument("--frames", type=int, default=200, help="of each video, from its start")
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
-    records = open_dataset(options.dataset).records
-    jobs = [(record, crf) for crf in options.crf for record in records]
-    said: list[Said] = []
-    with ProcessPoolExecutor(options.workers) as pool:
-        for number, found in enumerate(pool.map(partial(judged, frames=options.frames), jobs), 1):
-            said += [found] if found is not None else []
-            print(f"{number} of {len(jobs)}", end="\r", flush=True)
-    print(table(said))
+    jobs = [(record, crf) for crf in options.crf for record in open_dataset(options.dataset).records]
+    found = environment.each(partial(judged, frames=options.frames), jobs, options.workers)
+    print(table([said for said in found if said is not None]))
 
 
 if __name__ == "__main__":

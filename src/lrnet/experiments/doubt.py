@@ -13,7 +13,6 @@ are held back; the model may have been trained on them.
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -32,6 +31,7 @@ from lrnet.data.store import open as open_store
 from lrnet.detector import Detector
 from lrnet.evaluation.protocol import score_sequences
 from lrnet.evaluation.report import table as markdown_table
+from lrnet.experiments import environment
 from lrnet.faces import landmarker
 from lrnet.faces.tracker import FaceTracker, TrackSettings
 from lrnet.network.runtime import NetworkRuntime
@@ -357,7 +357,7 @@ def table(said: Sequence[Said]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = environment.parser(__doc__)
     parser.add_argument("--store", action="append", default=[], type=Path)
     parser.add_argument("--each", type=int, default=8, help="recordings of each store")
     parser.add_argument("--seconds", type=float, default=6.0, help="of each recording")

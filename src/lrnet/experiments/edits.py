@@ -9,7 +9,6 @@ witnesses, motion alone is judged.
 
 from __future__ import annotations
 
-import argparse
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from rich.table import Table
 from lrnet.data import store
 from lrnet.data.store import StoredVideo
 from lrnet.evaluation.protocol import ScoredVideo, evaluate, score_sequences
+from lrnet.experiments import environment
 from lrnet.network.bundle import ModelBundle
 from lrnet.network.registry import DEFAULT_MODEL, load_model
 from lrnet.network.runtime import NetworkRuntime
@@ -30,7 +30,7 @@ Judged = tuple[str, ScoredVideo, tuple[float, float] | None]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = environment.parser(__doc__)
     parser.add_argument("store", type=Path)
     parser.add_argument("--split", default="", help="only videos of this split")
     parser.add_argument("--model", default=DEFAULT_MODEL)

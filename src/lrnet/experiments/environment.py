@@ -1,13 +1,17 @@
-"""Detector, versions and machine of a measurement, and checks of its output folder."""
+"""What measurements share: command line, detector, worker processes, versions and machine, checks of a folder."""
 
 from __future__ import annotations
 
+import argparse
 import os
 import platform
-from collections.abc import Iterable
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TypeVar
 
 from lrnet.detector import Detector
 from lrnet.errors import MissingDependencyError, OutputError
@@ -15,6 +19,22 @@ from lrnet.extras import install_command
 from lrnet.files import require_writable
 from lrnet.network.registry import DEFAULT_MODEL
 from lrnet.version import __version__, library_versions
+
+Item = TypeVar("Item")
+Found = TypeVar("Found")
+
+
+def parser(module: str | None) -> argparse.ArgumentParser:
+    """A command line whose help is a module's docstring."""
+    return argparse.ArgumentParser(description=module, formatter_class=argparse.RawDescriptionHelpFormatter)
+
+
+def each(job: Callable[[Item], Found], items: Sequence[Item], workers: int) -> Iterator[Found]:
+    """The result of each item, in order, from worker processes. Counts on standard error."""
+    with ProcessPoolExecutor(workers) as pool:
+        for number, found in enumerate(pool.map(job, items), 1):
+            print(f"{number} of {len(items)}", end="\r", file=sys.stderr, flush=True)
+            yield found
 
 
 @cache

@@ -9,10 +9,8 @@ videos that the model was trained on.
 
 from __future__ import annotations
 
-import argparse
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,19 +78,14 @@ def table(said: Sequence[Said]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = environment.parser(__doc__)
     parser.add_argument("dataset", type=Path)
     parser.add_argument("--share", type=float, nargs="+", default=[0.5, 0.33, 0.25])
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
     records = open_dataset(options.dataset).records
     jobs = [(record, share) for record in records for share in (1.0, *options.share)]
-    said: list[Said] = []
-    with ProcessPoolExecutor(options.workers) as pool:
-        for number, found in enumerate(pool.map(judged, jobs), 1):
-            said.append(found)
-            print(f"{number} of {len(jobs)}", end="\r", flush=True)
-    print(table(said))
+    print(table(list(environment.each(judged, jobs, options.workers))))
 
 
 if __name__ == "__main__":

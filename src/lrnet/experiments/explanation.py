@@ -19,7 +19,6 @@ among such groups. Printed are
 
 from __future__ import annotations
 
-import argparse
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,12 +29,14 @@ from numpy.typing import NDArray
 
 from lrnet.data import Label, store
 from lrnet.data.store import StoredVideo
+from lrnet.experiments import environment
+from lrnet.faces.landmarker import NUM_LANDMARKS
 from lrnet.network.bundle import ModelBundle
 from lrnet.network.clips import Clip, cut_clips
 from lrnet.network.registry import DEFAULT_MODEL, load_model
 from lrnet.network.runtime import NetworkRuntime
 from lrnet.network.streams import STREAMS, embed_clips
-from lrnet.sequence.landmark_sequence import FACIAL_GROUPS, NUM_LANDMARKS, LandmarkSequence, main_face
+from lrnet.sequence.landmark_sequence import FACIAL_GROUPS, LandmarkSequence, main_face
 from lrnet.verdict import InputQuality, QualityMeter, Rules, logit, sigmoid
 from lrnet.verdict.evidence import log_ratio, probability_of
 
@@ -231,7 +232,7 @@ def report(cases: Sequence[Case], least: float) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = environment.parser(__doc__)
     parser.add_argument("stores", type=Path, nargs="+", metavar="STORE")
     parser.add_argument("--model", default=DEFAULT_MODEL)
     parser.add_argument("--donors", type=int, default=8)

@@ -18,7 +18,6 @@ of landmarks that flow confirms, the mean change of the score in log odds, and t
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -34,6 +33,7 @@ from lrnet.data.records import Label
 from lrnet.data.store import open as open_store
 from lrnet.detector import Detector, Sequencer
 from lrnet.evaluation.report import table as markdown_table
+from lrnet.experiments import environment
 from lrnet.faces import landmarker
 from lrnet.faces.landmarker import FaceObservation
 from lrnet.faces.tracker import FaceTracker, FrameFaces, TrackSettings
@@ -255,7 +255,7 @@ def chosen(stores: Sequence[Path], each: int, rate: float, count: int) -> Iterat
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = environment.parser(__doc__)
     parser.add_argument("--store", action="append", default=[], type=Path)
     parser.add_argument("--each", type=int, default=6, help="real videos and fakes of each store")
     parser.add_argument("--seconds", type=float, default=5.0)

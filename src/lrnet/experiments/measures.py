@@ -30,6 +30,12 @@ def mean_of_known(values: NDArray[np.float64]) -> float:
     return float(known.mean()) if known.size else float("nan")
 
 
+def median_of_known(values: NDArray[np.float64]) -> float:
+    """Median of what is finite; NaN if nothing is."""
+    known = values[np.isfinite(values)]
+    return float(np.median(known)) if known.size else float("nan")
+
+
 def inter_ocular_distance(points: Points) -> float:
     """Distance of the outer corners of the eyes, mean over the frames of (N, 68, 2)."""
     right, left = OUTER_EYE_CORNERS
@@ -52,9 +58,7 @@ def jitter(points: Points, shots: Sequence[int] = ()) -> float:
     s * sqrt(6) * sqrt(2 ln 2) = 2.884 s: the three terms' variances add up to 6 s^2, and the length of two such
     coordinates has the median of a Rayleigh distribution.
     """
-    second = lengths(steps(points, shots, 2))
-    known = second[np.isfinite(second)]
-    return float(np.median(known)) if known.size else float("nan")
+    return median_of_known(lengths(steps(points, shots, 2)))
 
 
 def by_group(values: NDArray[np.float64]) -> dict[str, float]:

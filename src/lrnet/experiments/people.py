@@ -6,7 +6,6 @@ how often tracks of two people are (of any source, of the same source), and how 
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import numpy as np
 
 from lrnet.data import store
 from lrnet.data.records import Label, VideoRecord
+from lrnet.experiments import environment
 from lrnet.sequence.landmark_sequence import LandmarkSequence, main_face
 from lrnet.verdict.people import LooksOfStretch, parts_of
 
@@ -24,7 +24,7 @@ Track = tuple[VideoRecord, LandmarkSequence]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = environment.parser(__doc__)
     parser.add_argument("stores", type=Path, nargs="+")
     tracks: list[Track] = []
     for folder in parser.parse_args().stores:

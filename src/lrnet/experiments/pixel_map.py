@@ -8,7 +8,6 @@ the map only of a face whose pixels speak for a fake.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from lrnet.appearance.network import AppearanceNetwork
 from lrnet.data import Label, store
 from lrnet.data.store import StoredVideo
 from lrnet.data.store.crops import crops_file, read_crops
+from lrnet.experiments import environment
 from lrnet.network.registry import load_model
 from lrnet.training.appearance.blend import PARTS, blended, moved, other_history, soft_mask
 
@@ -42,7 +42,7 @@ class Pointed:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = environment.parser(__doc__)
     parser.add_argument("model", help="a model with both witnesses")
     parser.add_argument("store", type=Path)
     parser.add_argument("--split", default="", help="only videos of this split")

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import resource
-import statistics
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import median
 from time import perf_counter, process_time
-from typing import Final
+from typing import Any, Final
 
 from lrnet.detector import Detector
+from lrnet.errors import InternalError
+from lrnet.evaluation.plots import new_figure, save_figure
 from lrnet.experiments.environment import machine, software
+from lrnet.files import make_folder, write_text
+from lrnet.machine import cores
 from lrnet.video.limits import Access
-from lrnet.video.pipeline import cores
 from lrnet.video.reader import VideoReader
 
+FILES: Final = ("speed.json", "speed.png", "speed.svg")
 FIRST_FRAME: Final = """
 import sys
 from lrnet.cli.app import app
 from lrnet.detector import Detector
-from lrnet.video import VideoReader
+from lrnet.video.reader import VideoReader
 detector = Detector(sys.argv[2])
 with VideoReader(sys.argv[1]) as reader:
     next(iter(reader))
@@ -48,7 +53,7 @@ class Run:
     Attributes:
         decode_rate, rate: frames a second of decoding alone and of the whole.
         decode_cpu, cpu: milliseconds of processor time a frame, all threads of the process.
-        stages: of detection. What `cpu` holds beyond them is FFmpeg's own threads and the passing on.
+        stages: of detection, and what lies outside them (FFmpeg's threads, mostly) as "other threads".
     """
 
     decode_rate: float
@@ -57,15 +62,10 @@ class Run:
     cpu: float
     stages: tuple[Stage, ...]
 
-    @property
-    def rest(self) -> float:
-        """CPU-ms a frame outside the stages' own threads: FFmpeg's threads, mostly."""
-        return max(0.0, self.cpu - sum(stage.cpu for stage in self.stages))
-
 
 @dataclass(frozen=True, slots=True)
 class VideoSpeed:
-    """One video, every run of it. Medians over the runs unless said otherwise.
+    """One video, every run of it.
 
     Attributes:
         frame_rate: of the file, Hz.
@@ -86,44 +86,15 @@ class VideoSpeed:
     examined: float
     runs: tuple[Run, ...]
 
-    @property
-    def rate(self) -> float:
-        return statistics.median(run.rate for run in self.runs)
-
-    @property
-    def spread(self) -> tuple[float, float]:
-        """Slowest and fastest run, frames a second."""
-        return min(run.rate for run in self.runs), max(run.rate for run in self.runs)
-
-    @property
-    def decode_rate(self) -> float:
-        return statistics.median(run.decode_rate for run in self.runs)
-
-    @property
-    def ratio(self) -> float:
-        """Detection over decoding alone, frames a second, pair by pair."""
-        return statistics.median(run.rate / run.decode_rate for run in self.runs)
-
-    @property
-    def times_real_time(self) -> float:
-        return self.rate / self.frame_rate
-
-    @property
-    def cpu(self) -> float:
-        return statistics.median(run.cpu for run in self.runs)
-
-    @property
-    def decode_cpu(self) -> float:
-        return statistics.median(run.decode_cpu for run in self.runs)
-
-    def stages(self) -> list[Stage]:
-        """Each stage, and what lies outside them as `other threads`."""
-        found = []
-        for i, stage in enumerate(self.runs[0].stages):
-            cpu = statistics.median(run.stages[i].cpu for run in self.runs)
-            wall = statistics.median(run.stages[i].wall for run in self.runs)
-            found.append(Stage(stage.name, cpu, wall))
-        return [*found, Stage("other threads", statistics.median(run.rest for run in self.runs), 0.0)]
+    def medians(self) -> dict[str, Any]:
+        """Over the runs; `ratio` is detection over decoding alone, pair by pair."""
+        names = ("decode_rate", "rate", "decode_cpu", "cpu")
+        found = {name: median(getattr(run, name) for run in self.runs) for name in names}
+        found["ratio"] = median(run.rate / run.decode_rate for run in self.runs)
+        found["times_real_time"] = found["rate"] / self.frame_rate
+        same = zip(*(run.stages for run in self.runs), strict=True)
+        stages = [Stage(s[0].name, median(x.cpu for x in s), median(x.wall for x in s)) for s in same]
+        return {**found, "stages": [asdict(stage) for stage in stages]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,9 +141,8 @@ def benchmark_speed(
         before_each(video)
         with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
             found.append(process.submit(measure_video, video, model, runs, threads, access).result())
-    first = statistics.median(seconds_to_first_frame(videos[0], model) for _ in range(runs))
-    processor = str(machine()["processor"])
-    return SpeedBenchmark(processor, cores(), threads, model, software(), first, tuple(found))
+    first = median(seconds_to_first_frame(videos[0], model) for _ in range(runs))
+    return SpeedBenchmark(str(machine()["processor"]), cores(), threads, model, software(), first, tuple(found))
 
 
 def measure_video(video: Path, model: str, runs: int, threads: int, access: Access) -> VideoSpeed:
@@ -182,7 +152,6 @@ def measure_video(video: Path, model: str, runs: int, threads: int, access: Acce
     measured = tuple(_run(detector, video, threads, access) for _ in range(runs))
     result = detector.detect(video, access=access)
     info = result.info
-    seconds = info.duration or 0.0
     return VideoSpeed(
         video.name,
         info.width,
@@ -190,7 +159,7 @@ def measure_video(video: Path, model: str, runs: int, threads: int, access: Acce
         info.codec,
         info.pixel_format,
         info.frame_rate or 25.0,
-        8 * info.size_bytes / seconds / 1000 if seconds else None,
+        8 * info.size_bytes / info.duration / 1000 if info.duration else None,
         result.frames_read,
         len(result.faces),
         resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
@@ -206,9 +175,10 @@ def _run(detector: Detector, video: Path, threads: int, access: Access) -> Run:
     decode_wall, decode_cpu = perf_counter() - wall, process_time() - cpu
     wall, cpu = perf_counter(), process_time()
     result = detector.detect(video, access=access)
-    wall, cpu = perf_counter() - wall, process_time() - cpu
-    stages = tuple(Stage(s.name, 1000 * s.cpu / frames, 1000 * s.wall / frames) for s in result.stages)
-    return Run(frames / decode_wall, 1000 * decode_cpu / frames, frames / wall, 1000 * cpu / frames, stages)
+    wall, cpu = perf_counter() - wall, 1000 * (process_time() - cpu) / frames
+    stages = [Stage(s.name, 1000 * s.cpu / frames, 1000 * s.wall / frames) for s in result.stages]
+    rest = Stage("other threads", max(0.0, cpu - sum(s.cpu for s in stages)), 0.0)
+    return Run(frames / decode_wall, 1000 * decode_cpu / frames, frames / wall, cpu, (*stages, rest))
 
 
 def seconds_to_first_frame(video: Path, model: str) -> float:
@@ -216,5 +186,54 @@ def seconds_to_first_frame(video: Path, model: str) -> float:
     began = perf_counter()
     with subprocess.Popen([sys.executable, "-c", FIRST_FRAME, str(video), model], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
-        process.stdout.readline()
+        if not process.stdout.readline():
+            raise InternalError("The process that was to read a frame ended.", hint="Its message is above.")
         return perf_counter() - began
+
+
+def table(result: SpeedBenchmark) -> tuple[list[str], list[list[str]]]:
+    """Header and rows: a video each, medians over the runs."""
+    header = ["video", "size", "frames", "examined", "faces", "decode / s", "detect / s", "slowest - fastest"]
+    header += ["ratio", "x real", "decode alone CPU-ms", "CPU-ms", *(s.name for s in result.videos[0].runs[0].stages)]
+    rows = []
+    for v in result.videos:
+        m, rates = v.medians(), [run.rate for run in v.runs]
+        cells = [v.video, f"{v.width}x{v.height}", str(v.frames), f"{v.examined:.0%}", str(v.faces)]
+        cells += [f"{m['decode_rate']:.0f}", f"{m['rate']:.0f}", f"{min(rates):.0f} - {max(rates):.0f}"]
+        cells += [f"{m['ratio']:.2f}", f"{m['times_real_time']:.1f}", f"{m['decode_cpu']:.2f}", f"{m['cpu']:.2f}"]
+        rows.append([*cells, *(f"{stage['cpu']:.2f}" for stage in m["stages"]), f"{v.peak_memory:.0f}"])
+    return [*header, "MB"], rows
+
+
+def sentences(result: SpeedBenchmark) -> list[str]:
+    """What the table was measured on."""
+    software = ", ".join(f"{name} {number}" for name, number in result.software.items())
+    runs = len(result.videos[0].runs)
+    return [
+        f"{result.machine}, {result.cores} cores, {result.threads} threads; {software}; model {result.model}.",
+        f"Medians of {runs} runs, decoding alone and detection in turn; CPU-ms are a frame's, over all threads.",
+        f"From the start of the command to the first frame: {result.first_frame:.2f} s.",
+    ]
+
+
+def write(result: SpeedBenchmark, folder: Path) -> None:
+    """Write `FILES`: every run and the medians as JSON, and a figure of bars."""
+    make_folder(folder)
+    videos = [asdict(v) | v.medians() for v in result.videos]
+    write_text(folder / "speed.json", json.dumps(asdict(result) | {"videos": videos}, indent=1) + "\n")
+    figure, axes = new_figure(8, 1.4 + 0.75 * len(videos))
+    for place, v in enumerate(videos):
+        axes.barh(place - 0.22, v["decode_cpu"], 0.3, label="" if place else "decoding alone", color="#bbbbbb")
+        end = 0.0
+        for i, stage in enumerate(v["stages"]):
+            axes.barh(place + 0.16, stage["cpu"], 0.4, left=end, label="" if place else stage["name"], color=f"C{i}")
+            end += stage["cpu"]
+        text = f"{v['rate']:.0f} / s"
+        axes.annotate(text, (end, place + 0.16), xytext=(4, 0), textcoords="offset points", va="center")
+    names = [f"{v['video']}\n{v['width']}x{v['height']}, faces: {v['faces']}" for v in videos]
+    axes.set_yticks(range(len(videos)), names)
+    axes.invert_yaxis()
+    axes.margins(x=0.12)
+    axes.set_xlabel(f"CPU-ms a frame ({result.machine}, {result.threads} threads)")
+    axes.legend(fontsize="small", loc="lower right")
+    save_figure(figure, folder, "speed")

@@ -19,7 +19,6 @@ from time import perf_counter
 from typing import Any, Final, Self
 
 from lrnet.data.engines import LocalEngine, Outcome, SerialEngine
-from lrnet.data.engines.base import cores
 from lrnet.data.extraction import Extracted, carry_out, plan_extraction, sole_writer, store_preprocessing
 from lrnet.data.landmark_job import LandmarkJob
 from lrnet.data.records import VideoRecord
@@ -28,6 +27,7 @@ from lrnet.data.store.ledger import failures
 from lrnet.detector import file_sha256
 from lrnet.errors import DatasetError, VideoNotFoundError
 from lrnet.files import write_text, written_beside
+from lrnet.machine import cores
 from lrnet.sequence.settings import Preprocessing
 from lrnet.version import __version__
 from lrnet.video.treatments import Treatment, parse_treatment

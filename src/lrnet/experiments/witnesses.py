@@ -8,7 +8,6 @@ about others.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from rich.table import Table
 from lrnet.data import store
 from lrnet.evaluation.metrics import Estimate, auc, clustered_interval, interval_text, recall_at
 from lrnet.evaluation.protocol import ScoredVideo, evaluate, scores_of
+from lrnet.experiments import environment
 from lrnet.network.registry import load_model
 from lrnet.verdict import State
 
@@ -25,7 +25,7 @@ EVERYTHING = "all fakes"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = environment.parser(__doc__)
     parser.add_argument("model", help="a model with both witnesses")
     parser.add_argument("store", type=Path)
     parser.add_argument("--split", default="", help="only videos of this split")

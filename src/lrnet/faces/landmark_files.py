@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrnet.errors import LrnetError, MissingDependencyError, OutputError, SequenceError
-from lrnet.faces.landmark_table import NUM_POINTS, LandmarkTable, as_float64, points_of_array, table_of
+from lrnet.faces.landmark_table import LandmarkTable, as_float64, points_of_array, table_of
 from lrnet.faces.landmark_text import (
     ABOUT,
     COORDINATES,
@@ -38,11 +38,12 @@ from lrnet.faces.landmark_text import (
     write_csv,
     write_txt,
 )
+from lrnet.faces.landmarker import NUM_LANDMARKS
 from lrnet.files import written_beside
 
 __all__ = ["LandmarkTable", "read_landmarks", "require_known_suffix", "write_landmarks"]
 
-LARGEST_ROW: Final = 2 * NUM_POINTS * 8  # bytes of a row of landmarks in float64
+LARGEST_ROW: Final = 2 * NUM_LANDMARKS * 8  # bytes of a row of landmarks in float64
 ARRAYS: Final = ("landmarks", "frame", "face_id", "timestamp", "confidence", "units")
 
 

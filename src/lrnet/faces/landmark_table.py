@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrnet.errors import SequenceError
-
-NUM_POINTS: Final = 68
+from lrnet.faces.landmarker import NUM_LANDMARKS
 
 NORMALISED_REACH: Final = 3.0
 """Landmarks that all lie within this distance of 0 are normalised (a face's crop reaches from -1 to 1): in frame pixels
@@ -50,7 +49,7 @@ class LandmarkTable:
 
     def __post_init__(self) -> None:
         n = len(self.points)
-        if self.points.shape != (n, NUM_POINTS, 2):
+        if self.points.shape != (n, NUM_LANDMARKS, 2):
             raise SequenceError(
                 f"A landmark table needs points of shape (N, 68, 2), not {self.points.shape}.",
                 hint="Give a row for each face in each frame.",
@@ -148,9 +147,9 @@ def points_of_array(name: str, array: NDArray[Any]) -> NDArray[np.float64]:
     """
     if array.dtype.kind not in "fiu":
         raise SequenceError(f"{name}: landmarks of type {array.dtype} are no numbers.", hint="Give float32.")
-    if array.ndim not in (2, 3) or array.shape[1:] not in ((2 * NUM_POINTS,), (NUM_POINTS, 2)):
+    if array.ndim not in (2, 3) or array.shape[1:] not in ((2 * NUM_LANDMARKS,), (NUM_LANDMARKS, 2)):
         raise SequenceError(f"{name}: landmarks of shape {array.shape}.", hint="Give (N, 68, 2) or (N, 136).")
-    return as_float64(array).reshape(-1, NUM_POINTS, 2)
+    return as_float64(array).reshape(-1, NUM_LANDMARKS, 2)
 
 
 def as_float64(array: NDArray[Any]) -> NDArray[np.float64]:

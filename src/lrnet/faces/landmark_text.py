@@ -18,9 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrnet.errors import SequenceError
-from lrnet.faces.landmark_table import NUM_POINTS, Columns, LandmarkTable, table_of
+from lrnet.faces.landmark_table import Columns, LandmarkTable, table_of
+from lrnet.faces.landmarker import NUM_LANDMARKS
 
-COORDINATES: Final = tuple(f"{axis}_{i}" for axis in "xy" for i in range(NUM_POINTS))
+COORDINATES: Final = tuple(f"{axis}_{i}" for axis in "xy" for i in range(NUM_LANDMARKS))
 """Names of a CSV's landmark columns, in OpenFace's order."""
 
 ABOUT: Final = ("frame", "face_id", "timestamp", "confidence", "success")
@@ -64,18 +65,18 @@ def read_txt(file: Path) -> LandmarkTable:
                 cells = content.replace(";", " ").split()
                 if not cells:
                     continue
-                if len(cells) != 2 * NUM_POINTS and content.count(",") == 2 * NUM_POINTS - 1:
+                if len(cells) != 2 * NUM_LANDMARKS and content.count(",") == 2 * NUM_LANDMARKS - 1:
                     cells = content.split(",")
-                if len(cells) != 2 * NUM_POINTS:
+                if len(cells) != 2 * NUM_LANDMARKS:
                     raise SequenceError(
-                        f"{file}, line {line}: {len(cells)} numbers where {2 * NUM_POINTS} are expected.",
+                        f"{file}, line {line}: {len(cells)} numbers where {2 * NUM_LANDMARKS} are expected.",
                         hint="A line is a frame: x and y of 68 points in turn.",
                     )
                 rows.append(array("d", (numbers.read(cell.rstrip(","), f"{file}, line {line}") for cell in cells)))
                 require_bounded(file, len(rows))
     except UnicodeDecodeError as error:
         raise SequenceError(f"{file} is no text ({error}).", hint="Give lines of 136 numbers.") from error
-    return table_of(str(file), {}, np.array(rows, np.float64).reshape(-1, NUM_POINTS, 2), None)
+    return table_of(str(file), {}, np.array(rows, np.float64).reshape(-1, NUM_LANDMARKS, 2), None)
 
 
 def write_csv(file: Path, table: LandmarkTable) -> None:
@@ -115,7 +116,7 @@ def require_columns(file: Path, names: list[str]) -> None:
 
 def table_of_columns(file: Path, columns: Columns, units: str | None) -> LandmarkTable:
     """The table of a CSV's columns; frames of `success` 0 become NaN, and frame numbers count from 0."""
-    points = np.stack([np.stack([columns[f"{a}_{i}"] for a in "xy"], axis=-1) for i in range(NUM_POINTS)], axis=1)
+    points = np.stack([np.stack([columns[f"{a}_{i}"] for a in "xy"], axis=-1) for i in range(NUM_LANDMARKS)], axis=1)
     about = {name: columns[name] for name in ABOUT if name in columns}
     if "success" in about:
         points[~(about["success"] > 0)] = np.nan
@@ -133,7 +134,7 @@ def columns_of_table(table: LandmarkTable) -> dict[str, NDArray[Any]]:
     columns |= {"confidence": table.confidence, "success": success.astype(np.int64)}
     # OpenFace writes zeros for a frame in which it failed.
     points = np.where(success[:, None, None], table.points, np.float32(0))
-    return columns | {f"{axis}_{i}": points[:, i, a] for a, axis in enumerate("xy") for i in range(NUM_POINTS)}
+    return columns | {f"{axis}_{i}": points[:, i, a] for a, axis in enumerate("xy") for i in range(NUM_LANDMARKS)}
 
 
 def _first_number(about: Columns) -> int:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lrnet.video.frame import Frame
 
+NUM_LANDMARKS: Final = 68
 SAME_FACE: Final = 0.5  # share of a detection's keypoints inside a face's box from which it is that face
 
 

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from lrnet.errors import MissingDependencyError
 from lrnet.extras import install_command
+from lrnet.faces.landmarker import NUM_LANDMARKS
 from lrnet.network.graph import Weights
 from lrnet.network.spec import CLASSES, FAKE, POINT_INPUTS, NetworkSpec, StreamSpec
 from lrnet.network.weights import check_weights
-from lrnet.sequence.landmark_sequence import NUM_LANDMARKS
 from lrnet.sequence.surroundings import NUM_SURROUNDINGS
 
 try:

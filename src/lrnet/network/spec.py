@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, JsonValue, model_validator
 
+from lrnet.faces.landmarker import NUM_LANDMARKS
 from lrnet.schema import Count, PlainName, Positive, Schema, Sha256, Share, StreamName
-from lrnet.sequence.landmark_sequence import NUM_LANDMARKS
 from lrnet.sequence.settings import Preprocessing
 
 SCHEMA_VERSION = 1

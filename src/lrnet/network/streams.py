@@ -10,8 +10,9 @@ from typing import Final
 import numpy as np
 
 from lrnet.errors import DatasetError, SequenceError
+from lrnet.faces.landmarker import NUM_LANDMARKS
 from lrnet.network.clips import Clip
-from lrnet.sequence.landmark_sequence import FACIAL_GROUPS, NUM_LANDMARKS, Array, LandmarkSequence, finite_frames
+from lrnet.sequence.landmark_sequence import FACIAL_GROUPS, Array, LandmarkSequence, finite_frames
 from lrnet.sequence.surroundings import NUM_SURROUNDINGS
 
 LEAST_LEVEL: Final = 1e-5  # normalised crop units: a landmark file of five decimals resolves no less

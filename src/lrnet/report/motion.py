@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrnet.errors import DatasetError
+from lrnet.faces.landmarker import NUM_LANDMARKS
 from lrnet.network.clips import cut_clips
 from lrnet.network.reference import MotionReference, StatisticQuantiles
-from lrnet.sequence.landmark_sequence import FACIAL_GROUPS, NUM_LANDMARKS, LandmarkSequence
+from lrnet.sequence.landmark_sequence import FACIAL_GROUPS, LandmarkSequence
 from lrnet.sequence.settings import ClipSpec
 
 Array = NDArray[np.float32]

@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrnet.errors import SequenceError
-from lrnet.faces.landmark_table import NUM_POINTS, LandmarkTable
+from lrnet.faces.landmark_table import LandmarkTable
+from lrnet.faces.landmarker import NUM_LANDMARKS
 
 Array = NDArray[np.float32]
 Align = Literal["index", "time"]
 
-LEAST_POINTS: Final = NUM_POINTS // 2  # of a frame; with fewer it is a gap: too few to locate the face
+LEAST_POINTS: Final = NUM_LANDMARKS // 2  # of a frame; with fewer it is a gap: too few to locate the face
 SAME_TIME: Final = 0.25  # of the step between time stamps: a frame this near to a stamp is the frame it was made of
 SAME_RATE: Final = 0.02  # relative difference of frame rates up to which they are the same
 

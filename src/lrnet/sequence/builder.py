@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lrnet.faces.landmarker import NUM_LANDMARKS
 from lrnet.sequence.calibrator import CalibrationStep, Calibrator
 from lrnet.sequence.crop import StabilisedCrop, to_normalised
-from lrnet.sequence.landmark_sequence import NUM_LANDMARKS, LandmarkSequence, finite_frames
+from lrnet.sequence.landmark_sequence import LandmarkSequence, finite_frames
 from lrnet.sequence.settings import SequenceSpec
 from lrnet.sequence.surroundings import NUM_SURROUNDINGS
 

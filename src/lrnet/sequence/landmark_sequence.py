@@ -17,12 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrnet.errors import SequenceError
+from lrnet.faces.landmarker import NUM_LANDMARKS
 from lrnet.sequence.crop import from_normalised
 from lrnet.sequence.surroundings import NUM_SURROUNDINGS
 
 Array = NDArray[np.float32]
-
-NUM_LANDMARKS: Final = 68
 
 FACIAL_GROUPS: Final = MappingProxyType(
     {

@@ -1,8 +1,7 @@
 """Edited videos at the level of landmarks: shots of held-out videos put one after the other.
 
 News items, compilations and calls show several people in shots of a few seconds. Score calibration and thresholds are
-set on such videos too, so that error rates hold for them. `lrnet.experiments.edited` checks them against encoded
-videos.
+set on such videos too, so that error rates hold for them.
 """
 
 from __future__ import annotations

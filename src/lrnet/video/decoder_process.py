@@ -22,10 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrnet.errors import InternalError, LrnetError
+from lrnet.machine import cores
 from lrnet.video.frame import Frame
 from lrnet.video.isolation import MAX_MESSAGE, SLOTS
 from lrnet.video.limits import Access, Limits
-from lrnet.video.pipeline import cores, let_others_end
+from lrnet.video.pipeline import let_others_end
 from lrnet.video.reader import VideoReader
 
 SPARE_CPU: Final = 2.0  # seconds over the limit, so that the decoder can report it before the signal comes

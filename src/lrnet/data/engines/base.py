@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, Generic, Protocol, TypeVar
@@ -57,11 +56,6 @@ class SerialEngine:
         for index, item in enumerate(items):
             result, error = attempt(job, item)
             yield Outcome(index, item, result, error)
-
-
-def cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def attempt(job: Callable[[Item], Result], item: Item) -> tuple[Result | None, LrnetError | None]:

@@ -14,8 +14,9 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any
 
-from lrnet.data.engines.base import ATTEMPTS, Item, Outcome, Result, attempt, cores, lost
+from lrnet.data.engines.base import ATTEMPTS, Item, Outcome, Result, attempt, lost
 from lrnet.errors import EngineError, InternalError, LrnetError
+from lrnet.machine import cores
 
 
 @dataclass(slots=True)

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any, Final
 
-from lrnet.data.engines.base import ATTEMPTS, Item, Outcome, Result, attempt, cores, lost
+from lrnet.data.engines.base import ATTEMPTS, Item, Outcome, Result, attempt, lost
 from lrnet.errors import EngineError, LrnetError, MissingDependencyError
 from lrnet.extras import install_command
+from lrnet.machine import cores
 
 _OBJECT_STORE: Final = 512 * 1024 * 1024  # bytes; a result is of the order of a megabyte
 

@@ -23,9 +23,10 @@ from lrnet.appearance.crops import CROP_EVERY, WIDE, middle, to_crop, wide_crop
 from lrnet.data.records import Label
 from lrnet.data.store.files import StoredVideo, damaged
 from lrnet.errors import DatasetError, LrnetError
+from lrnet.faces.landmarker import NUM_LANDMARKS
 from lrnet.files import written_beside
 from lrnet.sequence.crop import from_normalised
-from lrnet.sequence.landmark_sequence import NUM_LANDMARKS, LandmarkSequence
+from lrnet.sequence.landmark_sequence import LandmarkSequence
 from lrnet.video.limits import Access
 from lrnet.video.reader import VideoReader
 
