@@ -23,7 +23,18 @@ from lrnet.network.spec import (
 )
 from lrnet.sequence.landmark_sequence import LandmarkSequence
 from lrnet.sequence.settings import Preprocessing
-from lrnet.verdict import ClipScore, FaceVerdict, InputQuality, Reason, State, VideoVerdict
+from lrnet.verdict import (
+    ClipScore,
+    Coverage,
+    FaceVerdict,
+    InputQuality,
+    Reason,
+    Rules,
+    State,
+    Stretch,
+    VideoVerdict,
+    judge_people,
+)
 from lrnet.video.frame import VideoInfo
 from lrnet.video.writer import VideoWriter
 
@@ -213,6 +224,16 @@ RESULTS: dict[str, VideoResult] = {
     "hostile name": a_result([FAKE_FACE], path='/tmp/<script>alert("1")</script>\n\x1b[31m\u202eünï&[red]🙂\udcff.mp4'),
 }
 
+
+def half_a_file() -> VideoResult:
+    """A file whose first 2.9 of 10 seconds could be read, in which one person moves as genuine faces do."""
+    stretch = Stretch(REAL_FACE.start, REAL_FACE.stop, REAL_FACE.clips, GOOD)
+    coverage = Coverage(2.9, 10.0, (Reason.DAMAGED, Reason.PARTLY_EXAMINED))
+    faces, verdict = judge_people([[stretch]], Rules.of(a_bundle().spec), coverage)
+    return a_result(faces, verdict=verdict, seconds=2.9)
+
+
+RESULTS["half a file"] = half_a_file()
 UNCALIBRATED = a_result([a_face(0, State.INCONCLUSIVE, None, [0.8, 0.7], [Reason.UNCALIBRATED])])
 
 

@@ -185,15 +185,21 @@ def test_scale_marks_the_probability_over_the_bands() -> None:
 
 
 def test_no_number_stands_beside_a_verdict_that_does_not_decide() -> None:
-    for name in ("held back", "inconclusive"):
-        page = page_of(RESULTS[name])
+    for name in ("held back", "half a file", "inconclusive"):
+        page, number = page_of(RESULTS[name]), f"{RESULTS[name].verdict.probability:.2f}"
         assert page.all("line", "needle") == []
-        assert ("The verdict is held back: on such material" in words(page)) == (name == "held back")
-        assert f"{RESULTS[name].verdict.probability:.2f}" not in next(
-            e.text for e in page.all("section") if e.attributes["id"] == "summary"
-        )
-    assert "on better material the probability would be 0.95" in words(page_of(RESULTS["held back"]))
+        assert ("The verdict is held back for these reasons" in words(page)) == (name != "inconclusive")
+        assert number not in next(e.text for e in page.all("section") if e.attributes["id"] == "summary")
+        assert (f"Probability of manipulation {number}" in words(page)) == (name == "inconclusive")
     assert "held back" not in words(page_of(RESULTS["likely fake"]))
+
+
+def test_a_person_is_not_cleared_by_half_a_file() -> None:
+    page = page_of(RESULTS["half a file"])
+    (row,) = (" ".join(e.text.split()) for e in page.all("summary") if e.text.startswith("Person"))
+    assert row.startswith("Person 1 inconclusive, held back")
+    assert "The verdict is held back because less than half of the video was examined." in words(page)
+    assert "no evidence" not in words(page).lower().split("what was examined")[0]
 
 
 def test_the_summary_says_what_to_do_and_when() -> None:

@@ -83,13 +83,14 @@ def test_faces_stand_in_a_table() -> None:
     assert re.match(r" +1  0:01\.0-0:10\.2  ○ no evidence of manipulation +0\.04 +3  +▁+", row)
 
 
-@pytest.mark.parametrize("name", ["held back", "inconclusive"])
+@pytest.mark.parametrize("name", ["held back", "half a file", "inconclusive"])
 def test_no_number_stands_beside_a_verdict_that_does_not_decide(name: str) -> None:
     result = RESULTS[name]
     text = flat(shown(result))
     assert f"{result.verdict.probability:.2f}" not in text
-    assert ("The verdict is held back" in text) == (name == "held back")
+    assert ("The verdict is held back" in text) == (name != "inconclusive")
     assert re.search(r"inconclusive +- ", text)
+    assert "no evidence of manipulation" not in text
 
 
 def test_a_probability_is_told_with_its_base_rate_and_what_to_do() -> None:

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -263,7 +264,8 @@ def test_a_list_is_sorted(store: Store) -> None:
     for name, probability in (("b", 0.2), ("a", 0.9), ("C", 0.5)):
         video = add(store, name)
         store.finish(video, claim(store, video), found(probability=probability))
-    add(store, "d")
+    video = add(store, "d")
+    store.finish(video, claim(store, video), replace(found(probability=0.99), held_back=True))
     orders = {"newest": "dCab", "oldest": "baCd", "name": "abCd", "probability": "aCbd"}
     for sort, names in orders.items():
         first = store.page(Search(sort=sort), limit=3)

@@ -738,6 +738,9 @@ def test_a_table_of_the_list(site: Site) -> None:
     site.judge(rows[0]["id"])
     (judged,) = csv.DictReader(io.StringIO(site.client.get("/v1/videos.csv?verdict=likely_fake").text))
     assert (judged["probability"], judged["seconds_examined"], judged["held_back"]) == ("0.97", "2.9", "False")
+    site.judge(rows[1]["id"], "inconclusive", held_back=True)
+    (judged,) = csv.DictReader(io.StringIO(site.client.get("/v1/videos.csv?verdict=inconclusive").text))
+    assert (judged["probability"], judged["held_back"]) == ("", "True")
 
 
 def test_a_request_that_is_repeated_makes_no_second_video(site: Site) -> None:

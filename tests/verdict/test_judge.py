@@ -32,6 +32,7 @@ from lrnet.verdict import (
     State,
     Stretch,
     aggregate,
+    is_held_back,
     judge_face,
     judge_people,
     judge_video,
@@ -315,6 +316,31 @@ def test_a_minor_part_of_a_file_is_not_called_clean(score: float, seconds: float
     assert video.state is state
     assert Reason.PARTLY_EXAMINED in video.reasons
     assert (Reason.MINOR_PART in video.reasons) is (seconds < 5)
+
+
+def test_no_person_is_cleared_or_accused_where_the_video_is_not() -> None:
+    part = Coverage(2.9, 10.0, (Reason.PARTLY_EXAMINED,))
+    (face,), video = judge_people(people(0.1), RULES, part)
+    assert (face.state, face.reasons) == (video.state, (Reason.MINOR_PART,))
+    assert is_held_back(face.state, face.reasons)
+    # The one who is accused stays so; the other is not cleared by a third of the file.
+    faces, video = judge_people(people(0.99, 0.1), RULES, part)
+    assert (video.state, [f.state for f in faces]) == (State.LIKELY_FAKE, [State.LIKELY_FAKE, State.INCONCLUSIVE])
+    # One of forty would be accused alone: odds of 9 and 39 of 1/9 have the mean 0.33, a probability of 0.25.
+    faces, video = judge_people(people(0.9, *[0.1] * 39), RULES)
+    assert (video.state, faces[0].state, faces[1].state) == (State.NO_EVIDENCE, State.INCONCLUSIVE, State.NO_EVIDENCE)
+    assert faces[0].reasons == (Reason.WHOLE_VIDEO,)
+    # Most of the time nobody could be judged, or the person who decides cannot be accused on such material.
+    poor = replace(stretch(0.99, meter(size=20.0)), start=20.0, stop=50.0)
+    faces, video = judge_people([[stretch(0.1)], [poor]], RULES)
+    assert (faces[0].state, faces[0].reasons) == (State.INCONCLUSIVE, (Reason.UNJUDGED_STRETCHES,))
+    coarse = stretch(0.99, start=10.0, quantiser=MAX_QUANTISER + 1)
+    faces, video = judge_people([[stretch(0.1)], [coarse]], RULES)
+    assert is_held_back(video.state, video.reasons)
+    assert (faces[0].state, faces[0].reasons) == (State.INCONCLUSIVE, (Reason.WHOLE_VIDEO,))
+    # A video that is undecided by its scores, and not held back, says of each what was found.
+    faces, video = judge_people(people(0.6, 0.1), RULES)
+    assert [video.state, *(f.state for f in faces)] == [State.INCONCLUSIVE, State.INCONCLUSIVE, State.NO_EVIDENCE]
 
 
 def test_a_prior_moves_the_probability_by_bayes_rule() -> None:

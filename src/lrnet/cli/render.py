@@ -16,6 +16,7 @@ from rich.text import Text
 
 from lrnet.report.figures import by_weight, suspicious
 from lrnet.report.wording import (
+    HELD_BACK,
     WORDING,
     base_rate,
     clock,
@@ -74,12 +75,12 @@ def print_result(console: Console, result: VideoResult, bundle: ModelBundle, pri
         if prior is not None:
             changed = two_decimals(with_prior(verdict.probability, prior))
             _print_indented(console, Text(f"Where {prior:.3g} of the videos are fake: probability {changed}."))
-    if is_held_back(verdict.state, verdict.reasons):
-        _print_indented(console, Text("The verdict is held back: on such material the model's number says nothing."))
     if verdict.reasons:
         limits = _thresholds(bundle) if verdict.probability is not None else ""
         reasons = "; ".join(REASON_TEXT[reason] for reason in dict.fromkeys(verdict.reasons))
         _print_indented(console, Text.assemble(("Why: ", "bold"), f"{reasons}{limits}."))
+    if is_held_back(verdict.state, verdict.reasons):
+        _print_indented(console, Text(HELD_BACK))
     for face in result.faces:
         if spans := suspicious(face, bundle.spec):
             _print_indented(console, Text(f"{person(face.face)}: suspicious from {moments(spans)}.", "bold"))
@@ -172,10 +173,11 @@ def _face_table(result: VideoResult, plain: bool, width: int) -> Table:
 
 
 def _remarks(result: VideoResult) -> list[str]:
-    """What is poor about the material of the faces that do not decide, and how many faces are not shown."""
+    """Why the verdicts on faces that do not decide are held back or weak, and how many faces are not shown."""
     lines = []
     for face in by_weight(result)[:FACES_SHOWN]:
-        poor = [REASON_TEXT[reason] for reason in face.quality.reasons()]
+        held = is_held_back(face.state, face.reasons)
+        poor = [REASON_TEXT[reason] for reason in (face.reasons if held else face.quality.reasons())]
         if poor and face.face != result.verdict.face:
             lines.append(f"{person(face.face)}: {'; '.join(poor)}.")
     if len(result.faces) > FACES_SHOWN:

@@ -24,7 +24,7 @@ from lrnet.network.bundle import ModelBundle
 from lrnet.network.registry import DEFAULT_MODEL, load_model
 from lrnet.network.runtime import NetworkRuntime
 from lrnet.training.edits import edited_videos
-from lrnet.verdict import State
+from lrnet.verdict import FaceVerdict, Rules, State, judge_face
 
 Judged = tuple[str, ScoredVideo, tuple[float, float] | None]
 
@@ -37,7 +37,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=2, help="edits of each kind for each video")
     args = parser.parse_args()
     videos = [v for v in store.open(args.store) if args.split in ("", v.record.split)]
-    Console().print(shares(list(judged(load_model(args.model).motion_alone(), videos, args.seeds))))
+    bundle = load_model(args.model).motion_alone()
+    Console().print(shares(list(judged(bundle, videos, args.seeds)), Rules.of(bundle.spec)))
 
 
 def judged(bundle: ModelBundle, videos: Sequence[StoredVideo], seeds: int) -> Iterator[Judged]:
@@ -51,7 +52,7 @@ def judged(bundle: ModelBundle, videos: Sequence[StoredVideo], seeds: int) -> It
             yield edit.edit, video, edit.fake_shot
 
 
-def shares(rows: Sequence[Judged]) -> Table:
+def shares(rows: Sequence[Judged], rules: Rules) -> Table:
     """A row for each kind of edit and label."""
     table = Table(box=None)
     headers = ("edit", "label", "videos", "people", *(s.value for s in (State.LIKELY_FAKE, State.INCONCLUSIVE)))
@@ -63,7 +64,7 @@ def shares(rows: Sequence[Judged]) -> Table:
     for (edit, label), some in sorted(kinds.items()):
         videos = [video for _, video, _ in some]
         by_state = [sum(v.state is state for v in videos) for state in STATES]
-        gravest = sum(any(p.state is State.LIKELY_FAKE for p in v.people) for v in videos)
+        gravest = sum(any(alone(p, rules) is State.LIKELY_FAKE for p in v.people) for v in videos)
         found = [(v, shot) for _, v, shot in some if shot and v.state is State.LIKELY_FAKE]
         named = sum(v.verdict.moment is not None and abs(v.verdict.moment[0] - shot[0]) < 0.5 for v, shot in found)
         people = len({v.record.group for v in videos})
@@ -71,6 +72,11 @@ def shares(rows: Sequence[Judged]) -> Table:
         counted = (edit or "whole", label, str(len(videos)), str(people))
         table.add_row(*counted, *figures, f"{named} of {len(found)}" if found else "")
     return table
+
+
+def alone(person: FaceVerdict, rules: Rules) -> State:
+    """What a person's verdict would be if nobody else were in the video."""
+    return judge_face(person.face, person.stretches, rules).state
 
 
 STATES = (State.LIKELY_FAKE, State.INCONCLUSIVE, State.NO_EVIDENCE)

@@ -127,6 +127,8 @@ SCORE_NOTE: Final = (
     "and no single moment is a verdict: the verdict rests on all moments of a person together."
 )
 
+HELD_BACK: Final = "The verdict is held back for these reasons: in such a case the model's number says nothing."
+
 RARE: Final = 100  # one video in so many is fake: the example of a lower base rate
 
 

@@ -318,6 +318,7 @@ def _values(video: schema.Video) -> list[Any]:
         **all_of_it,
         **{name: own.get(name) for name in (*COLUMNS[3:7], "when")},
         "verdict": verdict and verdict.state,
+        "probability": None if verdict is None or verdict.held_back else verdict.probability,
         "reasons": "; ".join(reason.text for reason in verdict.reasons) if verdict else "",
         "failure": video.failure and video.failure.message,
         "model": verdict and verdict.model,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, or_
+from sqlalchemy import ColumnElement, Row, case, or_
 
 from lrnet.service.tables import videos
 
@@ -147,7 +147,11 @@ ORDERS: Final = {
     "newest": (videos.c.number.desc(),),
     "oldest": (videos.c.number.asc(),),
     "name": (videos.c.folded_name.asc(), videos.c.number.desc()),
-    "probability": (videos.c.probability.desc().nulls_last(), videos.c.number.desc()),
+    # A probability that is held back says nothing: it has no place in the order either.
+    "probability": (
+        case((videos.c.held_back.is_not(True), videos.c.probability)).desc().nulls_last(),
+        videos.c.number.desc(),
+    ),
 }
 
 

@@ -15,7 +15,7 @@ from lrnet.sequence.landmark_sequence import LandmarkSequence
 from lrnet.verdict.evidence import Rules, joint_ratio, log_ratio, pooled_ratio, probability_of
 from lrnet.verdict.people import LooksOfStretch, parts_of, people_of_stretches
 from lrnet.verdict.quality import InputQuality, QualityMeter
-from lrnet.verdict.reasons import HOLD_BACK, Reason, State, band, held_back
+from lrnet.verdict.reasons import HOLD_BACK, INCOMPLETE, Reason, State, band, held_back, is_held_back
 from lrnet.verdict.scores import ClipScore, CropScore, aggregate, score_clips
 
 LEAST_JUDGED: Final = 0.5
@@ -274,7 +274,23 @@ def judge_people(
         rules: of the model; the clips' scores are taken as they are.
     """
     faces = tuple(judge_face(number, stretches, rules) for number, stretches in enumerate(people, start=1))
-    return faces, judge_video(faces, rules, coverage)
+    video = judge_video(faces, rules, coverage)
+    return tuple(_within(video, face) for face in faces), video
+
+
+def _within(video: VideoVerdict, person: FaceVerdict) -> FaceVerdict:
+    """The verdict on a person as it may stand below that on the video.
+
+    Nobody is cleared where the video's verdict is held back or most of the video was not examined, and nobody is
+    accused where the video is not: the rates of error that a model states are those of whole videos.
+    """
+    open_ = is_held_back(video.state, video.reasons) or Reason.MINOR_PART in video.reasons
+    allowed = {State.NO_EVIDENCE: not open_, State.LIKELY_FAKE: video.state is State.LIKELY_FAKE}
+    if allowed.get(person.state, True):
+        return person
+    causes = [r for r in video.reasons if r in INCOMPLETE and person.state is State.NO_EVIDENCE]
+    others = [r for r in person.reasons if r not in _BANDS and r not in causes]
+    return replace(person, state=State.INCONCLUSIVE, reasons=(*(causes or [Reason.WHOLE_VIDEO]), *others))
 
 
 def judge_face(face: int, stretches: Sequence[Stretch], rules: Rules) -> FaceVerdict:

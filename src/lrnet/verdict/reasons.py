@@ -38,6 +38,7 @@ class Reason(StrEnum):
     COARSE = "coarsely_encoded"
     UNJUDGED_STRETCHES = "part_of_the_faces_could_not_be_judged"
     MINOR_PART = "less_than_half_of_the_video_examined"
+    WHOLE_VIDEO = "undecided_by_the_video_as_a_whole"
     DAMAGED = "part_of_the_video_could_not_be_decoded"
     PARTLY_EXAMINED = "video_examined_in_part"
     RATE_LIMIT = "frame_rate_limit_passed"
@@ -68,6 +69,7 @@ REASON_TEXT: Final[dict[Reason, str]] = {
     Reason.COARSE: "the video is compressed so strongly that real faces come to look manipulated",
     Reason.UNJUDGED_STRETCHES: "for part of the time the faces in view are too short or too poor to be judged",
     Reason.MINOR_PART: "less than half of the video was examined",
+    Reason.WHOLE_VIDEO: "the video as a whole allows no verdict, and so none on this person alone",
     Reason.DAMAGED: "part of the video could not be decoded",
     Reason.PARTLY_EXAMINED: "only part of the video was examined",
     Reason.RATE_LIMIT: "frames that come faster than the limit on the frame rate were left out",
