@@ -6,14 +6,18 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lrnet.detector import Detector
+from lrnet.report import footage
 from lrnet.report.html import write_html
+from tests.report.samples import a_bundle, a_video_result
 from tests.service.kit import short_clip
+from tests.video.test_sound import write_with_tones
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright (extra dev)")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-playwright-python (extra dev)")
@@ -118,6 +122,37 @@ def test_buttons_step_by_a_frame_and_a_link_leads_to_a_moment(page: Any, said: l
     page.click("button[data-step='1']")
     until(page, "Math.abs(document.getElementById('clip').currentTime - 3 - 1 / 25) < 0.02")
     assert said == []
+
+
+def test_a_clip_has_sound_and_a_moment_outside_of_it_leads_somewhere(
+    browser: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(footage, "CLIP_SECONDS", 1.5)
+    monkeypatch.setattr(footage, "PIECES", 3)
+    result = replace(a_video_result(tmp_path), path=str(write_with_tones(tmp_path / "tones.mp4", 3)))
+    write_html(result, a_bundle(), tmp_path / "long.html", explanations=())
+    (tmp_path / "frame.html").write_text(
+        "<!doctype html><script>told = []; onmessage = (e) => told.push(e.data)</script>"
+        "<iframe src='long.html'></iframe>"
+    )
+    page = browser.new_page(offline=True)
+    page.goto((tmp_path / "long.html").as_uri())
+    until(page, "document.getElementById('clip').readyState >= 1")
+    assert "with its sound" in page.get_attribute("#clip", "aria-label")
+    page.evaluate("document.getElementById('clip').play()")
+    until(page, "document.getElementById('clip').webkitAudioDecodedByteCount > 0")
+    # By itself the report shows the nearest moment, and says which.
+    page.locator(".track .plot").first.click(position={"x": 2, "y": 20})
+    note = page.locator("#clip-note")
+    assert "is not in this clip; this is 0:00.2" in note.inner_text()
+    assert page.locator("#clip-note button").count() == 0
+    # Inside the service's page, that is asked for the whole video.
+    page.goto((tmp_path / "frame.html").as_uri())
+    inside = page.frame_locator("iframe")
+    inside.locator(".track.live .plot").first.click(position={"x": 2, "y": 20})
+    inside.get_by_role("button", name="in the whole video").click()
+    until(page, "told.some((word) => word.whole >= 0 && word.whole < 0.1)")
+    page.close()
 
 
 LOOKS = [

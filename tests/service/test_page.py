@@ -320,8 +320,12 @@ def test_a_probability_is_told_for_another_share_of_fakes(page: Page, service: R
 
 
 def test_a_verdict_says_when_and_of_whom_and_leads_there(page: Page, service: Running) -> None:
+    page.expected_complaints = ("404",)  # type: ignore[attr-defined]
     video = judged(1, when="1:30.0 to 1:45.0, person 2", moment=[90.0, 105.0], face=2)
-    report = "<h1>report</h1><script>onhashchange = () => { document.body.append(location.hash) }</script>"
+    report = (
+        "<h1>report</h1><script>onhashchange = () => { document.body.append(location.hash) }</script>"
+        "<button onclick='parent.postMessage({ whole: 30.5 }, \"*\")'>whole</button>"
+    )
     page.route("**/v1/videos/*/events", lambda route: route.fulfill(**stream(video)))
     page.route("**/v1/videos/*/report", lambda route: route.fulfill(body=report, content_type="text/html"))
     serve_list(page, video)
@@ -333,6 +337,10 @@ def test_a_verdict_says_when_and_of_whom_and_leads_there(page: Page, service: Ru
     page.evaluate(f"location.hash = '#/videos/{video['id']}?t=12.5'")
     expect(page.frame_locator("iframe.report").get_by_text("#t=12.5")).to_be_visible()  # the same page, at another time
     accessible(page)
+    # A moment that the report's clip does not hold is shown in the annotated video.
+    page.frame_locator("iframe.report").get_by_role("button", name="whole").click()
+    expect(page.get_by_role("link", name="Annotated video")).to_have_attribute("aria-current", "page")
+    assert page.url.endswith(f"#/videos/{video['id']}/overlay?t=30.50")
 
 
 def test_the_annotated_video_goes_to_moments_steps_and_sounds(page: Page, service: Running, tmp_path: Path) -> None:

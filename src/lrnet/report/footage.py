@@ -6,45 +6,52 @@ All of it is taken in one pass over the file, which ends when nothing is wanted 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final, Protocol, Self
 
+import av.error
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from lrnet.detector import VideoResult
 from lrnet.report.explain import FaceExplanation
-from lrnet.report.figures import LINES, by_weight
+from lrnet.report.figures import LINES
 from lrnet.report.keyframes import KeyFrame, PictureTaker, jpeg
 from lrnet.report.overlay import Painter
 from lrnet.verdict import FaceVerdict
 from lrnet.video.frame import Frame
-from lrnet.video.isolation import open_video
+from lrnet.video.isolation import open_video, sound_of
 from lrnet.video.limits import Access
+from lrnet.video.sound import Piece, Samples, add_sound
 from lrnet.video.writer import VideoWriter
 
 LONGEST_SIDE: Final = 640  # pixels of the clip
-CLIP_SECONDS: Final = 60.0  # of the clip; of a longer video it shows the suspicious stretches, or one part
-PIECES: Final = 12  # of a longer video that the clip joins, at most
+CLIP_SECONDS: Final = 120.0  # of the clip; of a longer video it joins pieces
+PIECES: Final = 24  # at most; half of them may be suspicious stretches, the others are spread over the video
+SUSPICIOUS: Final = 2 / 3  # of the clip that suspicious stretches may take
 MARGIN: Final = 1.0  # seconds before and after a suspicious stretch
 RATE: Final = 30.0  # frames a second of the clip, at most
-CLIP_OPTIONS: Final = {"maxrate": "700k", "bufsize": "1400k", "g": "25"}  # 5 MB at most; a key frame a second, to seek
+CLIP_KILOBITS: Final = 38_000  # of all of its pictures
+CLIP_RATE: Final = 700  # kilobits a second, at most
 CLOSE_SIDE: Final = 360  # pixels of the close-up
 CLOSE_OPTIONS: Final = {"maxrate": "900k", "bufsize": "900k", "g": "10"}
 CLOSE_SCALE: Final = 1.15  # side of the close-up, in crop sides
 
 Image = NDArray[np.uint8]
+SoundOf = Callable[[Sequence[Piece]], Samples | None]
 YELLOW: Final = (255, 215, 94)
 INK: Final = (17, 17, 17)
 
 
 @dataclass(frozen=True, slots=True)
 class Footage:
-    """A piece of video to embed: H.264 in MP4, without sound.
+    """A piece of video to embed: H.264 in MP4.
 
     Attributes:
         mp4: the file.
@@ -52,13 +59,15 @@ class Footage:
             examined video that it begins and ends with.
         width, height: pixels.
         poster: JPEG of its first frame, shown until it is played, and in print.
+        sound: whether it has the sound of the video.
     """
 
     mp4: bytes
-    pieces: tuple[tuple[float, float, float], ...]
+    pieces: tuple[Piece, ...]
     width: int
     height: int
     poster: bytes
+    sound: bool = False
 
     @property
     def start(self) -> float:
@@ -108,7 +117,7 @@ def take(
         result: what the detector returned.
         faces: of which pictures are wanted.
         explanations: of faces.
-        stretches: (start, stop) seconds that the clip of a long video shows, if possible.
+        stretches: (start, stop) seconds that the clip of a long video shows first.
         access: how the video may be opened.
 
     Raises:
@@ -129,12 +138,13 @@ def take(
             close = _CloseTaker(result, deciding, folder / "close.mp4")
             stack.enter_context(close.recording)
             takers.append(close)
-        with open_video(result.path, (access or Access()).all_of_it()) as reader:
+        access = (access or Access()).all_of_it()
+        with open_video(result.path, access) as reader:
             _drive(reader, takers)
         return Taken(
             pictures.found,
-            clip.finish() if clip is not None else None,
-            {deciding.face: found} if deciding and close is not None and (found := close.finish()) else {},
+            clip.recording.finish(partial(sound_of, result.path, access)) if clip is not None else None,
+            {deciding.face: found} if deciding and close is not None and (found := close.recording.finish()) else {},
         )
 
 
@@ -148,17 +158,18 @@ def _drive(frames: Iterable[Frame], takers: list[_Taker]) -> None:
 def clip_spans(
     result: VideoResult, explanation: FaceExplanation | None, stretches: Sequence[tuple[float, float]]
 ) -> list[tuple[float, float]]:
-    """Which seconds the clip shows: all, else the longest of the stretches, else those around the telling ones."""
+    """Which seconds the clip shows.
+
+    All of them; of a long video the longest of the stretches, else the telling seconds, and pieces from all over the
+    video besides, so that each moment has one near it.
+    """
     end = result.seconds_examined
     if end <= CLIP_SECONDS:
         return [(0.0, end)]
-    wanted = sorted(sorted(stretches, key=lambda s: s[0] - s[1])[:PIECES])
-    if not wanted:
-        face = by_weight(result)[0]
-        span = explanation.telling if explanation is not None and explanation.telling else (face.start, face.stop)
-        start = min(max(0.0, sum(span) / 2 - CLIP_SECONDS / 2), end - CLIP_SECONDS)
-        return [(start, start + CLIP_SECONDS)]
-    half = CLIP_SECONDS / len(wanted) / 2
+    wanted = sorted(sorted(stretches, key=lambda s: s[0] - s[1])[: PIECES // 2])
+    if not wanted and explanation is not None and explanation.telling is not None:
+        wanted = [explanation.telling]
+    half = SUSPICIOUS * CLIP_SECONDS / max(1, len(wanted)) / 2
     spans: list[tuple[float, float]] = []
     for start, stop in wanted:
         middle = (start + stop) / 2
@@ -167,7 +178,22 @@ def clip_spans(
             spans[-1] = (spans[-1][0], last)
         else:
             spans.append((first, last))
+    more = PIECES - len(spans)
+    length = (CLIP_SECONDS - sum(stop - start for start, stop in spans)) / more
+    for _ in range(more):
+        edges = [0.0, *chain.from_iterable(spans), end]
+        start, stop = max(zip(edges[::2], edges[1::2], strict=True), key=lambda gap: _farthest(*gap, end))
+        if stop - start <= length:
+            break
+        middle = (start + stop) / 2
+        spans = sorted([*spans, (middle - length / 2, middle + length / 2)])
     return spans
+
+
+def _farthest(start: float, stop: float, end: float) -> float:
+    """How many seconds a moment between two pieces of the clip may lie from the nearer one; before the first and after
+    the last there is only one."""
+    return (stop - start) / (1 if start == 0 or stop == end else 2)
 
 
 class _Recording:
@@ -179,7 +205,7 @@ class _Recording:
         self._stack = ExitStack()
         self._size = (0, 0)
         self._poster = b""
-        self._pieces: list[tuple[float, float, float]] = []
+        self._pieces: list[Piece] = []
 
     def write(self, image: Image, time: float, rate: float, *, new_piece: bool = False) -> None:
         """Add a frame of `time` seconds; `new_piece` if the one before is not its neighbour in the video."""
@@ -203,11 +229,22 @@ class _Recording:
         """Close the file if that is still to do; after an error nothing is kept of it."""
         self._stack.__exit__(kind, error, trace)
 
-    def finish(self) -> Footage | None:
+    def finish(self, sound_of: SoundOf = lambda pieces: None) -> Footage | None:
+        """The file; None if it has no frame.
+
+        Args:
+            sound_of: gives the sound of the pieces. A fault of the sound costs the sound only.
+        """
         if self._writer is None:
             return None
         self._stack.close()
-        return Footage(self._path.read_bytes(), tuple(self._pieces), *self._size, self._poster)
+        sound = sound_of(self._pieces)
+        if sound is not None:
+            try:
+                add_sound(self._path, sound)
+            except (OSError, av.error.FFmpegError):
+                sound = None
+        return Footage(self._path.read_bytes(), tuple(self._pieces), *self._size, self._poster, sound is not None)
 
 
 class _ClipTaker:
@@ -216,7 +253,10 @@ class _ClipTaker:
     def __init__(self, result: VideoResult, path: Path, spans: Sequence[tuple[float, float]]) -> None:
         self._result, self._spans, self._first = result, list(spans), True
         self._rate = min(result.info.frame_rate or 25.0, RATE)
-        self.recording = _Recording(path, 30, CLIP_OPTIONS)
+        seconds = sum(stop - start for start, stop in spans)
+        rate = min(CLIP_RATE, CLIP_KILOBITS / max(seconds, 1.0))
+        options = {"maxrate": f"{rate:.0f}k", "bufsize": f"{2 * rate:.0f}k", "g": "25"}  # a key frame a second, to seek
+        self.recording = _Recording(path, 30, options)
         self._painter: Painter | None = None
         self._last = -np.inf
 
@@ -235,9 +275,6 @@ class _ClipTaker:
         self._first = False
         self._last = frame.time
         return True
-
-    def finish(self) -> Footage | None:
-        return self.recording.finish()
 
 
 def small_size(width: int, height: int) -> tuple[int, int]:
@@ -289,6 +326,3 @@ class _CloseTaker:
             for part, closed in LINES:
                 cv2.polylines(image, [placed[part]], closed, ink, width, cv2.LINE_AA, 4)
         return image
-
-    def finish(self) -> Footage | None:
-        return self.recording.finish()

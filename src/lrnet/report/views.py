@@ -328,6 +328,7 @@ class ClipView:
     parts: int
     width: int
     height: int
+    sound: bool
 
     @classmethod
     def of(cls, footage: Footage | None) -> ClipView | None:
@@ -342,6 +343,7 @@ class ClipView:
             parts=len(footage.pieces),
             width=footage.width,
             height=footage.height,
+            sound=footage.sound,
         )
 
 

@@ -28,6 +28,7 @@ from lrnet.video.isolation import MAX_MESSAGE, SLOTS
 from lrnet.video.limits import Access, Limits
 from lrnet.video.pipeline import let_others_end
 from lrnet.video.reader import VideoReader
+from lrnet.video.sound import decode_sound
 
 SPARE_CPU: Final = 2.0  # seconds over the limit, so that the decoder can report it before the signal comes
 
@@ -77,11 +78,16 @@ class Decoder:
             self._tell(ending)
 
     def _decode(self, asked: Mapping[str, Any]) -> dict[str, Any]:
-        """Send every frame of a video; returns the last message."""
+        """Send every frame of a video, or put its sound into the memory; returns the last message."""
         access = Access(asked["allow_network"], False, Limits(**asked["limits"]))
         self._bound(access, asked["threads"])
         if asked["folder"]:
             os.chdir(asked["folder"])
+        if "sound" in asked:
+            sound = decode_sound(asked["video"], access, asked["sound"])
+            if sound is not None:
+                self._slots[0, : sound.nbytes] = sound.view(np.uint8)
+            return {"sound": 0 if sound is None else len(sound)}
         with VideoReader(asked["video"], access, threads=asked["threads"]) as reader:
             os.chdir("/")
             self._tell({"info": asdict(reader.info)})

@@ -20,13 +20,14 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 from typing import Any, Final
 
+import av.error
 import numpy as np
 from av.video.frame import VideoFrame
 
@@ -38,6 +39,7 @@ from lrnet.video.limits import Access, Excess, Limits, past
 from lrnet.video.pipeline import PATIENCE
 from lrnet.video.quantiser import COARSEST
 from lrnet.video.reader import Reader, VideoReader
+from lrnet.video.sound import SECONDS, Piece, Samples, decode_sound, samples_of
 
 SLOTS: Final = 4  # frames that may lie in the shared memory at a time
 START_SECONDS: Final = 120.0  # for a process to come up, on a busy machine
@@ -75,6 +77,33 @@ def open_video(source: str | os.PathLike[str], access: Access | None = None, *, 
     if access.isolate:
         return IsolatedReader(source, access, threads=threads)
     return VideoReader(source, access, threads=threads)
+
+
+def sound_of(source: str | os.PathLike[str], access: Access, pieces: Sequence[Piece]) -> Samples | None:
+    """The sound of a clip (see `lrnet.video.sound.decode_sound`), decoded where `access` says.
+
+    None if there is none, or if it cannot be decoded, whatever the reason: a clip is shown without it then.
+    """
+    name = os.fspath(source)
+    try:
+        return _isolated_sound(name, access, pieces) if access.isolate else decode_sound(name, access, pieces)
+    except (VideoError, OSError, av.error.FFmpegError, EOFError, MemoryError, *_NONSENSE):
+        return None
+
+
+def _isolated_sound(name: str, access: Access, pieces: Sequence[Piece]) -> Samples | None:
+    process = DecoderProcess.take(access.limits)
+    try:
+        process.ask({**_request(name, access, 1), "sound": pieces})
+        message = process.hear(SECONDS + STOP_SECONDS)
+        if message is None or _whole(message["sound"], 0) > min(samples_of(pieces), process.size // 2):
+            raise ValueError("invalid sound")
+        found = np.frombuffer(process.slots, np.int16, message["sound"]).copy()
+    except BaseException:
+        process.kill()
+        raise
+    process.give_back()
+    return found if found.size else None
 
 
 class IsolatedReader(Reader):
@@ -291,6 +320,9 @@ class DecoderProcess:
 
     Args:
         size: bytes of a slot.
+
+    Attributes:
+        slots: the shared memory.
     """
 
     _idle: Final[list[DecoderProcess]] = []
@@ -311,7 +343,7 @@ class DecoderProcess:
             os.ftruncate(memory, SLOTS * size)
             # A decoder that was taken over must not be able to shrink the memory under this process.
             fcntl.fcntl(memory, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
-            self._slots = mmap.mmap(memory, SLOTS * size, mmap.MAP_SHARED, mmap.PROT_READ)
+            self.slots = mmap.mmap(memory, SLOTS * size, mmap.MAP_SHARED, mmap.PROT_READ)
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-B", "-c", _boot(theirs.fileno(), memory, size)],
                 pass_fds=(theirs.fileno(), memory),
@@ -391,7 +423,7 @@ class DecoderProcess:
             raise ValueError("a frame that does not fit")
         at = slot * self.size
         for plane in planes:
-            plane[:] = np.frombuffer(self._slots, np.uint8, plane.size, at).reshape(plane.shape)
+            plane[:] = np.frombuffer(self.slots, np.uint8, plane.size, at).reshape(plane.shape)
             at += plane.size
         self.ask({"slot": slot})
 

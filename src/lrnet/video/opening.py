@@ -17,6 +17,7 @@ from lrnet.errors import (
     VideoNotFoundError,
 )
 from lrnet.files import is_file, is_there
+from lrnet.video.clock import LONGEST_PAUSE
 from lrnet.video.limits import Access, Limits, past
 
 FORMATS: Final = (
@@ -30,6 +31,8 @@ PLAYLIST_HEADS: Final = (b"#extm3u", b"ffconcat", b"v=0", b"[playlist]", b"rtspt
 
 PLAYLIST_WORDS: Final = (b"<mpd", b"<asx", b"<playlist", b"<smil")
 """How files begin, or what stands near their beginning, that name others; lower case."""
+
+STAMPS_MAY_RESET: Final = 0x0200  # FFmpeg's AVFMT_TS_DISCONT
 
 WEBP_ANIMATION: Final = 0x02  # in the flags of a WebP file's header
 
@@ -54,6 +57,13 @@ def open_container(name: str, access: Access) -> av.container.InputContainer:
         raise NotAVideoError(
             f"{name} cannot be read ({reason_of(error)}).", hint="Copy it to another disk, or obtain it again."
         ) from error
+
+
+def origin_of(container: av.container.InputContainer) -> float:
+    """The stamp, seconds, that a player shows as 0: 0 itself, but for formats without a zero (transport streams) and
+    pieces of a live recording."""
+    started = (container.start_time or 0) / av.time_base
+    return started if container.format.flags & STAMPS_MAY_RESET or started > LONGEST_PAUSE else 0.0
 
 
 def _demux_file(name: str, limits: Limits) -> av.container.InputContainer:

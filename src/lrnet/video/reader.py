@@ -26,11 +26,11 @@ from lrnet.errors import (
     NotAVideoError,
     VideoError,
 )
-from lrnet.video.clock import AHEAD, LONGEST_PAUSE, Clock, Timed
+from lrnet.video.clock import AHEAD, Clock, Timed
 from lrnet.video.frame import Frame, VideoInfo, oblong, shown_size, turns_of
 from lrnet.video.interlaced import Deinterlacer
 from lrnet.video.limits import WHOLE, Access, Excess, Guard, Limits, past
-from lrnet.video.opening import open_container
+from lrnet.video.opening import STAMPS_MAY_RESET, open_container, origin_of
 from lrnet.video.pipeline import Ahead, Stopped, nothing
 from lrnet.video.quantiser import Quantisers
 
@@ -45,8 +45,6 @@ DECODE_AHEAD: Final = 8  # frames that may wait between the decoding thread and 
 TRACKS_NAMED: Final = 4  # of the video tracks that are not examined
 
 HELD_BYTES: Final = 200e6  # that frames take while the clock waits for further ones
-
-_STAMPS_MAY_RESET: Final = 0x0200  # FFmpeg's AVFMT_TS_DISCONT
 
 _DURATION_TAG: Final = re.compile(r"(\d{1,6}):(\d\d):(\d\d(?:\.\d{1,9})?)")
 """What Matroska and WebM say of one stream; the container's own duration is that of the longest."""
@@ -201,12 +199,10 @@ class VideoReader(Reader):
         stream, container = self._stream, self._container
         started = (container.start_time or 0) / av.time_base
         whole = None if container.duration is None else container.duration / av.time_base
-        resets = bool(container.format.flags & _STAMPS_MAY_RESET)
-        # Times count from 0 where stamps do. Transport streams have no zero, nor has a piece of a live recording.
-        origin = started if resets or started > LONGEST_PAUSE else 0.0
+        resets = bool(container.format.flags & STAMPS_MAY_RESET)
         return Clock(
             float(1 / stream.average_rate) if stream.average_rate else 1 / 25,
-            origin,
+            origin_of(container),
             started + whole if whole and not resets else None,
             resets,
             int(np.clip(HELD_BYTES / max(1, 3 * stream.width * stream.height), 4, AHEAD)),

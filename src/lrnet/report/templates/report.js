@@ -41,13 +41,23 @@
       const [at, start, stop] = pieces.findLast(([at]) => clip.currentTime >= at - 1e-3) || pieces[0];
       return Math.min(start + clip.currentTime - at, stop);
     };
+    // Inside the service's page: that has the whole video.
+    const whole = (time) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = `Show ${clock(time)} in the whole video`;
+      button.addEventListener("click", () => parent.postMessage({ whole: time }, "*"));
+      return button;
+    };
     const distance = (time) => ([, start, stop]) => Math.max(start - time, time - stop, 0);
     const seek = (time) => {
       const away = distance(time);
       const piece = pieces.reduce((best, other) => (away(other) < away(best) ? other : best));
       const [at, start, stop] = piece;
       const shown = Math.min(Math.max(time, start), stop);
-      note.textContent = away(piece) > 0.1 ? `${clock(time)} is not in this clip; this is ${clock(shown)}.` : `At ${clock(shown)}.`;
+      const missed = away(piece) > 0.1;
+      note.textContent = missed ? `${clock(time)} is not in this clip; this is ${clock(shown)}. ` : `At ${clock(shown)}.`;
+      if (missed && parent !== window) note.append(whole(time));
       clip.pause();
       clip.currentTime = at + Math.min(shown - start, Math.max(stop - start - 0.02, 0));
       const box = clip.getBoundingClientRect();

@@ -82,10 +82,11 @@ class Detail {
     if (!this.left && this.video.state === "queued") this.say(slots ? "" : "No worker is running. The video waits until one is started.");
   }
 
-  /** Give the report its whole height, so that there is one scroll; it cannot be measured through its sandbox. */
+  /** Give the report its whole height, so that there is one scroll (it cannot be measured through its sandbox), and go where it leads. */
   fit({ source, data }) {
     if (!this.frame || source !== this.frame.contentWindow) return;
     if (Number.isFinite(data?.height)) this.frame.style.height = `${Math.min(Math.max(data.height, 200), 100_000)}px`;
+    if (Number.isFinite(data?.whole)) location.hash = `#/videos/${this.video.id}/overlay?t=${data.whole.toFixed(2)}`;
     if (Number.isFinite(data?.top)) scrollTo(0, this.frame.getBoundingClientRect().top + scrollY + data.top - 20);
   }
 
