@@ -525,6 +525,66 @@ def test_an_upload_that_broke_off_is_tried_again_and_an_empty_file_is_not(
     accessible(page)
 
 
+def test_the_rows_of_refused_and_broken_uploads_outlive_a_reload(page: Page, service: Running, tmp_path: Path) -> None:
+    page.expected_complaints = ("net::ERR_FAILED", "413")  # type: ignore[attr-defined]
+    refusal = {"message": "Up to 1 MB are taken.", "hint": "Cut the video."}
+    answers = {"refused.mp4": {"status": 413, "json": refusal}, "broken.mp4": None, "empty.mp4": None}
+    given: list[Route] = []
+
+    def answer(route: Route) -> None:
+        given.append(route)
+        (name,) = parse_qs(route.request.url.partition("?")[2])["name"]
+        route.fulfill(**answers[name]) if answers[name] else route.abort()
+
+    page.route("**/v1/videos?name=*", answer)
+    page.goto(service.url)
+    for name in answers:
+        (tmp_path / name).write_bytes(b"" if name == "empty.mp4" else b"x")
+    page.get_by_text("Case, examiner, notes").click()
+    page.get_by_label("Case", exact=True).fill("24 Js 17/26")
+    page.get_by_label("Choose videos").set_input_files([tmp_path / name for name in answers])
+    uploads = page.get_by_role("list", name="Uploads").get_by_role("listitem")
+    expect(uploads.filter(has_text="broke off")).to_have_count(1)
+    page.reload()
+    expect(uploads).to_have_count(3)
+    expect(uploads.filter(has_text="refused.mp4")).to_contain_text("Up to 1 MB are taken. Cut the video.")
+    expect(uploads.filter(has_text="empty.mp4")).to_contain_text("The file is empty.")
+    expect(uploads.filter(has_text="broken.mp4")).to_contain_text("The upload broke off.")
+    accessible(page)
+
+    # The browser has let go of the file: it is asked for again, and no other is taken.
+    for choice, said in (("refused.mp4", "This is another file. Choose broken.mp4 (1 byte)"), ("broken.mp4", "")):
+        answers["broken.mp4"] = {"status": 201, "json": a_video(1)}
+        with page.expect_file_chooser() as chooser:
+            page.get_by_role("button", name="Try broken.mp4 again").click()
+        chooser.value.set_files(tmp_path / choice)
+        if said:
+            expect(uploads.filter(has_text="broken.mp4")).to_contain_text(said)
+    expect(uploads).to_have_count(2)
+    assert parse_qs(given[-1].request.url.partition("?")[2])["case"] == ["24 Js 17/26"]
+    for name in ("refused.mp4", "empty.mp4"):
+        page.get_by_role("button", name=f"Dismiss {name}").click()
+    page.reload()
+    expect(page.get_by_role("heading", name="Drop videos here")).to_be_visible()
+    expect(uploads).to_have_count(0)
+
+
+def test_results_of_the_same_file_stand_side_by_side(page: Page, service: Running) -> None:
+    now = judged(2, when="0:01.0 to 0:02.0", moment=[1.0, 2.0], model="lrnet-mesh-v3 2.0")
+    before = judged(1, state="no_evidence_of_manipulation", headline="No evidence", probability=0.1, model="old 1.0")
+    page.route("**/v1/videos/*/events", lambda route: route.fulfill(**stream(now)))
+    page.route("**/v1/videos/*/report", lambda route: route.fulfill(body="<p>report</p>", content_type="text/html"))
+    serve_list(page, now, before, a_video(3, **FAILED))
+    page.goto(f"{service.url}/#/videos/{now['id']}")
+    rows = page.get_by_role("region", name="This file was handed in before or since").get_by_role("row")
+    expect(rows).to_have_count(4)
+    expect(page.get_by_role("row", name="(this one) Likely fake 0:01.0 to 0:02.0 0.97 – lrnet-mesh-v3")).to_be_visible()
+    expect(page.get_by_role("row", name="No evidence – 0.10 – old 1.0, abababababab")).to_be_visible()
+    expect(rows.nth(3)).to_contain_text("failed")
+    expect(rows.nth(2).get_by_role("link")).to_have_attribute("href", f"#/videos/{before['id']}")
+    accessible(page)
+
+
 def test_a_file_dropped_on_a_video_s_page_is_taken(page: Page, service: Running) -> None:
     video = a_video(1, **FAILED)
     page.route("**/v1/videos/*/events", lambda route: route.fulfill(**stream(video)))

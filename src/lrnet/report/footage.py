@@ -182,7 +182,7 @@ def clip_spans(
     length = (CLIP_SECONDS - sum(stop - start for start, stop in spans)) / more
     for _ in range(more):
         edges = [0.0, *chain.from_iterable(spans), end]
-        start, stop = max(zip(edges[::2], edges[1::2], strict=True), key=lambda gap: _farthest(*gap, end))
+        start, stop = max(zip(edges[::2], edges[1::2], strict=True), key=lambda gap: _farthest(gap[0], gap[1], end))
         if stop - start <= length:
             break
         middle = (start + stop) / 2

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from time import monotonic
-from typing import Final
+from typing import Any, Final
 
 import av
 import av.error
@@ -115,5 +115,5 @@ def add_sound(path: Path, sound: Samples) -> None:
     partial.replace(path)
 
 
-def _time(packet: Packet) -> Fraction:
+def _time(packet: Packet[Any]) -> Fraction:
     return (packet.dts or 0) * (packet.time_base or Fraction(1))

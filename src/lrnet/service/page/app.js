@@ -3,7 +3,7 @@
 import * as api from "./api.js";
 import { detail } from "./detail.js";
 import { home } from "./home.js";
-import { dropOn } from "./uploads.js";
+import { dropOn, forget, restore } from "./uploads.js";
 import { learn, many } from "./words.js";
 
 const main = document.getElementById("main");
@@ -49,6 +49,8 @@ async function tellAbout() {
 // A video that misses the place for it must not replace the page.
 for (const name of ["dragover", "drop"]) addEventListener(name, (event) => event.preventDefault());
 dropOn(document.body);
+document.getElementById("signout").addEventListener("submit", forget);
+restore();
 await tellAbout();
 addEventListener("hashchange", route);
 route();

@@ -148,9 +148,9 @@ class Detail {
   body() {
     switch (this.video.state) {
       case "done": return [this.failedExtras(), this.views(), this.view === "overlay" ? this.overlay() : this.report(), this.facts()].flat().filter(Boolean);
-      case "failed": return [this.problem(), this.facts()];
-      case "cancelled": return [h("p", { class: "empty" }, "The examination was cancelled."), this.facts()];
-      default: return [this.pending(), this.facts()];
+      case "failed": return [this.problem(), ...this.facts()];
+      case "cancelled": return [h("p", { class: "empty" }, "The examination was cancelled."), ...this.facts()];
+      default: return [this.pending(), ...this.facts()];
     }
   }
 
@@ -233,15 +233,14 @@ class Detail {
   facts() {
     const { video } = this;
     const fact = (name, value, kind) => [h("dt", {}, name), h("dd", { class: kind }, value)];
-    const others = h("dd", {});
     const list = h("dl", { class: "facts" }, fact("SHA-256", video.sha256, "hash"), fact("Handed in", when(video.created)), video.case && fact("Case", video.case), video.examiner && fact("Examiner", video.examiner), video.notes && fact("Notes", video.notes, "notes"), video.finished && fact("Finished", when(video.finished)), fact("Size", size(video.size)), video.verdict && fact("Model", `${video.verdict.model}, ${video.verdict.model_hash.slice(0, 12)}`));
+    const others = h("section", { "aria-labelledby": "same", hidden: true });
     api.ofFile(video.sha256).then(({ items }) => {
-      const links = items.filter((item) => item.id !== video.id).map((item) => h("a", { href: `#/videos/${item.id}` }, `${when(item.created)}: ${item.verdict?.headline ?? item.state}`));
-      if (!links.length) return;
-      others.append(...links.flatMap((one, i) => (i ? [h("br"), one] : [one])));
-      list.append(h("dt", {}, "The same file was handed in"), others);
+      if (items.length < 2) return;
+      others.append(h("h2", { id: "same" }, "This file was handed in before or since"), comparison(items, video.id));
+      others.hidden = false;
     }).catch(() => {});
-    return list;
+    return [list, others];
   }
 
   async cancel() {
@@ -285,6 +284,18 @@ class Detail {
     const text = gone ? "There is no such video. It may have been deleted." : `${error.message} ${error.hint}`;
     this.main.replaceChildren(back(), h("p", { class: "empty" }, text));
   }
+}
+
+/** What was found in the same file at different times, side by side. */
+function comparison(videos, shown) {
+  const row = ({ id, created, state, verdict }) => {
+    const date = id === shown ? `${when(created)} (this one)` : h("a", { href: `#/videos/${id}` }, when(created));
+    const value = decides(verdict) ? decimals(verdict.probability) : "–";
+    const cells = [verdict?.headline ?? state, verdict?.when || "–", value, inPart(verdict) || "–", verdict ? `${verdict.model}, ${verdict.model_hash.slice(0, 12)}` : "–"];
+    return h("tr", { "aria-current": id === shown && "true" }, h("th", { scope: "row" }, date), cells.map((cell) => h("td", {}, cell)));
+  };
+  const heads = ["Handed in", "Verdict", "Seconds", "Probability of fake", "Not examined", "Model"];
+  return h("div", { class: "results", tabindex: "0", role: "region", "aria-labelledby": "same" }, h("table", {}, h("thead", {}, h("tr", {}, heads.map((head) => h("th", { scope: "col" }, head)))), h("tbody", {}, videos.map(row))));
 }
 
 const back = () => h("p", {}, h("a", { class: "back", href: "#/" }, "← All videos"));

@@ -28,6 +28,33 @@ export function dropOn(element) {
 /** What is said of the videos that are handed in next; the fields of the page fill it. */
 export const about = { case: "", examiner: "", notes: "" };
 
+const KEPT = "lrnet uploads"; // of this tab: rows outlive a reload, the files themselves cannot
+
+/** Show the rows that were there before the page was loaded again. */
+export function restore() {
+  let rows = [];
+  try {
+    rows = JSON.parse(sessionStorage.getItem(KEPT)) ?? [];
+  } catch { /* the browser keeps nothing */ }
+  for (const { file, about, sent, problem } of rows) {
+    const upload = Object.assign(new Upload(file, false), { about, sent });
+    uploads.push(upload);
+    upload.fail(problem ?? { message: "The upload broke off when the page was left.", hint: "Try again, and choose the file once more." });
+  }
+}
+
+/** Nothing is left for whoever signs in next. */
+export function forget() {
+  uploads.length = 0;
+}
+
+addEventListener("pagehide", () => {
+  const rows = uploads.map(({ file: { name, size, lastModified }, about, sent, problem }) => ({ file: { name, size, lastModified }, about, sent, problem }));
+  try {
+    sessionStorage.setItem(KEPT, JSON.stringify(rows));
+  } catch { /* the browser keeps nothing */ }
+});
+
 /** Upload files; one alone is shown when it is there. */
 export function send(files) {
   const show = files.length === 1 && uploads.length === 0;
@@ -87,20 +114,43 @@ class Upload {
     startNext();
   }
 
-  fail(error) {
-    this.problem = error;
+  fail({ message, hint }) {
+    this.problem = { message, hint };
     this.symbol.className = this.status.className = "failed";
     this.symbol.classList.add("symbol");
     this.symbol.textContent = "✕";
-    this.status.textContent = `${error.message} ${error.hint}`;
+    this.status.textContent = `${message} ${hint}`;
     this.bar.hidden = true;
     this.retry.hidden = !this.file.size;
     this.stop.textContent = "Dismiss";
     this.stop.setAttribute("aria-label", `Dismiss ${this.file.name}`);
-    announce(`${this.file.name}: ${error.message}`);
+    announce(`${this.file.name}: ${message}`);
+  }
+
+  /** Ask for the file of a row that a reload left. */
+  choose() {
+    const { name, size: bytes, lastModified } = this.file;
+    const input = h("input", {
+      type: "file",
+      onchange: () => {
+        const [file] = input.files;
+        if (file.name !== name || file.size !== bytes) {
+          this.fail({ message: "This is another file.", hint: `Choose ${name} (${size(bytes)}), or dismiss this row.` });
+          return;
+        }
+        if (file.lastModified !== lastModified) this.sent = {}; // what was sent of it may be of another content
+        this.file = file;
+        this.again();
+      },
+    });
+    input.click();
   }
 
   again() {
+    if (!(this.file instanceof File)) {
+      this.choose();
+      return;
+    }
     this.problem = this.request = null;
     this.symbol.className = "symbol uploading";
     this.symbol.textContent = "↑";
