@@ -127,19 +127,25 @@ class CalibrationBenchmark:
         return rows
 
     def distance_rows(self) -> list[DistanceRow]:
-        rows = []
-        for pair in dict.fromkeys(pair for video in self.videos for pair in video.distances):
-            seen = [v.distances[pair] for v in self.videos if pair in v.distances]
-            for measure in DISTANCES:
-                for group in FACIAL_GROUPS:
-                    figures = np.array([video[measure][group] for video in seen], np.float64)
-                    figures = figures[np.isfinite(figures).all(axis=1)]
-                    before, after = mean_of_known(figures[:, 0]), mean_of_known(figures[:, 1])
-                    change = 100 * (after / before - 1) if before > 0 else float("nan")
-                    enough = len(figures) >= LEAST_VIDEOS and before > 0
-                    interval = change_interval(figures[:, 0], figures[:, 1]) if enough else None
-                    rows.append(DistanceRow(pair, measure, group, before, after, change, interval, len(figures)))
-        return rows
+        pairs = dict.fromkeys(pair for video in self.videos for pair in video.distances)
+        return [
+            row for p in pairs for row in distance_rows(p, [v.distances[p] for v in self.videos if p in v.distances])
+        ]
+
+
+def distance_rows(pair: tuple[str, str], videos: Sequence[dict[str, dict[str, BeforeAndAfter]]]) -> list[DistanceRow]:
+    """The distances of two landmarkers, joined over videos, by measure and facial group."""
+    rows = []
+    for measure in DISTANCES:
+        for group in FACIAL_GROUPS:
+            figures = np.array([video[measure][group] for video in videos], np.float64).reshape(-1, 2)
+            figures = figures[np.isfinite(figures).all(axis=1)]
+            before, after = mean_of_known(figures[:, 0]), mean_of_known(figures[:, 1])
+            change = 100 * (after / before - 1) if before > 0 else float("nan")
+            enough = len(figures) >= LEAST_VIDEOS and before > 0
+            interval = change_interval(figures[:, 0], figures[:, 1]) if enough else None
+            rows.append(DistanceRow(pair, measure, group, before, after, change, interval, len(figures)))
+    return rows
 
 
 def benchmark_calibration(

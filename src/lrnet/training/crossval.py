@@ -27,10 +27,10 @@ from lrnet.network.bundle import ModelBundle
 from lrnet.network.runtime import NetworkRuntime
 from lrnet.training.clips import main_faces
 from lrnet.training.config import Decision, TrainingConfig
-from lrnet.training.data import everybody, fingerprint, preprocessing_of, selected, set_aside
+from lrnet.training.data import everybody, fingerprint, selected, set_aside
 from lrnet.training.edits import edited_videos
 from lrnet.training.fit import Progress
-from lrnet.training.train import TrainedModel, bundle_preprocessing, bundle_spec, in_memory, train_on
+from lrnet.training.train import bare_bundle, train_on
 from lrnet.verdict import ClipScore, InputQuality, Rules, Stretch
 
 Tell = Callable[[int, int, Progress | None], None]
@@ -282,10 +282,7 @@ def _train_fold(job: _Job, tell: Callable[[Progress], None] | None) -> list[Held
     kept, aside = set_aside(inside, config.validation, config.data, inside, config.seed)
     faces = main_faces(kept, calibrated=config.calibrated)
     fitted = train_on(faces, config, main_faces(aside, calibrated=config.calibrated), tell=tell)
-    stored = preprocessing_of(kept)
-    model = TrainedModel(fitted, tuple(kept), tuple(faces), bundle_preprocessing(stored, config), 0.0)
-    spec = bundle_spec(model, config, name=job.name, version="0", licence="none", command="")
-    bundle = in_memory(spec.model_copy(update={"description": job.description}), fitted)
+    bundle = bare_bundle(fitted, kept, config, name=job.name, description=job.description)
     if job.folder is not None and job.keep_network:
         ModelBundle.save(bundle.spec, bundle.network, "", job.folder / job.name, replace=True)
     runtime = NetworkRuntime(bundle)

@@ -133,6 +133,24 @@ def bundle_spec(
     )
 
 
+def bare_bundle(
+    fitted: Fitted,
+    videos: Sequence[StoredVideo],
+    config: TrainingConfig,
+    seconds: float = 0.0,
+    *,
+    name: str = "network",
+    description: str = "",
+    command: str = "",
+) -> ModelBundle:
+    """A network that was trained on these videos, to score with: without score calibration, thresholds and results."""
+    model = TrainedModel(fitted, tuple(videos), (), bundle_preprocessing(preprocessing_of(videos), config), seconds)
+    spec = bundle_spec(model, config, name=name, version="0", licence="unspecified", command=command)
+    if description:
+        spec = spec.model_copy(update={"description": description})
+    return in_memory(spec, fitted)
+
+
 def genuine_motion(model: TrainedModel, config: TrainingConfig) -> MotionReference | None:
     """Motion of the real faces that were trained on, for explanations; None if they are too few."""
     real = [

@@ -6,14 +6,15 @@ from typing import Final
 
 import numpy as np
 
+from lrnet.data.records import Label
 from lrnet.errors import DatasetError
+from lrnet.evaluation.metrics import Estimate
 from lrnet.experiments.paper.draw import draw_lines
-from lrnet.experiments.paper.result import Contrast, Result, Row, Seeds, Unit, difference, is_above, measured_rows
+from lrnet.experiments.paper.result import Result, Seeds, Unit
 from lrnet.experiments.paper.setting import Setting
 from lrnet.experiments.paper.videos import VideoSet
 from lrnet.training.config import ClipConfig, TrainingConfig
 
-NAME: Final = "clip-length"
 LENGTHS: Final = (15, 30, 60, 90, 120)
 LONG_ENOUGH: Final = 0.9  # of the videos
 MEASURED: Final[dict[Unit, tuple[str, ...]]] = {"clip": ("accuracy", "AUC"), "video": ("accuracy", "AUC")}
@@ -44,53 +45,38 @@ def possible(videos: VideoSet, lengths: tuple[int, ...]) -> tuple[int, ...]:
 def run(setting: Setting, lengths: tuple[int, ...] = LENGTHS) -> Result:
     """Networks of each length, trained on the videos as they are, tested on them and on compressed ones."""
     clean, compressed = setting.data.clean(), setting.heavily_compressed()
-    lengths = possible(clean, lengths)
-    plans = setting.plans()
-    found: dict[tuple[str, int], Seeds] = {}
-    for frames in lengths:
-        config = of_length(setting.config, frames)
-        for tested in (clean, compressed):
-            found[(tested.name, frames)] = setting.runs.scored(clean, tested, config, plans)
-    rows: list[Row] = []
-    for (name, frames), seeds in found.items():
-        rows += measured_rows({"tested on": name, "frames": str(frames)}, seeds, MEASURED)
-    contrasts: list[Contrast] = []
-    findings = []
-    first, last = lengths[0], lengths[-1]
-    units: tuple[Unit, ...] = ("clip", "video")
-    for unit in units:
-        for tested in (clean, compressed):
-            one, other = found[(tested.name, last)], found[(tested.name, first)]
-            longer = difference(f"{last} - {first} frames, {tested.name}", one, other, unit, "accuracy")
-            contrasts.append(longer)
-            findings.append(is_above(f"Longer clips tell more, by {unit}, {tested.name} (Figure 7).", longer))
-    drawn = {
-        f"{unit}s, {tested.name}": {
-            float(row.labels["frames"]): row.estimate
-            for row in rows
-            if (row.unit, row.figure, row.labels["tested on"]) == (unit, "accuracy", tested.name)
-        }
-        for unit in units
-        for tested in (clean, compressed)
-    }
-    return Result(
-        NAME,
+    lengths, streams = possible(clean, lengths), setting.config.stream_names
+    fakes = sum(r.label is Label.FAKE for r in setting.data.main) / len(setting.data.main)
+    result = Result(
+        "clip-length",
         "Length of clips (the paper's Figure 7)",
         setting.protocol() + " Clips follow each other by half their length. Accuracy is that of scores at 0.5.",
-        tuple(rows),
-        tuple(contrasts),
-        tuple(findings),
-        setting.about(clean, compressed, streams=list(setting.config.stream_names), lengths=list(lengths)),
-        lambda folder: draw_lines(drawn, folder, NAME, ("frames of a clip", "accuracy, 95 % interval")),
+        setting.about(clean, compressed, streams=list(streams), lengths=list(lengths)),
         notes=(
-            f"Streams: {' + '.join(setting.config.stream_names)}. Trained on the videos as they are. "
-            f"{_share_of_fakes(setting)} of the videos are fake: what calls everything fake has that accuracy.",
+            f"Streams: {' + '.join(streams)}. Trained on the videos as they are. "
+            f"{fakes:.0%} of the videos are fake: what calls everything fake has that accuracy.",
             "Every length has the same number of epochs. Longer clips are fewer, so that their networks take fewer "
             "steps: a fall at the long end may be that.",
         ),
     )
-
-
-def _share_of_fakes(setting: Setting) -> str:
-    records = setting.data.main
-    return f"{sum(r.label.value == 'fake' for r in records) / len(records):.0%}"
+    found: dict[tuple[str, int], Seeds] = {}
+    for frames in lengths:
+        for tested in (clean, compressed):
+            seeds = setting.runs.scored(clean, tested, of_length(setting.config, frames), setting.plans())
+            found[(tested.name, frames)] = seeds
+            result.add({"tested on": tested.name, "frames": str(frames)}, seeds, MEASURED)
+    first, last = lengths[0], lengths[-1]
+    drawn: dict[str, dict[float, Estimate]] = {}
+    for unit in MEASURED:
+        for tested in (clean, compressed):
+            one, other = found[(tested.name, last)], found[(tested.name, first)]
+            longer = result.differ(f"{last} - {first} frames, {tested.name}", one, other, unit, "accuracy")
+            result.ask(f"Longer clips tell more, by {unit}, {tested.name} (Figure 7).", longer)
+            drawn[f"{unit}s, {tested.name}"] = {
+                float(row.labels["frames"]): row.estimate
+                for row in result.rows
+                if (row.unit, row.figure, row.labels["tested on"]) == (unit, "accuracy", tested.name)
+            }
+    axes = ("frames of a clip", "accuracy, 95 % interval")
+    result.draw = lambda folder: draw_lines(drawn, folder, result.name, axes)
+    return result

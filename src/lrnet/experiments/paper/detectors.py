@@ -10,24 +10,16 @@ from typing import Final
 import numpy as np
 
 from lrnet.errors import DatasetError
+from lrnet.evaluation.metrics import auc
+from lrnet.evaluation.protocol import video_scores
 from lrnet.experiments.paper.draw import draw_matrices
-from lrnet.experiments.paper.result import (
-    MEASURED,
-    Contrast,
-    Result,
-    Row,
-    Seeds,
-    Table,
-    auc_of,
-    contrast,
-    is_above,
-    measured_rows,
-    scores,
-)
+from lrnet.experiments.paper.result import Contrast, Result, Seeds, Table
 from lrnet.experiments.paper.setting import Setting
 from lrnet.experiments.paper.videos import Landmarks
 
-NAME: Final = "detectors"
+Found = dict[tuple[Landmarks, str, str], Seeds]
+"""By kind of landmarks, landmarker trained on, and landmarker tested on."""
+
 KINDS: Final[dict[Landmarks, str]] = {"calibrated": "with calibration", "detected": "without"}
 
 
@@ -46,69 +38,59 @@ def run(setting: Setting) -> Result:
     if len(names) < 2:
         raise DatasetError("Two landmarkers are needed to compare.", hint="Name others with --landmarkers.")
     sets = {name: setting.data.clean(landmarker=name) for name in names}
-    plans = setting.plans()
-    found: dict[tuple[Landmarks, str, str], Seeds] = {}
-    for kind in KINDS:
-        for one, other in product(names, names):
-            train, test = (sets[n].with_landmarks(kind) for n in (one, other))
-            found[(kind, one, other)] = setting.runs.scored(train, test, setting.config, plans)
-    rows: list[Row] = []
-    for (kind, one, other), seeds in found.items():
-        labels = {"trained on": one, "tested on": other, "landmarks": KINDS[kind]}
-        rows += measured_rows(labels, seeds, MEASURED)
-    contrasts = contrasts_of(found, names)
-    across, within, more = contrasts[-3:]
-    findings = [
-        is_above("Across landmarkers calibration helps (Figure 5).", across),
-        is_above("With the same landmarker calibration helps.", within),
-        is_above("Across landmarkers it helps more than with the same one (Figure 5).", more),
-    ]
-    matrices = {
-        words: np.array([[auc_of(found[(kind, one, other)]) for other in names] for one in names])
-        for kind, words in KINDS.items()
-    }
-    return Result(
-        NAME,
+    result = Result(
+        "detectors",
         "Trained on one landmarker, tested on another (the paper's Figure 5)",
         setting.protocol(),
-        tuple(rows),
-        tuple(contrasts),
-        tuple(findings),
         setting.about(*sets.values(), landmarkers=list(names)),
-        lambda folder: draw_matrices(matrices, names, folder, NAME),
         notes=(f"Streams: {' + '.join(setting.config.stream_names)}.",),
-        extra=(_confusions(found),),
     )
+    found: Found = {}
+    for kind, one, other in product(KINDS, names, names):
+        train, test = (sets[n].with_landmarks(kind) for n in (one, other))
+        seeds = setting.runs.scored(train, test, setting.config, setting.plans())
+        found[(kind, one, other)] = seeds
+        result.add({"trained on": one, "tested on": other, "landmarks": KINDS[kind]}, seeds)
+    across, within, more = _gains(result, found, names)
+    result.ask("Across landmarkers calibration helps (Figure 5).", across)
+    result.ask("With the same landmarker calibration helps.", within)
+    result.ask("Across landmarkers it helps more than with the same one (Figure 5).", more)
+    matrices = {
+        words: np.array([[np.mean([auc(video_scores(v)) for v in found[(kind, a, b)]]) for b in names] for a in names])
+        for kind, words in KINDS.items()
+    }
+    result.draw = lambda folder: draw_matrices(matrices, names, folder, result.name)
+    result.extra = (_confusions(found),)
+    return result
 
 
-def contrasts_of(found: dict[tuple[Landmarks, str, str], Seeds], names: Sequence[str]) -> list[Contrast]:
-    """With less without calibration: each pair, mean over different and same landmarkers, across less within."""
-    unlike = [(a, b) for a, b in product(names, names) if a != b]
+def _gains(result: Result, found: Found, names: Sequence[str]) -> tuple[Contrast, Contrast, Contrast]:
+    """With less without calibration: of each pair, then means over different and same landmarkers, across less within.
+
+    Returns:
+        The last three.
+    """
     same = [(a, a) for a in names]
+    unlike = [(a, b) for a, b in product(names, names) if a != b]
 
     def gain(pairs: Sequence[tuple[str, str]], weight: float = 1.0) -> list[tuple[float, Seeds]]:
         share = weight / len(pairs)
         signs: tuple[tuple[Landmarks, float], ...] = (("calibrated", share), ("detected", -share))
         return [(sign, found[(kind, *pair)]) for pair in pairs for kind, sign in signs]
 
-    def weighted(what: str, sides: list[tuple[float, Seeds]]) -> Contrast:
-        return Contrast(what, "video", "AUC", contrast(sides, "video", "AUC"))
-
-    single = [weighted(f"with - without calibration, {a} to {b}", gain([(a, b)])) for a, b in (*same, *unlike)]
-    return [
-        *single,
-        weighted("with - without calibration, mean over different landmarkers", gain(unlike)),
-        weighted("with - without calibration, mean over the same landmarker", gain(same)),
-        weighted("that across less that within", gain(unlike) + gain(same, -1.0)),
-    ]
+    for a, b in (*same, *unlike):
+        result.weigh(f"with - without calibration, {a} to {b}", gain([(a, b)]))
+    return (
+        result.weigh("with - without calibration, mean over different landmarkers", gain(unlike)),
+        result.weigh("with - without calibration, mean over the same landmarker", gain(same)),
+        result.weigh("that across less that within", gain(unlike) + gain(same, -1.0)),
+    )
 
 
-def _confusions(
-    found: dict[tuple[Landmarks, str, str], Seeds],
-) -> Table:
+def _confusions(found: Found) -> Table:
     rows = []
     for (kind, one, other), seeds in found.items():
-        table = scores(seeds[0], "video")
+        table = video_scores(seeds[0])
         called = table.score >= 0.5
         counts = [int(((table.label == label) & (called == fake)).sum()) for label in (0, 1) for fake in (False, True)]
         rows.append((one, other, KINDS[kind], *map(str, counts)))

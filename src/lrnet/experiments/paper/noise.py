@@ -7,30 +7,15 @@ from dataclasses import replace
 from itertools import product
 from typing import Any, Final
 
-from lrnet.evaluation.metrics import interval_text
+from lrnet.evaluation.metrics import Estimate, interval_text
 from lrnet.experiments.paper.draw import draw_lines
-from lrnet.experiments.paper.result import (
-    MEASURED,
-    Contrast,
-    Finding,
-    Result,
-    Row,
-    Seeds,
-    Table,
-    contrast,
-    difference,
-    in_words,
-    measured_rows,
-    no_worse_than,
-    paper_figure,
-)
+from lrnet.experiments.paper.result import Contrast, Result, Seeds, paper_figure
 from lrnet.experiments.paper.runs import everybody
 from lrnet.experiments.paper.setting import Setting, called, score_model
 from lrnet.experiments.paper.videos import VideoSet
 from lrnet.experiments.stores import Condition
 from lrnet.video.perturbations import Kind
 
-NAME: Final = "noise"
 FRAMES: Final = 100  # of each video: the grid has 37 conditions
 Grid = dict[tuple[str, int], VideoSet]
 """By kind and level; level 0 of "clean", and of "mixed" and "random", whose levels are drawn."""
@@ -51,99 +36,81 @@ def grid(setting: Setting, frames: int, levels: Sequence[int]) -> Grid:
 
 def run(setting: Setting, frames: int = FRAMES) -> Result:
     """Networks of clean videos on perturbed ones."""
-    levels = setting.levels
+    levels, train = setting.levels, setting.data.clean()
     sets = grid(setting, frames, levels)
+    clean = sets[("clean", 0)]
     plans = setting.split_plans() if setting.has_splits else setting.plans()
-    train = setting.data.clean()
-    rows: list[Row] = []
-    contrasts: list[Contrast] = []
-    findings: list[Finding] = []
-    every = {" + ".join(c.stream_names): c for c in (setting.config, setting.papers)}
-    by_network = {
-        name: {at: setting.runs.scored(train, tested, config, plans) for at, tested in sets.items()}
-        for name, config in every.items()
-    }
-    notes: dict[str, str] = {}
-    for at, tested in sets.items():
-        for model in setting.models:
-            videos, note = score_model(setting, model, tested)
-            by_network.setdefault(called(setting, model), {})[at] = [videos]
-            notes[called(setting, model)] = note
-    for network, found in by_network.items():
-        for (kind, level), seeds in found.items():
-            labels = {"network": network, "perturbation": kind, "level": str(level or "")}
-            rows += measured_rows(labels, seeds, MEASURED, note=notes.get(network, ""))
-        for kind, level in (("mixed", 0), ("random", 0)):
-            contrasts.append(difference(f"{network}: {kind} - clean", found[(kind, level)], found[("clean", 0)]))
-        overall = {figure: decline(network, found, levels, figure) for figure in ("accuracy", "AUC")}
-        contrasts += overall.values()
-        for kind in dict.fromkeys(k for k, level in found if level):
-            worst = found[(kind, max(levels))]
-            contrasts.append(difference(f"{network}: {kind} {max(levels)} - clean", worst, found[("clean", 0)]))
-        findings.append(like_the_papers(overall["accuracy"]))
-    first = by_network[next(iter(every))]
-    drawn = {
-        kind: {
-            float(level): row.estimate
-            for level in levels
-            for row in rows
-            if row.labels == {"network": next(iter(every)), "perturbation": kind, "level": str(level)}
-            and (row.unit, row.figure) == ("video", "AUC")
-        }
-        for kind in dict.fromkeys(k for k, level in first if level)
-    }
-    return Result(
-        NAME,
+    paper = paper_figure("noise", "decline under noise")
+    result = Result(
+        "noise",
         "Perturbed videos (the paper's Table 3)",
-        _protocol(setting, sets[("clean", 0)], frames),
-        tuple(rows),
-        tuple(contrasts),
-        tuple(findings),
-        _about(setting, train, sets[("clean", 0)], frames=frames, levels=list(levels)),
-        lambda folder: draw_lines(drawn, folder, NAME, ("level", f"AUC of videos ({next(iter(every))})"), bands=False),
+        _protocol(setting, clean, frames),
+        _about(setting, train, clean, frames=frames, levels=list(levels)),
         notes=(
             f"Seven perturbations of DeeperForensics-1.0 at levels {', '.join(map(str, levels))} of 5; `mixed` applies "
             "several in turn, `random` one of a drawn kind and level. They are applied to the video before landmarks "
             "are looked for.",
             _lost(sets),
-            f"The paper's decline: {paper_figure(NAME, 'decline under noise')}.",
+            f"The paper's decline: {paper}.",
         ),
-        shown=tuple(row for row in rows if not row.labels["level"]),
-        extra=tuple(_by_level(network, rows, levels) for network in by_network),
     )
-
-
-def _by_level(network: str, rows: Sequence[Row], levels: Sequence[int]) -> Table:
-    """Kinds by level, AUC of videos."""
-    found = {
-        (row.labels["perturbation"], row.labels["level"]): row.estimate
-        for row in rows
-        if (row.labels["network"], row.unit, row.figure) == (network, "video", "AUC") and row.labels["level"]
+    by_network: dict[str, dict[tuple[str, int], Seeds]] = {
+        name: {at: setting.runs.scored(train, tested, config, plans) for at, tested in sets.items()}
+        for name, config in setting.recipes.items()
     }
-    kinds = dict.fromkeys(kind for kind, _ in found)
-    lines = [
-        (k, *(f"{(e := found[(k, str(n))]).value:.3f} ({interval_text(e.interval, 2)})" for n in levels)) for k in kinds
-    ]
-    return f"{network}: AUC of videos by level", ("", *map(str, levels)), tuple(lines)
+    notes: dict[str, str] = {}
+    for model in setting.models:
+        name = called(setting, model)
+        for at, tested in sets.items():
+            videos, notes[name] = score_model(setting, model, tested)
+            by_network.setdefault(name, {})[at] = [videos]
+    for network, found in by_network.items():
+        for (kind, level), seeds in found.items():
+            labels = {"network": network, "perturbation": kind, "level": str(level or "")}
+            result.add(labels, seeds, note=notes.get(network, ""))
+        for kind in ("mixed", "random"):
+            result.differ(f"{network}: {kind} - clean", found[(kind, 0)], found[("clean", 0)])
+        lost = _decline(result, network, found, levels, "accuracy")
+        _decline(result, network, found, levels, "AUC")
+        for kind in dict.fromkeys(k for k, level in found if level):
+            worst = found[(kind, max(levels))]
+            result.differ(f"{network}: {kind} {max(levels)} - clean", worst, found[("clean", 0)])
+        result.decline(f"Accuracy falls little under noise ({paper}).", paper.value / 100, lost, lost.what)
+    result.shown = [row for row in result.rows if not row.labels["level"]]
+    aucs = {network: _by_level(result, network) for network in by_network}
+    head, *_ = aucs
+    axes = ("level", f"AUC of videos ({head})")
+    result.draw = lambda folder: draw_lines(aucs[head], folder, result.name, axes, bands=False)
+    result.extra = tuple(
+        (
+            f"{network}: AUC of videos by level",
+            ("", *map(str, levels)),
+            tuple(
+                (kind, *(f"{e.value:.3f} ({interval_text(e.interval, 2)})" for e in line.values()))
+                for kind, line in lines.items()
+            ),
+        )
+        for network, lines in aucs.items()
+    )
+    return result
 
 
-def decline(network: str, found: Mapping[tuple[str, int], Seeds], levels: Sequence[int], figure: str) -> Contrast:
+def _by_level(result: Result, network: str) -> dict[str, dict[float, Estimate]]:
+    """The AUC of videos by kind and level."""
+    found: dict[str, dict[float, Estimate]] = {}
+    for row in result.rows:
+        if (row.labels["network"], row.unit, row.figure) == (network, "video", "AUC") and row.labels["level"]:
+            found.setdefault(row.labels["perturbation"], {})[float(row.labels["level"])] = row.estimate
+    return found
+
+
+def _decline(
+    result: Result, network: str, found: Mapping[tuple[str, int], Seeds], levels: Sequence[int], figure: str
+) -> Contrast:
     """Mean over all kinds and levels, less clean."""
     single = [seeds for (_, level), seeds in found.items() if level in levels]
     sides = [(1 / len(single), seeds) for seeds in single] + [(-1.0, found[("clean", 0)])]
-    return Contrast(
-        f"{network}: mean of all kinds and levels - clean", "video", figure, contrast(sides, "video", figure)
-    )
-
-
-def like_the_papers(found: Contrast) -> Finding:
-    """Whether the accuracy lost is no more than the paper's."""
-    paper = paper_figure(NAME, "decline under noise")
-    trend = f"Accuracy falls little under noise ({paper})."
-    share, e = paper.value / 100, found.estimate
-    inside = "inside" if e.low <= share <= e.high else "outside"
-    because = f"{found.what} {in_words(found)}; the paper's lies {inside} this interval."
-    return no_worse_than(trend, share, e, because)
+    return result.weigh(f"{network}: mean of all kinds and levels - clean", sides, "video", figure)
 
 
 def _about(setting: Setting, train: VideoSet, tested: VideoSet, **more: Any) -> dict[str, Any]:

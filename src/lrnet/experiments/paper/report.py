@@ -11,6 +11,7 @@ from typing import Any, Final
 from lrnet.evaluation.metrics import interval_text
 from lrnet.evaluation.report import csv_text, table
 from lrnet.experiments import environment
+from lrnet.experiments.paper.draw import draw_auc
 from lrnet.experiments.paper.result import Contrast, Result, Row, signed_interval
 from lrnet.files import make_folder, write_text
 
@@ -31,7 +32,7 @@ def write(result: Result, folder: Path, cost: Mapping[str, float]) -> list[Path]
     Args:
         cost: what the run took, for the record.
     """
-    pictures = list(result.draw(folder))
+    pictures = list(draw_auc(result.rows, folder, result.name) if result.draw is None else result.draw(folder))
     texts = {
         "csv": csv_text(_csv_rows(result)),
         "json": json.dumps(as_dict(result, cost), indent=1, allow_nan=False) + "\n",

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import resources
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from lrnet.evaluation.metrics import (
@@ -27,6 +29,9 @@ Verdict = Literal["confirmed", "denied", "not decidable here"]
 Seeds = Sequence[Sequence[ScoredVideo]]
 """The same videos scored by the networks of each seed."""
 
+Sides = Sequence[tuple[float, Seeds]]
+"""Conditions with the weight of each."""
+
 Table = tuple[str, tuple[str, ...], tuple[tuple[str, ...], ...]]
 """Title, header, rows."""
 
@@ -35,11 +40,7 @@ MEASURED: Final[dict[Unit, tuple[str, ...]]] = {"video": ("AUC", "accuracy"), "c
 
 RESAMPLES: Final[dict[Unit, int]] = {"video": 1000, "clip": 250}  # clips are many
 
-FIGURES: Final[dict[str, Metric]] = {
-    **RANKING,
-    "accuracy": accuracy,
-    "balanced accuracy": balanced_accuracy,
-}
+FIGURES: Final[dict[str, Metric]] = {**RANKING, "accuracy": accuracy, "balanced accuracy": balanced_accuracy}
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,31 +122,75 @@ class Finding:
         return f"{self.trend} {said[self.verdict]}: {self.because}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Result:
-    """An experiment's outcome.
+    """An experiment's outcome, which fills while it runs.
 
     Attributes:
         name, title: of the experiment.
         protocol: how it was measured, in sentences.
         about: data with hashes, configuration, seeds, versions, machine.
-        draw: draws the figure into a folder and returns its files.
+        draw: draws the figure into a folder and returns its files; None for the AUC of all rows.
         notes: on the whole result.
-        shown: the rows of the page's table; () for all of them. CSV and JSON have all.
+        shown: the rows of the page's table; empty for all of them. CSV and JSON have all.
         extra: further tables.
     """
 
     name: str
     title: str
     protocol: str
-    rows: tuple[Row, ...]
-    contrasts: tuple[Contrast, ...]
-    findings: tuple[Finding, ...]
     about: Mapping[str, Any]
-    draw: Callable[[Any], Sequence[Any]]
+    rows: list[Row] = field(default_factory=list)
+    contrasts: list[Contrast] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    draw: Callable[[Path], Sequence[Path]] | None = None
     notes: tuple[str, ...] = ()
-    shown: tuple[Row, ...] = ()
+    shown: Sequence[Row] = ()
     extra: tuple[Table, ...] = ()
+
+    def add(
+        self,
+        labels: Mapping[str, str],
+        seeds: Seeds,
+        figures: Mapping[Unit, Sequence[str]] = MEASURED,
+        *,
+        paper: Mapping[str, PaperFigure] = MappingProxyType({}),
+        note: str = "",
+    ) -> None:
+        """Add a row for each figure of each unit.
+
+        Args:
+            paper: the paper's figures by name of the figure, shown beside those of videos.
+        """
+        for unit, names in figures.items():
+            for figure in names:
+                theirs = paper.get(figure) if unit == "video" else None
+                self.rows.append(Row(labels, unit, figure, measured(seeds, unit, figure), theirs, note))
+
+    def differ(self, what: str, one: Seeds, other: Seeds, unit: Unit = "video", figure: str = "AUC") -> Contrast:
+        """Add `one` minus `other`."""
+        return self.weigh(what, [(1.0, one), (-1.0, other)], unit, figure)
+
+    def weigh(self, what: str, sides: Sides, unit: Unit = "video", figure: str = "AUC") -> Contrast:
+        """Add a weighted sum over conditions."""
+        self.contrasts.append(Contrast(what, unit, figure, contrast(sides, unit, figure)))
+        return self.contrasts[-1]
+
+    def ask(self, trend: str, found: Contrast, name: str = "") -> None:
+        """Add whether a difference lies above 0."""
+        self.findings.append(is_above(trend, found, name))
+
+    def beside_paper(self, trend: str, paper: float, e: Estimate, because: str) -> None:
+        """Add whether an estimate lies at or above the paper's value with its whole interval, below, or neither."""
+        verdict: Verdict = "confirmed" if e.low >= paper else "denied" if e.high < paper else "not decidable here"
+        self.findings.append(Finding(trend, verdict, f"{because}."))
+
+    def decline(self, trend: str, paper: float, found: Contrast, name: str) -> None:
+        """Add whether a decline is no worse than the paper's."""
+        e = found.estimate
+        inside = "inside" if e.low <= paper <= e.high else "outside"
+        where = "" if e.interval is None else f"; the paper's lies {inside} this interval"
+        self.beside_paper(trend, paper, e, f"{name} {in_words(found)}{where}")
 
 
 def scores(videos: Sequence[ScoredVideo], unit: Unit) -> Scores:
@@ -158,42 +203,10 @@ def measured(seeds: Seeds, unit: Unit, figure: str) -> Estimate:
     return contrast([(1.0, seeds)], unit, figure)
 
 
-def contrast(sides: Sequence[tuple[float, Seeds]], unit: Unit, figure: str) -> Estimate:
+def contrast(sides: Sides, unit: Unit, figure: str) -> Estimate:
     """A weighted sum of a figure over conditions, each averaged over its seeds."""
     parts = [(weight / len(seeds), scores(videos, unit)) for weight, seeds in sides for videos in seeds]
     return contrast_interval(FIGURES[figure], parts, resamples=RESAMPLES[unit])
-
-
-def difference(what: str, one: Seeds, other: Seeds, unit: Unit = "video", figure: str = "AUC") -> Contrast:
-    """`one` minus `other`."""
-    return Contrast(what, unit, figure, contrast([(1.0, one), (-1.0, other)], unit, figure))
-
-
-def measured_rows(
-    labels: Mapping[str, str],
-    seeds: Seeds,
-    figures: Mapping[Unit, Sequence[str]],
-    *,
-    paper: Mapping[str, PaperFigure] | None = None,
-    note: str = "",
-) -> list[Row]:
-    """A row for each figure of each unit.
-
-    Args:
-        paper: the paper's figures by name of the figure, shown beside those of videos.
-    """
-    return [
-        Row(
-            labels,
-            unit,
-            figure,
-            measured(seeds, unit, figure),
-            (paper or {}).get(figure) if unit == "video" else None,
-            note,
-        )
-        for unit, names in figures.items()
-        for figure in names
-    ]
 
 
 def share_called_fake(videos: Sequence[ScoredVideo], threshold: float = 0.5) -> Estimate:
@@ -208,12 +221,6 @@ def is_above(trend: str, found: Contrast, name: str = "") -> Finding:
     e = found.estimate
     verdict: Verdict = "confirmed" if e.low > 0 else "denied" if e.high < 0 else "not decidable here"
     return Finding(trend, verdict, f"{name or found.what} {in_words(found)}.")
-
-
-def no_worse_than(trend: str, value: float, e: Estimate, because: str) -> Finding:
-    """Whether an estimate lies at or above the paper's value with its whole interval, below, or neither."""
-    verdict: Verdict = "confirmed" if e.low >= value else "denied" if e.high < value else "not decidable here"
-    return Finding(trend, verdict, because)
 
 
 def in_words(found: Contrast) -> str:

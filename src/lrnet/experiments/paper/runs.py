@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -26,8 +26,7 @@ from lrnet.network.bundle import ModelBundle
 from lrnet.network.runtime import NetworkRuntime
 from lrnet.training.config import StreamConfig, TrainingConfig
 from lrnet.training.crossval import plan_folds, read_scores, write_scores
-from lrnet.training.data import preprocessing_of
-from lrnet.training.train import TrainedModel, bundle_preprocessing, bundle_spec, in_memory, train_on
+from lrnet.training.train import bare_bundle, train_on
 from lrnet.verdict import ClipScore, Rules, aggregate
 from lrnet.version import __version__
 
@@ -131,30 +130,29 @@ class Runs:
 
     def prepare(self, train: VideoSet, config: TrainingConfig, plans: Sequence[Plan]) -> None:
         """Train every network that `scored` will need, some at a time."""
-        jobs = {}
-        for seed, plan in enumerate(plans):
-            for division in plan:
-                for stream in config.streams:
-                    job = self._job(train, seeded(config, seed), stream, division)
-                    if not job.file.is_dir():
-                        jobs[job.file] = job
-        if not jobs:
-            return
-        done = 0
+        every = (
+            self._job(train, seeded(config, seed), stream, division)
+            for seed, plan in enumerate(plans)
+            for division in plan
+            for stream in config.streams
+        )
+        jobs = {job.file: job for job in every if not job.file.is_dir()}
         self.trained += len(jobs)
-        began = f"{train.name}{'' if train.landmarks == 'calibrated' else ', ' + train.landmarks}"
-        if self._workers <= 1:
-            for job in jobs.values():
+        for done, job in enumerate(self._trained(list(jobs.values())), 1):
+            self._tell(f"{train.described}: network {done} of {len(jobs)} ({job.what}) trained")
+
+    def _trained(self, jobs: Sequence[_Job]) -> Iterator[_Job]:
+        """Train some at a time; each as it is done."""
+        if self._workers <= 1 or not jobs:
+            for job in jobs:
                 _train(job)
-                done += 1
-                self._tell(f"{began}: network {done} of {len(jobs)} ({job.what}) trained")
+                yield job
             return
         with ProcessPoolExecutor(self._workers, mp_context=get_context("spawn")) as pool:
-            running = {pool.submit(_train, job): job for job in jobs.values()}
+            running = {pool.submit(_train, job): job for job in jobs}
             for finished in as_completed(running):
                 finished.result()
-                done += 1
-                self._tell(f"{began}: network {done} of {len(jobs)} ({running[finished].what}) trained")
+                yield running[finished]
 
     def _load(self, job: _Job) -> ModelBundle:
         bundle = ModelBundle.load(job.file)
@@ -267,10 +265,6 @@ def _train(job: _Job) -> None:
     if job.file.is_dir():
         return
     began = perf_counter()
-    faces = job.train.faces()
-    fitted = train_on(faces, job.config)
-    how = bundle_preprocessing(preprocessing_of(job.train.videos), job.config)
-    model = TrainedModel(fitted, job.train.videos, tuple(faces), how, perf_counter() - began)
-    spec = bundle_spec(model, job.config, name="network", version="0", licence="unspecified", command="lrnet benchmark")
-    ready = in_memory(spec, fitted)
-    ModelBundle.save(spec, ready.network, "", job.file, replace=True)
+    fitted = train_on(job.train.faces(), job.config)
+    ready = bare_bundle(fitted, job.train.videos, job.config, perf_counter() - began, command="lrnet benchmark")
+    ModelBundle.save(ready.spec, ready.network, "", job.file, replace=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -11,7 +11,6 @@ from lrnet.errors import DatasetError
 from lrnet.evaluation.protocol import ScoredVideo, known_people, shows_one_of
 from lrnet.experiments.environment import machine, software
 from lrnet.experiments.paper.data import Data
-from lrnet.experiments.paper.result import Row, Seeds, Unit, measured_rows
 from lrnet.experiments.paper.runs import Plan, Runs, everybody, folds_of, score_set, split_of
 from lrnet.experiments.paper.videos import VideoSet
 from lrnet.network.bundle import ModelBundle
@@ -86,6 +85,11 @@ class Setting:
         """The paper's streams, g1 and g2, fitted as the configuration fits."""
         return self.recipe(*PAPER_STREAMS)
 
+    @property
+    def recipes(self) -> dict[str, TrainingConfig]:
+        """The configuration and the paper's streams, by the names of their streams."""
+        return {" + ".join(config.stream_names): config for config in (self.config, self.papers)}
+
     def heavily_compressed(self) -> VideoSet:
         """The videos in the worst quality of the data; re-encoded to H.264 at CRF 40 if there is only one."""
         qualities = self.data.qualities()
@@ -97,7 +101,7 @@ class Setting:
     def about(self, *sets: VideoSet, **more: Any) -> dict[str, Any]:
         """The record of a result: sets (of different names), settings, versions; `more` adds or replaces entries."""
         return {
-            "data": {described(s): about_set(s) for s in sets},
+            "data": {s.described: about_set(s) for s in sets},
             "configuration": self.config.model_dump(mode="json"),
             "seeds": list(range(self.seeds)),
             "division": f"{self.folds} folds over identity groups",
@@ -119,11 +123,6 @@ class Setting:
             f"intervals from a bootstrap over identity groups, the same draws on both sides of a difference; they do "
             f"not hold the chance of training. The first {self.data.most_frames or 'all'} frames of each video count."
         )
-
-
-def described(videos: VideoSet) -> str:
-    """The set's name with its landmarks."""
-    return videos.name if videos.landmarks == "calibrated" else f"{videos.name}, {videos.landmarks}"
 
 
 def about_set(videos: VideoSet) -> dict[str, Any]:
@@ -205,17 +204,3 @@ def contamination(model: ModelBundle, records: Sequence[VideoRecord], name: str,
 def called(setting: Setting, model: ModelBundle) -> str:
     """A finished model in tables: its name, and the split that it is tested on."""
     return model.spec.name + (f", split {setting.split}" if setting.split else "")
-
-
-def model_rows(
-    setting: Setting, videos: VideoSet, labels: Mapping[str, str], figures: Mapping[Unit, Sequence[str]]
-) -> tuple[list[Row], dict[str, Seeds]]:
-    """A row set for each finished model on these videos, and its scores by its name."""
-    rows: list[Row] = []
-    scored: dict[str, Seeds] = {}
-    for model in setting.models:
-        found, note = score_model(setting, model, videos)
-        which = called(setting, model)
-        scored[which] = [found]
-        rows += measured_rows({"network": which, **labels}, [found], figures, note=note)
-    return rows, scored

@@ -65,6 +65,11 @@ class VideoSet:
                 kept.append(replace(video, record=replace(video.record, group=(*there, video.record.group)[0])))
         return replace(self, videos=tuple(kept))
 
+    @property
+    def described(self) -> str:
+        """The set's name with its landmarks."""
+        return self.name if self.landmarks == "calibrated" else f"{self.name}, {self.landmarks}"
+
     def mark(self, config: TrainingConfig) -> str:
         """A hash of this set and a configuration."""
         return _sha256([fingerprint(self.videos, config), self.landmarks, self.most_frames])
