@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Final
 
 from lrnet.data.records import Label, VideoRecord, find_leaks, identity_groups, joined_groups, of_split
 from lrnet.errors import DatasetError
@@ -81,6 +80,25 @@ class Dataset:
                 hint=f"There is {there}." if there else "This dataset has one version: leave the choice out.",
             )
         return replace(self, records=chosen)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A layout of datasets.
+
+    Attributes:
+        name: for `--layout`.
+        dataset: that comes in it.
+        expects: the files, in words.
+        matches: whether a folder has it.
+        read: everything that a folder holds. Raises DatasetError if there is nothing of it.
+    """
+
+    name: str
+    dataset: str
+    expects: str
+    matches: Callable[[Path], bool]
+    read: Callable[[Path], Dataset]
 
 
 class Collector:
@@ -186,6 +204,3 @@ def find_copies(records: Sequence[VideoRecord]) -> list[Issue]:
             if original is not record:
                 issues.append(Issue(IssueKind.COPY, record.key, original.key))
     return issues
-
-
-READY_NOTE: Final = "no split comes with this dataset: test on all of it, or write a manifest with splits of your own"

@@ -11,15 +11,16 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from lrnet.data.dataset import Collector, Dataset, IssueKind
+from lrnet.data.dataset import Collector, Dataset, IssueKind, Layout
 from lrnet.data.records import SPLITS, Label, VideoRecord
 from lrnet.errors import DatasetError
 from lrnet.files import is_file, read_json, written_beside
 
-LAYOUT: Final = "manifest"
+NAME: Final = "manifest"
 HOW_TO: Final = "name its videos in a manifest.csv: path,label in the first line, then one video a line, real or fake"
 SUFFIXES: Final = (".csv", ".json")
 REQUIRED: Final = ("path", "label")
@@ -44,7 +45,7 @@ def read(table: Path, root: Path | None = None) -> Dataset:
         table = next(p for p in (table / "manifest.csv", table / "manifest.json") if p.is_file())
     rows = _rows(table)
     root = root or table.parent
-    found = Collector(LAYOUT, root, table.stem if table.stem != "manifest" else table.resolve().parent.name)
+    found = Collector(NAME, root, table.stem if table.stem != "manifest" else table.resolve().parent.name)
     for where, row in rows:
         name, label, split = _text(row, "path"), _text(row, "label").lower(), _text(row, "split").lower()
         url = name if "://" in name else ""
@@ -98,11 +99,11 @@ def write_manifest(path: Path, dataset: Dataset) -> None:
             writer.writerow([place, r.label.value, r.method, r.source, r.split, r.group, r.compression, people])
 
 
-def _rows(table: Path) -> list[tuple[str, dict[str, Any]]]:
+def _rows(table: Path, columns: Sequence[str] = REQUIRED) -> list[tuple[str, dict[str, Any]]]:
     if not table.is_file():
         raise DatasetError(f"There is no manifest {table}.", hint="Give a CSV with the columns path and label.")
     try:
-        rows = _json_rows(table) if table.suffix.lower() == ".json" else _csv_rows(table)
+        rows = _json_rows(table, columns) if table.suffix.lower() == ".json" else _csv_rows(table, columns)
     except (ValueError, csv.Error, OSError) as error:
         raise DatasetError(
             f"{table} cannot be read as a manifest ({error}).", hint="Give a CSV with a header, or a JSON list."
@@ -112,28 +113,28 @@ def _rows(table: Path) -> list[tuple[str, dict[str, Any]]]:
     return rows
 
 
-def _csv_rows(table: Path) -> list[tuple[str, dict[str, Any]]]:
+def _csv_rows(table: Path, columns: Sequence[str]) -> list[tuple[str, dict[str, Any]]]:
     with table.open(newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file)
-        _require(table, reader.fieldnames or ())
+        _require(table, reader.fieldnames or (), columns)
         return [(f"line {number}", row) for number, row in enumerate(reader, start=2)]
 
 
-def _json_rows(table: Path) -> list[tuple[str, dict[str, Any]]]:
+def _json_rows(table: Path, columns: Sequence[str]) -> list[tuple[str, dict[str, Any]]]:
     content = read_json(table)
     rows = content.get("videos") if isinstance(content, dict) else content
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise ValueError("no list of objects")
     for row in rows[:1]:
-        _require(table, row)
+        _require(table, row, columns)
     return [(f"entry {number}", row) for number, row in enumerate(rows, start=1)]
 
 
-def _require(table: Path, names: Any) -> None:
-    missing = [name for name in REQUIRED if name not in names]
+def _require(table: Path, names: Any, columns: Sequence[str]) -> None:
+    missing = [name for name in columns if name not in names]
     if missing:
         raise DatasetError(
-            f"{table} has no column {', '.join(missing)}.", hint=f"It needs {', '.join(REQUIRED)} in its header."
+            f"{table} has no column {', '.join(missing)}.", hint=f"It needs {', '.join(columns)} in its header."
         )
 
 
@@ -147,11 +148,15 @@ def _people(value: Any) -> list[str]:
     return [str(name).strip() for name in names if str(name).strip()]
 
 
+LAYOUT: Final = Layout(
+    NAME,
+    "anything",
+    "a .csv or .json with path, label and more (docs/datasets.md), or a folder with manifest.csv",
+    matches,
+    read,
+)
+
 COLLECTED: Final = ("name", "label", "source", "method", "person")
-
-
-def _complete(row: dict[str, Any]) -> bool:
-    return all(row[name] is not None for name in COLLECTED) and bool(row["name"]) and row["label"] in set(Label)
 
 
 def read_collected(table: Path, folder: Path) -> list[VideoRecord]:
@@ -164,28 +169,24 @@ def read_collected(table: Path, folder: Path) -> list[VideoRecord]:
     Raises:
         DatasetError: the table or all of its videos are missing.
     """
-    if not table.is_file():
-        raise DatasetError(f"There is no table {table}.", hint="Give the manifest of the collection.")
-    try:
-        with table.open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
-            missing = [name for name in COLLECTED if name not in (reader.fieldnames or ())]
-            if missing:
-                raise DatasetError(f"{table} has no column {missing[0]}.", hint=f"It needs {', '.join(COLLECTED)}.")
-            rows = {row["name"]: row for row in reader if _complete(row) and is_file(folder / row["name"])}
-    except (ValueError, csv.Error, OSError) as error:
-        raise DatasetError(f"{table} cannot be read ({error}).", hint="Give the manifest of the collection.") from error
-    if not rows:
-        raise DatasetError(f"{folder} holds no video that {table} names.", hint="Collect them first.")
-    return [
+    rows = {
+        row["name"]: row
+        for _, row in _rows(table, COLLECTED)
+        if None not in (row[name] for name in COLLECTED) and row["name"] and row["label"] in set(Label)
+    }
+    found = [
         VideoRecord(
-            path=folder / row["name"],
-            key=f"more/{row['name']}",
+            path=folder / name,
+            key=f"more/{name}",
             label=Label(row["label"]),
             method=row["method"] if row["label"] == "fake" else "",
             source=row["source"],
             split="train",
             group=f"more-{row['person']}",
         )
-        for row in rows.values()
+        for name, row in rows.items()
+        if is_file(folder / name)
     ]
+    if not found:
+        raise DatasetError(f"{folder} holds no video that {table} names.", hint="Collect them first.")
+    return found

@@ -96,17 +96,12 @@ def of_split(records: Sequence[VideoRecord], split: str) -> list[VideoRecord]:
         )
     leaks = [leak for leak in find_leaks(records) if split in (leak.first.split, leak.second.split)]
     if leaks:
-        raise _leaking(leaks)
+        text, more = str(leaks[0]), f" (and {len(leaks) - 1} more)" if len(leaks) > 1 else ""
+        raise DatasetError(
+            f"{text[0].upper()}{text[1:]}{more}.",
+            hint="A figure measured on people that were trained on says nothing: correct the splits.",
+        )
     return chosen
-
-
-def _leaking(leaks: Sequence[Leak]) -> DatasetError:
-    more = f" (and {len(leaks) - 1} more)" if len(leaks) > 1 else ""
-    text = str(leaks[0])
-    return DatasetError(
-        f"{text[0].upper()}{text[1:]}{more}.",
-        hint="A figure measured on people that were trained on says nothing: correct the splits.",
-    )
 
 
 def joined_groups(records: Sequence[VideoRecord]) -> list[VideoRecord]:

@@ -17,7 +17,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Final
 
@@ -37,7 +37,7 @@ from lrnet.faces.tracker import FaceTracker, TrackSettings
 from lrnet.network.runtime import NetworkRuntime
 from lrnet.sequence.crop import face_box
 from lrnet.sequence.landmark_sequence import LandmarkSequence, main_face
-from lrnet.verdict import HOLD_BACK, INFLATING, State
+from lrnet.verdict import HOLD_BACK, INFLATING, State, VideoVerdict
 from lrnet.video.reader import VideoReader
 from lrnet.video.reencode import reencode
 from lrnet.video.writer import VideoWriter
@@ -215,9 +215,11 @@ def make(kind: Kind, of: Recording, path: Path, seed: int) -> None:
     """Write the video of a kind; the same arguments give the same frames."""
     rng = np.random.default_rng(seed)
     frames = iter(of.frames) if kind.frames is None else kind.frames(of, rng)
+    first = next(frames)
     every = RATE // kind.rate
-    with VideoWriter(path, *_size(kind, of), RATE / every, crf=kind.crf[0], options={"threads": "1"}) as out:
-        for index, frame in enumerate(frames):
+    size = first.shape[1], first.shape[0]
+    with VideoWriter(path, *size, RATE / every, crf=kind.crf[0], options={"threads": "1"}) as out:
+        for index, frame in enumerate(chain([first], frames)):
             if index % every == 0:
                 out.write(frame, index / RATE)
     for crf in kind.crf[1:]:
@@ -226,41 +228,27 @@ def make(kind: Kind, of: Recording, path: Path, seed: int) -> None:
         once.unlink()
 
 
-def _size(kind: Kind, of: Recording) -> tuple[int, int]:
-    first = of.frames[0] if kind.frames is None else next(kind.frames(of, np.random.default_rng(0)))
-    return first.shape[1], first.shape[0]
-
-
-def example_recordings(count: int, stretches: int = 3) -> Iterator[Recording]:
-    """Stretches of the example video, side by side."""
-    for number in range(stretches):
-        found = recording(EXAMPLE, f"example {number}", number * count, count)
-        if found is not None:
-            yield found
-
-
 def recordings(videos: Iterable[StoredVideo], count: int) -> Iterator[Recording]:
-    """Those of the example, then the beginnings of videos, one at a time."""
-    yield from example_recordings(count)
+    """Three stretches of the example video, then the beginnings of videos, one at a time."""
+    found = [recording(EXAMPLE, f"example {n}", n * count, count) for n in range(3)]
+    yield from (r for r in found if r is not None)
     for video in videos:
-        found = recording(video.record.path, video.record.key, 0, count)
-        if found is not None:
-            yield found
+        one = recording(video.record.path, video.record.key, 0, count)
+        if one is not None:
+            yield one
 
 
 def chosen(videos: Sequence[StoredVideo], most: int) -> list[StoredVideo]:
     """Real videos that are still at their place: one of each person, then a second one, evenly over all of them."""
-    real = [v for v in videos if v.record.label is Label.REAL and v.record.path.is_file()]
     turn: Counter[str] = Counter()
     order = []
-    for video in real:
+    for video in (v for v in videos if v.record.label is Label.REAL and v.record.path.is_file()):
         order.append((turn[video.record.group], video.record.key, video))
         turn[video.record.group] += 1
-    order.sort(key=lambda row: row[:2])
-    first = [video for rank, _, video in order if rank == order[0][0]] if order else []
+    first = [video for rank, _, video in order if not rank]
     if len(first) >= most:
         return [first[i] for i in np.linspace(0, len(first) - 1, most).round().astype(int)]
-    return [video for _, _, video in order[:most]]
+    return [video for _, _, video in sorted(order, key=lambda row: row[:2])[:most]]
 
 
 def turned(sequence: LandmarkSequence) -> NDArray[np.float64]:
@@ -290,43 +278,35 @@ def profile_stretches(videos: Sequence[StoredVideo], count: int) -> Iterator[tup
 
 @dataclass(frozen=True)
 class Said:
-    """A verdict on one video."""
+    """The verdict on one video."""
 
     kind: str
     name: str
-    state: State
-    probability: float | None
-    reasons: tuple[str, ...]
-
-
-def judged(detector: Detector, path: Path, kind: str, name: str) -> Said:
-    verdict = detector.detect(path).verdict
-    return Said(kind, name, verdict.state, verdict.probability, tuple(r.value for r in verdict.reasons))
+    verdict: VideoVerdict
 
 
 def doubtful(detector: Detector, found: Iterable[Recording], folder: Path) -> Iterator[Said]:
     """Make and judge every kind of every recording."""
+    path = folder / "made.mp4"
     for number, of in enumerate(found):
         for kind in KINDS:
             if kind.without_face and number:
                 continue
-            path = folder / f"{kind.name.replace(' ', '_')}-{number}.mp4"
             make(kind, of, path, seed=number)
-            yield judged(detector, path, kind.name, of.name)
-            path.unlink()
+            yield Said(kind.name, of.name, detector.detect(path).verdict)
 
 
 def profiles(detector: Detector, videos: Sequence[StoredVideo], folder: Path, count: int, most: int) -> Iterator[Said]:
     """Cut and judge stretches of extreme profile."""
-    for number, (video, start, length) in enumerate(islice(profile_stretches(videos, count), most)):
-        path = folder / f"profile-{number}.mp4"
-        with VideoReader(video.record.path, threads=1) as reader:
-            out = VideoWriter(path, reader.info.width, reader.info.height, RATE, crf=18, options={"threads": "1"})
-            with out:
-                for index, frame in enumerate(islice(reader, start, start + length)):
-                    out.write(frame.rgb(), index / RATE)
-        yield judged(detector, path, "extreme profile", video.record.key)
-        path.unlink()
+    path = folder / "profile.mp4"
+    for video, start, length in islice(profile_stretches(videos, count), most):
+        with (
+            VideoReader(video.record.path, threads=1) as reader,
+            VideoWriter(path, reader.info.width, reader.info.height, RATE, crf=18, options={"threads": "1"}) as out,
+        ):
+            for index, frame in enumerate(islice(reader, start, start + length)):
+                out.write(frame.rgb(), index / RATE)
+        yield Said("extreme profile", video.record.key, detector.detect(path).verdict)
 
 
 def ordinary(detector: Detector, videos: Sequence[StoredVideo]) -> Iterator[Said]:
@@ -335,21 +315,18 @@ def ordinary(detector: Detector, videos: Sequence[StoredVideo]) -> Iterator[Said
     for video in videos:
         verdict = score_sequences(detector.bundle, runtime, video.record, main_face(video.sequences())).verdict
         if verdict.face is not None:
-            label = f"ordinary, {video.record.label.value}"
-            reasons = tuple(r.value for r in verdict.reasons)
-            yield Said(label, video.record.key, verdict.state, verdict.probability, reasons)
+            yield Said(f"ordinary, {video.record.label.value}", video.record.key, verdict)
 
 
 def table(said: Sequence[Said]) -> str:
     """A Markdown table with a row for each kind."""
     rows = []
-    codes = {r.value for r in HOLD_BACK | INFLATING}
     for kind in dict.fromkeys(s.kind for s in said):
-        some = [s for s in said if s.kind == kind]
-        counts = Counter(s.state for s in some)
-        known = [s.probability for s in some if s.probability is not None]
+        some = [s.verdict for s in said if s.kind == kind]
+        counts = Counter(v.state for v in some)
+        known = [v.probability for v in some if v.probability is not None]
         figures = [f"{np.median(known):.2f}", f"{max(known):.2f}"] if known else ["", ""]
-        why = Counter(r for s in some for r in s.reasons if r in codes)
+        why = Counter(r.value for v in some for r in v.reasons if r in HOLD_BACK | INFLATING)
         held = ", ".join(f"{name} {n}" for name, n in why.most_common())
         rows.append([kind, str(len(some)), *(str(counts[s]) for s in State), *figures, held])
     states = [s.value for s in State]
@@ -364,23 +341,18 @@ def main() -> None:
     options = parser.parse_args()
     count = round(options.seconds * RATE)
     detector = Detector()
-    said: list[Said] = []
-
-    def take(rows: Iterator[Said]) -> None:
-        for row in rows:
-            said.append(row)
-            if row.state is State.LIKELY_FAKE and not row.kind.startswith("ordinary"):
-                print(f"likely_fake: {row.kind}, {row.name}: {row.probability:.3f}", flush=True)
-
+    stores = [open_store(store) for store in options.store]
+    videos = [video for store in stores for video in chosen(store, options.each)]
     with tempfile.TemporaryDirectory(prefix="lrnet-doubt-") as scratch:
         folder = Path(scratch)
-        stores = [open_store(store) for store in options.store]
-        videos = [video for store in stores for video in chosen(store, options.each)]
-        take(doubtful(detector, recordings(videos, count), folder))
+        said = list(doubtful(detector, recordings(videos, count), folder))
         for store in stores:
-            take(profiles(detector, store, folder, count, options.each))
+            said += profiles(detector, store, folder, count, options.each)
+        for s in said:
+            if s.verdict.state is State.LIKELY_FAKE:
+                print(f"likely_fake: {s.kind}, {s.name}: {s.verdict.probability:.3f}")
         for store in stores:
-            take(ordinary(detector, store))
+            said += ordinary(detector, store)
     print(table(said))
 
 

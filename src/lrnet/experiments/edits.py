@@ -13,18 +13,18 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-
 from lrnet.data import store
 from lrnet.data.store import StoredVideo
 from lrnet.evaluation.protocol import ScoredVideo, evaluate, score_sequences
+from lrnet.evaluation.report import table
 from lrnet.experiments import environment
 from lrnet.network.bundle import ModelBundle
 from lrnet.network.registry import DEFAULT_MODEL, load_model
 from lrnet.network.runtime import NetworkRuntime
 from lrnet.training.edits import edited_videos
 from lrnet.verdict import FaceVerdict, Rules, State, judge_face
+
+STATES = (State.LIKELY_FAKE, State.INCONCLUSIVE, State.NO_EVIDENCE)
 
 Judged = tuple[str, ScoredVideo, tuple[float, float] | None]
 
@@ -38,7 +38,7 @@ def main() -> None:
     args = parser.parse_args()
     videos = [v for v in store.open(args.store) if args.split in ("", v.record.split)]
     bundle = load_model(args.model).motion_alone()
-    Console().print(shares(list(judged(bundle, videos, args.seeds)), Rules.of(bundle.spec)))
+    print(shares(list(judged(bundle, videos, args.seeds)), Rules.of(bundle.spec)))
 
 
 def judged(bundle: ModelBundle, videos: Sequence[StoredVideo], seeds: int) -> Iterator[Judged]:
@@ -52,34 +52,28 @@ def judged(bundle: ModelBundle, videos: Sequence[StoredVideo], seeds: int) -> It
             yield edit.edit, video, edit.fake_shot
 
 
-def shares(rows: Sequence[Judged], rules: Rules) -> Table:
-    """A row for each kind of edit and label."""
-    table = Table(box=None)
-    headers = ("edit", "label", "videos", "people", *(s.value for s in (State.LIKELY_FAKE, State.INCONCLUSIVE)))
-    for header in (*headers, State.NO_EVIDENCE.value, "likely_fake, gravest person", "fake shot named"):
-        table.add_column(header)
+def shares(rows: Sequence[Judged], rules: Rules) -> str:
+    """A Markdown table with a row for each kind of edit and label."""
     kinds: dict[tuple[str, str], list[Judged]] = defaultdict(list)
     for row in rows:
         kinds[row[0], row[1].record.label.value].append(row)
+    lines = []
     for (edit, label), some in sorted(kinds.items()):
         videos = [video for _, video, _ in some]
         by_state = [sum(v.state is state for v in videos) for state in STATES]
         gravest = sum(any(alone(p, rules) is State.LIKELY_FAKE for p in v.people) for v in videos)
         found = [(v, shot) for _, v, shot in some if shot and v.state is State.LIKELY_FAKE]
         named = sum(v.verdict.moment is not None and abs(v.verdict.moment[0] - shot[0]) < 0.5 for v, shot in found)
-        people = len({v.record.group for v in videos})
-        figures = [f"{count / len(videos):.3f}" for count in (*by_state, gravest)]
-        counted = (edit or "whole", label, str(len(videos)), str(people))
-        table.add_row(*counted, *figures, f"{named} of {len(found)}" if found else "")
-    return table
+        counted = [edit or "whole", label, str(len(videos)), str(len({v.record.group for v in videos}))]
+        counted += [f"{count / len(videos):.3f}" for count in (*by_state, gravest)]
+        lines.append([*counted, f"{named} of {len(found)}" if found else ""])
+    header = ("edit", "label", "videos", "people", *(s.value for s in STATES))
+    return table((*header, "likely_fake, gravest person", "fake shot named"), lines)
 
 
 def alone(person: FaceVerdict, rules: Rules) -> State:
     """What a person's verdict would be if nobody else were in the video."""
     return judge_face(person.face, person.stretches, rules).state
-
-
-STATES = (State.LIKELY_FAKE, State.INCONCLUSIVE, State.NO_EVIDENCE)
 
 
 if __name__ == "__main__":

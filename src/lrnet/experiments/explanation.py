@@ -100,25 +100,20 @@ class Benchmark:
     """
 
     def __init__(self, bundle: ModelBundle, videos: Sequence[StoredVideo], donors: int, clips: int) -> None:
-        self.spec = bundle.spec
-        self.network = NetworkRuntime(bundle)
-        self.names = bundle.spec.network.stream_names
-        self.settings = bundle.spec.preprocessing.clips
-        self.most = clips
+        self.spec, self.rules = bundle.spec, Rules.of(bundle.spec)
+        self.network, self.names = NetworkRuntime(bundle), bundle.spec.network.stream_names
+        self.most, self.count = clips, donors
         self.faces = {v.record.key: main_face(v.sequences()) for v in videos}
-        self.rules = Rules.of(bundle.spec)
-        self.quality = {key: _quality(face) for key, face in self.faces.items()}
         self.cut = {key: self._clips(face) for key, face in self.faces.items()}
         self.videos = [v for v in videos if self.cut[v.record.key]]
         self.real = [v for v in self.videos if v.record.label is Label.REAL]
-        spread = np.linspace(0, len(self.real) - 1, donors + 1).round().astype(int)
-        self.donors = [
-            (self.real[i].record.group, self._rows(*self.cut[self.real[i].record.key][0])) for i in np.unique(spread)
-        ]
-        self.count = donors
+        spread = np.unique(np.linspace(0, len(self.real) - 1, donors + 1).round().astype(int))
+        first = [self.real[i].record for i in spread]
+        self.donors = [(record.group, self._rows(*self.cut[record.key][0])) for record in first]
 
     def _clips(self, face: Sequence[LandmarkSequence]) -> list[tuple[LandmarkSequence, Clip]]:
-        found = [(s, c) for s in face for c in cut_clips(s, self.settings) if len(c) == self.settings.length]
+        how = self.spec.preprocessing.clips
+        found = [(s, c) for s in face for c in cut_clips(s, how) if len(c) == how.length]
         if not found:
             return []
         return [found[i] for i in np.unique(np.linspace(0, len(found) - 1, self.most).round().astype(int))]
@@ -140,7 +135,7 @@ class Benchmark:
         alone = self._logits([replace_group(d, g, r) for r in rows for g in NAMES for d in donors]).reshape(shape)
         own = self._logits(donors)
         seconds = sum(c.stop - c.start for _, c in self.cut[video.record.key]) / self.spec.preprocessing.frame_rate
-        ratio = log_ratio(sigmoid(float(base.mean())), seconds, self.quality[video.record.key], self.rules)
+        ratio = log_ratio(sigmoid(float(base.mean())), seconds, _quality(self.faces[video.record.key]), self.rules)
         probability = probability_of(ratio, self.rules)
         limits = self.spec.limits
         accused = probability is None or limits is None or probability > limits.no_evidence
@@ -209,26 +204,24 @@ def report(cases: Sequence[Case], least: float) -> None:
     print(f"{len(genuine)} real videos of {people} groups of people, {len(fakes)} fakes; named from rank {least:g}")
     for way in WAYS:
         print(way)
-        for what, some in (
-            ("real videos, all explained", genuine),
-            ("real videos, accused ones only", [c for c in genuine if c.accused]),
-            ("fakes, all explained", fakes),
-            ("fakes, accused ones only", [c for c in fakes if c.accused]),
-        ):
-            names = [n for c in some if (n := named(c, way, genuine, least))]
-            share = Counter(names)
-            same = sum(k * (k - 1) for k in share.values()) / max(len(names) * (len(names) - 1), 1)
-            listed = ", ".join(f"{n} {k}" for n, k in share.most_common())
-            print(f"  {what:32} named {len(names):3} of {len(some):3}; two differ in {1 - same:4.0%}: {listed}")
+        for what, some in (("real videos", genuine), ("fakes", fakes)):
+            for which, asked in _all_and_accused(some):
+                names = [n for c in asked if (n := named(c, way, genuine, least))]
+                share = Counter(names)
+                same = sum(k * (k - 1) for k in share.values()) / max(len(names) * (len(names) - 1), 1)
+                listed = ", ".join(f"{n} {k}" for n, k in share.most_common())
+                line = f"named {len(names):3} of {len(asked):3}; two differ in {1 - same:4.0%}: {listed}"
+                print(f"  {f'{what}, {which}':32} {line}")
         for kind in ("genuine part", "own fake's part"):
-            for what, some in (
-                (kind, [c for c in cases if c.kind == kind]),
-                (f"{kind}, accused ones only", [c for c in cases if c.kind == kind and c.accused]),
-            ):
-                named_parts = [(n, c.part) for c in some if (n := named(c, way, genuine, least))]
-                right = sum(a == b for a, b in named_parts)
-                false = f"; false in {1 - right / len(named_parts):.0%}" if named_parts else ""
-                print(f"  {what:32} named {len(named_parts):3} of {len(some):3}, rightly {right:3}{false}")
+            for which, asked in _all_and_accused([c for c in cases if c.kind == kind]):
+                parts = [(n, c.part) for c in asked if (n := named(c, way, genuine, least))]
+                right = sum(a == b for a, b in parts)
+                false = f"; false in {1 - right / len(parts):.0%}" if parts else ""
+                print(f"  {f'{kind}, {which}':32} named {len(parts):3} of {len(asked):3}, rightly {right:3}{false}")
+
+
+def _all_and_accused(cases: Sequence[Case]) -> tuple[tuple[str, Sequence[Case]], tuple[str, Sequence[Case]]]:
+    return ("all explained", cases), ("accused ones only", [c for c in cases if c.accused])
 
 
 def main() -> None:

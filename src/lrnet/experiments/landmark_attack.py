@@ -22,7 +22,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import islice, product
 from pathlib import Path
 from typing import Final
 
@@ -123,32 +123,27 @@ def noisy_picture(video: Seen, level: int, still: bool, folder: Path, seed: int)
 
 @dataclass(frozen=True)
 class Row:
-    """What an attack of one strength did to all videos: verdicts on the same faces before and after."""
+    """What an attack of one strength did to real or fake videos: verdicts on the same faces before and after."""
 
     attack: str
     strength: float
-    before: list[FaceVerdict]
-    after: list[FaceVerdict]
-    fake: list[bool]
-
-    def median(self, quantity: str, fake: bool) -> float:
-        values = [getattr(v.quality, quantity) for v, f in zip(self.after, self.fake, strict=True) if f is fake]
-        return float(np.median(values))
-
-    def change(self, fake: bool) -> float:
-        pairs = [
-            float(logit(b.score) - logit(a.score))
-            for a, b, f in zip(self.before, self.after, self.fake, strict=True)
-            if f is fake and a.score is not None and b.score is not None
-        ]
-        return float(np.mean(pairs))
-
-    def states(self, fake: bool) -> Counter[State]:
-        return Counter(v.state for v, f in zip(self.after, self.fake, strict=True) if f is fake)
+    real: list[tuple[FaceVerdict, FaceVerdict]]
+    fake: list[tuple[FaceVerdict, FaceVerdict]]
 
     @property
-    def noticed(self) -> int:
-        return sum(Reason.DISAGREEMENT in v.reasons for v in self.after)
+    def both(self) -> tuple[list[tuple[FaceVerdict, FaceVerdict]], list[tuple[FaceVerdict, FaceVerdict]]]:
+        return self.real, self.fake
+
+
+def median(pairs: Sequence[tuple[FaceVerdict, FaceVerdict]], quantity: str) -> float:
+    """Of a quantity of the material under attack."""
+    return float(np.median([getattr(after.quality, quantity) for _, after in pairs]))
+
+
+def change(pairs: Sequence[tuple[FaceVerdict, FaceVerdict]]) -> float:
+    """Mean change of the score, log odds."""
+    scores = [(a.score, b.score) for a, b in pairs if a.score is not None and b.score is not None]
+    return float(np.mean([logit(b) - logit(a) for a, b in scores]))
 
 
 ATTACKS: Final = (
@@ -171,14 +166,12 @@ def under_attack(detector: Detector, video: Seen, folder: Path, seed: int) -> It
 
 def rows(detector: Detector, videos: Iterable[Seen], folder: Path) -> list[Row]:
     """Every attack on every video, one video at a time."""
-    found = [Row(name, strength, [], [], []) for name, strength in ATTACKS]
+    found = [Row(name, strength, [], []) for name, strength in ATTACKS]
     for seed, video in enumerate(videos):
-        said = list(under_attack(detector, video, folder, seed))
-        for row, verdict in zip(found, said, strict=True):
-            if verdict is not None and said[0] is not None:
-                row.before.append(said[0])
-                row.after.append(verdict)
-                row.fake.append(video.fake)
+        before, *_ = said = list(under_attack(detector, video, folder, seed))
+        for row, after in zip(found, said, strict=True):
+            if after is not None and before is not None:
+                row.both[video.fake].append((before, after))
     return found
 
 
@@ -191,13 +184,14 @@ def table(found: Sequence[Row]) -> str:
     for row in found:
         cells = [row.attack, f"{row.strength:g}"]
         for quantity in ("innovation", "forward_backward_error"):
-            cells += [f"{100 * row.median(quantity, fake):.2f} %" for fake in (False, True)]
-        cells += [f"{row.median('tracked', fake):.0%}" for fake in (False, True)]
-        cells += [f"{row.change(fake):+.1f}" for fake in (False, True)]
-        for fake in (False, True):
-            states = row.states(fake)
+            cells += [f"{100 * median(pairs, quantity):.2f} %" for pairs in row.both]
+        cells += [f"{median(pairs, 'tracked'):.0%}" for pairs in row.both]
+        cells += [f"{change(pairs):+.1f}" for pairs in row.both]
+        for pairs in row.both:
+            states = Counter(after.state for _, after in pairs)
             cells.append(" / ".join(str(states[s]) for s in (State.LIKELY_FAKE, State.NO_EVIDENCE, State.INCONCLUSIVE)))
-        cells.append(f"{row.noticed} of {len(row.after)}")
+        all_pairs = row.real + row.fake
+        cells.append(f"{sum(Reason.DISAGREEMENT in after.reasons for _, after in all_pairs)} of {len(all_pairs)}")
         rows.append(cells)
     return markdown_table(header, rows)
 
@@ -214,13 +208,11 @@ def draw(found: Sequence[Row], path: Path) -> None:
     ):
         for name in names:
             own = [row for row in found if row.attack == name]
-            for fake, style in ((False, "-"), (True, "--")):
-                values = [100 * row.median("innovation", fake) for row in own]
-                axis.plot(
-                    [r.strength for r in own], values, style, marker="o", label=f"{name}, {'fake' if fake else 'real'}"
-                )
-        for fake, style in ((False, "-"), (True, "--")):
-            axis.axhline(100 * none.median("innovation", fake), color="grey", linestyle=style, linewidth=0.8)
+            for i, (label, style) in enumerate((("real", "-"), ("fake", "--"))):
+                values = [100 * median(row.both[i], "innovation") for row in own]
+                axis.plot([r.strength for r in own], values, style, marker="o", label=f"{name}, {label}")
+        for pairs, style in zip(none.both, ("-", "--"), strict=True):
+            axis.axhline(100 * median(pairs, "innovation"), color="grey", linestyle=style, linewidth=0.8)
         axis.axhline(100 * MAX_INNOVATION, color="crimson", linewidth=0.8)
         axis.set_xlabel(unit)
         axis.set_xscale("log")
@@ -234,24 +226,22 @@ def draw(found: Sequence[Row], path: Path) -> None:
 
 def chosen(stores: Sequence[Path], each: int, rate: float, count: int) -> Iterator[Seen]:
     """The examples, and of each store so many real and so many fake videos in which one face stays in view."""
-    candidates = [(EXAMPLES / "real.mp4", "example", False), (EXAMPLES / "fake.mp4", "example", True)]
-    for path, name, fake in candidates:
-        found = seen(path, name, fake, rate, count)
+    for fake in (False, True):
+        found = seen(EXAMPLES / f"{'fake' if fake else 'real'}.mp4", "example", fake, rate, count)
         if found is not None:
             yield found
-    for store in stores:
-        for label in Label:
-            taken: set[str] = set()
-            for video in open_store(store):
-                record = video.record
-                if len(taken) == each or record.label is not label or record.group in taken:
-                    continue
-                if video.sequence_count != 1 or not record.path.is_file() or record.method == "Wav2Lip-GAN":
-                    continue
-                found = seen(record.path, record.key, label is Label.FAKE, rate, count)
-                if found is not None:
-                    taken.add(record.group)
-                    yield found
+    for store, label in product(stores, Label):
+        taken: set[str] = set()
+        for video in open_store(store):
+            record = video.record
+            if len(taken) == each or record.label is not label or record.group in taken:
+                continue
+            if video.sequence_count != 1 or not record.path.is_file() or record.method == "Wav2Lip-GAN":
+                continue
+            found = seen(record.path, record.key, label is Label.FAKE, rate, count)
+            if found is not None:
+                taken.add(record.group)
+                yield found
 
 
 def main() -> None:
@@ -266,8 +256,7 @@ def main() -> None:
     count = round(options.seconds * rate)
     with tempfile.TemporaryDirectory(prefix="lrnet-attack-") as scratch:
         found = rows(detector, chosen(options.store, options.each, rate, count), Path(scratch))
-    fakes = sum(found[0].fake)
-    print(f"{len(found[0].fake) - fakes} real and {fakes} fake videos, {count} frames each\n\n{table(found)}")
+    print(f"{len(found[0].real)} real and {len(found[0].fake)} fake videos, {count} frames each\n\n{table(found)}")
     if options.figure is not None:
         draw(found, options.figure)
 

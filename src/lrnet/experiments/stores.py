@@ -15,18 +15,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from time import perf_counter
 from typing import Any, Final, Self
 
-from lrnet.data.engines import LocalEngine, Outcome, SerialEngine
-from lrnet.data.extraction import Extracted, carry_out, plan_extraction, sole_writer, store_preprocessing
+from lrnet.data.engines import LocalEngine, SerialEngine
+from lrnet.data.extraction import carry_out, plan_extraction, sole_writer, store_preprocessing
 from lrnet.data.landmark_job import LandmarkJob
 from lrnet.data.records import VideoRecord
 from lrnet.data.store.files import store_file
 from lrnet.data.store.ledger import failures
 from lrnet.detector import file_sha256
 from lrnet.errors import DatasetError, VideoNotFoundError
-from lrnet.files import write_text, written_beside
+from lrnet.files import read_json, write_text, written_beside
 from lrnet.machine import cores
 from lrnet.sequence.settings import Preprocessing
 from lrnet.version import __version__
@@ -62,14 +61,6 @@ class Condition:
         """
         treatment = None if text == CLEAN else parse_treatment(text)
         return cls(str(treatment or CLEAN), landmarker, treatment, most_frames)
-
-    def described(self) -> dict[str, Any]:
-        """Everything that the landmarks depend on besides the videos and the preprocessing."""
-        return {
-            "landmarker": self.landmarker,
-            "treatment": str(self.treatment) if self.treatment else None,
-            "most_frames": self.most_frames,
-        }
 
 
 def cached_store(
@@ -114,15 +105,14 @@ def cached_store(
         count = cores() if workers is None else workers
         engine = LocalEngine(count) if count > 1 else SerialEngine()
         job = LandmarkJob(preprocessing, condition.treatment, condition.most_frames)
-        began = perf_counter()
         outcomes = carry_out(plan, folder, job, engine)
-        wall = perf_counter() - began
-        _update_about(folder, condition, preprocessing, hashes, outcomes, wall, engine.workers)
+        about = {**_made_by(condition, preprocessing), "name": condition.name, "videos": hashes}
+        write_text(_about_file(folder), json.dumps(about, indent=1, ensure_ascii=False) + "\n")
         failed = [f"  {o.item.key}: {o.error}" for o in outcomes if o.error is not None]
         frames = sum(o.result.frames for o in outcomes if o.result is not None)
         for line in failed:
             say(line)
-        say(f"{name}: {len(outcomes) - len(failed)} videos, {frames} frames in {wall:.0f} s, {len(failed)} failed")
+        say(f"{name}: {len(outcomes) - len(failed)} videos, {frames} frames, {len(failed)} failed")
     if not any(True for path in folder.glob("*.parquet") if not path.name.startswith(".")):
         raise DatasetError(
             f"No video of {len(records)} gives landmarks under {condition.name}: {failures(folder)[0]}",
@@ -137,15 +127,23 @@ def store_name(condition: Condition, preprocessing: Preprocessing, hashes: dict[
     Args:
         hashes: SHA-256 of each video's content, by key.
     """
-    made_by = {
-        "format": FORMAT,
-        "lrnet": __version__,
-        "condition": condition.described(),
-        "preprocessing": preprocessing.model_dump(mode="json"),
-    }
     words = NOT_IN_NAMES.sub("-", f"{condition.treatment or CLEAN}-{condition.landmarker}").strip("-")
     frames = f"-{condition.most_frames}" if condition.most_frames else ""
-    return f"{words}{frames}-{_digest(made_by)}-{_digest(sorted(hashes.items()))}"
+    return f"{words}{frames}-{_digest(_made_by(condition, preprocessing))}-{_digest(sorted(hashes.items()))}"
+
+
+def _made_by(condition: Condition, preprocessing: Preprocessing) -> dict[str, Any]:
+    """Everything that landmarks depend on besides the videos."""
+    return {
+        "format": FORMAT,
+        "lrnet": __version__,
+        "condition": {
+            "landmarker": condition.landmarker,
+            "treatment": str(condition.treatment) if condition.treatment else None,
+            "most_frames": condition.most_frames,
+        },
+        "preprocessing": preprocessing.model_dump(mode="json"),
+    }
 
 
 def _digest(about: object) -> str:
@@ -162,33 +160,21 @@ def _take_over(records: Sequence[VideoRecord], hashes: dict[str, str], folder: P
     for other in sorted(folder.parent.glob(f"{made_by}-*/")):
         if other == folder or not _about_file(other).is_file():
             continue
-        theirs = about_store(other)["videos"]
+        try:
+            theirs = read_json(_about_file(other))["videos"]
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            what = f"{_about_file(other)} cannot be read ({error})."
+            raise DatasetError(what, hint="Delete it and its store, and make the store again.") from error
         for record in missing:
             source = store_file(other, record)
             if source.is_file() and theirs.get(record.key) == hashes[record.key]:
                 taken.setdefault(store_file(folder, record), source)
     if not taken:
         return
-    with sole_writer(folder):  # who fills the store clears away what is half-written in it
+    with sole_writer(folder):  # another process that fills the store deletes half-written files in it
         for target, source in taken.items():
             with written_beside(target) as partial:
                 shutil.copyfile(source, partial)
-
-
-def about_store(store: Path) -> dict[str, Any]:
-    """The content of `NAME.json` beside a cached store: its condition, failures, and times.
-
-    `worker_seconds` is the sum over jobs, treatment included; `wall_seconds` includes the start of processes.
-
-    Raises:
-        DatasetError: it is not there, or damaged.
-    """
-    file = _about_file(store)
-    try:
-        about: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DatasetError(f"{file} cannot be read ({error}).", hint="Delete the store and make it again.") from error
-    return about
 
 
 def _about_file(folder: Path) -> Path:
@@ -212,31 +198,3 @@ def _content(record: VideoRecord) -> str:
 def _sha256(path: Path, size: int, modified: int) -> str:
     """Read once, though one dataset is asked for in dozens of conditions."""
     return file_sha256(path)
-
-
-def _update_about(
-    folder: Path,
-    condition: Condition,
-    preprocessing: Preprocessing,
-    hashes: dict[str, str],
-    outcomes: Sequence[Outcome[VideoRecord, Extracted]],
-    wall: float,
-    workers: int,
-) -> None:
-    """Add a run to the JSON file beside a store (see `about_store`)."""
-    before: dict[str, Any] = about_store(folder) if _about_file(folder).is_file() else {}
-    done = [o.result for o in outcomes if o.result is not None]
-    about = {
-        "condition": condition.name,
-        **condition.described(),
-        "preprocessing": preprocessing.model_dump(mode="json"),
-        "lrnet": __version__,
-        "videos": hashes,
-        "failed": [failure.key for failure in failures(folder)],
-        "extracted_videos": before.get("extracted_videos", 0) + len(done),
-        "extracted_frames": before.get("extracted_frames", 0) + sum(d.frames for d in done),
-        "worker_seconds": before.get("worker_seconds", 0.0) + sum(d.seconds for d in done),
-        "wall_seconds": before.get("wall_seconds", 0.0) + wall,
-        "workers": workers,
-    }
-    write_text(_about_file(folder), json.dumps(about, indent=1, ensure_ascii=False) + "\n")

@@ -13,10 +13,10 @@ import re
 from pathlib import Path
 from typing import Final
 
-from lrnet.data.dataset import Collector, Dataset, IssueKind, videos_in
+from lrnet.data.dataset import Collector, Dataset, IssueKind, Layout, videos_in
 from lrnet.data.records import Label
 
-LAYOUT: Final = "celeb-df"
+NAME: Final = "celeb-df"
 TEST_LIST: Final = "List_of_testing_videos.txt"
 _TEST_VIDEOS_OF_V1: Final = 100  # version 2 lists 518
 _FOLDERS: Final = {
@@ -31,12 +31,8 @@ def matches(root: Path) -> bool:
 
 
 def read(root: Path) -> Dataset:
-    """Everything that is there.
-
-    Raises:
-        DatasetError: there is nothing of it.
-    """
-    found = Collector(LAYOUT, root, "Celeb-DF")
+    """Everything that is there."""
+    found = Collector(NAME, root, "Celeb-DF")
     listed = _test_list(found, root)
     source = f"Celeb-DF v{_version(root, len(listed))}"
     there: set[str] = set()
@@ -99,3 +95,12 @@ def _test_list(found: Collector, root: Path) -> dict[str, Label]:
         folder, _, file = name.strip().partition("/")
         listed[f"{folder.lower()}/{file.rpartition('/')[2]}"] = Label.REAL if label == "1" else Label.FAKE
     return listed
+
+
+LAYOUT: Final = Layout(
+    NAME,
+    "Celeb-DF v1, v2",
+    f"Celeb-real/, Celeb-synthesis/, YouTube-real/, {TEST_LIST}",
+    matches,
+    read,
+)

@@ -12,11 +12,11 @@ import re
 from pathlib import Path
 from typing import Final
 
-from lrnet.data.dataset import Collector, Dataset, IssueKind, folders_in, videos_in
+from lrnet.data.dataset import Collector, Dataset, IssueKind, Layout, folders_in, videos_in
 from lrnet.data.manifest import HOW_TO
 from lrnet.data.records import Label
 
-LAYOUT: Final = "class-folders"
+NAME: Final = "class-folders"
 CLASSES: Final = {
     **dict.fromkeys(("real", "original", "originals", "genuine", "pristine", "authentic"), Label.REAL),
     **dict.fromkeys(("fake", "fakes", "manipulated", "deepfake", "deepfakes", "synthetic", "forged"), Label.FAKE),
@@ -38,12 +38,8 @@ def _label_of(folder: Path) -> Label | None:
 
 
 def read(root: Path) -> Dataset:
-    """Everything that is there.
-
-    Raises:
-        DatasetError: there is nothing of it.
-    """
-    found = Collector(LAYOUT, root, root.resolve().name)
+    """Everything that is there."""
+    found = Collector(NAME, root, root.resolve().name)
     split_folders = [f for f in folders_in(root) if f.name.lower() in _SPLITS]
     for folder in split_folders:
         _read_classes(found, folder, _SPLITS[folder.name.lower()])
@@ -69,3 +65,12 @@ def _read_classes(found: Collector, parent: Path, split: str, skip: list[Path] |
             found.add(path, label, method=between[0] if between else folder.name, split=split)
     for path in videos_in(parent):
         found.issue(IssueKind.LABEL, path, f"lies in no class's folder: move it, or {HOW_TO}")
+
+
+LAYOUT: Final = Layout(
+    NAME,
+    "anything",
+    "[train|val|test/]{real,fake}/[method/]*.mp4; 0_real, 1_fake and the like too",
+    matches,
+    read,
+)

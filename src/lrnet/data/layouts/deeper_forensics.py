@@ -16,10 +16,10 @@ import re
 from pathlib import Path
 from typing import Final
 
-from lrnet.data.dataset import Collector, Dataset, IssueKind, folders_in, videos_in
+from lrnet.data.dataset import Collector, Dataset, IssueKind, Layout, folders_in, videos_in
 from lrnet.data.records import SPLITS, Label
 
-LAYOUT: Final = "deeper-forensics"
+NAME: Final = "deeper-forensics"
 VARIANTS: Final = (
     "end_to_end",
     *(f"end_to_end_level_{n}" for n in range(1, 6)),
@@ -36,12 +36,8 @@ def matches(root: Path) -> bool:
 
 
 def read(root: Path) -> Dataset:
-    """Everything that is there; the perturbation is stored as the compression, "raw" for unperturbed videos.
-
-    Raises:
-        DatasetError: there is nothing of it.
-    """
-    found = Collector(LAYOUT, root, "DeeperForensics-1.0")
+    """Everything that is there; the perturbation is stored as the compression, "raw" for unperturbed videos."""
+    found = Collector(NAME, root, "DeeperForensics-1.0")
     split_of = _splits(found, root)
     actor_of = {m[1]: m[2] for name in split_of if (m := _NAME.fullmatch(name))}
     split_of_target = {name[:3]: split for name, split in split_of.items()}
@@ -108,3 +104,12 @@ def _splits(found: Collector, root: Path) -> dict[str, str]:
             elif split_of.setdefault(name, split) != split:
                 found.issue(IssueKind.LEAK, name, f"listed under {split_of[name]} and {split}")
     return split_of
+
+
+LAYOUT: Final = Layout(
+    NAME,
+    "DeeperForensics-1.0",
+    "manipulated_videos/<variant>/, lists/splits/*.txt; for the real part original_sequences/ of FF++",
+    matches,
+    read,
+)

@@ -12,12 +12,12 @@ import csv
 from pathlib import Path
 from typing import Any, Final
 
-from lrnet.data.dataset import Collector, Dataset, IssueKind, videos_in
+from lrnet.data.dataset import Collector, Dataset, IssueKind, Layout, videos_in
 from lrnet.data.records import Label
 from lrnet.errors import DatasetError
 from lrnet.files import is_file, read_json
 
-LAYOUT: Final = "dfdc"
+NAME: Final = "dfdc"
 METADATA: Final = "metadata.json"
 LABELS: Final = "labels.csv"
 _SPLITS: Final = {"train": "train", "validation": "val", "val": "val", "test": "test", "": ""}
@@ -35,7 +35,7 @@ def read(root: Path) -> Dataset:
     Raises:
         DatasetError: metadata cannot be read, or there is nothing of it.
     """
-    found = Collector(LAYOUT, root, "DFDC")
+    found = Collector(NAME, root, "DFDC")
     for path in _metadata_files(root):
         _read_part(found, path)
     if (root / LABELS).is_file():
@@ -105,3 +105,12 @@ def _read_labels(found: Collector, table: Path) -> None:
             found.issue(IssueKind.ABSENT, f"videos/{name}", f"named by {LABELS}")
             continue
         found.add(path, Label.FAKE if label == "1" else Label.REAL, method="DFDC", split="test")
+
+
+LAYOUT: Final = Layout(
+    NAME,
+    "Deepfake Detection Challenge",
+    f"{METADATA} beside the videos, in the folder or in its parts; or {LABELS} and videos/",
+    matches,
+    read,
+)

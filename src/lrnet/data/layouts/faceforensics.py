@@ -22,12 +22,12 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
-from lrnet.data.dataset import Collector, Dataset, IssueKind, folders_in, videos_in
+from lrnet.data.dataset import Collector, Dataset, IssueKind, Layout, folders_in, videos_in
 from lrnet.data.records import SPLITS, Label, VideoRecord
 from lrnet.errors import DatasetError
 from lrnet.files import read_json
 
-LAYOUT: Final = "faceforensics"
+NAME: Final = "faceforensics"
 COPY: Final = "faceforensics-copy"
 METHODS: Final = ("Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures", "FaceShifter")
 COMPRESSIONS: Final = ("raw", "c23", "c40")
@@ -95,7 +95,7 @@ def read(root: Path) -> Dataset:
     Raises:
         DatasetError: one or two of the three lists are missing, a list is wrong, or there is nothing of it.
     """
-    found = Collector(LAYOUT, root, "FaceForensics++")
+    found = Collector(NAME, root, "FaceForensics++")
     lists: Lists | None = None
     for kind, known in (("original_sequences", _ORIGINALS), ("manipulated_sequences", (*METHODS, DFD))):
         if not (root / kind).is_dir():
@@ -222,3 +222,19 @@ def _pairs(path: Path) -> list[tuple[str, str]]:
         raise DatasetError(
             f"{path} is no list of pairs ({error}).", hint='Take the official list again: [["071", "054"], …].'
         ) from error
+
+
+LAYOUT: Final = Layout(
+    NAME,
+    "FaceForensics++, DeepFakeDetection",
+    "original_sequences/, manipulated_sequences/<method>/{raw,c23,c40}/videos/, splits/*.json",
+    matches,
+    read,
+)
+COPY_LAYOUT: Final = Layout(
+    COPY,
+    "copies of FaceForensics++",
+    "original/, Deepfakes/, Face2Face/, FaceSwap/, NeuralTextures/, FaceShifter/, DeepFakeDetection/",
+    matches_copy,
+    read_copy,
+)

@@ -9,11 +9,11 @@ import re
 from pathlib import Path
 from typing import Final
 
-from lrnet.data.dataset import Collector, Dataset, IssueKind, folders_in
+from lrnet.data.dataset import Collector, Dataset, IssueKind, Layout, folders_in
 from lrnet.data.layouts.faceforensics import COMPRESSIONS, pair_group
 from lrnet.data.records import SPLITS, Label
 
-LAYOUT: Final = "released-landmarks"
+NAME: Final = "released-landmarks"
 METHOD_OF: Final = {
     "Origin": "",
     "DF": "Deepfakes",
@@ -33,12 +33,8 @@ def matches(root: Path) -> bool:
 
 
 def read(root: Path) -> Dataset:
-    """Everything that is there. A record's path is a landmark file, not a video.
-
-    Raises:
-        DatasetError: there is nothing of it.
-    """
-    found = Collector(LAYOUT, root, "FaceForensics++")
+    """Everything that is there. A record's path is a landmark file, not a video."""
+    found = Collector(NAME, root, "FaceForensics++")
     files: list[tuple[Path, re.Match[str]]] = []
     for folder in (f for f in folders_in(root) if f.name in METHOD_OF):
         for version in folders_in(folder):
@@ -69,3 +65,12 @@ def read(root: Path) -> Dataset:
             identities=[f"ffpp-{n}" for n in match.groups() if n],
         )
     return found.finish()
+
+
+LAYOUT: Final = Layout(
+    NAME,
+    "landmarks released with LRNet",
+    "{Origin,DF,FS,F2F,NT}/{raw,c23,c40}/{train,val,test}/*.txt",
+    matches,
+    read,
+)

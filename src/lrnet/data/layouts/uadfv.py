@@ -11,10 +11,10 @@ import re
 from pathlib import Path
 from typing import Final
 
-from lrnet.data.dataset import READY_NOTE, Collector, Dataset, IssueKind, videos_in
+from lrnet.data.dataset import Collector, Dataset, IssueKind, Layout, videos_in
 from lrnet.data.records import Label
 
-LAYOUT: Final = "uadfv"
+NAME: Final = "uadfv"
 _NAMES: Final = {"real": re.compile(r"(\d{4})"), "fake": re.compile(r"(\d{4})_fake")}
 
 
@@ -24,12 +24,8 @@ def matches(root: Path) -> bool:
 
 
 def read(root: Path) -> Dataset:
-    """Everything that is there.
-
-    Raises:
-        DatasetError: there is nothing of it.
-    """
-    found = Collector(LAYOUT, root, "UADFV")
+    """Everything that is there."""
+    found = Collector(NAME, root, "UADFV")
     numbers: dict[str, set[str]] = {"real": set(), "fake": set()}
     for label in Label:
         for path in videos_in(root / label.value):
@@ -43,5 +39,16 @@ def read(root: Path) -> Dataset:
         found.issue(IssueKind.ABSENT, f"fake/{number}_fake.mp4", "the real one is there")
     for number in sorted(numbers["fake"] - numbers["real"]):
         found.issue(IssueKind.ABSENT, f"real/{number}.mp4", "the fake one is there")
-    found.notes.append(READY_NOTE)
+    found.notes.append(
+        "no split comes with this dataset: test on all of it, or write a manifest with splits of your own"
+    )
     return found.finish()
+
+
+LAYOUT: Final = Layout(
+    NAME,
+    "UADFV",
+    "real/0000.mp4, fake/0000_fake.mp4",
+    matches,
+    read,
+)

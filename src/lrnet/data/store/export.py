@@ -64,7 +64,8 @@ def export(folder: Path, out: Path, form: str, *, calibrated: bool = True) -> Ex
         if not any(s.valid.any() for s in sequences):
             left_out.append((video.record.key, "no face"))
             continue
-        path = out / _WRITERS[form].place(video.record)
+        place, write = _WRITERS[form]
+        path = out / place(video.record)
         if not path.resolve().is_relative_to(out.resolve()):
             raise DatasetError(f"{video.file} would be written outside {out}.", hint="Leave it out of the store.")
         if path.exists():  # another video of this name, from another folder
@@ -75,17 +76,9 @@ def export(folder: Path, out: Path, form: str, *, calibrated: bool = True) -> Ex
             raise OutputError(
                 f"Cannot make {path.parent}: {error.strerror or error}.", hint="Choose a folder that you may write to."
             ) from error
-        _WRITERS[form].write(path, video, sequences)
+        write(path, video, sequences)
         written += 1
     return Exported(written, len(videos), tuple(left_out))
-
-
-@dataclass(frozen=True, slots=True)
-class _Writer:
-    """A form: where a video goes, and how it is written."""
-
-    place: Callable[[VideoRecord], Path]
-    write: Callable[[Path, StoredVideo, list[LandmarkSequence]], None]
 
 
 def _released_place(record: VideoRecord) -> Path:
@@ -96,9 +89,8 @@ def _released_place(record: VideoRecord) -> Path:
         what = record.method if record.label is Label.FAKE else "real"
         folder = "-".join(filter(None, (record.source, what or "fake")))
         name = store_name(record.key)
-    version = record.compression or "raw"
-    return (
-        Path(_one_name(folder)) / _one_name(version) / _one_name(record.split or "unsplit") / f"{_one_name(name)}.txt"
+    return Path(
+        *map(_one_name, (folder, record.compression or "raw", record.split or "unsplit")), f"{_one_name(name)}.txt"
     )
 
 
@@ -112,34 +104,21 @@ def _write_released(path: Path, video: StoredVideo, sequences: list[LandmarkSequ
     write_landmarks(path, LandmarkTable.from_points(seen))
 
 
-def _npz_place(record: VideoRecord) -> Path:
-    return Path(f"{store_name(record.key)}.npz")
-
-
 def _write_npz(path: Path, video: StoredVideo, sequences: list[LandmarkSequence]) -> None:
-    arrays: dict[str, Any] = {
-        "record": np.array(
-            json.dumps(
-                {
-                    "key": video.record.key,
-                    "label": video.record.label.value,
-                    "method": video.record.method,
-                    "source": video.record.source,
-                    "split": video.record.split,
-                    "group": video.record.group,
-                    "compression": video.record.compression,
-                },
-                ensure_ascii=False,
-            )
-        )
-    }
+    names = ("key", "label", "method", "source", "split", "group", "compression")
+    about = json.dumps({name: getattr(video.record, name) for name in names}, ensure_ascii=False)
+    arrays: dict[str, Any] = {"record": np.array(about)}
     for number, sequence in enumerate(sequences):
         for field in fields(sequence):
-            if getattr(sequence, field.name) is None:  # not measured
-                continue
-            arrays[f"{number}/{field.name}"] = np.asarray(getattr(sequence, field.name))
+            values = getattr(sequence, field.name)
+            if values is not None:  # measured
+                arrays[f"{number}/{field.name}"] = np.asarray(values)
     with written_beside(path) as partial:
         np.savez_compressed(partial, **arrays)
 
 
-_WRITERS: Final = {"txt": _Writer(_released_place, _write_released), "npz": _Writer(_npz_place, _write_npz)}
+_WRITERS: Final[dict[str, tuple[Callable[[VideoRecord], Path], Callable[..., None]]]] = {
+    "txt": (_released_place, _write_released),
+    "npz": (lambda record: Path(f"{store_name(record.key)}.npz"), _write_npz),
+}
+"""For each form, where a video goes, and what writes it."""
