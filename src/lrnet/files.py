@@ -59,11 +59,7 @@ def written_beside(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def require_writable(path: str | os.PathLike[str]) -> None:
-    """Check before the work that a file can be written at `path` after it.
-
-    Raises:
-        OutputError: it cannot.
-    """
+    """Check before the work that a file can be written at `path` after it. Raises OutputError if it cannot."""
     target = Path(path)
     if is_stdout(target):
         return

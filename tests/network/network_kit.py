@@ -55,7 +55,7 @@ def bundle_spec(network: NetworkSpec = TWO_STREAMS, **changes: object) -> Bundle
 def make_bundle(
     folder: Path, network: NetworkSpec = TWO_STREAMS, weights: dict[str, np.ndarray] | None = None
 ) -> ModelBundle:
-    from lrnet.network.export import to_onnx
+    from lrnet.network.weights import to_onnx
 
     weights = weights or random_weights(network)
     return ModelBundle.save(bundle_spec(network), to_onnx(network, weights), "# Card\n", folder)

@@ -22,9 +22,8 @@ def published(tmp_path: Path, upstream: Path) -> Path:
     """The released files under their published paths."""
     root = tmp_path / "published"
     for name, folder in (("lrnet-released-ffpp", "ffpp"), ("lrnet-released-demo", "dfo")):
-        model = PUBLISHED[name]
-        for file, own in ((model.positions, "g1.pth"), (model.differences, "g2.pth")):
-            target = root / file.path
+        for (path, _), own in zip(PUBLISHED[name].files, ("g1.pth", "g2.pth"), strict=True):
+            target = root / path
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes((upstream / "weights" / folder / own).read_bytes())
     return root
@@ -63,20 +62,20 @@ def test_what_is_published_becomes_a_model(server: Path, tmp_path: Path, name: s
 
 def test_the_address_is_pinned_to_a_commit() -> None:
     assert SOURCE.startswith("https://raw.githubusercontent.com/frederickszk/LRNet/9a172a0")
-    assert all(len(f.sha256) == 64 for m in PUBLISHED.values() for f in (m.positions, m.differences))
+    assert all(len(sha256) == 64 for m in PUBLISHED.values() for _, sha256 in m.files)
 
 
 def _damage(root: Path) -> None:
-    path = root / PUBLISHED["lrnet-released-ffpp"].differences.path
+    path = root / PUBLISHED["lrnet-released-ffpp"].files[1][0]
     path.write_bytes(path.read_bytes()[:-1] + b"x")
 
 
 def _remove(root: Path) -> None:
-    (root / PUBLISHED["lrnet-released-ffpp"].differences.path).unlink()
+    (root / PUBLISHED["lrnet-released-ffpp"].files[1][0]).unlink()
 
 
 def _grow(root: Path) -> None:
-    (root / PUBLISHED["lrnet-released-ffpp"].positions.path).write_bytes(b"x" * (2**20 + 1))
+    (root / PUBLISHED["lrnet-released-ffpp"].files[0][0]).write_bytes(b"x" * (2**20 + 1))
 
 
 @pytest.mark.parametrize(

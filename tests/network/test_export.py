@@ -7,7 +7,7 @@ from numpy_network import scores
 
 from lrnet.errors import ModelError
 from lrnet.network import PAPER_NETWORK, RELEASED_NETWORK, NetworkRuntime, NetworkSpec, StreamSpec
-from lrnet.network.export import to_onnx
+from lrnet.network.weights import to_onnx
 
 ONE = StreamSpec(name="acceleration", width=7, units=4, head="mlp", head_hidden=3)
 ODD_SCALES = StreamSpec(

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from lrnet.cli.console import ERR, OUT
@@ -74,31 +73,18 @@ def _warn_of_other_landmarks(model: BundleSpec, stored: Preprocessing) -> None:
 
 
 def _print(evaluation: Evaluation, model: BundleSpec) -> None:
-    from lrnet.evaluation.metrics import interval_text
+    from lrnet.evaluation.report import figures_table, states_table
 
     total = len(evaluation.videos)
     if evaluation.contaminated:
         warning = f"Contaminated: {evaluation.contaminated} of {total} videos show people the model was trained on."
         OUT.print(Text(warning, "yellow"))
     for title, figures in (("all videos", evaluation.figures), ("people not trained on", evaluation.unseen)):
-        if not figures:
-            continue
-        table = Table(
-            "unit", "figure", "value", "95 % interval", "n", "people", title=title, box=None, title_justify="left"
-        )
-        for unit, some in figures.items():
-            for name, e in some.items():
-                table.add_row(unit, name, f"{e.value:.3f}", interval_text(e.interval), str(e.n), str(e.people))
-        OUT.print(table)
+        if figures:
+            OUT.print(Text(f"{title}\n{figures_table(figures)}"))
     if not evaluation.figures:
         OUT.print(Text("Figures that compare real and fake need both; the verdicts:", "yellow"))
-    states = Table("videos", "n", "people", "likely fake", "inconclusive", "no evidence", "unable", "no face", box=None)
-    for label, shares in evaluation.states.items():
-        any_share = next(iter(shares.values()))
-        states.add_row(
-            label.value, str(any_share.n), str(any_share.people), *(f"{100 * e.value:.1f} %" for e in shares.values())
-        )
-    OUT.print(states)
+    OUT.print(Text(states_table(evaluation)))
     OUT.print(Text(f"{evaluation.unscored} of {total} videos gave no clip; {len(evaluation.errors)} are called wrong."))
     if model.score_calibration is None:
         OUT.print(Text("The model has no calibrated probability: every verdict is inconclusive.", "yellow"))

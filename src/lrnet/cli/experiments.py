@@ -157,8 +157,7 @@ def run_experiments(
         ERR.print(Text(line))
 
     from lrnet.experiments.paper.data import Data
-    from lrnet.experiments.paper.everything import carry_out
-    from lrnet.experiments.paper.report import prepare
+    from lrnet.experiments.paper.report import carry_out, prepare
     from lrnet.experiments.paper.runs import Runs
     from lrnet.experiments.paper.setting import Setting
     from lrnet.machine import cores

@@ -67,11 +67,7 @@ class Dataset:
         return of_split(self.records, name)
 
     def of_compression(self, compression: str) -> Dataset:
-        """Only the videos of one compression (or perturbation).
-
-        Raises:
-            DatasetError: there is none.
-        """
+        """Only the videos of one compression (or perturbation). Raises DatasetError if there is none."""
         chosen = tuple(r for r in self.records if r.compression == compression)
         if not chosen:
             there = ", ".join(sorted({r.compression for r in self.records} - {""}))

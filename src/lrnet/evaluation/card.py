@@ -16,11 +16,7 @@ LOWER_IS_BETTER = frozenset({"EER", "Brier", "ECE"})
 
 
 def card(spec: BundleSpec) -> str:
-    """The card in Markdown.
-
-    Raises:
-        ModelError: the bundle has no thresholds, or does not say how it was trained.
-    """
+    """The card in Markdown. Raises ModelError if the bundle has no thresholds, or does not say how it was trained."""
     if spec.thresholds is None or spec.training is None:
         raise ModelError(
             f"{spec.name} has no thresholds or no record of its training.", hint="Train it with --crossval."

@@ -13,7 +13,6 @@ from lrnet.evaluation.metrics import (
     PROBABILITY,
     RANKING,
     Estimate,
-    Scores,
     auc,
     clustered_interval,
     share_interval,
@@ -129,36 +128,15 @@ def shares_of_states(videos: Iterable[ScoredVideo]) -> dict[Label, dict[State, E
 
 def _parts(videos: Sequence[ScoredVideo]) -> Iterable[Part]:
     for kind, of in _KINDS.items():
-        names = sorted({of(v) for v in videos} - {""}, key=_natural)
-        for name in names:
-            yield _part(kind, name, _members(kind, name, videos, of))
-
-
-def _members(
-    kind: str, name: str, videos: Sequence[ScoredVideo], of: Callable[[ScoredVideo], str]
-) -> list[ScoredVideo]:
-    """The videos of a part; a method's fakes come with the real videos of the sources that have it."""
-    own = [v for v in videos if of(v) == name]
-    if kind != "method":
-        return own
-    sources = {v.record.source for v in own}
-    return own + [v for v in videos if not v.is_fake and v.record.source in sources]
-
-
-def _part(kind: str, name: str, videos: Sequence[ScoredVideo]) -> Part:
-    scores = video_scores(videos)
-    return Part(
-        kind,
-        name,
-        int((scores.label == 0).sum()),
-        int((scores.label == 1).sum()),
-        _auc(scores),
-        shares_of_states(videos),
-    )
-
-
-def _auc(scores: Scores) -> Estimate | None:
-    return clustered_interval(auc, scores, resamples=FEWER_RESAMPLES) if scores.both_classes else None
+        for name in sorted({of(v) for v in videos} - {""}, key=_natural):
+            some = [v for v in videos if of(v) == name]
+            if kind == "method":  # its fakes come with the real videos of the sources that have it
+                sources = {v.record.source for v in some}
+                some += [v for v in videos if not v.is_fake and v.record.source in sources]
+            scores = video_scores(some)
+            real, fake = np.bincount(scores.label, minlength=2).tolist()
+            of_auc = clustered_interval(auc, scores, resamples=FEWER_RESAMPLES) if scores.both_classes else None
+            yield Part(kind, name, real, fake, of_auc, shares_of_states(some))
 
 
 def _face_size(video: ScoredVideo) -> str:

@@ -60,11 +60,7 @@ def draw_scores(scores: Scores, thresholds: dict[str, float], folder: Path) -> l
 
 
 def new_figure(width: float = 4.8, height: float = 4.2) -> tuple[Figure, Axes]:
-    """An empty figure of this size, inches.
-
-    Raises:
-        MissingDependencyError: matplotlib is not installed.
-    """
+    """An empty figure of this size, inches. Raises MissingDependencyError if matplotlib is not installed."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure

@@ -7,7 +7,7 @@ import io
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -81,10 +81,10 @@ def as_markdown(
     if model.score_calibration is None:
         parts.append("This model has no calibrated probability: Brier, ECE and accuracy are those of its raw scores.\n")
     if evaluation.figures:
-        parts += ["## Figures\n", _figures_table(evaluation.figures)]
+        parts += ["## Figures\n", figures_table(evaluation.figures)]
     if evaluation.unseen:
-        parts += ["## Figures without the people it was trained on\n", _figures_table(evaluation.unseen)]
-    parts += ["## Verdicts\n", _states_table(evaluation)]
+        parts += ["## Figures without the people it was trained on\n", figures_table(evaluation.unseen)]
+    parts += ["## Verdicts\n", states_table(evaluation)]
     for kind in dict.fromkeys(part.kind for part in evaluation.parts):
         parts += [f"## By {kind}\n", _parts_table([p for p in evaluation.parts if p.kind == kind])]
     parts += ["## Errors\n", _errors(evaluation, folder, reports)]
@@ -101,29 +101,19 @@ def as_json(evaluation: Evaluation, model: BundleSpec) -> dict[str, Any]:
         "contaminated": evaluation.contaminated,
         "figures": _as_dicts(evaluation.figures),
         "unseen": _as_dicts(evaluation.unseen),
-        "states": {
-            label.value: {state.value: e.as_dict() for state, e in shares.items()}
-            for label, shares in evaluation.states.items()
-        },
+        "states": _as_dicts(evaluation.states),
         "parts": [
-            {
-                "kind": p.kind,
-                "name": p.name,
-                "real": p.real,
-                "fake": p.fake,
-                "auc": None if p.auc is None else p.auc.as_dict(),
-                "states": {
-                    k.value: {s.value: e.as_dict() for s, e in shares.items()} for k, shares in p.states.items()
-                },
-            }
+            {"kind": p.kind, "name": p.name, "real": p.real, "fake": p.fake, "states": _as_dicts(p.states)}
+            | {"auc": None if p.auc is None else p.auc.as_dict()}
             for p in evaluation.parts
         ],
         "errors": [_video_row(v) for v in evaluation.errors],
     }
 
 
-def _as_dicts(figures: dict[str, dict[str, Estimate]]) -> dict[str, dict[str, Any]]:
-    return {unit: {name: e.as_dict() for name, e in some.items()} for unit, some in figures.items()}
+def _as_dicts(estimates: Mapping[Any, Mapping[Any, Estimate]]) -> dict[str, dict[str, Any]]:
+    """Estimates under two names, or labels and states, for JSON."""
+    return {str(one): {str(other): e.as_dict() for other, e in some.items()} for one, some in estimates.items()}
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -132,7 +122,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines) + "\n"
 
 
-def _figures_table(figures: dict[str, dict[str, Estimate]]) -> str:
+def figures_table(figures: dict[str, dict[str, Estimate]]) -> str:
     rows = [
         (unit, name, f"{e.value:.3f}", interval_text(e.interval), str(e.n), str(e.people))
         for unit, some in figures.items()
@@ -141,7 +131,7 @@ def _figures_table(figures: dict[str, dict[str, Estimate]]) -> str:
     return table(("unit", "figure", "value", "95 % interval", "n", "people"), rows)
 
 
-def _states_table(evaluation: Evaluation) -> str:
+def states_table(evaluation: Evaluation) -> str:
     rows = [(label.value, *(_share(shares[state]) for state in State)) for label, shares in evaluation.states.items()]
     return table(("videos", *(state.value for state in State)), rows)
 
@@ -152,7 +142,7 @@ def _parts_table(parts: Sequence[Part]) -> str:
         of_auc = "" if part.auc is None else f"{part.auc.value:.3f} ({interval_text(part.auc.interval)})"
         cells = [_states_cell(part, label) for label in (Label.REAL, Label.FAKE)]
         rows.append((part.name, str(part.real), str(part.fake), of_auc, *cells))
-    order = " / ".join(("likely fake", "inconclusive", "no evidence"))
+    order = "likely fake / inconclusive / no evidence"
     return table(("", "real", "fake", "AUC", f"real: {order}", f"fake: {order}"), rows)
 
 
@@ -190,13 +180,10 @@ def _stem(video: ScoredVideo) -> str:
 
 
 def _linked(video: ScoredVideo, folder: Path | None, reports: Path | None) -> str:
-    key = video.record.key
-    if folder is None or reports is None:
-        return key
-    page = reports / f"{_stem(video)}.html"
-    if not page.is_file():
-        return key
-    return f"[{key}]({quote(os.path.relpath(page, folder))})"
+    page = None if reports is None else reports / f"{_stem(video)}.html"
+    if folder is None or page is None or not page.is_file():
+        return video.record.key
+    return f"[{video.record.key}]({quote(os.path.relpath(page, folder))})"
 
 
 def _figure_rows(evaluation: Evaluation) -> Iterable[dict[str, Any]]:
@@ -219,10 +206,7 @@ def _video_row(video: ScoredVideo) -> dict[str, Any]:
     return {
         "video": r.key,
         "label": r.label.value,
-        "method": r.method,
-        "source": r.source,
-        "split": r.split,
-        "group": r.group,
+        **{name: getattr(r, name) for name in ("method", "source", "split", "group")},
         "seen_in_training": video.seen_in_training,
         "clips": len(video.clips),
         "score": video.score,

@@ -39,11 +39,7 @@ class CropScores:
 
 
 def score_both(record: VideoRecord, model: str) -> CropScores:
-    """One video with either crop.
-
-    Raises:
-        VideoError: it cannot be read.
-    """
+    """One video with either crop. Raises VideoError if it cannot be read."""
     detector = environment.detector(model)
     preprocessing = detector.bundle.spec.preprocessing
     tracker = FaceTracker(landmarker(preprocessing.landmarker))

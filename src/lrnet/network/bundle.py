@@ -116,7 +116,7 @@ class ModelBundle:
 
         Args:
             spec: the description; `files` is filled in.
-            network: the ONNX model, of `lrnet.network.export.to_onnx`.
+            network: the ONNX model, of `lrnet.network.weights.to_onnx`.
             card: text of the model card; "" for none.
             directory: the bundle's folder.
             replace: whether an existing bundle is replaced; another folder never is.

@@ -27,21 +27,13 @@ TIMEOUT: Final = 30.0  # seconds without a byte
 
 
 @dataclass(frozen=True, slots=True)
-class PublishedFile:
-    """A file: its path below the source's address, and its hash."""
-
-    path: str
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True)
 class PublishedModel:
-    """Published weights of the streams A (positions) and B (differences)."""
+    """Published weights of the streams A (positions) and B (differences): paths below the source's address, with the
+    SHA-256 of each file."""
 
     name: str
     description: str
-    positions: PublishedFile
-    differences: PublishedFile
+    files: tuple[tuple[str, str], tuple[str, str]]
 
 
 PUBLISHED: Final = {
@@ -50,21 +42,23 @@ PUBLISHED: Final = {
         PublishedModel(
             "lrnet-released-ffpp",
             "Weights released with the reference implementation of LRNet (Sun et al.), trained on FaceForensics++.",
-            PublishedFile(
-                "training/weights/torch/g1.pth", "d953cfc1a5354493141e13ac074c7306e86ab768d6f015cedfc17f2b6485dd62"
-            ),
-            PublishedFile(
-                "training/weights/torch/g2.pth", "45e50a803c8bbc4851646842765a01f25c34a7085e86e67e06f9598c9e1f34c4"
+            (
+                (
+                    "training/weights/torch/g1.pth",
+                    "d953cfc1a5354493141e13ac074c7306e86ab768d6f015cedfc17f2b6485dd62",
+                ),
+                (
+                    "training/weights/torch/g2.pth",
+                    "45e50a803c8bbc4851646842765a01f25c34a7085e86e67e06f9598c9e1f34c4",
+                ),
             ),
         ),
         PublishedModel(
             "lrnet-released-demo",
             "Weights of the demonstration of the reference implementation of LRNet (Sun et al.).",
-            PublishedFile(
-                "demo/model_weights/g1.pth", "2d057605d518b7527fd1931aa2522bbb9040eb11ff8a3181b3e351e89b55ed4c"
-            ),
-            PublishedFile(
-                "demo/model_weights/g2.pth", "7380f8f96bc2a1e3e4e9bea8a6d226b9f56661b875106d34702e337fa503e07f"
+            (
+                ("demo/model_weights/g1.pth", "2d057605d518b7527fd1931aa2522bbb9040eb11ff8a3181b3e351e89b55ed4c"),
+                ("demo/model_weights/g2.pth", "7380f8f96bc2a1e3e4e9bea8a6d226b9f56661b875106d34702e337fa503e07f"),
             ),
         ),
     )
@@ -101,7 +95,7 @@ def pull(
         raise DownloadError(f"Nothing is published as {name!r}.", hint=f"There are {', '.join(PUBLISHED)}.")
     folder = out or user_models_folder() / name
     refuse_to_overwrite(folder, replace=replace)
-    contents = [_content(file, files, tell) for file in (model.positions, model.differences)]
+    contents = [_content(path, sha256, files, tell) for path, sha256 in model.files]
     with tempfile.TemporaryDirectory(prefix="lrnet-") as scratch:
         g1, g2 = (Path(scratch) / f"{number}.pth" for number in (1, 2))
         for path, content in zip((g1, g2), contents, strict=True):
@@ -129,12 +123,12 @@ def preprocessing_on_mesh() -> Preprocessing:
     )
 
 
-def _content(file: PublishedFile, folder: Path | None, tell: Callable[[str], None] | None) -> bytes:
+def _content(place: str, sha256: str, folder: Path | None, tell: Callable[[str], None] | None) -> bytes:
     if folder is None:
-        source = f"{os.environ.get(MIRROR_VARIABLE, SOURCE).rstrip('/')}/{file.path}"
+        source = f"{os.environ.get(MIRROR_VARIABLE, SOURCE).rstrip('/')}/{place}"
         content = _fetched(source, tell)
     else:
-        known = [folder / file.path, folder / Path(file.path).name]
+        known = [folder / place, folder / Path(place).name]
         path = next((p for p in known if p.is_file()), known[-1])
         source = str(path)
         if tell is not None:
@@ -144,9 +138,9 @@ def _content(file: PublishedFile, folder: Path | None, tell: Callable[[str], Non
         except ModelError as error:
             raise DownloadError(error.what, hint="Give the folder that holds g1.pth and g2.pth.") from error
     found = hashlib.sha256(content).hexdigest()
-    if found != file.sha256:
+    if found != sha256:
         raise DownloadError(
-            f"{source} is not the published file: its sha256 is {found}, not {file.sha256}.",
+            f"{source} is not the published file: its sha256 is {found}, not {sha256}.",
             hint="Nothing was written. Get the file elsewhere and give its folder with --from.",
         )
     return content

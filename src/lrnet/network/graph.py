@@ -106,21 +106,11 @@ class _Builder:
         self.node("Sigmoid" if fusion == "mean_logit" else "Identity", total, name=FUSED_OUTPUT)
 
     def _normalised(self, stream: StreamSpec) -> str:
-        value = stream.name
+        name = value = stream.name
         if stream.shift is not None:
-            value = self.node(
-                "Sub",
-                value,
-                self.constant(f"{stream.name}.shift", stream.shift),
-                name=f"{stream.name}.shifted",
-            )
+            value = self.node("Sub", value, self.constant(f"{name}.shift", stream.shift), name=f"{name}.shifted")
         if stream.scale != 1.0:
-            value = self.node(
-                "Div",
-                value,
-                self.constant(f"{stream.name}.scale", stream.scale),
-                name=f"{stream.name}.scaled",
-            )
+            value = self.node("Div", value, self.constant(f"{name}.scale", stream.scale), name=f"{name}.scaled")
         return value
 
     def _recurrence(self, stream: StreamSpec, value: str) -> str:
@@ -132,10 +122,7 @@ class _Builder:
             self.weight(f"{name}.gru.R", self._both_directions(stream, "weight_hh")),
             self.weight(
                 f"{name}.gru.B",
-                np.concatenate(
-                    [self._both_directions(stream, "bias_ih"), self._both_directions(stream, "bias_hh")],
-                    axis=1,
-                ),
+                np.hstack([self._both_directions(stream, "bias_ih"), self._both_directions(stream, "bias_hh")]),
             ),
         ]
         if stream.learned_initial_state:

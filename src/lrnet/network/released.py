@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from lrnet.errors import MissingDependencyError, ModelError
 from lrnet.extras import install_command
 from lrnet.network.bundle import LARGEST_NETWORK, ModelBundle, read_bounded, require_name
-from lrnet.network.export import to_onnx
 from lrnet.network.spec import RELEASED_NETWORK, AggregationSpec, BundleSpec
-from lrnet.network.weights import check_weights
+from lrnet.network.weights import check_weights, to_onnx
 from lrnet.sequence.settings import CalibrationSpec, Preprocessing
 
 _OUR_NAMES = {

@@ -1,4 +1,4 @@
-"""A network's weights by name, read from the ONNX file that `lrnet.network.export` wrote.
+"""A network's weights by name, to an ONNX file and back, without PyTorch and without the `onnx` package.
 
 ONNX Runtime would run any graph, also one that reads files, never ends, or takes all memory. So a file is run only if
 it is, except for the values of the weights, byte by byte the file of its description.
@@ -18,6 +18,19 @@ from lrnet.network.onnx_file import OnnxFile, onnx_file
 from lrnet.network.spec import NetworkSpec, StreamSpec
 
 _GET_IT_AGAIN = "Get the model again from where it came, or use another one."
+
+
+def to_onnx(spec: NetworkSpec, weights: Weights) -> bytes:
+    """The network as the bytes of an ONNX file (see `onnx_file`); the same arguments give the same bytes.
+
+    Args:
+        weights: by name, as `spec.weight_shapes()` lists them.
+
+    Raises:
+        ModelError: the weights are not the network's.
+    """
+    check_weights(weights, spec, "The network to export")
+    return onnx_file(spec, layout(spec, weights)).content
 
 
 def read_weights(network: bytes, spec: NetworkSpec, source: str) -> Weights:

@@ -207,11 +207,7 @@ def config_names() -> tuple[str, ...]:
 
 
 def config_text(name_or_path: str | Path) -> str:
-    """The TOML of a named configuration or a file.
-
-    Raises:
-        TrainingError: there is neither.
-    """
+    """The TOML of a named configuration or a file. Raises TrainingError if there is neither."""
     if str(name_or_path) in config_names():
         return (_folder() / f"{name_or_path}.toml").read_text(encoding="utf-8")
     path = Path(name_or_path)

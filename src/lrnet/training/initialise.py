@@ -49,11 +49,7 @@ def adopted(
 
 
 def stream_of(specs: tuple[StreamSpec, ...], name: str, called: str) -> StreamSpec:
-    """The stream of this name.
-
-    Raises:
-        TrainingError: there is none.
-    """
+    """The stream of this name. Raises TrainingError if there is none."""
     for spec in specs:
         if spec.name == name:
             return spec

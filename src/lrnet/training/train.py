@@ -15,9 +15,9 @@ from lrnet.data.store import StoredVideo
 from lrnet.errors import DatasetError, TrainingError
 from lrnet.files import make_folder, read_json, write_text
 from lrnet.network.bundle import ModelBundle
-from lrnet.network.export import to_onnx
 from lrnet.network.reference import MotionReference
 from lrnet.network.spec import AggregationSpec, BundleSpec, TrainingRecord
+from lrnet.network.weights import to_onnx
 from lrnet.report.motion import motion_reference
 from lrnet.sequence.settings import Preprocessing
 from lrnet.training.clips import FaceOfVideo, clip_table, main_faces, training_clips

@@ -21,7 +21,7 @@ from lrnet.errors import DatasetError
 from lrnet.evaluation.metrics import Estimate, Scores, auc, clustered_interval, contrast_interval
 from lrnet.evaluation.protocol import ScoredVideo, unjudged
 from lrnet.experiments.paper import TITLES, cost
-from lrnet.experiments.paper.everything import carry_out, experiment, index
+from lrnet.experiments.paper.report import carry_out, experiment, index
 from lrnet.experiments.paper.result import RESAMPLES, Contrast, Result, contrast, is_above, measured, paper_figures
 from lrnet.experiments.paper.runs import Plan, Runs
 from lrnet.experiments.paper.setting import Setting

@@ -30,11 +30,7 @@ def matches(root: Path) -> bool:
 
 
 def read(root: Path) -> Dataset:
-    """Everything that the metadata name.
-
-    Raises:
-        DatasetError: metadata cannot be read, or there is nothing of it.
-    """
+    """Everything that the metadata name. Raises DatasetError if metadata cannot be read, or there is nothing of it."""
     found = Collector(NAME, root, "DFDC")
     for path in _metadata_files(root):
         _read_part(found, path)

@@ -159,11 +159,7 @@ def cut_crops(video: StoredVideo) -> int:
 
 
 def write_crops(crops: CropsOfVideo, target: Path) -> None:
-    """Write crops, whole or not at all.
-
-    Raises:
-        OutputError: `target` cannot be written.
-    """
+    """Write crops, whole or not at all. Raises OutputError if `target` cannot be written."""
     pngs = [cv2.imencode(".png", cv2.cvtColor(p, cv2.COLOR_RGB2BGR))[1].tobytes() for p in crops.pictures]
     points = crops.landmarks.reshape(-1, 2 * NUM_LANDMARKS).tolist()
     columns = [crops.faces, crops.frames, crops.times, points, pngs]
@@ -175,11 +171,7 @@ def write_crops(crops: CropsOfVideo, target: Path) -> None:
 
 
 def read_crops(file: Path) -> CropsOfVideo:
-    """The crops in a file that `cut_crops` wrote.
-
-    Raises:
-        DatasetError: the file is damaged.
-    """
+    """The crops in a file that `cut_crops` wrote. Raises DatasetError if the file is damaged."""
     try:
         table = pq.read_table(file)
         about = json.loads(table.schema.metadata[b"lrnet"])

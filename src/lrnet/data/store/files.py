@@ -224,11 +224,7 @@ def write(
     preprocessing: dict[str, Any],
     provenance: Provenance | None = None,
 ) -> Path:
-    """Write one video's sequences, whole or not at all.
-
-    Raises:
-        OutputError: the store cannot be written.
-    """
+    """Write one video's sequences, whole or not at all. Raises OutputError if the store cannot be written."""
     store.mkdir(parents=True, exist_ok=True)
     about = {
         "format": FORMAT,

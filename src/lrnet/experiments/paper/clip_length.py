@@ -27,11 +27,7 @@ def of_length(config: TrainingConfig, frames: int) -> TrainingConfig:
 
 
 def possible(videos: VideoSet, lengths: tuple[int, ...]) -> tuple[int, ...]:
-    """The lengths that nearly every video has frames for.
-
-    Raises:
-        DatasetError: fewer than two.
-    """
+    """The lengths that nearly every video has frames for. Raises DatasetError if fewer than two."""
     frames = np.array([max((len(s) for s in face.sequences), default=0) for face in videos.faces()])
     found = tuple(n for n in lengths if (frames >= n).mean() >= LONG_ENOUGH)
     if len(found) < 2:

@@ -29,11 +29,7 @@ def default_landmarkers() -> tuple[str, ...]:
 
 
 def run(setting: Setting) -> Result:
-    """All pairs of landmarkers.
-
-    Raises:
-        DatasetError: only one is given.
-    """
+    """All pairs of landmarkers. Raises DatasetError if only one is given."""
     names = setting.landmarkers or default_landmarkers()
     if len(names) < 2:
         raise DatasetError("Two landmarkers are needed to compare.", hint="Name others with --landmarkers.")

@@ -17,7 +17,6 @@ from lrnet.evaluation.metrics import (
     Metric,
     Scores,
     accuracy,
-    auc,
     balanced_accuracy,
     contrast_interval,
     share_interval,
@@ -231,8 +230,3 @@ def in_words(found: Contrast) -> str:
 
 def signed_interval(e: Estimate) -> str:
     return "too few people" if e.interval is None else f"{e.low:+.3f} to {e.high:+.3f}"
-
-
-def auc_of(seeds: Seeds) -> float:
-    """Video AUC, mean over seeds, without an interval."""
-    return sum(auc(video_scores(videos)) for videos in seeds) / len(seeds)

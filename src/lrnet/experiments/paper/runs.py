@@ -69,11 +69,7 @@ def folds_of(records: Sequence[VideoRecord], folds: int, seed: int) -> Plan:
 
 
 def split_of(records: Sequence[VideoRecord], train: str, test: str) -> Plan:
-    """The dataset's own splits.
-
-    Raises:
-        TrainingError: a split is missing, or one person is in both.
-    """
+    """The dataset's own splits. Raises TrainingError if a split is missing, or one person is in both."""
     sides = [frozenset(r.group for r in records if r.split == name) for name in (train, test)]
     if not all(sides):
         there = sorted({r.split or "(none)" for r in records})
