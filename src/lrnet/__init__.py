@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from lrnet.version import __version__
 
-# ONNX Runtime 1.31 for Linux keeps a device's number and sends reports on its use, unless told before it is imported.
+# ONNX Runtime 1.31 for Linux numbers the device and reports on its use, unless this is set before it is imported.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:

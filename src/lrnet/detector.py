@@ -281,7 +281,7 @@ class Detector:
             raise ModelError(
                 f"Model {spec.name} was made for landmarks of {self._finder.name} version "
                 f"{spec.preprocessing.landmarker_version}, and this is version {self._finder.version}.",
-                hint="Use the model that came with this version of lrnet, or train it anew.",
+                hint="Use the model that came with this version of lrnet, or train it again.",
             )
 
     def detect(

@@ -1,4 +1,4 @@
-"""What to type to have an extra of this package: the command differs for a clone and for an installed package."""
+"""How to install an extra of this package: the command differs for a clone and for an installed package."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MODULES: Final = {  # what an extra brings, by the name that it is imported unde
 
 
 def install_command(*extras: str) -> str:
-    """What to type to have extras, or with none the package itself, in the environment that runs this.
+    """The command that installs extras, or with none the package itself, in the environment that runs this.
 
     Installed from a folder that is still there (a clone), it is that folder that pip is given, with its constraints:
     what a package index has under the name need not be the same.
@@ -46,8 +46,8 @@ def install_command(*extras: str) -> str:
 def _source() -> tuple[Path | None, bool]:
     """The folder that this package was installed from and whether it still runs from there (PEP 610)."""
     try:
-        told = distribution("lrnet").read_text("direct_url.json")
-        origin = json.loads(told) if told else {}
+        recorded = distribution("lrnet").read_text("direct_url.json")
+        origin = json.loads(recorded) if recorded else {}
     except (PackageNotFoundError, OSError, ValueError):
         return None, False
     address = urlsplit(str(origin.get("url", "")))

@@ -154,7 +154,7 @@ def parse_json(text: str | bytes) -> Any:
 
 
 def read_json(path: Path) -> Any:
-    """What a JSON file holds.
+    """The content of a JSON file.
 
     Raises:
         ValueError: it is no JSON in UTF-8, nests too deep, or is larger than `LARGEST_JSON`.

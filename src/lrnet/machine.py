@@ -1,4 +1,4 @@
-"""What everything may ask of the machine."""
+"""Facts about the machine that any room may need."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ class VideoTask:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What a worker gives back of a video that was judged.
+    """A worker's answer for a video that was judged.
 
     Attributes:
         result: without its sequences.
@@ -107,7 +107,7 @@ def _detector(model: str, appearance: bool) -> Detector:
 
 
 def explain(result: VideoResult, bundle: ModelBundle) -> tuple[FaceExplanation, ...]:
-    """What carries the scores of its faces; the result keeps its sequences."""
+    """The explanations of its faces' scores; the result keeps its sequences."""
     from lrnet.report.explain import Explainer
 
     return Explainer(bundle).explain(result)

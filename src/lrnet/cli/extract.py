@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from lrnet.cli.console import OUT
@@ -65,7 +65,7 @@ def extract_command(
         runner = engine_by_name(engine, workers, address)
         progress = ExtractionProgress(Console(stderr=True, soft_wrap=True, quiet=quiet), len(plan.todo))
         with progress:
-            outcomes = carry_out(plan, out, LandmarkJob(preprocessing, access=access), runner, progress.tell)
+            outcomes = carry_out(plan, out, LandmarkJob(preprocessing, access=access), runner, progress.add)
     _print_end(dataset, plan, outcomes, monotonic() - began, out)
     code = _exit_code(dataset, plan, outcomes)
     if code:
@@ -121,52 +121,32 @@ def _exit_code(dataset: Dataset, plan: Plan, outcomes: Sequence[Outcome[VideoRec
     return min(codes, default=0)
 
 
-@dataclass
 class ExtractionProgress:
     """Videos done, frames a second, time left: a bar on a terminal, otherwise a line every `LINE_EVERY` seconds."""
 
-    console: Console
-    total: int
-    videos: int = 0
-    frames: int = 0
-    began: float = field(default_factory=monotonic)
-    _told: float = field(default_factory=monotonic)
-    _task: TaskID | None = None
+    def __init__(self, console: Console, total: int) -> None:
+        self._console, self._total = console, total
+        self._videos = self._frames = 0
+        self._began = self._printed = monotonic()
+        columns = (BarColumn(), MofNCompleteColumn(), TextColumn("videos {task.description}"), TimeElapsedColumn())
+        self._bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self._task = self._bar.add_task("", total=total)
 
     def __enter__(self) -> ExtractionProgress:
-        self._bar = Progress(
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("videos"),
-            TextColumn("{task.fields[seen]}"),
-            TimeElapsedColumn(),
-            console=self.console,
-            transient=True,
-            disable=not self.console.is_terminal,
-        )
         self._bar.start()
-        self._task = self._bar.add_task("", total=self.total, seen="")
         return self
 
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
-    def tell(self, outcome: Outcome[VideoRecord, Extracted]) -> None:
-        """One more is done."""
-        self.videos += 1
-        if outcome.result is not None:
-            self.frames += outcome.result.frames
-        passed = max(monotonic() - self.began, 1e-3)
-        left = passed / self.videos * (self.total - self.videos)
-        seen = f"{self.frames / passed:.0f} frames/s, {_in_words(left)} left"
-        assert self._task is not None
-        self._bar.update(self._task, advance=1, seen=seen)
-        if not self.console.is_terminal and monotonic() - self._told >= LINE_EVERY:
-            self._told = monotonic()
-            self.console.print(f"{self.videos}/{self.total} videos, {seen}")
-
-
-def _in_words(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
+    def add(self, outcome: Outcome[VideoRecord, Extracted]) -> None:
+        """Count one more video."""
+        self._videos += 1
+        self._frames += 0 if outcome.result is None else outcome.result.frames
+        passed = max(monotonic() - self._began, 1e-3)
+        left = timedelta(seconds=round(passed / self._videos * (self._total - self._videos)))
+        seen = f"{self._frames / passed:.0f} frames/s, {left} left"
+        self._bar.update(self._task, advance=1, description=seen)
+        if not self._console.is_terminal and monotonic() - self._printed >= LINE_EVERY:
+            self._printed = monotonic()
+            self._console.print(f"{self._videos}/{self._total} videos, {seen}")

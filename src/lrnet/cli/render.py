@@ -1,4 +1,4 @@
-"""What the command line says of a result: compact, at 80 columns, with or without colour, to a screen or a pipe.
+"""A result on the command line: compact, at 80 columns, with or without colour, to a screen or a pipe.
 
 Everything goes out as `Text`, never as markup: names of files and models come from strangers.
 """

@@ -32,7 +32,7 @@ def matches(root: Path) -> bool:
 
 
 def read(table: Path, root: Path | None = None) -> Dataset:
-    """The videos that a table names. A video without group and identities is a group of its own.
+    """The videos that a table names. A video without group and identities is a separate group.
 
     Args:
         table: CSV (UTF-8, further columns are ignored) or JSON; a folder stands for the manifest in it.

@@ -292,7 +292,7 @@ def _set(
         np.array([h.video.probability for h in known], np.float64),
         np.array([h.video.record.group for h in known], dtype=str),
     )
-    # Whole and edited videos of a source are sources of their own: each counts.
+    # Whole and edited videos of a source count as separate sources.
     return calibration, place_thresholds(
         scores, false_alarms, misses, np.array([f"{h.video.record.source}/{h.edit}" for h in known], dtype=str)
     )

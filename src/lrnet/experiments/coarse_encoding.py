@@ -1,4 +1,4 @@
-"""What strong compression does to verdicts, by how coarse it is.
+"""How does strong compression change verdicts, by how coarse it is?
 
     python -m lrnet.experiments.coarse_encoding DATASET [--crf 23 33 36 40] [--frames 200] [--workers 2]
 

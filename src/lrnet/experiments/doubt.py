@@ -174,7 +174,7 @@ def wander(
 
 
 def _with_grain(frame: Image, rng: np.random.Generator) -> Image:
-    """What a camera's sensor adds."""
+    """The frame with the noise of a camera's sensor."""
     return np.asarray(np.clip(frame + rng.normal(0, 1.5, frame.shape), 0, 255), np.uint8)
 
 

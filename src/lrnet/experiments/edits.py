@@ -1,4 +1,4 @@
-"""What becomes of a verdict when a video is edited? `python -m lrnet.experiments.edits STORE [--model M] [--seeds N]`.
+"""How does editing change a verdict? `python -m lrnet.experiments.edits STORE [--model M] [--seeds N]`.
 
 Edits the videos of a landmark store at the level of landmarks (`lrnet.training.edits`), judges them as detection does,
 and prints for each kind of edit the shares of the verdicts, beside those of the whole videos. "Gravest person" is what

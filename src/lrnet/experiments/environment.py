@@ -1,4 +1,4 @@
-"""What measurements share: command line, detector, worker processes, versions and machine, checks of a folder."""
+"""Shared by measurements: command line, detector, worker processes, versions and machine, checks of a folder."""
 
 from __future__ import annotations
 

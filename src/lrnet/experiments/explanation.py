@@ -73,7 +73,7 @@ def replace_group(rows: Rows, group: str, other: Rows) -> Rows:
 
 @dataclass(frozen=True)
 class Case:
-    """What was found of one video, or of one with a group exchanged.
+    """The measurements of one video, or of one with a group exchanged.
 
     Attributes:
         kind: "as it is", "genuine part" or "own fake's part".

@@ -123,7 +123,7 @@ def noisy_picture(video: Seen, level: int, still: bool, folder: Path, seed: int)
 
 @dataclass(frozen=True)
 class Row:
-    """What an attack of one strength did to real or fake videos: verdicts on the same faces before and after."""
+    """Verdicts on the faces of real and of fake videos, before and under an attack of one strength."""
 
     attack: str
     strength: float

@@ -206,7 +206,7 @@ def table(result: SpeedBenchmark) -> tuple[list[str], list[list[str]]]:
 
 
 def sentences(result: SpeedBenchmark) -> list[str]:
-    """What the table was measured on."""
+    """Machine, versions and method of the table, in sentences."""
     software = ", ".join(f"{name} {number}" for name, number in result.software.items())
     runs = len(result.videos[0].runs)
     return [

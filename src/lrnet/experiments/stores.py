@@ -122,7 +122,7 @@ def cached_store(
 
 
 def store_name(condition: Condition, preprocessing: Preprocessing, hashes: dict[str, str]) -> str:
-    """What the cache calls a store: condition, landmarker, a hash of how landmarks are made, and one of the videos.
+    """The name of a store in the cache: condition, landmarker, a hash of how landmarks are made, and one of the videos.
 
     Args:
         hashes: SHA-256 of each video's content, by key.

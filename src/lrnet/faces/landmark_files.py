@@ -120,7 +120,7 @@ def _read_numpy(file: Path) -> LandmarkTable:
         arrays = _numpy_arrays(file)
     except (OSError, SequenceError):
         raise
-    except Exception as error:  # what numpy and zipfile raise on damaged files has no base of its own
+    except Exception as error:  # errors of numpy and zipfile on damaged files have no common base
         raise SequenceError(
             f"{file} is no NumPy file ({str(error)[:100]}).", hint="Write it with numpy.save or numpy.savez."
         ) from error

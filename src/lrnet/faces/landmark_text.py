@@ -1,6 +1,6 @@
 """Landmarks in text files: OpenFace's CSV, and lines of 136 numbers.
 
-What other programs make of such files is read too: semicolons or tabs between the cells, decimal commas, and any of the
+Variants that other programs write are read too: semicolons or tabs between the cells, decimal commas, and any of the
 spellings of a number that is missing.
 """
 

@@ -1,4 +1,4 @@
-"""What a face looks like, in a few numbers: enough to say whether two tracks of one video show the same person.
+"""The look of a face in a few numbers: enough to say whether two tracks of one video show the same person.
 
 It is a small blurred picture of the face, upright and of standard size, without its mean brightness and contrast. It is
 no biometric template: it compares faces under one video's light and views, not across videos.

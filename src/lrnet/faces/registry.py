@@ -138,7 +138,7 @@ def landmarker(name: str) -> Landmarker:
 
 
 def landmarker_status() -> list[LandmarkerStatus]:
-    """What each landmarker needs and whether that is installed. Imports nothing and reads no weights."""
+    """The needs of each landmarker and whether they are met. Imports nothing and reads no weights."""
     found = []
     for name, entry in _ENTRIES.items():
         missing = entry.missing()

@@ -44,7 +44,7 @@ class TrackSettings:
 
 @dataclass(frozen=True, slots=True)
 class FrameFaces:
-    """What the tracker saw in one frame.
+    """The faces that the tracker found in one frame.
 
     Attributes:
         seen: the observation of each face that is there, by its number.

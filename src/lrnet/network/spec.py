@@ -89,7 +89,7 @@ class NetworkSpec(Schema):
     """The whole network: its streams and how their votes are joined.
 
     Attributes:
-        streams: one or more streams, each with a name of its own.
+        streams: one or more streams with different names.
         fusion: "mean_probability" averages the streams' fake probabilities (the paper's way); "mean_logit"
             averages the differences between the fake and the real logit and takes the sigmoid.
         fusion_weights: one weight a stream, of any sum; None for equal ones.
@@ -320,7 +320,7 @@ class AppearanceSpec(Schema):
 
 
 LeftOut = Literal["", "people", "source", "people or source", "people and manipulation"]
-"""What the networks that scored held-out videos were not trained on; "" for the finished model."""
+"""Left out when the networks that scored held-out videos were trained; "" for the finished model."""
 
 ALL_MANIPULATIONS = "all of these"
 

@@ -79,7 +79,7 @@ class Column(NamedTuple):
 
 
 MOMENTS: Final = (("looks", "look_times", 1), ("crops", "crop_times", 3))
-"""What a sequence holds of single moments: the attribute, the attribute with its times, the sides of a row."""
+"""Measurements of single moments: the attribute, the attribute with its times, the sides of a row."""
 
 _NAN: Final = float("nan")
 COLUMNS: Final = (

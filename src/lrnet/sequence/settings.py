@@ -45,7 +45,7 @@ class CalibrationSpec(Schema):
 
 
 class LandmarkerSpec(Schema):
-    """Where landmarks come from. (A base class of its own, so that `bundle.json` keeps the order of its fields.)
+    """Where landmarks come from. (A separate base class, so that `bundle.json` keeps the order of its fields.)
 
     Attributes:
         landmarker: name of the landmarker.

@@ -34,7 +34,7 @@ class EditedVideo:
     Attributes:
         record: of the video that gives the label; its key and group are those of the edit.
         edit: how it was made.
-        sequences: its landmarks, each shot a track of its own.
+        sequences: its landmarks, each shot a separate track.
         quantiser: of the video that gives the label.
         fake_shot: seconds (start, stop) of the one fake shot; None otherwise.
     """

@@ -23,7 +23,7 @@ from lrnet.training.train import bundle_spec, genuine_motion, in_memory, train
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What a bundle says of itself.
+    """A bundle's own statements.
 
     Attributes:
         name: of the model; the folder's name by default.

@@ -3,7 +3,7 @@
     [train|val|test/]{real,fake}/**/*.mp4
 
 A number before the class is ignored, as in `0_real` and `1_fake`. A folder between a fake class and its videos is the
-method. People are not named: every video is a group of its own.
+method. People are not named: every video is a separate group.
 """
 
 from __future__ import annotations

@@ -207,7 +207,7 @@ def cut_store(
         tell: called after each video with how many are done, how many there are, and its name.
 
     Returns:
-        What could not be cut, and why.
+        The videos that could not be cut, with the reasons.
     """
     missing = [v for v in videos if not crops_file(v).exists()]
     failed: list[str] = []

@@ -18,7 +18,7 @@ FOLDER = Path(__file__).parent
 
 
 def description(name: str) -> dict[str, Any]:
-    """What `models.json` says of a model: its file, sha256, source, licence, input and outputs.
+    """The entry of a model in `models.json`: its file, sha256, source, licence, input and outputs.
 
     Raises:
         ModelError: there is no model of that name.
