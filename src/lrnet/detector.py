@@ -24,9 +24,20 @@ from lrnet.network.runtime import NetworkRuntime
 from lrnet.sequence.builder import SequenceBuilder
 from lrnet.sequence.landmark_sequence import LandmarkSequence
 from lrnet.sequence.settings import Preprocessing
-from lrnet.verdict import ClipScore, Coverage, FaceVerdict, Judge, Reason, VideoVerdict, score_clips
+from lrnet.verdict import (
+    HOLD_BACK,
+    INFLATING,
+    ClipScore,
+    Coverage,
+    FaceVerdict,
+    Judge,
+    Reason,
+    VideoVerdict,
+    score_clips,
+)
+from lrnet.verdict.running import WINDOW, RunningJudge, RunningVerdict
 from lrnet.version import __version__
-from lrnet.video.custody import Custody, custody
+from lrnet.video.custody import custody
 from lrnet.video.frame import Frame, VideoInfo
 from lrnet.video.isolation import open_video
 from lrnet.video.limits import Access, Excess
@@ -108,6 +119,45 @@ class VideoResult:
 
 
 @dataclass(frozen=True, slots=True)
+class PersonSeen:
+    """Somebody came into view for long enough to be told from others: `face` is their number, from 1."""
+
+    face: int
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
+class ClipScored:
+    """A clip of a person is complete."""
+
+    face: int
+    clip: ClipScore
+
+
+@dataclass(frozen=True, slots=True)
+class QualityWarning:
+    """What speaks against judging a person has changed.
+
+    Attributes:
+        reasons: that hold a verdict back or inflate scores; () when all is well again.
+    """
+
+    face: int
+    time: float
+    reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The video is over; the result is that of `Detector.detect`."""
+
+    result: VideoResult
+
+
+Event = PersonSeen | ClipScored | QualityWarning | RunningVerdict | Finished
+
+
+@dataclass(frozen=True, slots=True)
 class Examined:
     """A frame that has gone through landmarks and calibration.
 
@@ -116,6 +166,7 @@ class Examined:
         faces: numbers of the faces seen in it.
         ended: sequences that ended before this frame.
         crowded: there were more faces than are followed.
+        going_on: the sequences so far, where it is time for a look at them; None between looks.
     """
 
     index: int
@@ -123,6 +174,7 @@ class Examined:
     faces: tuple[int, ...]
     ended: tuple[LandmarkSequence, ...]
     crowded: bool = False
+    going_on: tuple[LandmarkSequence, ...] | None = None
 
 
 def landmark_sequences(
@@ -151,6 +203,7 @@ def examine(
     pipeline: Pipeline | None = None,
     *,
     crops: bool = False,
+    every: float | None = None,
 ) -> Iterator[Examined]:
     """`landmark_sequences`, with a word on each frame; sequences that last to the end come after the last frame.
 
@@ -158,10 +211,11 @@ def examine(
         frames: in order; thin them out with `lrnet.video.spacing.spaced` first.
         pipeline: where landmarks and calibration run as stages of their own; on the caller's thread if not given.
         crops: whether crops of the faces are taken.
+        every: seconds between looks at the sequences so far (`Examined.going_on`); None for no looks.
     """
     pipeline = pipeline or Pipeline(threads=1)
     faces = pipeline.stage("landmarks", FaceTracker(finder, tracks, pipeline).run(frames))
-    return pipeline.stage("calibration", Sequencer(preprocessing, pipeline, crops=crops).run(faces))
+    return pipeline.stage("calibration", Sequencer(preprocessing, pipeline, crops=crops, every=every).run(faces))
 
 
 class Sequencer:
@@ -171,6 +225,7 @@ class Sequencer:
         pipeline: on whose threads several faces of a frame are calibrated side by side.
         sides: side of the crop of each face by number, frame pixels, where it is known beforehand.
         crops: whether crops of the faces are taken, for appearance.
+        every: as in `examine`.
     """
 
     def __init__(
@@ -180,6 +235,7 @@ class Sequencer:
         sides: Mapping[int, float] | None = None,
         *,
         crops: bool = False,
+        every: float | None = None,
     ) -> None:
         self._preprocessing = preprocessing
         self._longest = preprocessing.max_sequence_seconds
@@ -191,6 +247,8 @@ class Sequencer:
         self._looked: dict[int, float] = {}
         self._cropped: dict[int, float] = {}
         self._stretch = 0
+        self._every = every
+        self._looked_at: float | None = None
 
     def run(self, frames: Iterable[FrameFaces]) -> Iterator[Examined]:
         """`add` for each of `frames`, then `finish` as one more."""
@@ -206,10 +264,10 @@ class Sequencer:
         over = faces.ended
         if frame.stretch != self._stretch:  # frames were left out: nothing follows on what came before
             self._stretch, over = frame.stretch, tuple(self._builders)
-        ended = [self._builders.pop(number).finish() for number in over if number in self._builders]
+        ended = [self._end(number) for number in over if number in self._builders]
         for number in faces.seen:
             if number in self._builders and frame.time - self._started[number] >= self._longest:
-                ended.append(self._builders.pop(number).finish())
+                ended.append(self._end(number))
             if number not in self._builders:
                 side = self._sides.get(number)
                 self._builders[number] = SequenceBuilder(number, self._preprocessing, side=side)
@@ -232,11 +290,29 @@ class Sequencer:
         for number in faces.missing:
             if number in self._builders:
                 self._builders[number].add_gap(frame.index, frame.time)
-        return Examined(frame.index, frame.time, tuple(faces.seen), tuple(ended), faces.crowded)
+        going_on = self._so_far() if self._is_time(frame.time) else None
+        return Examined(frame.index, frame.time, tuple(faces.seen), tuple(ended), faces.crowded, going_on)
+
+    def _end(self, number: int) -> LandmarkSequence:
+        for known in (self._started, self._looked, self._cropped):  # memory must not grow with the number of tracks
+            del known[number]
+        return self._builders.pop(number).finish()
+
+    def _is_time(self, time: float) -> bool:
+        if self._every is None:
+            return False
+        if self._looked_at is None:
+            self._looked_at = time
+        due = time - self._looked_at >= self._every - 1e-6
+        self._looked_at = time if due else self._looked_at
+        return due
+
+    def _so_far(self) -> tuple[LandmarkSequence, ...]:
+        return tuple(builder.finish() for builder in self._builders.values())
 
     def finish(self) -> tuple[LandmarkSequence, ...]:
         """The sequences of all faces that are still being followed."""
-        return tuple(builder.finish() for builder in self._builders.values())
+        return self._so_far()
 
 
 class Detector:
@@ -306,77 +382,164 @@ class Detector:
         Raises:
             VideoError: it cannot be read (see `lrnet.video.isolation.open_video`), or was changed meanwhile.
         """
-        access = access or Access()
-        tracks = self._tracks or TrackSettings(max_faces=access.limits.faces)
-        with custody(path) as held:
-            reading = open_video(path, access, threads=self._threads)
-            return self._judged(os.fspath(path), reading, held, tracks, progress, keep_sequences)
+        events = self._events(path, access or Access(), progress=progress, keep_sequences=keep_sequences)
+        return next(event.result for event in events if isinstance(event, Finished))
 
-    def _judged(
+    def stream(
         self,
-        path: str,
-        reading: Reader,
-        held: Custody,
-        tracks: TrackSettings,
-        progress: Callable[[Progress], None] | None,
-        keep_sequences: bool,
-    ) -> VideoResult:
+        source: str | os.PathLike[str] | Reader,
+        *,
+        every: float = 1.0,
+        window: float = WINDOW,
+        access: Access | None = None,
+    ) -> Iterator[Event]:
+        """Judge a video while it is read: people, clips and running verdicts as they come, `Finished` at the end.
+
+        Running verdicts are on the last `window` seconds, and are `likely_fake` only by the sequential rule (see
+        `lrnet.verdict.running`). A clip's score may still change a little while its track goes on, since landmarks are
+        scaled by the whole track; the result at the end is that of `detect`, to the bit. Closing the iterator ends the
+        work.
+
+        Args:
+            source: path or address; or a reader of an endless source (`lrnet.video.live`), of which nothing is kept
+                beyond the window and no `Finished` comes.
+            every: seconds of video between two looks.
+            window: seconds that a running verdict looks back.
+            access: as in `detect`.
+
+        Raises:
+            VideoError: as `detect`.
+
+        Example:
+            ```python
+            for event in Detector().stream("clip.mp4"):
+                if isinstance(event, RunningVerdict):
+                    print(event.time, [(face.face, face.probability) for face in event.faces])
+            ```
+        """
+        return self._events(source, access or Access(), every=every, window=window)
+
+    def _events(
+        self,
+        source: str | os.PathLike[str] | Reader,
+        access: Access,
+        *,
+        progress: Callable[[Progress], None] | None = None,
+        keep_sequences: bool = False,
+        every: float | None = None,
+        window: float = WINDOW,
+    ) -> Iterator[Event]:
+        tracks = self._tracks or TrackSettings(max_faces=access.limits.faces)
+        live = RunningJudge(self.bundle, self._network, self._appearance, window=window) if every is not None else None
+        teller = _Teller()
+        if isinstance(source, Reader):
+            count = _Counter(source, None)
+            with source, Pipeline(self._threads, source.waiting) as pipeline:
+                decoded = pipeline.stage("waiting", iter(source))
+                for step in self._steps(decoded, tracks, pipeline, every):
+                    assert live is not None
+                    live.add(step.ended)
+                    if step.going_on is not None:
+                        yield from teller.events(live.look(step.time, step.going_on, source.quantiser))
+                    count.step(step)
+            return
         began = perf_counter()
-        preprocessing = self.bundle.spec.preprocessing
         judge = Judge(self.bundle, self._network, self._appearance)
         kept: list[LandmarkSequence] = []
         network = Stopwatch("network")
-        count = _Counter(reading, progress)
-        with reading as reader, Pipeline(self._threads, count.waiting) as pipeline:
-            held.require_opened()
-            if self._threads == 1:  # then it is this thread that decodes
-                reader.waiting = count.waiting
-            decoded = pipeline.stage("decoding", reader.decode(), DECODE_AHEAD, reader.abort, patient=True)
-            frames = spaced(decoded, preprocessing.frame_rate)
-            crops = self._appearance is not None
-            for step in examine(frames, self._finder, preprocessing, tracks, pipeline, crops=crops):
-                if step.crowded:
-                    reader.guard.note(Excess.FACES)
-                for sequence in step.ended:
-                    if not sequence.valid.any():
-                        continue
-                    count.scored(sequence.face, network.time(judge.add, sequence))
-                    if keep_sequences:
-                        kept.append(sequence)
-                count.step(step)
-            count.finish()
-            info, damaged, passed = reader.info, reader.damaged, tuple(reader.guard.passed)
-            quantiser = reader.quantiser
-        # A picture that is held to the end has been examined, though its repeats are no observations.
-        shortfalls = tuple(_shortfalls(damaged, frames.time, info.duration, passed))
-        if frames.repeated > STILL * count.frames_read:
-            shortfalls = (Reason.NO_MOTION, *shortfalls)
-        coverage = Coverage(frames.time, info.duration, shortfalls)
-        faces, verdict = judge.verdict(quantiser, coverage)
-        spec = self.bundle.spec
-        return VideoResult(
-            path=path,
-            sha256=held.sha256(),
-            info=info,
-            frames_read=count.frames_read,
-            frames_examined=count.frames_examined,
-            seconds_examined=count.time,
-            damaged_packets=damaged,
-            verdict=verdict,
-            faces=faces,
-            model=spec.name,
-            model_version=spec.version,
-            model_hash=self.bundle.content_hash,
-            lrnet_version=__version__,
-            elapsed=perf_counter() - began,
-            frames_repeated=frames.repeated,
-            stages=(*pipeline.times(), network.total),
-            sequences=tuple(judge.numbered(kept)),
-        )
+        with custody(source) as held:
+            reading = open_video(source, access, threads=self._threads)
+            count = _Counter(reading, progress)
+            with reading as reader, Pipeline(self._threads, count.waiting) as pipeline:
+                held.require_opened()
+                if self._threads == 1:  # then it is this thread that decodes
+                    reader.waiting = count.waiting
+                decoded = pipeline.stage("decoding", reader.decode(), DECODE_AHEAD, reader.abort, patient=True)
+                frames = spaced(decoded, self.bundle.spec.preprocessing.frame_rate)
+                for step in self._steps(frames, tracks, pipeline, every):
+                    if step.crowded:
+                        reader.guard.note(Excess.FACES)
+                    for sequence in step.ended:
+                        if not sequence.valid.any():
+                            continue
+                        count.scored(sequence.face, network.time(judge.add, sequence))
+                        if keep_sequences:
+                            kept.append(sequence)
+                    if live is not None:
+                        live.add(step.ended)
+                        if step.going_on is not None:
+                            yield from teller.events(live.look(step.time, step.going_on, reader.quantiser))
+                    count.step(step)
+                count.finish()
+                info, damaged, passed = reader.info, reader.damaged, tuple(reader.guard.passed)
+                quantiser = reader.quantiser
+            # A picture that is held to the end has been examined, though its repeats are no observations.
+            shortfalls = tuple(_shortfalls(damaged, frames.time, info.duration, passed))
+            if frames.repeated > STILL * count.frames_read:
+                shortfalls = (Reason.NO_MOTION, *shortfalls)
+            coverage = Coverage(frames.time, info.duration, shortfalls)
+            faces, verdict = judge.verdict(quantiser, coverage)
+            spec = self.bundle.spec
+            result = VideoResult(
+                path=os.fspath(source),
+                sha256=held.sha256(),
+                info=info,
+                frames_read=count.frames_read,
+                frames_examined=count.frames_examined,
+                seconds_examined=count.time,
+                damaged_packets=damaged,
+                verdict=verdict,
+                faces=faces,
+                model=spec.name,
+                model_version=spec.version,
+                model_hash=self.bundle.content_hash,
+                lrnet_version=__version__,
+                elapsed=perf_counter() - began,
+                frames_repeated=frames.repeated,
+                stages=(*pipeline.times(), network.total),
+                sequences=tuple(judge.numbered(kept)),
+            )
+        yield Finished(result)
+
+    def _steps(
+        self, frames: Iterable[Frame], tracks: TrackSettings, pipeline: Pipeline, every: float | None
+    ) -> Iterator[Examined]:
+        crops = self._appearance is not None
+        preprocessing = self.bundle.spec.preprocessing
+        return examine(frames, self._finder, preprocessing, tracks, pipeline, crops=crops, every=every)
 
     def score(self, sequence: LandmarkSequence) -> list[ClipScore]:
         """The score of each clip of a sequence, in order of time; none if no run of frames is long enough."""
         return score_clips(self._network, sequence, self.bundle.spec.preprocessing.clips)
+
+
+class _Teller:
+    """Events of one look after the other; knows only the people of the last look."""
+
+    def __init__(self) -> None:
+        self._told: dict[int, float] = {}
+        self._doubts: dict[int, tuple[Reason, ...]] = {}
+
+    def events(self, running: RunningVerdict) -> Iterator[Event]:
+        told, doubts = self._told, self._doubts
+        self._told, self._doubts = {}, {}
+        for person in running.faces:
+            number, verdict = person.face, person.verdict
+            if number not in told:
+                yield PersonSeen(number, verdict.start)
+            until = told.get(number, -math.inf)
+            # The last clip of a track that goes on ends with its last frame, wherever the next one will.
+            whole = [clip for clip in verdict.clips if clip.stop > until]
+            if whole and whole[-1].stop >= running.time - 1e-6:
+                del whole[-1]
+            for clip in whole:
+                yield ClipScored(number, clip)
+            self._told[number] = max((clip.stop for clip in whole), default=until)
+            found = tuple(r for r in verdict.reasons if r in HOLD_BACK | INFLATING)
+            if found != doubts.get(number, ()):
+                yield QualityWarning(number, running.time, found)
+            self._doubts[number] = found
+        yield running
 
 
 STILL: Final = 0.9  # share of frames that repeat the one before, above which a video is a still picture
@@ -416,7 +579,7 @@ class _Counter:
         self._reader = reader
         self._tell = tell
         self._told = (-float("inf"), 0.0)
-        self._faces: set[int] = set()
+        self._faces = 0
         self._scored: list[ScoredClip] = []
         self._clips = 0
         self._index = -1
@@ -436,7 +599,7 @@ class _Counter:
         if step.index > self._index:  # what comes after the last frame is no frame
             self.frames_examined += 1
         self._index, self.time = step.index, step.time
-        self._faces.update(step.faces)
+        self._faces = max(self._faces, *(number + 1 for number in step.faces), 0)
         now = perf_counter()
         if self._scored or step.time - self._told[0] >= TELL_EVERY or now - self._told[1] >= TELL_EVERY:
             self._told = (step.time, now)
@@ -455,4 +618,4 @@ class _Counter:
             return
         new, self._scored = tuple(self._scored), []
         frames = self.frames_read if stage == "examined" else self._index + 1
-        self._tell(Progress(frames, self.time, self._reader.info.duration, self._clips, len(self._faces), new, stage))
+        self._tell(Progress(frames, self.time, self._reader.info.duration, self._clips, self._faces, new, stage))

@@ -195,6 +195,7 @@ class Judge:
         self._cutting = bundle.spec.preprocessing.clips
         self._stretches: list[_Open] = []
         self._numbers: dict[int, int] = {}
+        self._tracks: list[frozenset[int]] = []
 
     def add(self, sequence: LandmarkSequence) -> list[ClipScore]:
         """Take one track's next sequence; its clips' scores, in order of time."""
@@ -239,7 +240,12 @@ class Judge:
         looks = [(s.meter.start, s.meter.stop, s.looks) for s in self._stretches]
         people = people_of_stretches(looks)
         self._numbers = {i: number for number, person in enumerate(people, start=1) for i in person}
+        self._tracks = [frozenset(self._stretches[i].track for i in person) for person in people]
         return [[stretches[i] for i in person] for person in people]
+
+    def tracks(self) -> list[frozenset[int]]:
+        """The numbers of each person's tracks; call it after `verdict`."""
+        return self._tracks
 
     def numbered(self, sequences: Iterable[LandmarkSequence]) -> list[LandmarkSequence]:
         """Sequences that were added, with the person's number in place of the track's; call it after `verdict`.
