@@ -4,8 +4,8 @@ usage: make_calls.py STORE OUT [--most N] [--workers N]
 
 Each copy is shrunk to 360, 480 or 720 rows, loses frames (15 to 30 a second stay), freezes now and then, is encoded by
 VP8 or H.264 at 300 to 1500 kbit/s, loses packets, and is captured from a window: decoded, repeated to 30 frames a
-second by the clock of the capture, and encoded again. What happens to a video is drawn from its name: the same every time, and
-the same for real and fake ones. STORE says where the videos are. Writes OUT/manifest.csv, which
+second by the clock of the capture, and encoded again. What happens to a video is drawn from its name, and is the same
+every time. STORE says where the videos are. Writes OUT/manifest.csv, which
 `lrnet.experiments.sequential --folder` and `lrnet extract` read. Stopped and started again, it goes on.
 """
 
@@ -20,6 +20,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -97,17 +98,18 @@ def sent(task: CallCopy) -> Iterator[tuple[VideoFrame, float]]:
 def received(task: CallCopy) -> Iterator[tuple[VideoFrame, float]]:
     """The frames that arrive: encoded, some packets lost, decoded as a player does, errors and all."""
     draw = random.Random(f"{task.record.key} loss")
-    encoder = decoder = None
+    encoder: VideoCodecContext | None = None
+    decoder: VideoCodecContext | None = None
     for picture, time in sent(task):
         if encoder is None or decoder is None:
-            encoder = av.CodecContext.create(task.codec, "w")
+            encoder = VideoCodecContext.create(task.codec, "w")
             encoder.width, encoder.height, encoder.pix_fmt = picture.width, picture.height, "yuv420p"
             encoder.time_base, encoder.framerate = TICKS, Fraction(int(task.rate))
             encoder.bit_rate = 1000 * task.kilobits
             live = {"deadline": "realtime", "cpu-used": "8", "error-resilient": "1", "lag-in-frames": "0"}
             x264 = {"preset": "veryfast", "tune": "zerolatency", "maxrate": f"{task.kilobits}k", "bufsize": "1M"}
             encoder.options = {"threads": "1", "g": "150", **(live if task.codec == "libvpx" else x264)}
-            decoder = av.CodecContext.create("vp8" if task.codec == "libvpx" else "h264", "r")
+            decoder = VideoCodecContext.create("vp8" if task.codec == "libvpx" else "h264", "r")
         picture.pts, picture.time_base = round(time / TICKS), TICKS
         for packet in encoder.encode(picture):
             if not packet.is_keyframe and draw.random() < task.loss:
@@ -134,7 +136,7 @@ def write(task: CallCopy) -> CallCopy:
                 assert isinstance(stream, VideoStream)
                 stream.width, stream.height, stream.pix_fmt = picture.width, picture.height, "yuv420p"
                 stream.options = {"crf": "20", "preset": "veryfast", "threads": "1"}
-            while shown is not None and tick < round(time * CAPTURE_RATE):
+            while shown is not None and stream is not None and tick < round(time * CAPTURE_RATE):
                 _capture(out, stream, shown, tick)
                 tick += 1
             shown = picture

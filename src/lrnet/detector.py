@@ -535,7 +535,7 @@ class _Teller:
             for clip in whole:
                 yield ClipScored(number, clip)
             self._told[number] = max((clip.stop for clip in whole), default=until)
-            found = tuple(r for r in verdict.reasons if r in HOLD_BACK | INFLATING)
+            found = tuple(r for r in verdict.reasons if r in (HOLD_BACK | INFLATING) - {Reason.SHORT})
             if found != doubts.get(number, ()):
                 yield QualityWarning(number, running.time, found)
             self._doubts[number] = found

@@ -22,6 +22,7 @@ from lrnet.cli import (
     train,
     train_appearance,
     verify,
+    watch,
 )
 from lrnet.version import __version__
 
@@ -42,6 +43,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("detect")(detect.detect)
+app.command("watch")(watch.watch)
 app.command("verify")(verify.verify)
 app.add_typer(models.app, name="models")
 app.add_typer(landmarks.app, name="landmarks")

@@ -111,8 +111,8 @@ def serve_command(
     from lrnet.service.tokens import read_tokens
     from lrnet.service.webhook import Webhook
 
-    tokens = read_tokens(_secret(token_file, "LRNET_TOKEN", "--token-file"))
-    signing = _secret(webhook_secret_file, "LRNET_WEBHOOK_SECRET", "--webhook-secret-file")
+    tokens = read_tokens(secret_of(token_file, "LRNET_TOKEN", "--token-file"))
+    signing = secret_of(webhook_secret_file, "LRNET_WEBHOOK_SECRET", "--webhook-secret-file")
     settings = _settings(
         data,
         database,
@@ -206,7 +206,7 @@ def _from_environment(given: str, name: str) -> str:
     return given or os.environ.get(name, "")
 
 
-def _secret(path: str, variable: str, option: str) -> str:
+def secret_of(path: str, variable: str, option: str) -> str:
     """The text of a file, or of a variable of the environment if no file is named."""
     if not path:
         return os.environ.get(variable, "").strip()

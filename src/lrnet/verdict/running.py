@@ -215,7 +215,7 @@ class _Remembering(AppearanceNetwork):
         self._known: OrderedDict[bytes, NDArray[np.float32]] = OrderedDict()
 
     def cells(self, crop: NDArray[np.uint8]) -> NDArray[np.float32]:
-        key = hashlib.blake2b(np.ascontiguousarray(crop), digest_size=16).digest()
+        key = hashlib.blake2b(crop.tobytes(), digest_size=16).digest()
         found = self._known.pop(key, None)
         self._known[key] = found = self._network.cells(crop) if found is None else found
         if len(self._known) > CROPS_KEPT:

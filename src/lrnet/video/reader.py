@@ -142,7 +142,7 @@ class VideoReader(Reader):
     def __init__(self, source: str | os.PathLike[str], access: Access | None = None, *, threads: int = 0) -> None:
         access = access or Access()
         super().__init__(os.fspath(source), access.limits)
-        self._container = open_container(self.name, access)
+        self._container = self._open(access)
         try:
             self._streams = self._video_streams()
             self._stream = self._streams[0]
@@ -166,6 +166,9 @@ class VideoReader(Reader):
         except BaseException:
             self._container.close()
             raise
+
+    def _open(self, access: Access) -> av.container.InputContainer:
+        return open_container(self.name, access)
 
     def _video_streams(self) -> list[VideoStream]:
         """The video streams, the one that players show first: the default one, else the first. Covers are left out, and

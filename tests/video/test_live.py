@@ -1,0 +1,170 @@
+"""Sources without an end: nothing is queued without bound, nothing is lost in silence."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from fractions import Fraction
+from pathlib import Path
+from time import monotonic, sleep
+
+import av
+import numpy as np
+import pytest
+from av.video.frame import VideoFrame
+
+from lrnet.errors import NetworkSourceError, NotAVideoError, VideoError, VideoNotFoundError
+from lrnet.video import live
+from lrnet.video.limits import Access
+from lrnet.video.live import LiveReader, Recent
+from lrnet.video.reader import VideoReader
+
+RATE = 25
+
+
+@pytest.fixture(scope="module")
+def stream(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ten seconds of noise, 64 x 48 pixels, a key frame every second, MPEG-TS."""
+    path = tmp_path_factory.mktemp("live") / "stream.ts"
+    draw = np.random.default_rng(0)
+    with av.open(str(path), "w") as out:
+        track = out.add_stream("libx264", rate=RATE, options={"g": str(RATE), "preset": "ultrafast", "bf": "0"})
+        track.width, track.height, track.pix_fmt = 64, 48, "yuv420p"
+        for n in range(10 * RATE):
+            frame = VideoFrame.from_ndarray(draw.integers(0, 255, (48, 64, 3), dtype=np.uint8), format="rgb24")
+            frame.pts, frame.time_base = n, Fraction(1, RATE)
+            out.mux(track.encode(frame))
+        out.mux(track.encode(None))
+    return path
+
+
+def piped(monkeypatch: pytest.MonkeyPatch, stream: Path, rate: float) -> None:
+    """Standard input gets the stream, `rate` times as fast as it plays."""
+    read, write = os.pipe()
+    monkeypatch.setattr(sys, "stdin", os.fdopen(read, "rb", buffering=0))
+    content = stream.read_bytes()
+
+    def feed() -> None:
+        began = monotonic()
+        with os.fdopen(write, "wb", buffering=0) as pipe:
+            for sent in range(0, len(content), 1880):
+                sleep(max(0.0, began + sent / len(content) * 10 / rate - monotonic()))
+                try:
+                    pipe.write(content[sent : sent + 1880])
+                except BrokenPipeError:
+                    return
+
+    threading.Thread(target=feed, daemon=True).start()
+
+
+def test_a_source_faster_than_real_time_is_read_whole(monkeypatch: pytest.MonkeyPatch, stream: Path) -> None:
+    piped(monkeypatch, stream, 50)
+    with LiveReader("-", Access(), RATE) as reader:
+        found = [(f.index, f.time, f.stretch) for f in reader]
+    with VideoReader(stream) as file:
+        assert [(index, time) for index, time, _ in found] == [(f.index, pytest.approx(f.time)) for f in file]
+    assert {stretch for *_, stretch in found} == {0}
+    assert (reader.left_out, reader.examined) == (0.0, 10 * RATE)
+
+
+def test_a_slow_reader_gets_whole_stretches(monkeypatch: pytest.MonkeyPatch, stream: Path) -> None:
+    """At 2.5 times real time the reader takes 25 frames a second of 62: what it gets is never old."""
+    monkeypatch.setattr(live, "AHEAD", 1e9)  # the source cannot wait, as a camera cannot
+    monkeypatch.setattr(live, "MOST_LAG", 0.5)
+    piped(monkeypatch, stream, 2.5)
+    times, lags = {}, []
+    with LiveReader("-", Access(), RATE) as reader:
+        for frame in reader:
+            times.setdefault(frame.stretch, []).append(frame.time)
+            lags.append(reader.lag(frame.time))
+            sleep(0.04)
+    assert len(times) >= 2
+    for inside in times.values():
+        assert np.diff(inside).max(initial=0) < 1.5 / RATE
+    assert reader.left_out > 2
+    total = reader.examined / RATE + reader.left_out
+    assert total == pytest.approx(10, abs=2.0)  # the last stretch left out may have no end
+    assert max(lags) < 5
+
+
+def test_a_growing_file_ends_when_it_grows_no_more(
+    monkeypatch: pytest.MonkeyPatch, stream: Path, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(live, "PATIENCE", 1.0)
+    path, content = tmp_path / "growing.ts", stream.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+
+    def grow() -> None:
+        sleep(0.5)
+        with path.open("ab") as file:
+            file.write(content[len(content) // 2 :])
+
+    threading.Thread(target=grow, daemon=True).start()
+    with LiveReader(str(path), Access(), RATE) as reader:
+        assert sum(1 for _ in reader) == 10 * RATE
+
+
+def test_what_was_received_is_recorded_as_it_was(monkeypatch: pytest.MonkeyPatch, stream: Path, tmp_path: Path) -> None:
+    monkeypatch.setattr(live, "PATIENCE", 0.2)
+    kept = Recent(600.0)
+    with LiveReader(str(stream), Access(), RATE, kept=kept) as reader:
+        pictures = [frame.luma.copy() for frame in reader]
+    assert kept.write(tmp_path / "recording.mkv")
+    with VideoReader(tmp_path / "recording.mkv") as recording:
+        again = [frame.luma for frame in recording]
+    assert len(again) == len(pictures)
+    assert all(np.array_equal(a, b) for a, b in zip(again, pictures, strict=True))
+    assert not kept.write(tmp_path / "empty.mkv")
+    assert not (tmp_path / "empty.mkv").exists()
+
+
+def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch, stream: Path, tmp_path: Path) -> None:
+    monkeypatch.setattr(live, "PATIENCE", 0.2)
+    kept = Recent(600.0, most_bytes=stream.stat().st_size / 4)
+    with LiveReader(str(stream), Access(), RATE, kept=kept) as reader:
+        for _ in reader:
+            assert kept._bytes <= stream.stat().st_size / 4
+    assert kept.write(tmp_path / "end.mkv")
+    with VideoReader(tmp_path / "end.mkv") as recording:
+        assert RATE <= sum(1 for _ in recording) <= 3 * RATE  # from a key frame on
+
+
+def test_a_lost_connection_is_made_again(monkeypatch: pytest.MonkeyPatch, stream: Path) -> None:
+    monkeypatch.setattr(live, "PAUSES", (0.05, 0.05))
+    opened: list[str] = []
+
+    def open_live(name: str, access: Access, closed: threading.Event) -> av.container.InputContainer:
+        opened.append(name)
+        if len(opened) > 2:
+            raise NotAVideoError("gone", hint="")
+        return av.open(str(stream))
+
+    monkeypatch.setattr(live, "open_live", open_live)
+    said: list[str] = []
+    frames = []
+    with (
+        LiveReader("rtsp://camera/1", Access(True), RATE, tell=said.append) as reader,
+        pytest.raises(VideoError, match="gone"),
+    ):
+        frames += ((f.time, f.shot) for f in reader)
+    assert len(opened) == 4
+    assert len(said) == 3
+    assert [shot for _, shot in frames] == [0] * 250 + [1] * 250
+    assert (np.diff([time for time, _ in frames]) > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("source", "error"),
+    [
+        ("rtsp://camera/1", NetworkSourceError),
+        ("http://camera/1", NetworkSourceError),
+        ("nothing.ts", VideoNotFoundError),
+        ("text.ts", NotAVideoError),
+    ],
+)
+def test_what_cannot_be_watched(source: str, error: type[VideoError], tmp_path: Path) -> None:
+    (tmp_path / "text.ts").write_text("#EXTM3U\nfile:///etc/passwd\n" * 100)
+    name = source if "://" in source else str(tmp_path / source)
+    with pytest.raises(error):
+        LiveReader(name, Access(), RATE)
