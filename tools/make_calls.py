@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 import numpy as np
@@ -102,14 +103,16 @@ def received(task: CallCopy) -> Iterator[tuple[VideoFrame, float]]:
     decoder: VideoCodecContext | None = None
     for picture, time in sent(task):
         if encoder is None or decoder is None:
-            encoder = VideoCodecContext.create(task.codec, "w")
+            encoder = cast("VideoCodecContext", av.CodecContext.create(task.codec, "w"))
             encoder.width, encoder.height, encoder.pix_fmt = picture.width, picture.height, "yuv420p"
             encoder.time_base, encoder.framerate = TICKS, Fraction(int(task.rate))
             encoder.bit_rate = 1000 * task.kilobits
             live = {"deadline": "realtime", "cpu-used": "8", "error-resilient": "1", "lag-in-frames": "0"}
             x264 = {"preset": "veryfast", "tune": "zerolatency", "maxrate": f"{task.kilobits}k", "bufsize": "1M"}
             encoder.options = {"threads": "1", "g": "150", **(live if task.codec == "libvpx" else x264)}
-            decoder = VideoCodecContext.create("vp8" if task.codec == "libvpx" else "h264", "r")
+            decoder = cast(
+                "VideoCodecContext", av.CodecContext.create("vp8" if task.codec == "libvpx" else "h264", "r")
+            )
         picture.pts, picture.time_base = round(time / TICKS), TICKS
         for packet in encoder.encode(picture):
             if not packet.is_keyframe and draw.random() < task.loss:

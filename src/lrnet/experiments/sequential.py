@@ -39,9 +39,7 @@ from lrnet.training.crossval import kept_scores
 from lrnet.verdict import Rules, State, Stretch, judge_face
 from lrnet.verdict.running import RULE, WINDOW, RunningJudge, RunningVerdict, Sequential, SequentialRule
 
-RULES: Final = tuple(
-    SequentialRule(math.log(odds), hold) for hold in (0.0, 2.0, 5.0, 8.0) for odds in (4.0, 9.0, 19.0, 99.0)
-)
+RULES: Final = tuple(SequentialRule(math.log(odds), hold) for hold in (0.0, 2.0, 5.0) for odds in (4.0, 9.0, 19.0))
 """A hold of 0 is no rule: the first look beyond the threshold accuses."""
 
 Look = tuple[float, dict[int, float]]
