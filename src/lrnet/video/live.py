@@ -2,7 +2,7 @@
 
 Frames are decoded as they arrive, on a thread of their own, and wait for their reader in a queue of bounded size. A
 reader that is too slow gets whole stretches: when frames have waited too long, what arrives is left out until the queue
-is empty. So what is examined has no gaps inside, and what is said is never old.
+is empty. So what is examined has no gaps inside and is long enough for a clip, and the lag does not grow.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from lrnet.video.reader import Reader, VideoReader
 from lrnet.video.spacing import spaced
 
 STDIN: Final = "-"
-MOST_LAG: Final = 1.5  # seconds that a frame may wait before frames are left out
+MOST_LAG: Final = 1.5  # seconds that a frame may wait before frames are left out; a clip has 1.2
 AHEAD: Final = 0.5  # seconds by which a source must be ahead of real time to be made to wait
 MOST_BYTES: Final = 100e6  # that waiting frames take
 PATIENCE: Final = 10.0  # seconds for which a file must not grow to be over
