@@ -110,9 +110,7 @@ def received(task: CallCopy) -> Iterator[tuple[VideoFrame, float]]:
             live = {"deadline": "realtime", "cpu-used": "8", "error-resilient": "1", "lag-in-frames": "0"}
             x264 = {"preset": "veryfast", "tune": "zerolatency", "maxrate": f"{task.kilobits}k", "bufsize": "1M"}
             encoder.options = {"threads": "1", "g": "150", **(live if task.codec == "libvpx" else x264)}
-            decoder = cast(
-                "VideoCodecContext", av.CodecContext.create("vp8" if task.codec == "libvpx" else "h264", "r")
-            )
+            decoder = av.CodecContext.create("vp8" if task.codec == "libvpx" else "h264", "r")
         picture.pts, picture.time_base = round(time / TICKS), TICKS
         for packet in encoder.encode(picture):
             if not packet.is_keyframe and draw.random() < task.loss:
