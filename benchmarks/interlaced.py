@@ -1,6 +1,7 @@
 """Judge interlaced copies of videos: as they are, and deinterlaced by each of FFmpeg's filters.
 
     python benchmarks/interlaced.py examples/real.mp4 examples/fake.mp4
+    python benchmarks/interlaced.py --combed FOLDER    which of its videos are combed without a flag; the time
 
 The bottom field of a copy's frame shows the moment half-way to the next frame, interpolated by optical flow. Copy and
 progressive original are encoded with the same settings.
@@ -9,11 +10,13 @@ progressive original are encoded with the same settings.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
+from time import perf_counter
 
 import av
 import cv2
@@ -31,6 +34,9 @@ INTERLACED = {"flags": "+ildct+ilme", "x264-params": "tff=1"}
 
 
 def main() -> None:
+    if sys.argv[1] == "--combed":
+        name_combed(sorted(Path(sys.argv[2]).iterdir()))
+        return
     detector = Detector()
     print("| video | progressive | as it is | " + " | ".join(f"`{name}`" for name in ("yadif", "bwdif")) + " |")
     for source in map(Path, sys.argv[1:]):
@@ -44,6 +50,25 @@ def main() -> None:
                 interlaced.FILTER, interlaced.OPTIONS = name, "" if name == "null" else DEINTERLACE  # type: ignore[misc]
                 found.append(detector.detect(woven).verdict.probability)
         print(f"| {source.name} | " + " | ".join("-" if p is None else f"{p:.2f}" for p in found) + " |", flush=True)
+
+
+def name_combed(paths: Sequence[Path]) -> None:
+    seconds = []
+    for path in paths:
+        combs, took = interlaced.Combs(), 0.0
+        with av.open(str(path)) as container:
+            for frame in container.decode(video=0):
+                if combs.over:
+                    break
+                began = perf_counter()
+                combs.look(frame)
+                took += perf_counter() - began
+        seconds.append(took)
+        if combs.parity:
+            print(f"{path.name}: combed ({combs.parity})")
+    print(
+        f"{len(paths)} videos; the search took {1000 * median(seconds):.0f} ms (median), {max(seconds):.2f} s at most"
+    )
 
 
 def interlace(frames: list[Planes]) -> Iterator[Planes]:

@@ -3,6 +3,7 @@
     python -m tests.bad_inputs make FOLDER           make the corpus
     python -m tests.bad_inputs judge                 make it in a temporary folder, judge it, print the table
     python -m tests.bad_inputs judge --no-isolate    the same with the decoder in the judging processes
+    python -m tests.bad_inputs compare               count its frames and read its last times as ffprobe does
 
 Run it in the root of the repository. Further options of `judge` go to `lrnet detect`. It ends with code 1 if an input
 brought lrnet or its decoder down, was not answered, took too long, opened a connection, or left a file behind.
@@ -16,6 +17,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.bad_inputs.compare import compare
 from tests.bad_inputs.judge import judge, table
 from tests.bad_inputs.make import KINDS, LISTENER, make
 
@@ -27,11 +29,16 @@ def main() -> None:
     making.add_argument("folder", type=Path)
     making.add_argument("--address", default=LISTENER, help="host:port that playlists name")
     commands.add_parser("judge", help="make, judge and count it")
+    commands.add_parser("compare", help="compare frames and times with those of ffprobe")
     given, further = parser.parse_known_args()
     if given.command == "judge":
         sys.exit(_judge(further))
     if further:
         parser.error(f"unknown options: {' '.join(further)}")
+    if given.command == "compare":
+        with tempfile.TemporaryDirectory(prefix="lrnet-bad-") as folder:
+            print("\n".join(compare(make(Path(folder)))))
+        return
     print(f"{len(make(given.folder, given.address))} inputs of {len(KINDS) + 1} kinds in {given.folder}")
 
 

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 from tests.bad_inputs.judge import Judged, Outcome, judge, table
-from tests.bad_inputs.make import LISTENER, Material, flipped_header, playlists, time_stamps
+from tests.bad_inputs.make import LISTENER, Material, flipped_header, flipped_payload, playlists, time_stamps
 from tests.summary import SUMMARY
+
+from lrnet.video.reader import VideoReader
 
 # Inputs that have brought lrnet down, or had other files opened, and what they must come to.
 REGRESSIONS = {
@@ -27,6 +29,11 @@ REGRESSIONS = {
 @pytest.fixture(scope="module")
 def judged(tmp_path_factory: pytest.TempPathFactory) -> Judged:
     return judge(tmp_path_factory.mktemp("bad"))
+
+
+@pytest.fixture(scope="module")
+def material() -> Material:
+    return Material.make(LISTENER)
 
 
 def test_no_bad_input_crashes_hangs_connects_or_leaves_anything(
@@ -60,8 +67,15 @@ def test_what_went_wrong_once_does_not_again(judged: Judged, name: str) -> None:
     assert (outcome.verdict or outcome.error) == REGRESSIONS[name]
 
 
-def test_the_corpus_is_the_same_each_time() -> None:
-    one, other = (Material.make(LISTENER) for _ in range(2))
+def test_frames_that_a_decoder_leaves_out_without_an_error_are_counted(material: Material, tmp_path: Path) -> None:
+    name, data = next(made for made in flipped_payload(material) if "libx265" in made[0])
+    (tmp_path / name).write_bytes(data)
+    with VideoReader(tmp_path / name) as reader:
+        assert (sum(1 for _ in reader.decode()), reader.damaged) == (1, 11)
+
+
+def test_the_corpus_is_the_same_each_time(material: Material) -> None:
+    one, other = material, Material.make(LISTENER)
     assert one.mp4 == other.mp4
     assert one.mkv == other.mkv
     for kind in (flipped_header, time_stamps, playlists):

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lrnet.video.clock import AHEAD, HEADER_SLACK, Clock
@@ -64,6 +64,7 @@ def test_stamps_that_rise_are_the_times_to_the_bit(steps: list[float], resets: b
 
 @settings(deadline=None)
 @given(st.integers(0, 99), st.one_of(st.floats(-1e5, 1e5), st.floats(-5, 9)), st.booleans())
+@example(1, 1e-7, True)  # twice the same stamp, but for rounding
 def test_one_outlier_shifts_no_other_frame(at: int, wrong: float, resets: bool) -> None:
     right = regular(100)
     times, _ = told([*right[:at], wrong, *right[at + 1 :]], Clock(STEP, end=4.0, resets=resets))
@@ -76,7 +77,7 @@ def test_one_outlier_shifts_no_other_frame(at: int, wrong: float, resets: bool) 
 
 
 @settings(deadline=None)
-@given(st.integers(2, 80), st.integers(1, 10), st.floats(1.0, 1e5), st.booleans(), st.booleans())
+@given(st.integers(1, 80), st.integers(1, 10), st.floats(1.0, 1e5), st.booleans(), st.booleans())
 def test_a_step_that_later_frames_take_back_is_no_step(
     at: int, count: int, step: float, forward: bool, resets: bool
 ) -> None:

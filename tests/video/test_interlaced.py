@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -13,6 +15,7 @@ from tests.media import moving, write_video
 from lrnet.video.interlaced import Deinterlacer
 from lrnet.video.isolation import open_video
 from lrnet.video.limits import Access
+from lrnet.video.reader import VideoReader
 
 COUNT = 12
 
@@ -23,10 +26,12 @@ def bars(shift: int) -> NDArray[np.uint8]:
     return np.repeat(np.repeat(x[None, :, None], 96, axis=0), 3, axis=2).astype(np.uint8)
 
 
-def write_interlaced(path: Path, codec: str, *, top_first: bool = True, flagged: bool = True) -> Path:
+def write_interlaced(
+    path: Path, codec: str, *, top_first: bool = True, flagged: bool = True, count: int = COUNT
+) -> Path:
     """Each frame shows two moments, a fiftieth of a second apart, in which bars move by three pixels."""
     woven = []
-    for i in range(COUNT):
+    for i in range(count):
         first, second = bars(6 * i), bars(6 * i + 3)
         frame = (first if top_first else second).copy()
         frame[1::2] = (second if top_first else first)[1::2]
@@ -51,9 +56,60 @@ def test_interlaced_frames_show_one_moment_and_keep_their_times(
         assert any("interlaced" in note for note in reader.info.notes)
     assert [index for index, *_ in frames] == list(range(COUNT))
     np.testing.assert_allclose([time for _, time, _ in frames], np.arange(COUNT) / 25, atol=2e-3)
-    for _, _, luma in frames[1:-1]:
-        combed = np.abs(luma[1:-1] - (luma[:-2] + luma[2:]) / 2).mean()  # rows against the rows beside them
-        assert combed < 2  # before, 33: three of sixteen columns differ by 155 grey levels
+    assert max(combs(luma) for _, _, luma in frames[1:-1]) < 2  # before, 33
+
+
+def combs(luma: NDArray[np.int_]) -> float:
+    """Rows against the rows beside them: grey levels. Three of sixteen columns differ by 155."""
+    return float(np.abs(luma[1:-1] - (luma[:-2] + luma[2:]) / 2).mean())
+
+
+@pytest.mark.parametrize("isolate", [False, True])
+@pytest.mark.parametrize(
+    ("suffix", "codec", "top_first"), [("mp4", "libx264", True), ("mkv", "libx264", False), ("ts", "libx264", True)]
+)
+def test_combed_frames_without_a_flag_are_recognised(
+    tmp_path: Path, suffix: str, codec: str, top_first: bool, isolate: bool
+) -> None:
+    path = write_interlaced(tmp_path / f"a.{suffix}", codec, top_first=top_first, flagged=False, count=50)
+    with open_video(path, Access(isolate=isolate)) as reader:
+        frames = [(frame.time, frame.luma.astype(int)) for frame in reader.decode()]
+        assert any("interlaced, which the file does not say" in note for note in reader.info.notes)
+    np.testing.assert_allclose([time for time, _ in frames], np.arange(50) / 25, atol=2e-3)
+    assert max(combs(luma) for _, luma in frames[1:-1]) < 2
+
+
+def fields(path: Path, count: int) -> Path:
+    """Interlaced without a flag: each frame shows two of a progressive video's."""
+    with VideoReader(path) as reader:
+        frames = [frame.rgb().copy() for frame in islice(reader.decode(), 2 * count)]
+    for one, other in zip(frames[::2], frames[1::2], strict=True):
+        one[1::2] = other[1::2]
+    return write_video(path.parent / "woven.mp4", frames[::2], options={"crf": "23"})
+
+
+@pytest.mark.parametrize("name", ["real.mp4", "fake.mp4"])
+def test_faces_of_two_moments_a_frame_are_recognised_and_others_are_not(
+    examples: Path, tmp_path: Path, name: str
+) -> None:
+    shutil.copy(examples / name, tmp_path)
+    for path, combed in ((tmp_path / name, False), (fields(tmp_path / name, 30), True)):
+        with VideoReader(path) as reader:
+            count = sum(1 for _ in reader.decode())
+            assert count == reader.frames
+            assert any("interlaced" in note for note in reader.info.notes) == combed
+
+
+def test_few_combed_frames_and_still_pictures_do_not_make_a_video_interlaced(tmp_path: Path) -> None:
+    with av.open(str(write_interlaced(tmp_path / "a.mp4", "libx264", flagged=False, count=40))) as container:
+        combed = list(container.decode(video=0))
+    with av.open(str(write_video(tmp_path / "b.mp4", [bars(3 * i) for i in range(40)]))) as container:
+        whole = list(container.decode(video=0))
+    pulled = [pair[i % 5 in (2, 3)] for i, pair in enumerate(zip(whole, combed, strict=True))]  # as films on NTSC
+    for frames in (pulled, [combed[0]] * 40):
+        deinterlacer = Deinterlacer()
+        assert all(one is other for one, other in zip(deinterlacer.run(frames), frames, strict=True))
+        assert not deinterlacer.found
 
 
 def test_frames_that_are_not_flagged_are_not_touched(tmp_path: Path) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import subprocess
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from tests.bad_inputs.compare import listed
 from tests.media import moving, write_stamped
 
 from lrnet.video.frame import Frame, VideoInfo
@@ -19,7 +18,6 @@ from lrnet.video.reader import VideoReader, probe
 
 STEP = 0.04
 HOUR = 3600.0
-LISTING = ["-of", "json", "-show_entries", "frame=best_effort_timestamp_time"]
 
 
 def regular(count: int, start: float = 0.0) -> list[float]:
@@ -59,6 +57,20 @@ def test_frames_with_a_stamp_that_is_off_are_placed_between_their_neighbours(
     assert_regular(frames, 60)
     assert {frame.shot for frame in frames[:-1]} == {0}
     assert info.duration == pytest.approx(2.4, abs=0.1)
+    assert "time stamps" in info.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "off", "wrong"),
+    [("mkv", -8.0, 5), ("flv", -5.0, 12), ("mkv", 50.0, 10), ("mp4", 20.0, 2), ("ts", -7.0, 3)],
+)
+def test_of_two_clocks_behind_the_first_frame_that_of_most_frames_is_right(
+    tmp_path: Path, suffix: str, off: float, wrong: int
+) -> None:
+    stamps = [t + off * (1 <= i <= wrong) for i, t in enumerate(regular(60, 10.0))]
+    frames, info = read(write_stamped(tmp_path / f"a.{suffix}", stamps, decoding=regular(60)))
+    assert_regular(frames, 60, 0.0 if suffix == "ts" else 10.0)
+    assert {frame.shot for frame in frames} == {0}
     assert "time stamps" in info.notes[0]
 
 
@@ -213,12 +225,7 @@ def test_cases_have_the_frames_and_times_that_ffprobe_lists(
         for frame in reader.decode():
             time = frame.time
         info = reader.info
-    said = subprocess.run(
-        ["ffprobe", "-v", "error", "-select_streams", "v:0", *LISTING, path],
-        capture_output=True,
-        check=True,
-    ).stdout
-    listed = [float(frame["best_effort_timestamp_time"]) for frame in json.loads(said)["frames"]]
-    assert reader.frames == count == len(listed)
-    assert time == pytest.approx(listed[-1] if last is None else last, abs=1e-3)
+    theirs = listed(path)
+    assert reader.frames == count == len(theirs)
+    assert time == pytest.approx(theirs[-1] if last is None else last, abs=1e-3)
     assert info.duration == pytest.approx(time, abs=0.06)

@@ -130,15 +130,15 @@ class Clock(Generic[T]):
         """Index of the first stamp that counts; their number if none does, None if more have to be seen first.
 
         Where a stamp fits the frames before it, those that rise up to it count. Without one, those that count are the
-        longest rising sequence, of the stamps that lie after the last time if these are the majority.
+        longest rising sequence, of the stamps that lie after the last time if these are the majority. At the beginning,
+        stamps that do not rise count from the first one that most of the others agree with.
         """
         known = [(i, stamp) for i, stamp in enumerate(stamps) if stamp is not None]
         last = self.time + self._offset
         if self._begun:
             near = next((n for n, (i, stamp) in enumerate(known) if self._is_near(stamp - last, i + 1)), None)
-        else:
-            pairs = enumerate(pairwise(known), start=1)
-            near = next((n for n, ((i, one), (j, other)) in pairs if self._is_near(other - one, j - i)), None)
+        else:  # only the first two can agree at once: wrong stamps behind the first may agree with each other
+            near = next((1 for (i, one), (j, other) in pairwise(known[:2]) if self._is_near(other - one, j - i)), None)
         if near is not None:
             known = known[: near + 1]
         elif not ended and len(stamps) <= self._ahead:
@@ -147,11 +147,18 @@ class Clock(Generic[T]):
             steps = [other - one for (_, one), (_, other) in pairwise(known)]
             if len(steps) > 1 and median(steps) > FAR * self._interval:  # a time lapse, which its header denies
                 self._interval = median(steps)
-        above = [(i, stamp) for i, stamp in known if (stamp > last if self._begun else self._is_in_file(stamp))]
+        counts = (lambda stamp: stamp - last > SMALLEST) if self._begun else self._is_in_file
+        above = [(i, stamp) for i, stamp in known if counts(stamp)]
         if 2 * len(above) > len(known) or (self._begun and near is not None):
             known = above
         if not known:
             return len(stamps)
+        if not self._begun and any(other <= one for (_, one), (_, other) in pairwise(known)):
+            agree = [
+                sum(self._is_near(other - one, j - i) for j, other in known[n:]) for n, (i, one) in enumerate(known)
+            ]
+            if 2 * max(agree) >= len(known):
+                return known[agree.index(max(agree))][0]
         return known[_start_of_rise([stamp for _, stamp in known], to_last=near is not None)][0]
 
     def _is_near(self, step: float, frames: int) -> bool:

@@ -46,6 +46,9 @@ TRACKS_NAMED: Final = 4  # of the video tracks that are not examined
 
 HELD_BYTES: Final = 200e6  # that frames take while the clock waits for further ones
 
+SILENT: Final = ("hevc",)
+"""Codecs with a frame for each packet, whose decoder leaves out frames that lack a reference without an error."""
+
 _DURATION_TAG: Final = re.compile(r"(\d{1,6}):(\d\d):(\d\d(?:\.\d{1,9})?)")
 """What Matroska and WebM say of one stream; the container's own duration is that of the longest."""
 
@@ -155,6 +158,8 @@ class VideoReader(Reader):
             self._aspect = oblong(self._stream.sample_aspect_ratio)
             self._clock = self._new_clock()
             self._ended = False
+            self._missing = 0  # packets of which no frame has come, and no error
+            self._first_pts: int | None = None
             self._deinterlacer = Deinterlacer()
             self._decoding = 0.0
             self._starved = False
@@ -193,8 +198,9 @@ class VideoReader(Reader):
         if self._clock.mended:
             notes.append("Some time stamps of the file contradict the others: their frames were given other times.")
         if self._deinterlacer.found:
+            unsaid = "" if self._deinterlacer.flagged else ", which the file does not say"
             notes.append(
-                "The video is interlaced: its frames were deinterlaced. Manipulations show less on such video."
+                f"The video is interlaced{unsaid}: its frames were deinterlaced. Manipulations show less on such video."
             )
         return tuple(notes)
 
@@ -305,6 +311,8 @@ class VideoReader(Reader):
                 packet = next(packets, None)
                 if packet is None:
                     self._ended = True
+                    if self._stream.codec_context.name in SILENT:
+                        self.damaged += max(0, self._missing)
                     return
                 pictures = self._decoded(packet)
             except IndexError:  # a packet of a stream that the header did not announce
@@ -320,14 +328,21 @@ class VideoReader(Reader):
     def _decoded(self, packet: Packet[Any]) -> list[VideoFrame]:
         self._quantisers.look(packet)
         self.quantiser = self._quantisers.median
+        if packet.pts is not None and packet.size and not packet.is_discard:
+            self._first_pts = packet.pts if self._first_pts is None else self._first_pts
+            # Frames that are shown before the first one encoded may need others that an editor cut off.
+            self._missing += packet.pts >= self._first_pts
         try:
-            return [f for f in packet.decode() if isinstance(f, VideoFrame)]
+            frames = [f for f in packet.decode() if isinstance(f, VideoFrame)]
+            self._missing -= len(frames)
+            return frames
         except (av.error.FFmpegError, ValueError) as error:
             self._failed(error)
             return []
 
     def _failed(self, error: Exception) -> None:
         self.damaged += 1
+        self._missing -= 1
         self._starved |= isinstance(error, MemoryError)
 
     def _in_time(self) -> bool:
