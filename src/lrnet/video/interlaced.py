@@ -118,7 +118,7 @@ class Combs:
             found = str(seen.metadata["lavfi.idet.single.current_frame"])
             self._found[found] += 1
             if found in ("tff", "bff"):
-                rows = seen.to_ndarray()
+                rows = seen.to_ndarray().astype(np.uint8, copy=False)
                 self._stripes += _striped(rows)
                 self._stripes_alone += (_striped(rows[::2]) + _striped(rows[1::2])) / 2
         (parity, combed), (_, other) = Counter({p: self._found[p] for p in ("tff", "bff")}).most_common()
