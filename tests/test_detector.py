@@ -24,10 +24,21 @@ from lrnet.video.reader import VideoReader
 from lrnet.video.reencode import reencode
 from tests.media import write_video
 
+SHORT = 100  # frames
+
 
 @pytest.fixture(scope="module")
 def detector() -> Detector:
     return lrnet.Detector()
+
+
+@pytest.fixture(scope="module")
+def short(examples: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The first frames of both examples, for tests that need no more."""
+    folder = tmp_path_factory.mktemp("short")
+    for name in ("real", "fake"):
+        reencode(examples / f"{name}.mp4", folder / f"{name}.mp4", crf=18, most_frames=SHORT)
+    return {name: folder / f"{name}.mp4" for name in ("real", "fake")}
 
 
 def test_a_result_says_what_was_examined(detector: Detector, examples: Path) -> None:
@@ -67,10 +78,12 @@ def test_a_result_says_what_was_examined(detector: Detector, examples: Path) -> 
         (Limits(frame_rate=15), Reason.RATE_LIMIT),
     ],
 )
-def test_a_limit_that_was_passed_is_told(detector: Detector, examples: Path, limits: Limits, reason: Reason) -> None:
-    result = detector.detect(examples / "real.mp4", access=Access(limits=limits))
+def test_a_limit_that_was_passed_is_told(
+    detector: Detector, short: dict[str, Path], limits: Limits, reason: Reason
+) -> None:
+    result = detector.detect(short["real"], access=Access(limits=limits))
     assert {Reason.PARTLY_EXAMINED, reason} <= set(result.verdict.reasons)
-    assert result.frames_examined < 239
+    assert result.frames_examined < SHORT
 
 
 @pytest.mark.parametrize("isolate", [False, True], ids=["in-process", "isolated"])
@@ -106,22 +119,24 @@ def test_faces_over_the_limit_are_told(detector: Detector, examples: Path, tmp_p
         detector.detect(path, access=Access(limits=Limits(faces=1, refuse=True)))
 
 
-def test_a_decoder_that_dies_ends_the_video_and_not_the_detector(detector: Detector, examples: Path) -> None:
+def test_a_decoder_that_dies_ends_the_video_and_not_the_detector(detector: Detector, short: dict[str, Path]) -> None:
     def kill(step: Progress) -> None:
         for pid in decoders():
             os.kill(pid, signal.SIGKILL)
 
     with pytest.raises(DecoderDiedError, match="SIGKILL"):
-        detector.detect(examples / "real.mp4", access=Access(isolate=True), progress=kill)
-    assert detector.detect(examples / "real.mp4", access=Access(isolate=True)).frames_read == 239
+        detector.detect(short["real"], access=Access(isolate=True), progress=kill)
+    assert detector.detect(short["real"], access=Access(isolate=True)).frames_read == SHORT
 
 
 class Cancelled(Exception):
     pass
 
 
-@pytest.mark.parametrize("stop_at", [1, 100, 239])
-def test_what_progress_raises_ends_the_work_and_its_threads(detector: Detector, examples: Path, stop_at: int) -> None:
+@pytest.mark.parametrize("stop_at", [1, 50, SHORT])
+def test_what_progress_raises_ends_the_work_and_its_threads(
+    detector: Detector, short: dict[str, Path], stop_at: int
+) -> None:
     before = set(threading.enumerate())
 
     def cancel(step: Progress) -> None:
@@ -129,9 +144,9 @@ def test_what_progress_raises_ends_the_work_and_its_threads(detector: Detector, 
             raise Cancelled
 
     with pytest.raises(Cancelled):
-        detector.detect(examples / "real.mp4", progress=cancel)
+        detector.detect(short["real"], progress=cancel)
     assert set(threading.enumerate()) == before
-    assert detector.detect(examples / "real.mp4").frames_read == 239
+    assert detector.detect(short["real"]).frames_read == SHORT
 
 
 @pytest.mark.timeout(60)
@@ -178,30 +193,30 @@ def test_a_video_that_is_judged_is_let_go_of(examples: Path, tmp_path: Path, thr
         gc.enable()
 
 
-def test_a_doubled_frame_rate_means_the_same(detector: Detector, examples: Path, tmp_path: Path) -> None:
+def test_a_doubled_frame_rate_means_the_same(detector: Detector, short: dict[str, Path], tmp_path: Path) -> None:
     """Every frame shown twice, at twice the rate: half of them are left out, and the verdict stays."""
-    with VideoReader(examples / "real.mp4") as reader:
+    with VideoReader(short["real"]) as reader:
         frames = [frame.rgb() for frame in reader]
     lossless = {"crf": "1"}
     once = write_video(tmp_path / "once.mp4", frames, rate=24, options=lossless)
     twice = write_video(tmp_path / "twice.mp4", [f for f in frames for _ in (0, 1)], rate=48, options=lossless)
     a, b = detector.detect(once), detector.detect(twice)
-    assert (a.frames_examined, b.frames_examined) == (239, 239)
+    assert (a.frames_examined, b.frames_examined) == (SHORT, SHORT)
     assert b.verdict.score == pytest.approx(a.verdict.score, abs=0.1)
 
 
-def test_a_video_that_breaks_off_says_so(detector: Detector, examples: Path, tmp_path: Path) -> None:
-    with VideoReader(examples / "real.mp4") as reader:
+def test_a_video_that_breaks_off_says_so(detector: Detector, short: dict[str, Path], tmp_path: Path) -> None:
+    with VideoReader(short["real"]) as reader:
         whole = write_video(tmp_path / "whole.mkv", [f.rgb() for f in reader], rate=24).read_bytes()
     (tmp_path / "cut.mkv").write_bytes(whole[: len(whole) // 2])
     result = detector.detect(tmp_path / "cut.mkv")
-    assert 0 < result.frames_read < 239
+    assert 0 < result.frames_read < SHORT
     assert Reason.PARTLY_EXAMINED in result.verdict.reasons
 
 
-def test_results_are_the_same_whatever_the_number_of_threads(examples: Path) -> None:
+def test_results_are_the_same_whatever_the_number_of_threads(short: dict[str, Path]) -> None:
     """Run after run, and for 1, 2 and 4 threads: not one bit differs."""
-    results = [lrnet.Detector(threads=n).detect(examples / "fake.mp4", keep_sequences=True) for n in (1, 2, 2, 4)]
+    results = [lrnet.Detector(threads=n).detect(short["fake"], keep_sequences=True) for n in (1, 2, 2, 4)]
     first = results[0]
     for other in results[1:]:
         assert other.faces == first.faces

@@ -140,7 +140,7 @@ def wait_for(ready: Callable[[], bool], seconds: float) -> None:
             if ready():
                 return
         assert time.monotonic() < ends, f"not within {seconds} s"
-        time.sleep(0.05)
+        time.sleep(0.1)  # each look costs the service a request
 
 
 def short_clip(source: Path, folder: Path, frames: int = 40) -> Path:

@@ -81,7 +81,7 @@ def test_ten_uploads_at_once_are_all_judged_and_the_page_stays_quick(examples: P
                     assert visitor.get(path).status_code == 200
                     times.append(time.perf_counter() - began)
                 assert time.monotonic() < ends
-                time.sleep(0.05)
+                time.sleep(0.3)  # a visitor, not a load
         assert len(set(videos)) == 10
         assert {service.video(video)["state"] for video in videos} == {"done"}
         # The median: the machine may be busy with other things. benchmarks/service_load.py prints the rest.
