@@ -234,7 +234,7 @@ class Detail {
     const { video } = this;
     const fact = (name, value, kind) => [h("dt", {}, name), h("dd", { class: kind }, value)];
     const list = h("dl", { class: "facts" }, fact("SHA-256", video.sha256, "hash"), fact("Handed in", when(video.created)), video.case && fact("Case", video.case), video.examiner && fact("Examiner", video.examiner), video.notes && fact("Notes", video.notes, "notes"), video.finished && fact("Finished", when(video.finished)), fact("Size", size(video.size)), video.verdict && fact("Model", `${video.verdict.model}, ${video.verdict.model_hash.slice(0, 12)}`));
-    const others = h("section", { "aria-labelledby": "same", hidden: true });
+    const others = h("div", { hidden: true });
     api.ofFile(video.sha256).then(({ items }) => {
       if (items.length < 2) return;
       others.append(h("h2", { id: "same" }, "This file was handed in before or since"), comparison(items, video.id));
@@ -282,7 +282,7 @@ class Detail {
     const gone = !error || error.status === 404;
     if (this.left || (this.video && !gone)) return;
     const text = gone ? "There is no such video. It may have been deleted." : `${error.message} ${error.hint}`;
-    this.main.replaceChildren(back(), h("p", { class: "empty" }, text));
+    this.main.replaceChildren(back(), h("h1", {}, gone ? "No such video" : "Not shown"), h("p", { class: "empty" }, text));
   }
 }
 

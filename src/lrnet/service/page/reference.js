@@ -66,6 +66,7 @@ try {
   main.append(
     h("h1", {}, `The API of lrnet ${api.info.version}`),
     h("p", {}, text(api.info.description)),
+    h("h2", {}, "Requests"),
     ...Object.entries(api.paths).flatMap(([path, methods]) => Object.entries(methods).map(([method, said]) => operation(path, method, said))),
     h("h2", {}, "What answers hold"),
     ...Object.entries(api.components.schemas).filter(([, schema]) => schema.properties || schema.enum).map(([title, schema]) => shape(title, schema)),
