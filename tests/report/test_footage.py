@@ -11,7 +11,8 @@ import pytest
 
 from lrnet.errors import VideoError
 from lrnet.report import footage
-from lrnet.report.footage import clip_spans, small_size, take
+from lrnet.report.footage import clip_spans, take
+from lrnet.report.overlay import drawn_size
 from lrnet.video.isolation import sound_of
 from lrnet.video.limits import Access
 from lrnet.video.reader import VideoReader
@@ -113,7 +114,7 @@ def test_a_video_that_is_gone_is_an_error_and_leaves_nothing(tmp_path: Path) -> 
     ("size", "expected"), [((1920, 1080), (640, 360)), ((1080, 1920), (360, 640)), ((321, 201), (320, 200))]
 )
 def test_size_of_the_clip(size: tuple[int, int], expected: tuple[int, int]) -> None:
-    assert small_size(*size) == expected
+    assert drawn_size(*size, footage.LONGEST_SIDE) == expected
 
 
 def test_a_clip_has_the_sound_of_its_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

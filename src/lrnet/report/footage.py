@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from lrnet.detector import VideoResult
 from lrnet.report.explain import FaceExplanation
 from lrnet.report.figures import LINES
-from lrnet.report.keyframes import KeyFrame, PictureTaker, jpeg
-from lrnet.report.overlay import Painter
+from lrnet.report.keyframes import KeyFrame, PictureTaker, cut_out, jpeg
+from lrnet.report.overlay import Painter, drawn_size
 from lrnet.verdict import FaceVerdict
 from lrnet.video.frame import Frame
 from lrnet.video.isolation import open_video, sound_of
@@ -267,7 +267,7 @@ class _ClipTaker:
         if not self._spans:
             return False
         if self._painter is None:
-            self._painter = Painter(self._result, *small_size(frame.width, frame.height), strip=False)
+            self._painter = Painter(self._result, *drawn_size(frame.width, frame.height, LONGEST_SIDE), strip=False)
         if frame.time < self._spans[0][0] - 1e-6 or frame.time - self._last < 0.9 / RATE:
             self._painter.skip(frame)
             return True
@@ -275,12 +275,6 @@ class _ClipTaker:
         self._first = False
         self._last = frame.time
         return True
-
-
-def small_size(width: int, height: int) -> tuple[int, int]:
-    """Width and height of the clip's frames, pixels, both even."""
-    scale = min(1.0, LONGEST_SIDE / max(width, height))
-    return max(2, round(width * scale) // 2 * 2), max(2, round(height * scale) // 2 * 2)
 
 
 class _CloseTaker:
@@ -314,13 +308,7 @@ class _CloseTaker:
         self, frame: Frame, centre: NDArray[np.float64], half_side: float, points: NDArray[np.float32]
     ) -> Image:
         zoom = CLOSE_SIDE / (2 * half_side * CLOSE_SCALE)
-        bins = max(1, int(1 / zoom))  # a large face is cut out larger and averaged down
-        fine = zoom * bins
-        shift = (CLOSE_SIDE * bins - 1) / 2 - fine * centre
-        cut = frame.rgb_warped(
-            np.array([[fine, 0, shift[0]], [0, fine, shift[1]]]), CLOSE_SIDE * bins, CLOSE_SIDE * bins
-        )
-        image = np.ascontiguousarray(cv2.resize(cut, (CLOSE_SIDE, CLOSE_SIDE), interpolation=cv2.INTER_AREA), np.uint8)
+        image = cut_out(frame, centre, zoom, CLOSE_SIDE)
         placed = np.rint(((points - centre) * zoom + (CLOSE_SIDE - 1) / 2) * 16).astype(np.int32)
         for ink, width in ((INK, 3), (YELLOW, 1)):
             for part, closed in LINES:

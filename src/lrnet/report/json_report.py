@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
 
 from lrnet.detector import VideoResult
 from lrnet.errors import LrnetError, ModelError
@@ -19,14 +21,11 @@ from lrnet.report.schema import (
     BatchDocument,
     ClipPart,
     CoveragePart,
-    DifferencePart,
     ErrorRatesPart,
     ExaminationPart,
-    ExplanationPart,
     FacePart,
     FailurePart,
     ModelPart,
-    QualityPart,
     ReasonPart,
     ReportDocument,
     ThresholdsPart,
@@ -35,7 +34,7 @@ from lrnet.report.schema import (
     WitnessesPart,
 )
 from lrnet.report.wording import refuse_source, utf8_name, words_for
-from lrnet.verdict import REASON_TEXT, ClipScore, Coverage, FaceVerdict, Reason
+from lrnet.verdict import REASON_TEXT, FaceVerdict, Reason, VideoVerdict
 
 
 def to_document(
@@ -60,18 +59,10 @@ def to_document(
     return ReportDocument(
         schema_version=REPORT_SCHEMA_VERSION,
         lrnet_version=result.lrnet_version,
-        examination=None if examination is None else _examination(examination),
+        examination=None if examination is None else _part(ExaminationPart, examination),
         video=_video(result),
         model=_model(result, bundle),
-        verdict=VerdictPart(
-            state=verdict.state,
-            probability=verdict.probability,
-            score=verdict.score,
-            reasons=_reasons(verdict.reasons),
-            face=verdict.face,
-            moment=verdict.moment,
-            coverage=_coverage(verdict.coverage),
-        ),
+        verdict=_verdict(verdict),
         faces=tuple(_face(face, explained.get(face.face)) for face in result.faces),
         meaning=words_for(verdict.state, result.frames_read).meaning,
         elapsed_seconds=None if examination is not None and examination.time_given else result.elapsed,
@@ -113,26 +104,20 @@ def to_json(document: ReportDocument | BatchDocument) -> str:
     return document.model_dump_json(indent=2)
 
 
+P = TypeVar("P", bound=BaseModel)
+
+
+def _part(kind: type[P], value: object, **others: Any) -> P:
+    """A part of the document: fields of the same names as those of `value`, and others."""
+    same = {name: getattr(value, name) for name in kind.model_fields if name not in others}
+    return kind.model_validate({**same, **others}, from_attributes=True)
+
+
 def _video(result: VideoResult) -> VideoPart:
-    info, path = result.info, utf8_name(result.path)
-    return VideoPart(
-        path=path,
-        name=Path(path).name,
-        sha256=result.sha256,
-        container=info.container,
-        codec=info.codec,
-        width=info.width,
-        height=info.height,
-        frame_rate=info.frame_rate,
-        duration=info.duration,
-        rotation=info.rotation,
-        size_bytes=info.size_bytes,
-        frames_read=result.frames_read,
-        frames_examined=result.frames_examined,
-        seconds_examined=result.seconds_examined,
-        damaged_packets=result.damaged_packets,
-        notes=info.notes,
-    )
+    path = utf8_name(result.path)
+    counted = ("sha256", "frames_read", "frames_examined", "seconds_examined", "damaged_packets")
+    others = {name: getattr(result, name) for name in counted}
+    return _part(VideoPart, result.info, path=path, name=Path(path).name, **others)
 
 
 def _model(result: VideoResult, bundle: ModelBundle) -> ModelPart:
@@ -142,80 +127,34 @@ def _model(result: VideoResult, bundle: ModelBundle) -> ModelPart:
             f"{bundle.spec.name} ({bundle.content_hash[:12]}).",
             hint="Give the model that the result was made with.",
         )
-    thresholds, rates = None, None
-    if (limits := bundle.spec.limits) is not None:
-        thresholds = ThresholdsPart(likely_fake=limits.likely_fake, no_evidence=limits.no_evidence)
-        rates = ErrorRatesPart(
-            false_positive_rate=limits.false_positive_rate,
-            miss_rate=limits.miss_rate,
-            measured_on=limits.measured_on,
-            unseen_miss_rate=limits.unseen_miss_rate,
-        )
+    limits = bundle.spec.limits
     return ModelPart(
         name=result.model,
         version=result.model_version,
         hash=result.model_hash,
         appearance=bundle.spec.appearance is not None,
-        thresholds=thresholds,
-        declared_error_rates=rates,
+        thresholds=None if limits is None else _part(ThresholdsPart, limits),
+        declared_error_rates=None if limits is None else _part(ErrorRatesPart, limits),
     )
 
 
-def _coverage(found: Coverage | None) -> CoveragePart | None:
-    if found is None:
-        return None
-    return CoveragePart(seconds=found.seconds, duration=found.duration, reasons=_reasons(found.reasons))
+def _verdict(verdict: VideoVerdict) -> VerdictPart:
+    found = verdict.coverage
+    coverage = None if found is None else _part(CoveragePart, found, reasons=_reasons(found.reasons))
+    return _part(VerdictPart, verdict, reasons=_reasons(verdict.reasons), coverage=coverage)
 
 
 def _face(face: FaceVerdict, explanation: FaceExplanation | None) -> FacePart:
-    return FacePart(
-        face=face.face,
-        start=face.start,
-        stop=face.stop,
-        state=face.state,
-        probability=face.probability,
-        score=face.score,
-        reasons=_reasons(face.reasons),
-        witnesses=_witnesses(face),
-        quality=QualityPart(**asdict(face.quality)),
-        clips=tuple(_clip(clip) for clip in face.clips),
-        explanation=None if explanation is None else _explanation(explanation),
-    )
-
-
-def _witnesses(face: FaceVerdict) -> WitnessesPart:
     logits = [crop.logit for crop in face.crops]
-    return WitnessesPart(
+    witnesses = WitnessesPart(
         motion=face.motion_ratio,
         appearance=face.appearance_ratio,
         crops=len(logits),
         logit=fmean(logits) if logits else None,
     )
-
-
-def _explanation(found: FaceExplanation) -> ExplanationPart:
-    return ExplanationPart(
-        telling=found.telling,
-        suspicious=found.suspicious,
-        compared_with=found.compared_with,
-        differences=tuple(DifferencePart(**asdict(d)) for d in found.differences),
-    )
-
-
-def _examination(found: Examination) -> ExaminationPart:
-    return ExaminationPart(
-        utc=found.utc,
-        local=found.local,
-        machine=found.machine,
-        case=found.case,
-        examiner=found.examiner,
-        notes=found.notes,
-    )
-
-
-def _clip(clip: ClipScore) -> ClipPart:
-    streams: dict[str, float | None] = {name: clip.streams[name] for name in sorted(clip.streams)}
-    return ClipPart(start=clip.start, stop=clip.stop, frames=clip.frames, score=clip.score, streams=streams)
+    clips = tuple(_part(ClipPart, clip, streams=dict(sorted(clip.streams.items()))) for clip in face.clips)
+    reasons = _reasons(face.reasons)
+    return _part(FacePart, face, reasons=reasons, witnesses=witnesses, clips=clips, explanation=explanation)
 
 
 def _reasons(reasons: Sequence[Reason]) -> tuple[ReasonPart, ...]:

@@ -130,14 +130,20 @@ def _picture(frame: Frame, moment: Moment) -> KeyFrame:
         return KeyFrame(moment, jpeg(frame.rgb_resized(width, height)), width, height, None)
     centre, size = face_box(moment.points)
     zoom = SIDE / max(MARGIN * size, 8.0)
-    # A large face is cut out larger and averaged down, so that no pixels are skipped.
-    bins = max(1, int(1 / zoom))
-    fine = zoom * bins
-    shift = (SIDE * bins - 1) / 2 - fine * centre
-    cut = frame.rgb_warped(np.array([[fine, 0, shift[0]], [0, fine, shift[1]]]), SIDE * bins, SIDE * bins)
-    picture = cv2.resize(cut, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
     points = (moment.points - centre) * zoom + (SIDE - 1) / 2
-    return KeyFrame(moment, jpeg(picture), SIDE, SIDE, points.astype(np.float32))
+    return KeyFrame(moment, jpeg(cut_out(frame, centre, zoom, SIDE)), SIDE, SIDE, points.astype(np.float32))
+
+
+def cut_out(frame: Frame, centre: NDArray[np.floating], zoom: float, side: int) -> NDArray[np.uint8]:
+    """A square of a frame, (side, side, 3) RGB, magnified `zoom` times around `centre` (x, y), frame pixels.
+
+    A large face is cut out larger and averaged down, so that no pixels are skipped.
+    """
+    bins = max(1, int(1 / zoom))
+    fine, large = zoom * bins, side * bins
+    shift = (large - 1) / 2 - fine * centre
+    cut = frame.rgb_warped(np.array([[fine, 0, shift[0]], [0, fine, shift[1]]]), large, large)
+    return cv2.resize(cut, (side, side), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
 
 
 def jpeg(rgb: NDArray[np.uint8]) -> bytes:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
 import cv2
@@ -74,22 +75,17 @@ def write_overlay(
         painter = Painter(result, width, height)
         told = -np.inf
         with VideoWriter(path, width, height, rate) as writer:
-            for frame in _chain(first, frames):
+            for frame in chain([first], frames):
                 writer.write(painter.paint(frame), frame.time)
                 if progress is not None and frame.time - told >= 1.0:
                     told = frame.time
                     progress(Progress(frame.index + 1, frame.time, duration, painter.clips, stage="drawing"))
 
 
-def drawn_size(width: int, height: int) -> tuple[int, int]:
-    """Width and height of the written frames, pixels: the source's, or smaller; both even."""
-    scale = min(1.0, LONGEST_SIDE / max(width, height))
+def drawn_size(width: int, height: int, longest: int = LONGEST_SIDE) -> tuple[int, int]:
+    """Width and height of the written frames, pixels, for those of the source: `longest` at most, and even."""
+    scale = min(1.0, longest / max(width, height))
     return max(2, round(width * scale) // 2 * 2), max(2, round(height * scale) // 2 * 2)
-
-
-def _chain(first: Frame, rest: Iterator[Frame]) -> Iterator[Frame]:
-    yield first
-    yield from rest
 
 
 @dataclass(slots=True)

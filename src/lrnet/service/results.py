@@ -15,7 +15,7 @@ from fastapi.responses import FileResponse, StreamingResponse
 from lrnet.report.evidence_bundle import join_bundles
 from lrnet.report.schema import ReportDocument
 from lrnet.service import events, schema
-from lrnet.service.api import ALWAYS, Service, VideoId, problems, row_of
+from lrnet.service.api import Service, VideoId, problems, row_of
 from lrnet.service.database import Store
 from lrnet.service.folder import BUNDLE, OVERLAY, REPORT
 from lrnet.service.guard import REPORT_POLICY
@@ -31,7 +31,7 @@ def add_results(app: FastAPI, service: Service) -> None:
         "/v1/videos/{video_id}/events",
         tags=["progress"],
         response_class=StreamingResponse,
-        responses={200: _EVENT_STREAM, **problems(*ALWAYS, 404)},
+        responses={200: _EVENT_STREAM, **problems(404)},
     )
     async def video_events(video_id: VideoId) -> Response:
         """Server-sent events of one video: `state`, `decode`, `faces`, `clips`, `deleted`. Ends when it is finished."""
@@ -42,7 +42,7 @@ def add_results(app: FastAPI, service: Service) -> None:
         "/v1/events",
         tags=["progress"],
         response_class=StreamingResponse,
-        responses={200: _EVENT_STREAM, **problems(*ALWAYS)},
+        responses={200: _EVENT_STREAM, **problems()},
     )
     async def all_events() -> Response:
         """Server-sent events of all videos that change: `video`, `deleted`. Does not end."""
@@ -52,7 +52,7 @@ def add_results(app: FastAPI, service: Service) -> None:
         "/v1/videos/{video_id}/result",
         tags=["results"],
         response_model=ReportDocument,
-        responses=problems(*ALWAYS, 404, 409),
+        responses=problems(404, 409),
     )
     def result(video_id: VideoId) -> Response:
         """The whole result, as `lrnet detect --json --report` writes it."""
@@ -63,7 +63,7 @@ def add_results(app: FastAPI, service: Service) -> None:
         "/v1/videos/{video_id}/report",
         tags=["results"],
         response_class=FileResponse,
-        responses={200: {"content": {"text/html": {}}, "description": "The report."}, **problems(*ALWAYS, 404, 409)},
+        responses={200: {"content": {"text/html": {}}, "description": "The report."}, **problems(404, 409)},
     )
     def report(video_id: VideoId) -> Response:
         """The report: one HTML file that needs nothing else."""
@@ -79,7 +79,7 @@ def add_results(app: FastAPI, service: Service) -> None:
         responses={
             200: {"content": {"video/mp4": {}}, "description": "The video."},
             **_PARTS,
-            **problems(*ALWAYS, 404, 409),
+            **problems(404, 409),
         },
     )
     def overlay(video_id: VideoId) -> Response:
@@ -95,7 +95,7 @@ def add_downloads(app: FastAPI, service: Service) -> None:
         "/v1/videos/{video_id}/bundle",
         tags=["results"],
         response_class=FileResponse,
-        responses={200: _ZIP, **problems(*ALWAYS, 404, 409)},
+        responses={200: _ZIP, **problems(404, 409)},
     )
     def bundle(video_id: VideoId) -> Response:
         """The evidence bundle: report, JSON, clips, pictures and hashes (ZIP); `lrnet verify` checks it."""
@@ -106,7 +106,7 @@ def add_downloads(app: FastAPI, service: Service) -> None:
         "/v1/bundles",
         tags=["results"],
         response_class=StreamingResponse,
-        responses={200: _ZIP, **problems(*ALWAYS, 404, 409)},
+        responses={200: _ZIP, **problems(404, 409)},
     )
     def bundles(
         id: Annotated[list[schema.Identifier], Query(min_length=1, max_length=100, description="Which videos.")],
@@ -125,7 +125,7 @@ def add_downloads(app: FastAPI, service: Service) -> None:
         responses={
             200: {"content": {"application/octet-stream": {}}, "description": "The file."},
             **_PARTS,
-            **problems(*ALWAYS, 404),
+            **problems(404),
         },
     )
     def file(video_id: VideoId) -> Response:

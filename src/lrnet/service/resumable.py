@@ -19,23 +19,20 @@ from pydantic import BaseModel
 
 from lrnet.files import lock_file, write_text
 from lrnet.service import schema
-from lrnet.service.api import (
-    ALWAYS,
+from lrnet.service.api import Service, name_of, problems
+from lrnet.service.folder import Incoming
+from lrnet.service.rows import Given
+from lrnet.service.upload import RefusedError, append, check_type
+from lrnet.service.videos import (
     IdempotencyKey,
     Name,
-    Service,
     declared_length,
     enter,
     full_key,
     given_of,
-    name_of,
-    problems,
     refusals_counted,
     refuse_if_full,
 )
-from lrnet.service.folder import Incoming
-from lrnet.service.rows import Given
-from lrnet.service.upload import RefusedError, append, check_type
 from lrnet.service.work import display_name
 
 MOST_OPEN: Final = 200  # uploads in parts at a time
@@ -115,7 +112,7 @@ def add_uploads(app: FastAPI, service: Service) -> None:
         video = None if row is None else schema.video(row)
         return schema.Upload(id=part.id, size=described.size, offset=offset, video=video)
 
-    @app.post("/v1/uploads", status_code=201, tags=["uploads"], responses=problems(*ALWAYS, 507))
+    @app.post("/v1/uploads", status_code=201, tags=["uploads"], responses=problems(507))
     def begin(
         request: Request,
         response: Response,
@@ -140,7 +137,7 @@ def add_uploads(app: FastAPI, service: Service) -> None:
         response.headers["Location"] = f"/v1/uploads/{part.id}"
         return answer(response, part, described)
 
-    @app.get("/v1/uploads/{upload_id}", tags=["uploads"], responses=problems(*ALWAYS, 404))
+    @app.get("/v1/uploads/{upload_id}", tags=["uploads"], responses=problems(404))
     def how_far(request: Request, response: Response, upload_id: UploadId) -> schema.Upload:
         """How far an upload is. `HEAD` tells it too, in `Upload-Offset`."""
         part = Partial(service, upload_id)
@@ -149,7 +146,7 @@ def add_uploads(app: FastAPI, service: Service) -> None:
     @app.patch(
         "/v1/uploads/{upload_id}",
         tags=["uploads"],
-        responses=problems(*ALWAYS, 400, 404, 408, 409, 415, 507),
+        responses=problems(400, 404, 408, 409, 415, 507),
         openapi_extra={
             "requestBody": {
                 "description": "The next bytes.",
@@ -204,7 +201,7 @@ def add_uploads(app: FastAPI, service: Service) -> None:
         part.describe(described)
         return described
 
-    @app.delete("/v1/uploads/{upload_id}", status_code=204, tags=["uploads"], responses=problems(*ALWAYS, 404))
+    @app.delete("/v1/uploads/{upload_id}", status_code=204, tags=["uploads"], responses=problems(404))
     def give_up(request: Request, upload_id: UploadId) -> None:
         """Give an upload up; what has arrived is deleted. A video that it has become stays."""
         part = Partial(service, upload_id)

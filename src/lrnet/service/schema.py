@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
@@ -206,30 +206,13 @@ def video(row: VideoRow, *, clips: bool = True) -> Video:
     Args:
         clips: include the scores of the latest clips of a running video.
     """
-    at = f"/v1/videos/{row.id}"
-    now = progress(row)
-    return Video(
-        id=row.id,
-        name=row.name,
-        sha256=row.sha256,
-        size=row.size,
-        owner=row.owner,
-        external_id=row.external_id,
-        labels=row.labels,
-        case=row.case,
-        examiner=row.examiner,
-        notes=row.notes,
-        state=row.state,
-        revision=row.revision,
-        created=utc(row.created),
-        started=None if row.started is None else utc(row.started),
-        finished=None if row.finished is None else utc(row.finished),
-        attempts=row.attempts,
-        progress=now if clips or now is None else now.model_copy(update={"scored": ()}),
-        verdict=_verdict(row),
-        failure=None if row.failure is None else Failure(**row.failure),
-        links=Links(self=at, **{name: f"{at}/{name}" for name in Links.model_fields if name != "self"}),
-    )
+    at, now = f"/v1/videos/{row.id}", progress(row)
+    made = {
+        "progress": now if clips or now is None else now.model_copy(update={"scored": ()}),
+        "verdict": _verdict(row),
+        "links": Links(self=at, **{name: f"{at}/{name}" for name in Links.model_fields if name != "self"}),
+    }
+    return Video(**made, **{name: getattr(row, name) for name in Video.model_fields if name not in made})
 
 
 def progress(row: VideoRow) -> Progress | None:
@@ -271,7 +254,3 @@ def _verdict(row: VideoRow) -> Verdict | None:
         share_examined=None if share is None else min(1.0, finite(share) or 0.0),
         extras_failed=row.extras_failed or {},
     )
-
-
-def utc(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)

@@ -20,10 +20,11 @@ from starlette.routing import Match
 
 from lrnet.report.wording import BLIND_SPOTS, WORDING
 from lrnet.service import schema
-from lrnet.service.api import ALWAYS, MAX_NUMBER, Service, add_lists, add_videos, problems
+from lrnet.service.api import MAX_NUMBER, Service, problems
 from lrnet.service.database import Store
 from lrnet.service.folder import Folder
 from lrnet.service.guard import HOLDER, REQUEST, Guard
+from lrnet.service.lists import add_lists
 from lrnet.service.metrics import Figures, Measured
 from lrnet.service.results import add_downloads, add_results
 from lrnet.service.resumable import add_uploads
@@ -31,6 +32,7 @@ from lrnet.service.settings import Settings
 from lrnet.service.site import add_page
 from lrnet.service.tokens import Attempts, Role, Token
 from lrnet.service.upload import RefusedError, Room
+from lrnet.service.videos import add_videos
 from lrnet.service.webhook import tell_one
 from lrnet.service.worker import ALIVE_SECONDS, AWAY, Keeper
 from lrnet.version import __version__
@@ -129,8 +131,9 @@ def _query_parameters(dependant: Any) -> set[str]:
 
 def _add_operations(app: FastAPI, service: Service) -> None:
     store = service.store
+    open_to_all = problems(421, 422, only=True)
 
-    @app.get("/v1/about", tags=["operation"], responses=problems(*ALWAYS))
+    @app.get("/v1/about", tags=["operation"], responses=problems())
     def about(request: Request) -> schema.About:
         """The service's version, model, limits and words."""
         settings = service.settings
@@ -148,23 +151,31 @@ def _add_operations(app: FastAPI, service: Service) -> None:
             caution=BLIND_SPOTS,
         )
 
-    @app.get("/v1/audit", tags=["operation"], responses=problems(*ALWAYS))
+    @app.get("/v1/audit", tags=["operation"], responses=problems())
     def audit(
         limit: Annotated[int, Query(ge=1, le=1000, description="How many at most.")] = 100,
         before: Annotated[int | None, Query(ge=1, le=MAX_NUMBER, description="Number of the last line.")] = None,
     ) -> schema.AuditPage:
         """Who handed videos in, cancelled, examined again, deleted, or signed in."""
-        lines = (schema.AuditLine(**{**line, "time": schema.utc(line["time"])}) for line in store.audit(limit, before))
-        return schema.AuditPage(items=tuple(lines))
+        return schema.AuditPage(items=tuple(schema.AuditLine(**line) for line in store.audit(limit, before)))
 
-    @app.get("/health/live", tags=["operation"], response_class=Response, status_code=204, responses=problems(421, 422))
+    @app.get(
+        "/health/live",
+        tags=["operation"],
+        response_class=Response,
+        status_code=204,
+        responses=open_to_all,
+    )
     def live() -> None:
         """Whether the web process answers. Asks for no token."""
 
     @app.get(
         "/health/ready",
         tags=["operation"],
-        responses={503: {"model": schema.Health, "description": "Something is missing."}, **problems(421, 422)},
+        responses={
+            503: {"model": schema.Health, "description": "Something is missing."},
+            **open_to_all,
+        },
     )
     def ready(response: Response) -> schema.Health:
         """Whether the database and a worker are there. Asks for no token."""
@@ -179,7 +190,7 @@ def _add_operations(app: FastAPI, service: Service) -> None:
         "/metrics",
         tags=["operation"],
         response_class=Response,
-        responses={200: {"content": {"text/plain": {}}, "description": "Figures."}, **problems(*ALWAYS)},
+        responses={200: {"content": {"text/plain": {}}, "description": "Figures."}, **problems()},
     )
     def metrics() -> Response:
         """Figures for Prometheus."""
