@@ -527,7 +527,7 @@ def test_an_upload_that_broke_off_is_tried_again_and_an_empty_file_is_not(
 
 def test_the_rows_of_refused_and_broken_uploads_outlive_a_reload(page: Page, service: Running, tmp_path: Path) -> None:
     page.expected_complaints = ("net::ERR_FAILED", "413")  # type: ignore[attr-defined]
-    refusal = {"message": "Up to 1 MB are taken.", "hint": "Cut the video."}
+    refusal = {"message": "A video may have up to 1 MB.", "hint": "Cut the video."}
     answers = {"refused.mp4": {"status": 413, "json": refusal}, "broken.mp4": None, "empty.mp4": None}
     given: list[Route] = []
 
@@ -547,7 +547,7 @@ def test_the_rows_of_refused_and_broken_uploads_outlive_a_reload(page: Page, ser
     expect(uploads.filter(has_text="broke off")).to_have_count(1)
     page.reload()
     expect(uploads).to_have_count(3)
-    expect(uploads.filter(has_text="refused.mp4")).to_contain_text("Up to 1 MB are taken. Cut the video.")
+    expect(uploads.filter(has_text="refused.mp4")).to_contain_text("A video may have up to 1 MB. Cut the video.")
     expect(uploads.filter(has_text="empty.mp4")).to_contain_text("The file is empty.")
     expect(uploads.filter(has_text="broken.mp4")).to_contain_text("The upload broke off.")
     accessible(page)

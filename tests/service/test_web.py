@@ -40,7 +40,7 @@ from lrnet.service.supervisor import log_to_stderr
 from lrnet.service.tokens import Role, Token, new_session, read_tokens, session_holder
 from lrnet.service.upload import SPARE, RefusedError, Room, receive
 from lrnet.service.web import create_app
-from lrnet.service.webhook import PAUSES, SIGNATURE, Webhook, tell_one
+from lrnet.service.webhook import PAUSES, SIGNATURE, Webhook, notify_one
 from lrnet.verdict import State
 from tests.service.kit import TOKEN, wait_for
 
@@ -865,7 +865,7 @@ def test_the_webhook_follows_no_redirect_and_is_given_up_after_seventeen_hours(
         site.store.add("clip.mp4", "ab" * 32, 7, notify=True)
         site.store.cancel(site.store.page().items[0].id)
         webhook = Webhook(f"http://127.0.0.1:{receiver.server_port}/", "s" * 20)
-        assert [tell_one(site.store, webhook) for _ in range(4)] == [True, True, True, False]
+        assert [notify_one(site.store, webhook) for _ in range(4)] == [True, True, True, False]
     finally:
         receiver.shutdown()
         thread.join()

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from lrnet.report.examination import Examination
     from lrnet.report.schema import FailurePart, ReportDocument
 
-NO_VERDICT = 4  # exit code: everything was read, but of one video or more nothing could be said
+NO_VERDICT = 4  # exit code: all videos were read, but at least one could not be judged
 
 
 def detect(
@@ -163,7 +163,7 @@ class Outputs:
             if real in sources:
                 raise OutputError(f"{path} is the video itself.", hint="Write the result to another file.")
             if real in taken and not _keeps_nothing(path):
-                raise OutputError(f"{path} is named for two results.", hint="Give each a file of its own.")
+                raise OutputError(f"{path} is named for two results.", hint="Give each a different file.")
             taken.add(real)
             require_writable(path)
         return cls(json_path, reports, overlays, bundles)
@@ -204,7 +204,7 @@ def _places(videos: list[str], wanted: str, suffix: str) -> list[Path | None]:
 
 @dataclass
 class Run:
-    """One call of the command: judges videos, keeps what the end of it needs."""
+    """One run of the command: judges the videos and collects their results."""
 
     bundle: ModelBundle
     outputs: Outputs
@@ -247,7 +247,7 @@ class Run:
         return VideoTask(video, *self.outputs.of(number), self.examination, self.with_video)
 
     def _judge(self, detector: Detector, task: VideoTask, number: int, progress: Progress) -> None:
-        """Judge one video and write what is its own; a bad one is noted, and the next can come."""
+        """Judge one video and write its files. An error is recorded, and the batch goes on."""
         from lrnet.report.json_report import to_document
 
         name = Path(task.video).name
@@ -255,7 +255,7 @@ class Run:
         try:
             result = detector.detect(
                 task.video,
-                progress=lambda step: _tell(progress, bar, step),
+                progress=lambda step: _show(progress, bar, step),
                 keep_sequences=task.landmarks,
                 access=self.access,
             )
@@ -273,7 +273,7 @@ class Run:
             )
         except LrnetError as error:
             self._note(number, task.video, error)
-        except Exception as error:  # one video must not stop a batch, whatever is wrong with it or with us
+        except Exception as error:  # one video must not stop a batch, whatever goes wrong
             self._note(number, task.video, InternalError.of(error, task.video))
         finally:
             progress.remove_task(bar)
@@ -313,7 +313,7 @@ class Run:
             ) from error
 
     def stop(self, videos: list[str], error: BaseException) -> None:
-        """Keep what a batch has that ends early: the document, in which the other videos are failures."""
+        """Write the results of a batch that ends early; its other videos are failures in the document."""
         from lrnet.report.json_report import to_failure
 
         if not self.documents:
@@ -326,7 +326,7 @@ class Run:
         self.finish()
 
     def finish(self) -> None:
-        """Write the JSON, and for several videos print how the batch went."""
+        """Write the JSON, and print a summary of several videos."""
         from lrnet.report.json_report import to_batch, write_json
 
         documents = [self.documents[n] for n in sorted(self.documents)]  # in the order in which videos were given
@@ -344,7 +344,7 @@ class Run:
 
 
 def opened_lines(path: str) -> AbstractContextManager[TextIO | None]:
-    """Open the file of `--jsonl`, if one was named. It holds whole lines at any time, however the process ends."""
+    """Open the file of `--jsonl`, if one was named. It holds whole lines only, however the process ends."""
     if not path:
         return nullcontext()
     if is_stdout(path):
@@ -360,6 +360,6 @@ def _progress(console: Console) -> Progress:
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
-def _tell(progress: Progress, task: TaskID, step: Step) -> None:
+def _show(progress: Progress, task: TaskID, step: Step) -> None:
     seen = f"{step.frames} frames, {step.clips} clips scored"
     progress.update(task, completed=step.time, total=step.duration, seen=seen)

@@ -43,7 +43,7 @@ LeaseOption = Annotated[
     float, typer.Option("--lease-seconds", min=2, help="How long a worker that has fallen silent keeps its video.")
 ]
 ServiceIsolateOption = Annotated[
-    bool, typer.Option("--isolate/--no-isolate", help="Decode in processes of their own, as `lrnet detect` does.")
+    bool, typer.Option("--isolate/--no-isolate", help="Decode in separate processes, as `lrnet detect` does.")
 ]
 
 

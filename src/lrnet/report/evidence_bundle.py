@@ -223,7 +223,7 @@ def _instructions(result: VideoResult, examination: Examination, names: Sequence
         f"Both compare every file with the hash in {MANIFEST}. `lrnet verify` also finds files that were added.\n"
         "The hashes show that nothing was changed since the bundle was written, if the manifest itself is the one\n"
         f"that was written then. So write the SHA-256 of {MANIFEST}, or of the whole zip file, into your records, or\n"
-        "sign it: the bundle carries no signature of its own.\n\n"
+        "sign it: the bundle itself is not signed.\n\n"
         "To repeat the examination, examine the same video with the same model and the same version of lrnet.\n"
     )
 
@@ -259,7 +259,7 @@ def _dated(pdf: bytes, examination: Examination) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What the check of a bundle found.
+    """The outcome of checking a bundle.
 
     Attributes:
         manifest: SHA-256 of the manifest, to compare with what was written down.

@@ -43,7 +43,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class FaceExplanation:
-    """What carries the score of an accused face.
+    """Which seconds carry the score of an accused face, and how its motion compares with that of genuine faces.
 
     Attributes:
         face: its number.

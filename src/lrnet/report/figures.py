@@ -1,4 +1,4 @@
-"""What the drawn reports share: which landmarks are joined, how a score is coloured, which clip is current."""
+"""Shared by all drawn reports: lines between landmarks, colours of scores, the clip at a moment."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LINES: Final[tuple[tuple[slice, bool], ...]] = (
 
 NOT_SCORED: Final[Rgb] = (190, 190, 190)
 
-# Okabe and Ito's sky blue, yellow and a lightened vermilion: told apart by all common kinds of colour blindness.
+# Okabe and Ito's sky blue, yellow and a lightened vermilion: distinguishable with all common kinds of colour blindness.
 _SCALE: Final = np.array([(86, 180, 233), (240, 228, 66), (245, 110, 40)], np.float64)
 
 TELLING: Final = 2.0  # seconds of the stretch that is shown slowly

@@ -1,4 +1,4 @@
-"""What a page shows of the video itself: pictures, a small annotated clip, the most telling seconds close up.
+"""Footage for the page: pictures, a small annotated clip, the most telling seconds close up.
 
 All of it is taken in one pass over the file, which ends when nothing is wanted any more.
 """

@@ -79,7 +79,7 @@ def pictures_and_clips(
     *,
     access: Access | None = None,
 ) -> tuple[Taken, str]:
-    """What a page shows of the video; and why there is nothing, a sentence, if the video cannot be read again."""
+    """Footage for the page, and a sentence that says why there is none if the video cannot be read again."""
     people = by_weight(result)[:PEOPLE_IN_DETAIL]
     stretches = [span for face in people for span in suspicious(face, bundle.spec)]
     try:

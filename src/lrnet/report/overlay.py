@@ -73,12 +73,12 @@ def write_overlay(
         first = next(frames)
         width, height = drawn_size(first.width, first.height)
         painter = Painter(result, width, height)
-        told = -np.inf
+        last = -np.inf
         with VideoWriter(path, width, height, rate) as writer:
             for frame in chain([first], frames):
                 writer.write(painter.paint(frame), frame.time)
-                if progress is not None and frame.time - told >= 1.0:
-                    told = frame.time
+                if progress is not None and frame.time - last >= 1.0:
+                    last = frame.time
                     progress(Progress(frame.index + 1, frame.time, duration, painter.clips, stage="drawing"))
 
 

@@ -57,7 +57,7 @@ class ThresholdsPart(_Part):
 
 
 class ErrorRatesPart(_Part):
-    """What the model declares its thresholds to cost."""
+    """The error rates that the model declares for its thresholds."""
 
     false_positive_rate: Number = Field(description="Share of real videos that are called likely_fake, 0 to 1.")
     miss_rate: Number = Field(description="Share of fake videos called no_evidence_of_manipulation, 0 to 1.")
@@ -95,7 +95,7 @@ class CoveragePart(_Part):
 
 
 class VerdictPart(_Part):
-    """What may be said of the video: of everybody in it together."""
+    """The verdict on the video: on everybody in it together."""
 
     state: State = Field(description="The verdict. no_evidence_of_manipulation does not mean that the video is real.")
     probability: Number = Field(

@@ -1,4 +1,4 @@
-"""What the page shows, ready to be drawn: places in percent of a figure's width, and words."""
+"""The contents of the page, ready to be drawn: places in percent of a figure's width, and words."""
 
 from __future__ import annotations
 
@@ -179,7 +179,7 @@ def _bar(steps: Sequence[Step], method: str, axis: Axis) -> Bar:
 
 @dataclass(frozen=True, slots=True)
 class PersonView:
-    """What the page shows of a person.
+    """One person as the page shows them.
 
     Attributes:
         verdict: on the person.

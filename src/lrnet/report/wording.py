@@ -1,4 +1,4 @@
-"""What a verdict is called and what it means, in words; the same in the terminal, the page and the JSON document.
+"""The words for a verdict: its name and meaning, the same in the terminal, the page and the JSON document.
 
 A statement says what was seen and what that does not prove. No wording calls a video real or authentic.
 """
@@ -133,14 +133,14 @@ RARE: Final = 100  # one video in so many is fake: the example of a lower base r
 
 
 def person(number: int) -> str:
-    """What a face is called."""
+    """The name of a face."""
     return f"Person {number}"
 
 
 def moments(spans: Sequence[tuple[float, float]], most: int = 3) -> str:
     """Stretches of time in a sentence: "0:30.0 to 0:45.0, 1:10.0 to 1:12.0 and 2 more"."""
-    told = ", ".join(f"{clock(start)} to {clock(stop)}" for start, stop in spans[:most])
-    return f"{told} and {len(spans) - most} more" if len(spans) > most else told
+    text = ", ".join(f"{clock(start)} to {clock(stop)}" for start, stop in spans[:most])
+    return f"{text} and {len(spans) - most} more" if len(spans) > most else text
 
 
 def when_and_who(state: State, moment: tuple[float, float] | None, face: int | None, people: int) -> str:
@@ -161,7 +161,7 @@ def part_examined(coverage: Coverage | None) -> str:
 
 
 def base_rate(probability: float) -> str:
-    """What a calibrated probability assumes, and what becomes of it where fakes are rare; a sentence or two."""
+    """The share of fakes that a calibrated probability assumes, and its value where fakes are rare; two sentences."""
     return (
         "This number assumes that one video in two is fake. Where one in "
         f"{RARE} is, it means {two_decimals(with_prior(probability, 1 / RARE))}."

@@ -25,7 +25,7 @@ VideoId = Annotated[str, PathPart(pattern="^[0-9a-f]{32}$", description="Identif
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What the answers are made from."""
+    """The parts of a running service that its routes use."""
 
     settings: Settings
     store: Store

@@ -1,4 +1,4 @@
-"""What is true of every video: one row, in SQLite or PostgreSQL.
+"""The state of every video: one row each, in SQLite or PostgreSQL.
 
 A row is `queued`, `running`, `done`, `failed` or `cancelled`; `lrnet.service.queue` moves it from one to the next.
 """
@@ -169,7 +169,7 @@ class Store(Queue):
         return max(0.0, self._scalar(oldest) or 0.0)
 
     def counters(self) -> dict[str, float]:
-        """What has been counted since the database was made."""
+        """Totals since the database was made."""
         with self._engine.connect() as connection:
             return {name: value for name, value in connection.execute(select(counters.c.name, counters.c.value))}
 
@@ -187,7 +187,7 @@ class Store(Queue):
             return [dict(row._mapping) for row in connection.execute(query)]
 
     def take_notice(self, seconds: float) -> tuple[VideoRow, int] | None:
-        """A finished video whose webhook is due, and how often it was called in vain; nobody else gets it meanwhile."""
+        """A finished video whose notice is due, and the number of failed attempts; it is reserved for `seconds`."""
         due = select(videos.c.number).where(videos.c.notice_due <= now(), videos.c.state.not_in(UNFINISHED))
         first = due.order_by(videos.c.notice_due).limit(1).with_for_update(skip_locked=True).scalar_subquery()
         take = update(videos).where(videos.c.number == first).values(notice_due=now() + seconds)
@@ -196,7 +196,7 @@ class Store(Queue):
         return None if row is None else (to_row(row), row.notice_tries or 0)
 
     def noticed(self, video: str, again: float | None) -> None:
-        """The webhook was called; after `again` seconds it is called once more, None for not."""
+        """Note that the webhook was called; it is called again after `again` seconds, or not at all if that is None."""
         due = None if again is None else now() + again
         tries = func.coalesce(videos.c.notice_tries, 0) + 1
         with self._engine.begin() as connection:

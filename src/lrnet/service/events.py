@@ -1,4 +1,4 @@
-"""Server-sent events: what happens to one video, and what happens to all of them.
+"""Server-sent events of one video, and of all videos.
 
 Both look at the database at intervals, because a worker may run on another machine.
 """
@@ -90,7 +90,7 @@ async def _looks(ending: Callable[[], bool]) -> AsyncIterator[None]:
 
 @dataclass(slots=True)
 class _Known:
-    """What a client of one video's events knows."""
+    """The state that a client of one video's events was sent last."""
 
     state: tuple[JobState, int] | None = None
     decode: dict[str, Any] = field(default_factory=dict)

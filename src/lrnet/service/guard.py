@@ -1,4 +1,4 @@
-"""Who may send requests, and what every answer says about itself.
+"""Access control of every request, and the security headers of every answer.
 
 Every page that the same browser shows can reach a service on loopback. Three things keep strangers' pages out: the
 `Host` header must be a name of this service (a page whose own name was pointed at 127.0.0.1 is refused), a request that

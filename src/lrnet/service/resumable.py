@@ -40,7 +40,7 @@ UploadId = Annotated[str, PathPart(pattern="^[0-9a-f]{32}$", description="Identi
 
 
 class Described(BaseModel):
-    """What is known of an upload before its file is there; `video` is its video's identifier when it is."""
+    """The description of an upload; `video` is the identifier of its video once all of it has arrived."""
 
     name: str
     size: int
@@ -139,7 +139,7 @@ def add_uploads(app: FastAPI, service: Service) -> None:
 
     @app.get("/v1/uploads/{upload_id}", tags=["uploads"], responses=problems(404))
     def how_far(request: Request, response: Response, upload_id: UploadId) -> schema.Upload:
-        """How far an upload is. `HEAD` tells it too, in `Upload-Offset`."""
+        """How far an upload is. `HEAD` gives it too, in `Upload-Offset`."""
         part = Partial(service, upload_id)
         return answer(response, part, part.described(name_of(request)))
 
@@ -180,8 +180,8 @@ def add_uploads(app: FastAPI, service: Service) -> None:
                         if error.status != 413:
                             raise
                         hint = "Begin a new upload, and give the file's size."
-                        told = f"The file would have more than the {described.size} bytes that were announced."
-                        raise RefusedError(409, "beyond_the_end", told, hint) from error
+                        message = f"The file would have more than the {described.size} bytes that were announced."
+                        raise RefusedError(409, "beyond_the_end", message, hint) from error
                     finally:
                         service.figures.received.inc(incoming.size - before)
                     if incoming.size == described.size:

@@ -67,7 +67,7 @@ _JSON: Final = ("progress", "summary", "extras_failed", "failure")
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What a client says of a video; `owner` is the name of its token."""
+    """Details that a client gave with a video; `owner` is the name of its token."""
 
     owner: str | None = None
     external_id: str | None = None
@@ -82,7 +82,7 @@ NOTHING_GIVEN: Final = Given()
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a worker found: the columns that lists show, and the JSON document that has everything.
+    """A worker's result: the columns that lists show, and the whole JSON document.
 
     Attributes:
         held_back: see `lrnet.verdict.is_held_back`.

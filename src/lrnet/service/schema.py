@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
@@ -51,7 +51,7 @@ class Reason(_Part):
 
 
 class Summary(_Part):
-    """What lists show of a video's JSON document; see `lrnet.service.tables.summary_of`."""
+    """The fields of a video's JSON document that lists show; see `lrnet.service.tables.summary_of`."""
 
     reasons: tuple[Reason, ...] = Field((), description="Why the verdict is what it is, the most important first.")
     face: int | None = Field(None, description="Number of the person who decides the verdict, from 1.")
@@ -66,7 +66,7 @@ class Summary(_Part):
 
 
 class Verdict(Summary):
-    """What may be said of the video. The whole is at `links.result`."""
+    """The verdict on the video. The whole document is at `links.result`."""
 
     state: State
     headline: str = Field(description="The state in a few words.")
@@ -74,7 +74,7 @@ class Verdict(Summary):
         description="The moment and the person in words, as in 1:30.0 to 1:45.0, person 2; empty if nobody is accused."
     )
     meaning: str = Field(description="What the state says and what it does not.")
-    symbol: str = Field(description="One character that tells the states apart without colour.")
+    symbol: str = Field(description="One character that distinguishes the states without colour.")
     probability: float | None = Field(description="Calibrated probability of fake, 0 to 1; null if there is none.")
     held_back: bool = Field(
         description="Whether it is inconclusive for the material's sake: on such material the probability says nothing."
@@ -176,7 +176,7 @@ class About(_Part):
 
 
 class AuditLine(_Part):
-    """Something that a client did."""
+    """One action of a client."""
 
     number: int
     time: datetime
@@ -207,7 +207,7 @@ def video(row: VideoRow, *, clips: bool = True) -> Video:
         clips: include the scores of the latest clips of a running video.
     """
     at, now = f"/v1/videos/{row.id}", progress(row)
-    made = {
+    made: dict[str, Any] = {
         "progress": now if clips or now is None else now.model_copy(update={"scored": ()}),
         "verdict": _verdict(row),
         "links": Links(self=at, **{name: f"{at}/{name}" for name in Links.model_fields if name != "self"}),

@@ -26,7 +26,7 @@ class Settings:
         database: SQLAlchemy address of the results; empty for an SQLite file in `data`.
         model: name or path of the model that judges.
         tokens: what clients must know; none lets everybody in who reaches the port.
-        webhook: where finished videos are told.
+        webhook: where notices of finished videos are sent.
         log_format: "text" or "json".
         hosts: names, without a port, by which the service is reached; requests for others are refused.
         max_upload: largest video, bytes.

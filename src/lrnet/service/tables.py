@@ -189,7 +189,7 @@ def create(connection: Connection) -> None:
     for name in (*COUNTED, *(f"verdict_{state}" for state in State)):
         if name not in known:
             connection.execute(insert(counters).values(name=name, value=0))
-    # An index of its own, so that an older table gets it too.
+    # A separate statement, so that an older table gets the index too.
     connection.execute(sql("CREATE UNIQUE INDEX IF NOT EXISTS videos_by_key ON videos (idempotency_key)"))
 
 
@@ -225,7 +225,7 @@ def _from_document(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def summary_of(document: dict[str, Any]) -> dict[str, Any]:
-    """What lists show of a video's JSON document beside its columns."""
+    """The fields of a video's JSON document that lists show, besides its columns."""
     verdict, video, model = document.get("verdict", {}), document.get("video", {}), document.get("model", {})
     return {
         "reasons": verdict.get("reasons", []),

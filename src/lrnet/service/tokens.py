@@ -71,7 +71,7 @@ def read_tokens(text: str) -> tuple[Token, ...]:
                 hint="Write one token alone, or lines of NAME ROLE TOKEN, with the role read, submit or admin.",
             )
         if words[0] in found:
-            raise ServiceError(f"Two tokens have the name {words[0]}.", hint="Give each token a name of its own.")
+            raise ServiceError(f"Two tokens have the name {words[0]}.", hint="Give each token a different name.")
         found[words[0]] = Token(words[2], words[0], Role[words[1].upper()])
     return tuple(found.values())
 
@@ -79,14 +79,14 @@ def read_tokens(text: str) -> tuple[Token, ...]:
 def holder(given: str, tokens: tuple[Token, ...]) -> Token | None:
     """The token whose secret was given."""
     found = None
-    for token in tokens:  # all of them, so that the time does not tell which it was
+    for token in tokens:  # all of them, so that the time taken does not show which it was
         if _same(given, token.secret):
             found = token
     return found
 
 
 def _same(given: str, secret: str) -> bool:
-    """Whether two texts are equal, in a time that does not tell where they differ."""
+    """Whether two texts are equal, in a time that does not show where they differ."""
     return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), secret.encode())
 
 

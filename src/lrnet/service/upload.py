@@ -139,5 +139,7 @@ def _no_room() -> RefusedError:
 
 
 def _too_large(most: int) -> RefusedError:
-    told = f"{most / 1e6:.0f} MB" if most >= 1e7 else f"{most} bytes"
-    return RefusedError(413, "too_large", f"Up to {told} are taken.", "Cut the video, or have the limit raised.")
+    limit = f"{most / 1e6:.0f} MB" if most >= 1e7 else f"{most} bytes"
+    return RefusedError(
+        413, "too_large", f"A video may have up to {limit}.", "Cut the video, or have the limit raised."
+    )

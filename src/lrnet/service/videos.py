@@ -43,7 +43,7 @@ def given_of(
     examiner: Annotated[str | None, _text(LONGEST_FIELD, "Name of the examiner, for the report.")] = None,
     notes: Annotated[str | None, _text(LONGEST_NOTES, "Notes of the examiner, for the report.")] = None,
 ) -> Given:
-    """What a request says of the video that it hands in."""
+    """The details in a request that hands a video in."""
     return Given(name_of(request), external_id, tuple(label or ()), case, examiner, notes)
 
 

@@ -33,7 +33,7 @@ from lrnet.service.site import add_page
 from lrnet.service.tokens import Attempts, Role, Token
 from lrnet.service.upload import RefusedError, Room
 from lrnet.service.videos import add_videos
-from lrnet.service.webhook import tell_one
+from lrnet.service.webhook import notify_one
 from lrnet.service.worker import ALIVE_SECONDS, AWAY, Keeper
 from lrnet.version import __version__
 
@@ -99,11 +99,11 @@ def create_app(settings: Settings, ending: Callable[[], bool] = lambda: False) -
 
 def _keep(service: Service, stop: threading.Event) -> None:
     """Put back videos of dead workers also where no other worker is left, and call the webhook."""
-    keeper = Keeper(service.settings, service.store, service.folder)
+    keeper, webhook = Keeper(service.settings, service.store, service.folder), service.settings.webhook
     while not stop.wait(keeper.every):
         try:
             keeper.look()
-            while service.settings.webhook and not stop.is_set() and tell_one(service.store, service.settings.webhook):
+            while webhook and not stop.is_set() and notify_one(service.store, webhook):
                 pass
         except AWAY as error:
             log.warning("the database does not answer (%s)", type(error).__name__)
@@ -156,7 +156,7 @@ def _add_operations(app: FastAPI, service: Service) -> None:
         limit: Annotated[int, Query(ge=1, le=1000, description="How many at most.")] = 100,
         before: Annotated[int | None, Query(ge=1, le=MAX_NUMBER, description="Number of the last line.")] = None,
     ) -> schema.AuditPage:
-        """Who handed videos in, cancelled, examined again, deleted, or signed in."""
+        """The audit log: submissions, cancellations, further examinations, deletions and sign-ins, with names."""
         return schema.AuditPage(items=tuple(schema.AuditLine(**line) for line in store.audit(limit, before)))
 
     @app.get(

@@ -1,4 +1,4 @@
-"""Telling another program that a video is finished: an HTTP request with a signature, repeated until it is taken."""
+"""Notices to another program that a video is finished: signed HTTP requests, repeated until one is accepted."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from lrnet.service import schema
 from lrnet.service.database import Store
 from lrnet.webhook import ANSWER_SECONDS, SIGNATURE, Webhook
 
-__all__ = ["PAUSES", "SIGNATURE", "Webhook", "tell_one"]
+__all__ = ["PAUSES", "SIGNATURE", "Webhook", "notify_one"]
 
 log = logging.getLogger("lrnet.service.webhook")
 
 PAUSES: Final = (5, 30, 120, 600, 3600, 4 * 3600, 12 * 3600)  # seconds before each repetition; then it is given up
 
 
-def tell_one(store: Store, webhook: Webhook) -> bool:
-    """Tell of one video if one is due. Returns whether one was.
+def notify_one(store: Store, webhook: Webhook) -> bool:
+    """Send the notice of one video, if one is due. Returns whether one was.
 
     The video is sent as `GET /v1/videos/{id}` gives it.
     """
@@ -28,11 +28,10 @@ def tell_one(store: Store, webhook: Webhook) -> bool:
     again: float | None = None
     try:
         webhook.post(schema.video(row).model_dump_json().encode())
-        log.info("video %s: told", row.id)
+        log.info("video %s: notice sent", row.id)
     except (OSError, ValueError) as error:
         again = PAUSES[tries] if tries < len(PAUSES) else None
-        log.warning(
-            "video %s: could not be told (%s), %s", row.id, error, f"again in {again} s" if again else "given up"
-        )
+        what_next = f"again in {again} s" if again else "given up"
+        log.warning("video %s: the notice could not be sent (%s), %s", row.id, error, what_next)
     store.noticed(row.id, again)
     return True

@@ -1,4 +1,4 @@
-"""Judging videos in a process of its own, and the worker's end of the pipe to it.
+"""Judge videos in a separate process, and the worker's end of the pipe to that process.
 
 A worker keeps one such process for each video that it judges at a time. A video that kills the process, or never ends,
 harms nothing else. Messages are JSON: a process that has read a hostile file is trusted no more than that file.
@@ -156,15 +156,15 @@ class Judge:
         self._model, self._access = model, access or Access(isolate=True)
         self._detector: Detector | None = None
 
-    def __call__(self, job: Job, tell: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+    def __call__(self, job: Job, send: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
         """Judge one video. Returns the last message, whose `kind` is "extras" or "failure".
 
         Args:
-            tell: gets "progress" messages, and the "finding" as soon as there is a verdict: report and annotated video
+            send: gets "progress" messages, and the "finding" as soon as there is a verdict: report and annotated video
                 come after it, and what goes wrong with them cannot take it back.
         """
         try:
-            return self._judge(job, tell)
+            return self._judge(job, send)
         except LrnetError as error:
             return {"kind": "failure", **_failure(job, error)}
         except ConnectionError:  # the worker has closed the pipe
@@ -172,7 +172,7 @@ class Judge:
         except Exception as error:
             return {"kind": "failure", **_failure(job, InternalError.of(error, display_name(job.name)))}
 
-    def _judge(self, job: Job, tell: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+    def _judge(self, job: Job, send: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
         from lrnet.detector import Detector
         from lrnet.report.evidence_bundle import write_bundle
         from lrnet.report.examination import Examination
@@ -182,16 +182,16 @@ class Judge:
         from lrnet.report.overlay import write_overlay
 
         if self._detector is None:
-            tell({"kind": "progress", "stage": "loading"})
+            send({"kind": "progress", "stage": "loading"})
             self._detector = Detector(self._model)
         bundle = self._detector.bundle
-        words, access = Words(tell), self._access
+        messages, access = ProgressMessages(send), self._access
         about = Examination.of(case=job.case, examiner=job.examiner, notes=job.notes)
         failed: dict[str, str] = {}
         with _called(job) as name:
-            result = self._detector.detect(name, progress=words, keep_sequences=True, access=access)
-            tell({"kind": "finding", **_finding(result, bundle, about)})
-            words.stage("report")
+            result = self._detector.detect(name, progress=messages, keep_sequences=True, access=access)
+            send({"kind": "finding", **_finding(result, bundle, about)})
+            messages.stage("report")
             explanations: tuple[FaceExplanation, ...] = ()
             with _forgiven(failed, "explanation"):
                 explanations = Explainer(bundle).explain(result)
@@ -211,9 +211,9 @@ class Judge:
                     shown=shown,
                 )
             if job.overlay:
-                words.stage("drawing")
+                messages.stage("drawing")
                 with _forgiven(failed, OVERLAY):
-                    write_overlay(result, OVERLAY, progress=words, access=access)
+                    write_overlay(result, OVERLAY, progress=messages, access=access)
         document = to_document(result, bundle, explanations, about).model_dump_json()
         return {"kind": "extras", "document": document, "extras_failed": failed}
 
@@ -264,11 +264,11 @@ def _finding(result: VideoResult, bundle: ModelBundle, about: Examination) -> di
     }
 
 
-class Words:
+class ProgressMessages:
     """Turns the detector's progress into messages; each message repeats the latest clips."""
 
-    def __init__(self, tell: Callable[[dict[str, Any]], None]) -> None:
-        self._tell = tell
+    def __init__(self, send: Callable[[dict[str, Any]], None]) -> None:
+        self._send_message = send
         self._now: dict[str, Any] = {}
         self._clips: list[dict[str, Any]] = []
 
@@ -296,7 +296,7 @@ class Words:
         self._send()
 
     def _send(self) -> None:
-        self._tell({"kind": "progress", **self._now, "scored": self._clips})
+        self._send_message({"kind": "progress", **self._now, "scored": self._clips})
 
 
 def _score(value: float) -> float | None:

@@ -44,7 +44,7 @@ T = TypeVar("T")
 
 
 class Overseer:
-    """Judges one video after another; each slot of a worker has one, on a thread of its own."""
+    """Judges one video after another; each slot of a worker has one, on its own thread."""
 
     def __init__(self, settings: Settings, store: Store, folder: Folder, stop: threading.Event) -> None:
         self._settings, self._store, self._folder, self._stop = settings, store, folder, stop
@@ -309,7 +309,7 @@ def run_worker(settings: Settings, slots: int, stop: threading.Event | None = No
     """Work until SIGTERM or SIGINT, or until `stop` is set (then signals are left alone, for use in a thread).
 
     Args:
-        slots: videos to judge at a time, each in a process of its own.
+        slots: videos to judge at a time, each in a separate process.
 
     Raises:
         ServiceError: the data folder or the database cannot be used.

@@ -30,7 +30,7 @@ export function announce(text) {
 }
 
 /**
- * Ask before a video is deleted. Each question is a dialog of its own: a browser reports a closing only with its next
+ * Ask before a video is deleted. Each question has a new dialog: a browser reports a closing only with its next
  * frame, when the same element may be asking again already.
  */
 export function confirmDelete(video) {

@@ -309,7 +309,7 @@ class Row {
   update(video) {
     if (this.video && this.video.revision >= video.revision) return this; // nothing new, or an answer that was overtaken
     this.video = video;
-    const { kind, symbol, text, rest } = told(video);
+    const { kind, symbol, text, rest } = described(video);
     this.symbol.className = `symbol ${kind}`;
     this.symbol.textContent = symbol;
     const moment = video.verdict?.when && h("a", { href: `#/videos/${video.id}?t=${video.verdict.moment[0]}` }, video.verdict.when);
@@ -323,8 +323,8 @@ class Row {
   }
 }
 
-/** What a row says of a video. */
-function told(video) {
+/** The words of a row. */
+function described(video) {
   const ofCase = (...parts) => [video.case && `case ${video.case}`, ...parts].filter(Boolean).join(" · ");
   const rest = ofCase(when(video.created), size(video.size));
   switch (video.state) {

@@ -1,4 +1,4 @@
-// Videos on their way to the service. They go on while the page shows something else.
+// Uploads. They go on while the page shows something else.
 
 import * as api from "./api.js";
 import { announce, h } from "./dom.js";
@@ -43,7 +43,7 @@ export function restore() {
   }
 }
 
-/** Nothing is left for whoever signs in next. */
+/** Forget all rows, before another user signs in. */
 export function forget() {
   uploads.length = 0;
 }
@@ -75,11 +75,11 @@ class Upload {
     this.show = show;
     this.about = { ...about };
     this.sent = {}; // how far a large file is
-    this.status = h("span", { class: "uploading" }, "Waiting to be uploaded");
+    this.status = h("span");
     this.bar = h("progress", { max: "1", value: "0", "aria-label": `Upload of ${file.name}` });
-    this.retry = h("button", { type: "button", hidden: true, "aria-label": `Try ${file.name} again`, onclick: () => this.again() }, "Try again");
-    this.stop = h("button", { type: "button", class: "quiet", "aria-label": `Stop the upload of ${file.name}`, onclick: () => this.cancel() }, "Stop");
-    this.symbol = h("span", { class: "symbol uploading", "aria-hidden": "true" }, "↑");
+    this.retry = h("button", { type: "button", "aria-label": `Try ${file.name} again`, onclick: () => this.again() }, "Try again");
+    this.stop = h("button", { type: "button", class: "quiet", onclick: () => this.cancel() });
+    this.symbol = h("span", { "aria-hidden": "true" });
     this.element = h(
       "li",
       { class: "video" },
@@ -89,6 +89,20 @@ class Upload {
       this.stop,
       this.bar,
     );
+    this.look("Waiting to be uploaded");
+  }
+
+  /** Show the row as one that waits and has sent nothing, or as one that failed. */
+  look(text, failed = false) {
+    this.status.className = failed ? "failed" : "uploading";
+    this.status.textContent = text;
+    this.symbol.className = `symbol ${this.status.className}`;
+    this.symbol.textContent = failed ? "✕" : "↑";
+    this.bar.value = 0;
+    this.bar.hidden = failed;
+    this.retry.hidden = !failed || !this.file.size;
+    this.stop.textContent = failed ? "Dismiss" : "Stop";
+    this.stop.setAttribute("aria-label", `${failed ? "Dismiss" : "Stop the upload of"} ${this.file.name}`);
   }
 
   async start() {
@@ -116,14 +130,7 @@ class Upload {
 
   fail({ message, hint }) {
     this.problem = { message, hint };
-    this.symbol.className = this.status.className = "failed";
-    this.symbol.classList.add("symbol");
-    this.symbol.textContent = "✕";
-    this.status.textContent = `${message} ${hint}`;
-    this.bar.hidden = true;
-    this.retry.hidden = !this.file.size;
-    this.stop.textContent = "Dismiss";
-    this.stop.setAttribute("aria-label", `Dismiss ${this.file.name}`);
+    this.look(`${message} ${hint}`, true);
     announce(`${this.file.name}: ${message}`);
   }
 
@@ -152,15 +159,7 @@ class Upload {
       return;
     }
     this.problem = this.request = null;
-    this.symbol.className = "symbol uploading";
-    this.symbol.textContent = "↑";
-    this.status.className = "uploading";
-    this.status.textContent = "Waiting to be uploaded";
-    this.bar.value = 0;
-    this.bar.hidden = false;
-    this.retry.hidden = true;
-    this.stop.textContent = "Stop";
-    this.stop.setAttribute("aria-label", `Stop the upload of ${this.file.name}`);
+    this.look("Waiting to be uploaded");
     this.stop.focus();
     startNext();
   }
