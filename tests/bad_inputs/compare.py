@@ -18,7 +18,10 @@ SHOWN: Final = ["-show_entries", "frame=best_effort_timestamp_time"]
 
 def listed(path: Path) -> list[float | None]:
     """The times of the frames that ffprobe lists, seconds; None where it knows none. Empty if it cannot read them."""
-    done = subprocess.run([*COMMAND, *SHOWN, f"file:{path}"], capture_output=True, timeout=60)
+    try:
+        done = subprocess.run([*COMMAND, *SHOWN, f"file:{path}"], capture_output=True, timeout=20)
+    except subprocess.TimeoutExpired:
+        return []
     frames = json.loads(done.stdout or "{}").get("frames", [])
     times = [frame.get("best_effort_timestamp_time") for frame in frames]
     return [None if time is None else float(time) for time in times]

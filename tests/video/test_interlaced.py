@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 from tests.media import moving, write_video
 
-from lrnet.video.interlaced import Deinterlacer
+from lrnet.video.interlaced import Combs, Deinterlacer
 from lrnet.video.isolation import open_video
 from lrnet.video.limits import Access
 from lrnet.video.reader import VideoReader
@@ -129,3 +130,14 @@ def test_a_size_that_changes_midway_loses_no_frame(tmp_path: Path) -> None:
     given = list(Deinterlacer().run(frames))
     assert [frame.width for frame in given] == [160] * COUNT + [320] * 5
     np.testing.assert_array_equal(given[-1].to_ndarray(), frames[-1].to_ndarray())
+
+
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (3, 2), (2, 3), (300, 4), (16, 5), (1, 300)])
+def test_frames_of_few_rows_can_be_looked_at(width: int, height: int) -> None:
+    noise = np.random.default_rng(0)
+    combs = Combs()
+    for i in range(40):
+        frame = av.VideoFrame.from_ndarray(noise.integers(0, 256, (height, width, 3), np.uint8), "rgb24")
+        frame.pts, frame.time_base = i, Fraction(1, 25)
+        if not combs.over:
+            combs.look(frame)

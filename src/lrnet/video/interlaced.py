@@ -135,10 +135,12 @@ class Combs:
 
 def _striped(rows: NDArray[np.uint8]) -> float:
     """Share of pixels, (H, W), that are brighter or darker than both neighbours in their column."""
+    if len(rows) < 3:
+        return 0.0
     above, below = cv2.subtract(rows[1:-1], rows[:-2]), cv2.subtract(rows[1:-1], rows[2:])
     darker_above, darker_below = cv2.subtract(rows[:-2], rows[1:-1]), cv2.subtract(rows[2:], rows[1:-1])
     either = np.maximum(np.minimum(above, below), np.minimum(darker_above, darker_below))
-    return float(np.mean(either > STRIPE)) if either.size else 0.0
+    return float(np.mean(either > STRIPE))
 
 
 def _ready(graph: Graph) -> Iterator[VideoFrame]:
