@@ -17,7 +17,7 @@ from lrnet.video.frame import Frame
 CROP_EVERY: Final = 0.5
 """Seconds between two crops of a face."""
 
-CROP_SIZE: Final = 160
+CROP_SIZE: Final = 128
 """Pixels, side of a crop."""
 
 WIDE: Final = 192
