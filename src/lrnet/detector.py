@@ -117,6 +117,11 @@ class VideoResult:
     stages: tuple[StageTime, ...] = field(default=(), repr=False)
     sequences: tuple[LandmarkSequence, ...] = field(default=(), repr=False)
 
+    @property
+    def appearance(self) -> bool:
+        """Whether pixels of a face took part in the verdict, beside motion."""
+        return any(face.appearance_ratio is not None for face in self.faces)
+
 
 @dataclass(frozen=True, slots=True)
 class PersonSeen:

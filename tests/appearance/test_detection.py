@@ -55,7 +55,7 @@ def test_both_witnesses_are_asked(result: VideoResult, bundle: ModelBundle) -> N
     assert document.model.appearance
     (part,) = document.faces
     assert part.witnesses.crops == 4
-    assert part.witnesses.appearance == pytest.approx(face.appearance_ratio)
+    assert part.witnesses.appearance == pytest.approx(face.appearance_ratio, abs=1e-6)  # rounded in the document
     (accused,) = Explainer(bundle).explain(accusing(result, np.log(3.1)))
     assert accused.pixels is not None
     assert accused.pixels.crops == 4

@@ -3,8 +3,7 @@
 Edits the videos of a landmark store at the level of landmarks (`lrnet.training.edits`), judges them as detection does,
 and prints for each kind of edit the shares of the verdicts, beside those of the whole videos. "Gravest person" is what
 the shares of `likely_fake` would be if the gravest person decided. Only people that the model was not trained on say
-something about others: a store of strangers, or a split that it did not see. Edits have no crops: of a model with both
-witnesses, motion alone is judged.
+something about others: a store of strangers, or a split that it did not see. `--motion` judges by motion alone.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from lrnet.appearance.network import AppearanceNetwork
 from lrnet.data import store
 from lrnet.data.store import StoredVideo
 from lrnet.evaluation.protocol import ScoredVideo, evaluate, score_sequences
@@ -35,9 +35,11 @@ def main() -> None:
     parser.add_argument("--split", default="", help="only videos of this split")
     parser.add_argument("--model", default=DEFAULT_MODEL)
     parser.add_argument("--seeds", type=int, default=2, help="edits of each kind for each video")
+    parser.add_argument("--motion", action="store_true", help="leave appearance out")
     args = parser.parse_args()
     videos = [v for v in store.open(args.store) if args.split in ("", v.record.split)]
-    bundle = load_model(args.model).motion_alone()
+    bundle = load_model(args.model)
+    bundle = bundle.motion_alone() if args.motion else bundle
     print(shares(list(judged(bundle, videos, args.seeds)), Rules.of(bundle.spec)))
 
 
@@ -45,10 +47,10 @@ def judged(bundle: ModelBundle, videos: Sequence[StoredVideo], seeds: int) -> It
     """Every video whole ("") and edited, with the seconds of its only fake shot."""
     for video in evaluate(bundle, videos):
         yield "", video, None
-    runtime = NetworkRuntime(bundle)
+    runtime, witness = NetworkRuntime(bundle), AppearanceNetwork.of(bundle)
     for seed in range(seeds):
-        for edit in edited_videos(videos, seed):
-            video = score_sequences(bundle, runtime, edit.record, edit.sequences, edit.quantiser)
+        for edit in edited_videos(videos, seed, witness is not None):
+            video = score_sequences(bundle, runtime, edit.record, edit.sequences, edit.quantiser, witness)
             yield edit.edit, video, edit.fake_shot
 
 

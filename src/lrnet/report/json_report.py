@@ -64,7 +64,7 @@ def to_document(
         model=_model(result, bundle),
         verdict=_verdict(verdict),
         faces=tuple(_face(face, explained.get(face.face)) for face in result.faces),
-        meaning=words_for(verdict.state, result.frames_read).meaning,
+        meaning=words_for(verdict.state, result.frames_read, result.appearance).meaning,
         elapsed_seconds=None if examination is not None and examination.time_given else result.elapsed,
     )
 
@@ -132,7 +132,7 @@ def _model(result: VideoResult, bundle: ModelBundle) -> ModelPart:
         name=result.model,
         version=result.model_version,
         hash=result.model_hash,
-        appearance=bundle.spec.appearance is not None,
+        appearance=result.appearance,
         thresholds=None if limits is None else _part(ThresholdsPart, limits),
         declared_error_rates=None if limits is None else _part(ErrorRatesPart, limits),
     )

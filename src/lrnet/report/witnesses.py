@@ -30,8 +30,8 @@ class PixelMap:
     """Where the crops of a face look manipulated.
 
     Attributes:
-        cells: (10, 10) mean logits; their mean is that of the crops.
-        picture: (160, 160, 3) RGB, the mean of the crops.
+        cells: (CELLS, CELLS) mean logits; their mean is that of the crops.
+        picture: (CROP_SIZE, CROP_SIZE, 3) RGB, the mean of the crops.
         crops: how many.
     """
 

@@ -87,14 +87,29 @@ WORDING: Final[dict[State, Wording]] = {
 }
 
 
-def words_for(state: State, frames: int | None) -> Wording:
+_OF_BOTH: Final = {
+    State.LIKELY_FAKE: "Motion and pixels of the face together are more like the manipulated videos that the model "
+    "learned from than like the real ones; this is a statistical indication and no proof, and it does not say what was "
+    "changed, with which tool or by whom.",
+    State.INCONCLUSIVE: "Motion and pixels of the face together decide neither way, or the material does not allow a "
+    "decision; this speaks neither for the video nor against it.",
+    State.NO_EVIDENCE: "Motion and pixels of the face show none of the traces that the model looks for; this does not "
+    "show that the video is genuine, because only these were examined and generators that animate a photo smoothly are "
+    "mostly not caught.",
+}
+"""Meanings where the model looked at pixels beside motion."""
+
+
+def words_for(state: State, frames: int | None, appearance: bool = False) -> Wording:
     """The words for a state; a file of one frame is named as the picture that it is.
 
     Args:
         frames: that were read; None if that is not known.
+        appearance: whether pixels took part, beside motion.
     """
     if frames != 1:
-        return WORDING[state]
+        words = WORDING[state]
+        return replace(words, meaning=_OF_BOTH.get(state, words.meaning)) if appearance else words
     return replace(
         WORDING[state],
         meaning="This is a picture, not a video, and only motion is examined; whether it was manipulated remains open.",
@@ -102,16 +117,28 @@ def words_for(state: State, frames: int | None) -> Wording:
     )
 
 
-CAUTION: Final = "A statistical reading of motion. It supports an examiner's judgement and does not replace it."
+def caution(appearance: bool) -> str:
+    """What a verdict is, in a sentence or two.
+
+    Args:
+        appearance: whether pixels took part, beside motion.
+    """
+    what = "motion and pixels" if appearance else "motion"
+    return f"A statistical reading of {what}. It supports an examiner's judgement and does not replace it."
+
 
 EXAMINED: Final = (
     "How 68 points of each face (jaw, brows, eyes, nose, mouth) move from frame to frame. Optical flow and a Kalman "
     "filter make their paths precise; a recurrent network compares them with those of real and manipulated videos."
 )
 
+PIXELS_EXAMINED: Final = (
+    "What the pixels of the face show, in up to two crops a second: a second network looks for traces of a face, or a "
+    "part of one, that was pasted in."
+)
+
 NOT_EXAMINED: Final[tuple[str, ...]] = (
-    "The sound, the background, hands and bodies, text, skin texture and colour, lighting, compression traces and the "
-    "file's metadata.",
+    "The sound, the background, hands and bodies, text, light and shadow, compression traces and the file's metadata.",
     "What is said, whether it is shown in its true context, and whether scenes were cut or rearranged.",
     "Stretches in which no face is in view, or one for less than the shortest clip that the model scores.",
 )

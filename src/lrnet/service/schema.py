@@ -63,6 +63,7 @@ class Summary(_Part):
     frames: int | None = Field(None, description="Frames that were read; a picture has one.")
     damaged_packets: int = Field(0, description="Packets and frames that could not be decoded and were left out.")
     model_hash: str = Field("", description="SHA-256 of the model's description, hexadecimal.")
+    appearance: bool = Field(False, description="Whether pixels of the face took part in the verdict, beside motion.")
 
 
 class Verdict(Summary):
@@ -237,7 +238,7 @@ def _verdict(row: VideoRow) -> Verdict | None:
         return None
     state = State(row.verdict)
     summary = Summary.model_validate(row.summary or {})
-    words = words_for(state, summary.frames)
+    words = words_for(state, summary.frames, summary.appearance)
     share = summary.seconds_examined / summary.duration if summary.seconds_examined and summary.duration else None
     return Verdict(
         **dict(summary),

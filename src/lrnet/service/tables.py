@@ -236,4 +236,5 @@ def summary_of(document: dict[str, Any]) -> dict[str, Any]:
         "frames": video.get("frames_read"),
         "damaged_packets": video.get("damaged_packets", 0),
         "model_hash": model.get("hash", ""),
+        "appearance": model.get("appearance", False),
     }

@@ -14,6 +14,7 @@ import numpy as np
 
 from lrnet.data.records import Label, VideoRecord
 from lrnet.data.store import StoredVideo
+from lrnet.data.store.crops import with_crops
 from lrnet.sequence.landmark_sequence import LandmarkSequence, main_face
 
 Edit = Literal["", "shots", "cuts", "one fake shot"]
@@ -46,14 +47,19 @@ class EditedVideo:
     fake_shot: tuple[float, float] | None = None
 
 
-def edited_videos(videos: Sequence[StoredVideo], seed: int) -> list[EditedVideo]:
+def edited_videos(videos: Sequence[StoredVideo], seed: int, crops: bool = False) -> list[EditedVideo]:
     """One edit of each kind that can be made for each video; the same videos and seed give the same edits.
 
     Args:
         videos: people who may stand in one video: of one fold.
+        crops: whether their crops go with them, for a model with both witnesses.
+
+    Raises:
+        DatasetError: a video has no crops.
     """
     draw = np.random.default_rng((0xED17, seed))
-    faces = {v.record.key: [s for s in main_face(v.sequences()) if len(s) > 1] for v in videos}
+    tracks = {v.record.key: with_crops(v, v.sequences()) if crops else v.sequences() for v in videos}
+    faces = {key: [s for s in main_face(found) if len(s) > 1] for key, found in tracks.items()}
     long = [v for v in videos if sum(_seconds(s) for s in faces[v.record.key]) >= SHOT[0]]
     real = [v for v in long if v.record.label is Label.REAL]
     found: list[EditedVideo] = []

@@ -27,7 +27,8 @@ class AppearanceSettings:
     """How the appearance network is trained.
 
     Attributes:
-        steps: batches in all. The rate rises over the first 3 % of them and falls to zero over the last 35 %.
+        steps: batches in all. The rate falls to zero over the last 35 % of them.
+        rise: batches over which the rate rises at first.
         pairs: of a fake and a real face in a batch.
         at_hand: share of the pairs whose fake is one of the videos.
         rate: highest learning rate (AdamW).
@@ -36,7 +37,8 @@ class AppearanceSettings:
         every: steps between two checkpoints.
     """
 
-    steps: int = 1400
+    steps: int = 2400
+    rise: int = 96
     pairs: int = 16
     at_hand: float = 0.12
     rate: float = 8e-4
@@ -46,7 +48,7 @@ class AppearanceSettings:
 
     def rate_at(self, step: int) -> float:
         """The learning rate of a step, from 0."""
-        rising = (step + 1) / max(1.0, 0.03 * self.steps)
+        rising = (step + 1) / self.rise
         falling = (self.steps - step) / (0.35 * self.steps)
         return self.rate * min(1.0, rising, falling)
 

@@ -32,7 +32,7 @@ SWAPPED: Final = 0.15
 
 
 class Batches(Dataset[tuple[Tensor, Tensor]]):
-    """Batch number i, always the same for a seed: (2 * pairs, 3, 160, 160) uint8 RGB, and 1.0 for a fake, 0.0 for a
+    """Batch number i, always the same for a seed: (2 * pairs, 3, 128, 128) uint8 RGB, and 1.0 for a fake, 0.0 for a
     real face.
 
     Args:
