@@ -391,16 +391,23 @@ def with_crops(score: float, logits: list[float]) -> FaceVerdict:
     return judge_face(1, [replace(stretch(score), crops=crops)], Rules.of(BOTH))
 
 
-def test_log_ratios_of_two_witnesses_add_up() -> None:
-    """Closed form: logit(0.7) of the motion, and (2 x mean - 1) x K / (K + 5) of K crops."""
+def test_either_witness_alone_or_both_may_be_right() -> None:
+    """Closed form: logit(0.7) of the motion, (2 x mean - 1) x K / (K + 5) of K crops, and the mean of three ratios."""
     found = with_crops(0.7, [1.0, 3.0, 2.0, 2.0, 2.0])
     motion, appearance = np.log(0.7 / 0.3), (2 * 2.0 - 1) * 5 / 10
     assert found.motion_ratio == pytest.approx(motion)
     assert found.appearance_ratio == pytest.approx(appearance)
-    assert found.log_ratio == pytest.approx(motion + appearance)
-    assert found.probability == pytest.approx(1 / (1 + np.exp(-motion - appearance)))
-    assert found.state is State.LIKELY_FAKE
+    together = np.mean(np.exp([motion, appearance, motion + appearance]))
+    assert found.log_ratio == pytest.approx(np.log(together))
+    assert found.probability == pytest.approx(together / (1 + together))
     assert [crop.logit for crop in found.crops] == [1.0, 3.0, 2.0, 2.0, 2.0]
+
+
+def test_natural_motion_does_not_clear_pasted_pixels() -> None:
+    pasted = with_crops(0.01, [4.0] * 20)
+    assert pasted.log_ratio == pytest.approx(7 * 20 / 25 - np.log(3), abs=0.02)
+    assert pasted.state is State.LIKELY_FAKE
+    assert with_crops(0.99, [-4.0] * 20).log_ratio == pytest.approx(np.log(0.99 / 0.01) - np.log(3), abs=0.02)
 
 
 def test_a_witness_without_crops_says_nothing() -> None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from lrnet.network.spec import BundleSpec
 from lrnet.verdict import ClipScore, FaceVerdict, Rules, State
-from lrnet.verdict.evidence import log_ratio, probability_of
+from lrnet.verdict.evidence import joint_ratio, log_ratio, probability_of
 
 if TYPE_CHECKING:
     from lrnet.detector import VideoResult
@@ -144,7 +144,7 @@ def suspicious(face: FaceVerdict, spec: BundleSpec) -> list[tuple[float, float]]
     found: list[tuple[float, float]] = []
     for step in score_steps(face.clips):
         motion = log_ratio(step.score, seconds, face.quality, rules)
-        probability = probability_of(motion + (face.appearance_ratio or 0.0), rules)
+        probability = probability_of(joint_ratio(motion, face.appearance_ratio), rules)
         if probability is None or probability < spec.limits.likely_fake:
             continue
         if found and step.start - found[-1][1] < HOLD:

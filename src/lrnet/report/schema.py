@@ -121,7 +121,7 @@ class ClipPart(_Part):
 
 
 class WitnessesPart(_Part):
-    """What motion and appearance say of a face, each alone. The two log ratios add up to the face's, of one stretch."""
+    """What motion and appearance say of a face, each alone; the face's own ratio says that one or both are right."""
 
     motion: Number = Field(
         description="Log ratio of the motion: natural log of how much likelier it is for a fake than for a genuine "

@@ -59,17 +59,27 @@ def log_ratio(score: float, seconds: float, quality: InputQuality, rules: Rules)
     return rules.score_calibration.log_ratio(score, seconds, material)
 
 
-def joint_ratio(motion: float, logits: Sequence[float], rules: Rules) -> tuple[float, float | None]:
-    """The log ratio of both witnesses together, and that of appearance alone (None without crops).
+def appearance_ratio(logits: Sequence[float], rules: Rules) -> float | None:
+    """The log ratio of appearance alone; None without crops, or where motion alone decides.
 
     Args:
-        motion: log ratio of the motion.
         logits: of the crops.
     """
-    if rules.appearance is None or not logits:
-        return motion, None
-    appearance = rules.appearance.log_ratio(logits)
-    return motion + appearance, appearance
+    return rules.appearance.log_ratio(logits) if rules.appearance is not None and logits else None
+
+
+def joint_ratio(motion: float, appearance: float | None) -> float:
+    """One log ratio for "the motion was manipulated so that it shows, or the pixels were, or both".
+
+    It is not known which of the three, so the ratio is the mean of theirs. Natural motion does not clear pixels that
+    look pasted, as it would if the log ratios were added.
+
+    Args:
+        motion, appearance: log ratio of each witness; None if it was not asked.
+    """
+    if appearance is None:
+        return motion
+    return float(np.logaddexp.reduce([motion, appearance, motion + appearance]) - np.log(3))
 
 
 def pooled_ratio(whole: float | None, parts: Sequence[float]) -> float:

@@ -12,7 +12,7 @@ from lrnet.appearance.network import AppearanceNetwork
 from lrnet.network.bundle import ModelBundle
 from lrnet.network.runtime import NetworkRuntime
 from lrnet.sequence.landmark_sequence import LandmarkSequence
-from lrnet.verdict.evidence import Rules, joint_ratio, log_ratio, pooled_ratio, probability_of
+from lrnet.verdict.evidence import Rules, appearance_ratio, joint_ratio, log_ratio, pooled_ratio, probability_of
 from lrnet.verdict.people import LooksOfStretch, parts_of, people_of_stretches
 from lrnet.verdict.quality import InputQuality, QualityMeter
 from lrnet.verdict.reasons import HOLD_BACK, INCOMPLETE, Reason, State, band, held_back, is_held_back
@@ -317,7 +317,8 @@ def judge_face(face: int, stretches: Sequence[Stretch], rules: Rules) -> FaceVer
     doubts = _doubts(scored, quality, rules)
     seconds = sum(s.seconds for s in used)
     motion = log_ratio(score, seconds, quality, rules)
-    ratio, appearance = joint_ratio(motion, [crop.logit for s in used for crop in s.crops], rules)
+    appearance = appearance_ratio([crop.logit for s in used for crop in s.crops], rules)
+    ratio = joint_ratio(motion, appearance)
     if not poor:
         ratio = pooled_ratio(ratio, [s.log_ratio for s in used if s.log_ratio is not None])
     probability = probability_of(ratio, rules)
@@ -339,7 +340,8 @@ def _judge_stretch(stretch: Stretch, rules: Rules) -> Stretch:
         return replace(stretch, score=None, log_ratio=None, doubts=(Reason.TOO_SHORT, *quality.reasons()))
     score, doubts = _aggregated(clips, rules), tuple(_doubts(clips, quality, rules))
     motion = log_ratio(score, stretch.seconds, quality, rules)
-    ratio, appearance = joint_ratio(motion, [crop.logit for crop in stretch.crops], rules)
+    appearance = appearance_ratio([crop.logit for crop in stretch.crops], rules)
+    ratio = joint_ratio(motion, appearance)
     return replace(
         stretch,
         score=score,

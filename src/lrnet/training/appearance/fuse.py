@@ -1,8 +1,8 @@
 """How motion and appearance make one verdict: a few numbers, fitted on videos of people that neither network knows.
 
-The log ratios of two independent witnesses add up. Appearance gets a calibration of its own, and motion keeps its own:
-weights that were fitted to both together would say how well each does at home, where motion is nearly always right and
-appearance is not needed (decision 29).
+Appearance gets a calibration of its own, and motion keeps its own; `lrnet.verdict.evidence.joint_ratio` joins them
+without a number that is fitted. Weights that were fitted to both together would say how well each does at home, where
+motion is nearly always right and appearance is not needed (decision 30).
 """
 
 from __future__ import annotations
