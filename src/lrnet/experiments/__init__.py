@@ -5,7 +5,8 @@ The experiments of the paper are commands of `lrnet benchmark` (`lrnet.experimen
 | question | command |
 |---|---|
 | How do landmarkers compare, what does calibration remove, at what lag? | `lrnet benchmark calibration VIDEO` |
-| What becomes of a verdict when a video is edited? | `python -m lrnet.experiments.edits` |
+| What becomes of a verdict when a video is edited? | `python -m lrnet.experiments.edits`, of landmarks |
+| The same, of videos that are edited and encoded? | `python -m lrnet.experiments.edited` |
 | Are people distinguished by their looks? | `python -m lrnet.experiments.people` |
 | Is a verdict held back where there is no face to judge, or a doubtful one? | `python -m lrnet.experiments.doubt` |
 | What does strong compression do to verdicts? | `python -m lrnet.experiments.coarse_encoding` |
