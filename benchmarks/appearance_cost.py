@@ -32,7 +32,7 @@ def cost(video: Path, model: str, options: list[str]) -> tuple[float, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("video", type=Path)
-    parser.add_argument("--model", default="lrnet-2-trial")
+    parser.add_argument("--model", default="lrnet-2")
     parser.add_argument("--runs", type=int, default=5)
     args = parser.parse_args()
     taken: dict[str, list[tuple[float, float]]] = {way: [] for way in WAYS}

@@ -126,13 +126,13 @@ def test_a_bundle_describes_what_it_holds(bundle: ModelBundle, tmp_path: Path) -
         ModelBundle.load(copy)
 
 
-def test_the_trial_model_has_the_shipped_motion() -> None:
-    trial, shipped = load_model("lrnet-2-trial"), load_model("lrnet-mesh-v2")
-    assert trial.network == shipped.network
-    assert trial.motion_alone().spec.limits == shipped.spec.limits
-    both = trial.spec.appearance
+def test_the_default_model_has_the_motion_of_the_one_before() -> None:
+    default, motion = load_model("lrnet-2"), load_model("lrnet-mesh-v2")
+    assert default.network == motion.network
+    assert default.motion_alone().spec.limits == motion.spec.limits
+    both = default.spec.appearance
     assert both is not None
     assert both.thresholds is not None
     assert both.thresholds.likely_fake >= 0.8  # decision 30
-    assert AppearanceNetwork.of(trial) is not None
-    assert "## The second witness" in trial.card
+    assert AppearanceNetwork.of(default) is not None
+    assert "## The second witness" in default.card

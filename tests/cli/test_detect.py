@@ -205,7 +205,7 @@ def test_an_unknown_model_names_the_known_ones(examples: Path) -> None:
 
 
 def test_models_are_listed_described_and_verified() -> None:
-    assert "lrnet-mesh-v2 (default)" in lrnet("models", "list").stdout
+    assert "lrnet-2 (default)" in lrnet("models", "list").stdout
     assert "likely_fake" in lrnet("models", "info").stdout
     assert "whole" in lrnet("models", "verify").stdout
 

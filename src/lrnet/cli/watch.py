@@ -49,7 +49,7 @@ def watch(
         ),
     ],
     model: Annotated[str, typer.Option(help="Name of a model (see `lrnet models list`) or path of a bundle.")] = "",
-    appearance: AppearanceOption = True,
+    appearance: AppearanceOption = False,
     allow_network: Annotated[bool, typer.Option("--allow-network", help="Open an address.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Write events as lines of JSON to standard output.")] = False,
     record: Annotated[

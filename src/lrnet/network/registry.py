@@ -11,7 +11,7 @@ from typing import Literal
 from lrnet.errors import ModelError
 from lrnet.network.bundle import SPEC_FILE, ModelBundle
 
-DEFAULT_MODEL = "lrnet-mesh-v2"
+DEFAULT_MODEL = "lrnet-2"
 
 
 @dataclass(frozen=True)
