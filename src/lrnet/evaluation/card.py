@@ -74,7 +74,8 @@ def _second(spec: BundleSpec) -> str:
     return f"""## The second witness
 
 Beside motion, a small network looks at a crop of each face twice a second. A fake may show in the motion, in
-the pixels or in both, and the ratio of the three is their mean. For appearance, the mean logit of the crops counts {both.slope:.2f} times, plus {both.offset:.2f}, and less where there are few crops (half of it
+the pixels or in both, and the ratio of the three is their mean. For appearance, the mean logit of the crops counts \
+{both.slope:.2f} times, plus {both.offset:.2f}, and less where there are few crops (half of it
 at {both.settle:g}). Trained for {both.steps:,} steps of 32 crops, seed {both.seed}, on {both.training}. Without it
 (`--no-appearance`) `likely_fake` begins at {alone.likely_fake:.3f} and `no_evidence_of_manipulation` ends at
 {alone.no_evidence:.3f}; on {alone.measured_on}, motion alone calls {alone.false_positive_rate:.1%} of real videos the
