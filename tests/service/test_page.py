@@ -696,13 +696,12 @@ def test_more_of_an_earlier_search_does_not_get_into_a_later_one(page: Page, ser
 
 def test_a_list_that_could_not_be_read_is_not_called_empty_and_is_read_again(page: Page, service: Running) -> None:
     page.expected_complaints = ("503",)  # type: ignore[attr-defined]
-    away = {"status": 503, "content_type": "application/json", "body": json.dumps({"message": "No database."})}
-    page.route("**/v1/videos?*", lambda route: route.fulfill(**away))
+    answer: dict[str, Any] = {"status": 503, "body": json.dumps({"message": "No database."})}
+    page.route("**/v1/videos?*", lambda route: route.fulfill(content_type="application/json", **answer))
     page.goto(service.url)
     expect(page.get_by_text("No database.")).to_be_visible()
     expect(page.get_by_text("No videos yet.")).to_be_hidden()
-    page.unroute("**/v1/videos?*")
-    page.route("**/v1/videos?*", lambda route: route.fulfill(body=a_page(a_video(1)), content_type="application/json"))
+    answer |= {"status": 200, "body": a_page(a_video(1))}
     expect(row(page, "clip-1.mp4")).to_be_visible()
     expect(page.get_by_text("No database.")).to_be_hidden()
 

@@ -149,6 +149,6 @@ def test_the_rate_rises_stays_and_falls() -> None:
     settings = AppearanceSettings(steps=1000, rate=1.0)
     rates = [settings.rate_at(step) for step in range(1000)]
     assert rates[0] < 0.1
-    assert set(rates[30:650]) == {1.0}
+    assert set(rates[settings.rise : 650]) == {1.0}
     assert rates[-1] < 0.01
     assert all(a >= b for a, b in pairwise(rates[650:]))

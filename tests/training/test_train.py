@@ -222,7 +222,10 @@ def test_evaluation_refuses_a_split_that_leaks_and_a_video_given_twice(tmp_path:
     twice = lrnet("evaluate", tmp_path / "a", tmp_path / "a")
     assert twice.returncode == 8
     assert "each store once" in twice.stderr
-    without = lrnet("evaluate", tmp_path / "a")
+    uncut = lrnet("evaluate", tmp_path / "a")
+    assert uncut.returncode == 8
+    assert "lrnet store crops" in uncut.stderr
+    without = lrnet("evaluate", tmp_path / "a", "--no-appearance")
     assert without.returncode == 8
     assert "without what surrounds the face" in without.stderr
     for video in store.open(tmp_path / "a"):
@@ -230,7 +233,7 @@ def test_evaluation_refuses_a_split_that_leaks_and_a_video_given_twice(tmp_path:
             replace(s, surround_error=np.zeros((len(s) - 1, NUM_SURROUNDINGS), np.float32)) for s in video.sequences()
         ]
         store.write(tmp_path / "d", video.record, around, video.preprocessing)
-    other = lrnet("evaluate", tmp_path / "d")
+    other = lrnet("evaluate", tmp_path / "d", "--no-appearance")
     assert other.returncode == 0
     assert "the stores hold those of mesh 1." in " ".join(other.stderr.split())
 

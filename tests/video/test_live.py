@@ -84,7 +84,8 @@ def test_a_slow_reader_gets_whole_stretches(monkeypatch: pytest.MonkeyPatch, str
         assert np.diff(inside).max(initial=0) < 1.5 / RATE
     assert reader.left_out > 2
     total = reader.examined / RATE + reader.left_out
-    assert total == pytest.approx(10, abs=2.0)  # the last stretch left out may have no end
+    assert total == pytest.approx(max(times[max(times)]), abs=1.0)  # what is left out last has no end
+    assert total > 4
     assert max(lags) < 5
 
 

@@ -88,6 +88,7 @@ def export_command(
 def crops_command(
     path: StoreArgument,
     workers: Annotated[int, typer.Option(help="Videos at a time.", min=1)] = 1,
+    most: Annotated[int, typer.Option(help="Crops of a video; of more they are spread over its time.", min=1)] = 120,
 ) -> None:
     """Cut the faces that appearance is trained and evaluated on out of the store's videos; goes on where it stopped."""
     from lrnet.data import store
@@ -99,7 +100,7 @@ def crops_command(
         if done % 20 == 0 or done == count:
             ERR.print(Text(f"{done} of {count} videos: {name}"))
 
-    failed = cut_store(list(opened), workers, tell)
+    failed = cut_store(list(opened), workers, tell, most)
     for why in failed:
         OUT.print(Text(f"  left out: {why}", style="yellow"))
     OUT.print(Text(f"{len(opened) - len(failed)} videos have crops in {path}/crops"))

@@ -32,8 +32,8 @@ from lrnet.video.reader import VideoReader
 
 FOLDER: Final = "crops"
 
-MOST_CROPS: Final = 24
-"""Of one video; they are spread over its time."""
+MOST_CROPS: Final = 120
+"""Of one video, a minute of a face; of a longer one they are spread over its time, and detection looks at more."""
 
 _SCHEMA: Final = pa.schema(
     [
@@ -120,13 +120,13 @@ def wanted_frames(
     return wanted
 
 
-def cut_crops(video: StoredVideo) -> int:
-    """Decode a stored video and write its crops; how many there are.
+def cut_crops(video: StoredVideo, most: int = MOST_CROPS) -> int:
+    """Decode a stored video and write its crops, at most `most`; how many there are.
 
     Raises:
         LrnetError: the video cannot be read, or the crops cannot be written.
     """
-    wanted = wanted_frames(video.sequences(("detected", "centres")))
+    wanted = wanted_frames(video.sequences(("detected", "centres")), most)
     found: list[tuple[int, int, float, NDArray[np.float32], NDArray[np.uint8]]] = []
     if wanted:
         last = max(wanted)
@@ -198,13 +198,17 @@ def _of_png(png: bytes) -> NDArray[np.uint8]:
 
 
 def cut_store(
-    videos: Sequence[StoredVideo], workers: int = 1, tell: Callable[[int, int, str], None] | None = None
+    videos: Sequence[StoredVideo],
+    workers: int = 1,
+    tell: Callable[[int, int, str], None] | None = None,
+    most: int = MOST_CROPS,
 ) -> list[str]:
     """Cut the crops of every video that has none yet. Started again, it goes on.
 
     Args:
         workers: processes that cut side by side.
         tell: called after each video with how many are done, how many there are, and its name.
+        most: crops of a video.
 
     Returns:
         The videos that could not be cut, with the reasons.
@@ -212,7 +216,7 @@ def cut_store(
     missing = [v for v in videos if not crops_file(v).exists()]
     failed: list[str] = []
     with ProcessPoolExecutor(workers) as pool:
-        jobs = {pool.submit(cut_crops, video): video for video in missing}
+        jobs = {pool.submit(cut_crops, video, most): video for video in missing}
         for done, job in enumerate(as_completed(jobs), start=1):
             name = jobs[job].record.key
             error = job.exception()
