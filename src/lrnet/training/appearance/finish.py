@@ -137,7 +137,7 @@ def add_appearance(
         slope=1.0,
         offset=0.0,
         fitted_on=f"{len(weighed)} videos of {people} groups of people whom neither network was trained on: fold "
-        f"{left_out.fold} of {FOLDS}, and the validation split",
+        f"{left_out.fold} of {FOLDS}, and the validation split; one error more is counted than was seen",
         n=len(weighed),
         training=_in_words(crops),
         steps=settings.steps,

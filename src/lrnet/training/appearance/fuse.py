@@ -100,8 +100,8 @@ def fuse(
         apart += [v.judged_by(replace(motion, appearance=own, thresholds=own.thresholds)) for v in inside]
     assert spec.thresholds is not None
     rates = {
-        "false_positive_rate": _share([v for v in apart if not v.is_fake], State.LIKELY_FAKE),
-        "miss_rate": _share([v for v in apart if v.is_fake], State.NO_EVIDENCE),
+        "false_positive_rate": _rate([v for v in apart if not v.is_fake], State.LIKELY_FAKE),
+        "miss_rate": _rate([v for v in apart if v.is_fake], State.NO_EVIDENCE),
     }
     return Fused(spec.model_copy(update={"thresholds": spec.thresholds.model_copy(update=rates)}), tuple(apart))
 
@@ -155,5 +155,6 @@ def _logistic(inputs: NDArray[np.float64], fake: NDArray[np.bool_], weight: NDAr
     return max(slope, LEAST), offset
 
 
-def _share(videos: Sequence[ScoredVideo], state: State) -> float:
-    return sum(v.state is state for v in videos) / max(len(videos), 1)
+def _rate(videos: Sequence[ScoredVideo], state: State) -> float:
+    """The chance that a further such video errs, (k + 1) / (n + 1): no error among a few videos is no rate of zero."""
+    return (sum(v.state is state for v in videos) + 1) / (len(videos) + 1)
