@@ -351,7 +351,7 @@ function dropZone() {
     "section",
     { class: "drop", "aria-labelledby": "drop-title" },
     h("h1", { id: "drop-title" }, "Drop videos here"),
-    h("p", {}, "How the faces in them move is examined, and a report says what was found."),
+    h("p", {}, "How the faces in them move and look is examined, and a report says what was found."),
     h("p", { class: "choose" }, input, h("label", { for: "file", class: "button main" }, "Choose videos")),
     h(
       "details",
