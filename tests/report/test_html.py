@@ -23,6 +23,7 @@ from lrnet.report.html import policy, render, shell_word, write_html
 from lrnet.report.json_report import to_document, to_json
 from lrnet.report.wording import WORDING
 from lrnet.verdict import REASON_TEXT, ClipScore, Coverage, Reason
+from tests.appearance.kit import second_witness
 from tests.report.samples import FAKE_FACE, RESULTS, UNCALIBRATED, a_bundle, a_face, a_result, a_video_result
 
 VOID = {"meta", "link", "br", "img", "input", "hr"}
@@ -182,6 +183,18 @@ def test_scale_marks_the_probability_over_the_bands() -> None:
     assert page.all("line", "needle")[0].attributes["x1"] == "97.0%"
     bands = [(e.attributes["class"], e.attributes["x"]) for e in page.all("rect") if e.attributes.get("height") == "14"]
     assert bands == [("no_evidence_of_manipulation", "0.0%"), ("inconclusive", "30.0%"), ("likely_fake", "90.0%")]
+
+
+def test_the_key_of_the_scale_names_the_thresholds_of_both_witnesses() -> None:
+    """A model with both has thresholds of its own, beside those of motion alone."""
+    bundle = a_bundle(calibrated=True)
+    limits = second_witness().thresholds
+    assert limits is not None
+    limits = limits.model_copy(update={"likely_fake": 0.87, "no_evidence": 0.23})
+    spec = bundle.spec.model_copy(update={"appearance": second_witness(thresholds=limits)})
+    text = words(read(render(RESULTS["likely fake"], replace(bundle, spec=spec))))
+    assert "no evidence of manipulation, up to 0.23" in text
+    assert "likely fake, from 0.87" in text
 
 
 def test_no_number_stands_beside_a_verdict_that_does_not_decide() -> None:
