@@ -47,7 +47,7 @@ from lrnet.video.spacing import spaced
 
 
 @dataclass(frozen=True, slots=True)
-class ScoredClip:
+class ClipOfTrack:
     """A clip's score and the number of the track that it is of. Which tracks are one person is known at the end."""
 
     face: int
@@ -74,7 +74,7 @@ class Progress:
     duration: float | None
     clips: int
     faces: int = 0
-    scored: tuple[ScoredClip, ...] = ()
+    scored: tuple[ClipOfTrack, ...] = ()
     stage: Literal["examining", "examined", "drawing"] = "examining"
 
 
@@ -585,7 +585,7 @@ class _Counter:
         self._tell = tell
         self._told = (-float("inf"), 0.0)
         self._faces = 0
-        self._scored: list[ScoredClip] = []
+        self._scored: list[ClipOfTrack] = []
         self._clips = 0
         self._index = -1
         self.frames_examined = 0
@@ -598,7 +598,7 @@ class _Counter:
     def scored(self, face: int, clips: list[ClipScore]) -> None:
         self._clips += len(clips)
         if self._tell is not None:
-            self._scored += [ScoredClip(face, clip) for clip in clips]
+            self._scored += [ClipOfTrack(face, clip) for clip in clips]
 
     def step(self, step: Examined) -> None:
         if step.index > self._index:  # what comes after the last frame is no frame

@@ -18,7 +18,7 @@ from lrnet.verdict import FaceVerdict
 TELLS: Final = float(np.log(3))
 """Log ratio from which on a witness is said to speak: three times likelier."""
 
-MOST_CROPS: Final = 24
+MAPPED_CROPS: Final = 24
 """That a map is averaged over."""
 
 _SHOWN: Final = 320  # pixels, side of the picture
@@ -56,7 +56,7 @@ def pixel_map(network: AppearanceNetwork, sequences: Sequence[LandmarkSequence])
     crops = [crop for s in sequences if s.crops is not None for crop in s.crops]
     if not crops:
         return None
-    chosen = [crops[i] for i in np.unique(np.linspace(0, len(crops) - 1, MOST_CROPS).round().astype(int))]
+    chosen = [crops[i] for i in np.unique(np.linspace(0, len(crops) - 1, MAPPED_CROPS).round().astype(int))]
     cells = np.mean([network.cells(crop) for crop in chosen], axis=0, dtype=np.float32)
     picture = np.mean(chosen, axis=0).round().astype(np.uint8)
     assert picture.shape == (CROP_SIZE, CROP_SIZE, 3)
