@@ -84,7 +84,7 @@ def test_schema_refuses_what_is_not_a_document(validator: jsonschema.Draft202012
 
 def test_document_says_what_the_result_says() -> None:
     document = as_json(RESULTS["several faces"])
-    assert document["schema_version"] == "2.1"
+    assert document["schema_version"] == "2.2"
     assert document["verdict"] == {
         "state": "likely_fake",
         "probability": 0.97,

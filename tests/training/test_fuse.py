@@ -13,7 +13,7 @@ from lrnet.data.records import Label, VideoRecord
 from lrnet.errors import TrainingError
 from lrnet.evaluation.protocol import ScoredVideo, unjudged
 from lrnet.network.spec import ScoreCalibration
-from lrnet.training.appearance.fuse import LEAST, fuse
+from lrnet.training.appearance.fuse import LEAST, fuse, largest_ratio
 from lrnet.verdict import ClipScore, CropScore, InputQuality, Rules, State, Stretch, sigmoid
 
 QUALITY = InputQuality(10.0, 250, 150.0, 25.0, 1.0, 0.9, 0.9, 0.01, noise=0.0015, quantiser=25.0)
@@ -75,6 +75,43 @@ def test_rates_are_of_people_who_had_no_part() -> None:
     assert fused.spec.thresholds.false_positive_rate == pytest.approx((alarms + 1) / (len(real) + 1))
     assert fused.spec.thresholds.miss_rate == pytest.approx((missed + 1) / (len(fake) + 1))
     assert np.mean([v.state is State.LIKELY_FAKE for v in fake]) > 0
+
+
+def judged(i: int, fake: bool, motion: float, person: int | None = None) -> ScoredVideo:
+    return video(i, fake, motion, [], person).judged_by(RULES)
+
+
+def test_the_largest_ratio_is_what_so_few_genuine_people_can_show() -> None:
+    """None of n reach it: 95 % sure of at most 1 - 0.05 ** (1 / n), by the binomial distribution."""
+    fakes = [judged(i, True, 5.0) for i in range(10)]
+    clear = [judged(100 + i, False, -5.0) for i in range(20)]
+    assert largest_ratio([*fakes, *clear]) == pytest.approx(np.log(1 / (1 - 0.05 ** (1 / 20))))
+    half = [judged(i, True, 5.0 if i % 2 else -9.0) for i in range(10)]
+    assert largest_ratio([*half, *clear]) == pytest.approx(np.log(0.5 / (1 - 0.05 ** (1 / 20))))
+
+
+def test_many_videos_of_one_person_are_one_person() -> None:
+    fakes = [judged(i, True, 5.0) for i in range(10)]
+    clear = [judged(100 + i, False, -5.0) for i in range(20)]
+    again = [judged(107 + 7 * i, False, -5.0, 107) for i in range(1, 50)]
+    assert largest_ratio([*fakes, *clear, *again]) == largest_ratio([*fakes, *clear])
+
+
+def test_a_genuine_person_beyond_it_lowers_the_largest_ratio() -> None:
+    fakes = [judged(i, True, 5.0) for i in range(10)]
+    clear = [judged(100 + i, False, -5.0) for i in range(20)]
+    some, fewer = largest_ratio([*fakes, *clear]), largest_ratio([*fakes, *clear, judged(200, False, 6.0)])
+    assert some is not None
+    assert fewer is not None
+    assert fewer < some
+    assert largest_ratio(clear) is None
+
+
+def test_a_fused_model_claims_no_more_than_its_people_can_show() -> None:
+    fused = fuse(drawn(120, motion=1.0, appearance=3.0, spread=1.0), RULES, ABOUT, false_alarms=0.05, misses=0.05)
+    assert fused.spec.largest is not None
+    judged = [v.judged_by(replace(RULES, appearance=fused.spec)) for v in fused.videos]
+    assert max(v.verdict.log_ratio or 0.0 for v in judged) == fused.spec.largest
 
 
 def test_a_class_that_is_missing_is_named() -> None:

@@ -283,6 +283,24 @@ def test_a_fake_stretch_among_genuine_ones_of_one_person_is_not_averaged_away() 
     assert aggregate([0.1] * 5 + [0.99], [60] * 6, "mean_logit") < 0.5  # what a mean over its clips would say
 
 
+def test_one_shot_among_many_accuses_nobody_beyond_what_the_model_s_people_can_show() -> None:
+    """Without a bound, the ratio of a score of 0.999 and of crops that say nothing is 666: enough for 12 people."""
+
+    def twelve(largest: float | None) -> tuple[float | None, State]:
+        limits = SPEC.thresholds
+        spec = SPEC.model_copy(update={"appearance": second_witness(thresholds=limits, largest=largest)})
+        crops = tuple(CropScore(float(k), 0.0) for k in range(10))
+        shots = [[replace(stretch(p, start=10.0 * n), crops=crops)] for n, p in enumerate([0.999, *[0.2] * 11])]
+        faces, video = judge_people(shots, Rules.of(spec))
+        return faces[0].log_ratio, video.state
+
+    free, accused = twelve(None)
+    assert free == pytest.approx(np.log((999 + 1 + 999) / 3))
+    assert accused is State.LIKELY_FAKE
+    bounded, state = twelve(2.0)
+    assert (bounded, state) == (2.0, State.INCONCLUSIVE)
+
+
 def test_a_stretch_that_cannot_be_judged_does_not_outrank_one_that_was() -> None:
     clear, short, poor = stretch(0.1), stretch(None, start=20.0, seconds=2.0), stretch(0.99, meter(size=20.0))
     for more in (short, replace(poor, start=20.0, stop=22.0)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from lrnet.evaluation.metrics import MIN_GROUPS, interval_text
 from lrnet.evaluation.report import table
 from lrnet.evaluation.results import SEEN, UNSEEN, known_and_unseen
 from lrnet.network.spec import ALL_MANIPULATIONS, BundleSpec, MeasuredResult
+from lrnet.verdict import sigmoid
 
 LOWER_IS_BETTER = frozenset({"EER", "Brier", "ECE"})
 
@@ -54,6 +56,9 @@ def _says(spec: BundleSpec) -> str:
             f" Of fakes of a manipulation that it was not trained on {limits.unseen_miss_rate:.1%} are called\n"
             "`no_evidence_of_manipulation`: see below."
         )
+    if limits.edited_false_positive_rate is not None:
+        share = limits.edited_false_positive_rate
+        unknown += f" Of edited real videos ({limits.edited_on}) {share:.1%} are called `likely_fake`."
     return f"""## What it says
 
 How much the motion of a face's landmarks looks like that of manipulated faces in its training data. `probability`
@@ -71,14 +76,21 @@ def _second(spec: BundleSpec) -> str:
     if both is None:
         return ""
     assert alone is not None
+    bound = ""
+    if both.largest is not None:
+        bound = (
+            f" The ratio of a face is\nnever above {math.exp(both.largest):.1f} (probability "
+            f"{sigmoid(both.largest):.2f}): so few genuine people can show no more."
+        )
     return f"""## The second witness
 
 Beside motion, a small network looks at a crop of each face twice a second. A fake may show in the motion, in
-the pixels or in both, and the ratio of the three is their mean. For appearance, the mean logit of the crops counts \
-{both.slope:.2f} times, plus {both.offset:.2f}, and less where there are few crops (half of it
-at {both.settle:g}). Trained for {both.steps:,} steps of 32 crops, seed {both.seed}, on {both.training}. Without it
-(`--no-appearance`) `likely_fake` begins at {alone.likely_fake:.3f} and `no_evidence_of_manipulation` ends at
-{alone.no_evidence:.3f}; on {alone.measured_on}, motion alone calls {alone.false_positive_rate:.1%} of real videos the
+the pixels or in both, and the ratio of the three is their mean.{bound}
+For appearance, the mean logit of the crops counts {both.slope:.2f} times, plus {both.offset:.2f}, and less where there
+are few crops (half of it at {both.settle:g}). Trained for {both.steps:,} steps of 32 crops, seed {both.seed}, on
+{both.training}. Without it (`--no-appearance`) `likely_fake` begins at {alone.likely_fake:.3f} and
+`no_evidence_of_manipulation` ends at {alone.no_evidence:.3f}; on {alone.measured_on}, motion alone calls
+{alone.false_positive_rate:.1%} of real videos the
 first and {alone.miss_rate:.1%} of fakes the second.
 """
 

@@ -9,7 +9,6 @@ from typing import Any, Final, Literal
 import numpy as np
 
 from lrnet.data.records import Label
-from lrnet.evaluation.decide import HeldOut
 from lrnet.evaluation.metrics import (
     RANKING,
     RESAMPLES,
@@ -116,14 +115,18 @@ def decision_results(sets: Sequence[Sets]) -> list[MeasuredResult]:
     return found
 
 
-def edit_results(held: Sequence[HeldOut]) -> list[MeasuredResult]:
-    """Shares of the verdicts on edited videos, by how they were edited, as `lrnet.evaluation.decide` judged them."""
+def edit_results(where: Where, judged: Sequence[tuple[str, ScoredVideo]]) -> list[MeasuredResult]:
+    """Shares of the verdicts on edited videos, by how they were edited (`lrnet.training.edits`); "" is left out.
+
+    Args:
+        where: `dataset` and what else they have in common.
+    """
     found = []
-    for edit in sorted({h.edit for h in held} - {""}):
+    for edit in sorted({edit for edit, _ in judged} - {""}):
         for label in Label:
-            some = [h.video for h in held if h.edit == edit and h.video.record.label is label]
-            where = _verdicts_on(f"{label.value} videos, held out, edited: {edit}", label)
-            found += state_results({**where, "edit": edit}, some)
+            some = [video for what, video in judged if what == edit and video.record.label is label]
+            words = f"{where['dataset']}, {label.value}, edited: {edit}"
+            found += state_results({**where, "dataset": words, "label": label.value, "edit": edit}, some)
     return found
 
 

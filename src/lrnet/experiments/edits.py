@@ -12,16 +12,14 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from lrnet.appearance.network import AppearanceNetwork
 from lrnet.data import store
 from lrnet.data.store import StoredVideo
-from lrnet.evaluation.protocol import ScoredVideo, evaluate, score_sequences
+from lrnet.evaluation.protocol import ScoredVideo, evaluate
 from lrnet.evaluation.report import table
 from lrnet.experiments import environment
 from lrnet.network.bundle import ModelBundle
 from lrnet.network.registry import DEFAULT_MODEL, load_model
-from lrnet.network.runtime import NetworkRuntime
-from lrnet.training.edits import edited_videos
+from lrnet.training.edits import judged_edits
 from lrnet.verdict import FaceVerdict, Rules, State, judge_face
 
 STATES = (State.LIKELY_FAKE, State.INCONCLUSIVE, State.NO_EVIDENCE)
@@ -47,11 +45,8 @@ def judged(bundle: ModelBundle, videos: Sequence[StoredVideo], seeds: int) -> It
     """Every video whole ("") and edited, with the seconds of its only fake shot."""
     for video in evaluate(bundle, videos):
         yield "", video, None
-    runtime, witness = NetworkRuntime(bundle), AppearanceNetwork.of(bundle)
-    for seed in range(seeds):
-        for edit in edited_videos(videos, seed, witness is not None):
-            video = score_sequences(bundle, runtime, edit.record, edit.sequences, edit.quantiser, witness)
-            yield edit.edit, video, edit.fake_shot
+    for edit, video in judged_edits(bundle, videos, seeds):
+        yield edit.edit, video, edit.fake_shot
 
 
 def shares(rows: Sequence[Judged], rules: Rules) -> str:

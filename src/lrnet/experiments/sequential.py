@@ -1,13 +1,14 @@
 """How soon does a running verdict call a fake, and how often does it accuse a genuine call?
 
     python -m lrnet.experiments.sequential [--scores DIR] [--store STORE]... [--folder DIR] [--model M]
+                                           [--appearance]
 
 DIR holds the scores of `lrnet crossval --out`: every video by a network that knew neither its people nor its source,
 calibrated here without its fold. A store's videos are judged by the model M as `Detector.stream` does, look for look;
 --folder names one of `tools/make_calls.py`, whose copies are decoded and judged. Only people whom M was not trained on
-count. The genuine videos of one person and source are joined to one call, since most last a few seconds; an alarm
-counts once a call. Hours are those in which the rule could have held: a call of six seconds says nothing about a rule
-that needs eight. Intervals are 95 %, over people.
+count. Motion alone is asked unless --appearance is given. The genuine videos of one person and source are joined to one
+call, since most last a few seconds; an alarm counts once a call. Hours are those in which the rule could have held: a
+call of six seconds says nothing about a rule that needs eight. Intervals are 95 %, over people.
 """
 
 from __future__ import annotations
@@ -22,10 +23,12 @@ from typing import Final
 import numpy as np
 from rich.console import Console
 
+from lrnet.appearance.network import AppearanceNetwork
 from lrnet.data import store
 from lrnet.data.manifest import read_manifest
 from lrnet.data.records import Label, VideoRecord, people_of
 from lrnet.data.store import StoredVideo
+from lrnet.data.store.crops import with_crops
 from lrnet.detector import Detector
 from lrnet.errors import LrnetError
 from lrnet.evaluation.decide import HeldOut, fit_calibration
@@ -37,9 +40,9 @@ from lrnet.network.registry import DEFAULT_MODEL, load_model
 from lrnet.network.runtime import NetworkRuntime
 from lrnet.training.crossval import kept_scores
 from lrnet.verdict import Rules, State, Stretch, judge_face
-from lrnet.verdict.running import RULE, WINDOW, RunningJudge, RunningVerdict, Sequential, SequentialRule
+from lrnet.verdict.running import RULE, WINDOW, RunningJudge, RunningVerdict, Sequential, SequentialRule, rule_of
 
-RULES: Final = tuple(SequentialRule(math.log(odds), hold) for hold in (0.0, 2.0, 5.0) for odds in (4.0, 9.0, 19.0))
+RULES: Final = tuple(SequentialRule(math.log(odds), hold) for hold in (0.0, 2.0, 5.0) for odds in (4.0, 6.0, 9.0, 19.0))
 """A hold of 0 is no rule: the first look beyond the threshold accuses."""
 
 Look = tuple[float, dict[int, float]]
@@ -135,11 +138,11 @@ def _until(stretch: Stretch, time: float) -> Stretch:
 
 def calls_of_store(bundle: ModelBundle, videos: Sequence[StoredVideo]) -> list[Call]:
     """The calls of stored landmarks, judged look for look; their scale is that of the whole track."""
-    runtime = NetworkRuntime(bundle)
+    runtime, witness = NetworkRuntime(bundle), AppearanceNetwork.of(bundle)
     calls = []
     for video in videos:
-        sequences = video.sequences()
-        judge = RunningJudge(bundle, runtime)
+        sequences = video.sequences() if witness is None else with_crops(video, video.sequences())
+        judge = RunningJudge(bundle, runtime, witness)
         quantiser = None if video.provenance is None else video.provenance.quantiser
         end = max((float(s.times[-1]) for s in sequences if len(s)), default=0.0)
         looks = []
@@ -152,9 +155,10 @@ def calls_of_store(bundle: ModelBundle, videos: Sequence[StoredVideo]) -> list[C
 
 
 def calls_of_folder(detector: Detector, folder: Path, tell: Callable[[str], None] = print) -> list[Call]:
-    """The calls of a folder with a manifest, decoded and judged."""
+    """The calls of a folder with a manifest, decoded and judged; without people that the model was trained on."""
     calls = []
-    for record in read_manifest(folder / "manifest.csv"):
+    known = _known(detector.bundle)
+    for record in (r for r in read_manifest(folder / "manifest.csv") if not shows_one_of(known, r)):
         try:
             events = list(detector.stream(record.path))
         except LrnetError as error:
@@ -166,17 +170,23 @@ def calls_of_folder(detector: Detector, folder: Path, tell: Callable[[str], None
     return calls
 
 
+def _known(bundle: ModelBundle) -> frozenset[str]:
+    return frozenset() if bundle.spec.training is None else known_people(bundle.spec.training)
+
+
 def _call(record: VideoRecord, looks: Sequence[Look]) -> Call:
     return Call(record.group, record.label is Label.FAKE, 1, tuple(looks))
 
 
-def report(name: str, calls: Sequence[Call], rules: Sequence[SequentialRule] = RULES) -> str:
+def report(
+    name: str, calls: Sequence[Call], rules: Sequence[SequentialRule] = RULES, used: SequentialRule = RULE
+) -> str:
     """A Markdown table with a row for each rule, under what was counted."""
     real, fake = [c for c in calls if not c.fake], [c for c in calls if c.fake]
     rows = []
     for rule in rules:
         times = sorted(t for t in (c.alarm(rule) for c in fake) if t is not None)
-        mark = " (the rule)" if rule == RULE else ""
+        mark = " (the rule)" if rule == used else ""
         threshold = f"{1 / (1 + math.exp(-rule.log_ratio)):.2f}"
         hours, alarms, low, high = false_alarms(real, rule)
         people = len({c.group for c in real if c.exposed(rule)})
@@ -233,18 +243,21 @@ def main() -> None:
     parser.add_argument("--store", type=Path, action="append", default=[])
     parser.add_argument("--folder", type=Path, action="append", default=[], help="of tools/make_calls.py")
     parser.add_argument("--model", default=DEFAULT_MODEL)
+    parser.add_argument("--appearance", action="store_true", help="ask both witnesses")
     args = parser.parse_args()
-    bundle = load_model(args.model).motion_alone()
-    known = frozenset[str]() if bundle.spec.training is None else known_people(bundle.spec.training)
+    bundle = load_model(args.model)
+    motion = bundle.motion_alone()
+    bundle = bundle if args.appearance else motion
+    used = rule_of(bundle)
     out = Console(width=180, highlight=False)
     if args.scores is not None:
-        calls = calls_of_scores(kept_scores(args.scores), Rules.of(bundle.spec))
-        out.print(report("cross-validation", calls), markup=False)
+        calls = calls_of_scores(kept_scores(args.scores), Rules.of(motion.spec))
+        out.print(report("cross-validation, motion alone", calls), markup=False)
     for path in args.store:
-        videos = [v for v in store.open(path) if not shows_one_of(known, v.record)]
-        out.print(report(path.name, calls_of_store(bundle, videos)), markup=False)
+        videos = [v for v in store.open(path) if not shows_one_of(_known(bundle), v.record)]
+        out.print(report(path.name, calls_of_store(bundle, videos), used=used), markup=False)
     for path in args.folder:
-        out.print(report(path.name, calls_of_folder(Detector(bundle), path)), markup=False)
+        out.print(report(path.name, calls_of_folder(Detector(bundle), path), used=used), markup=False)
 
 
 if __name__ == "__main__":

@@ -268,6 +268,8 @@ class Thresholds(Schema):
         miss_rate: share of all fake videos with the verdict "no_evidence_of_manipulation".
         measured_on: which videos the two rates were measured on.
         unseen_miss_rate: the same for fakes of manipulations that the network was not trained on; None if not measured.
+        edited_false_positive_rate: share of edited real videos with the verdict "likely_fake"; None if not measured.
+        edited_on: which edits that was measured on.
     """
 
     likely_fake: Share
@@ -276,6 +278,8 @@ class Thresholds(Schema):
     miss_rate: Share
     measured_on: str
     unseen_miss_rate: Share | None = None
+    edited_false_positive_rate: Share | None = None
+    edited_on: str = ""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -287,12 +291,13 @@ class Thresholds(Schema):
 class AppearanceSpec(Schema):
     """The second witness: the network in `appearance.onnx`, and how its logits and the motion make one verdict.
 
-    A stretch's log ratio is that of its motion + (`slope` x the mean logit of its crops + `offset`) x K / (K +
-    `settle`), K the number of crops.
+    A stretch's log ratio by appearance is (`slope` x the mean logit of its crops + `offset`) x K / (K + `settle`), K
+    the number of crops. `lrnet.verdict.evidence.joint_ratio` joins it with that of the motion.
 
     Attributes:
         version: of the network.
         settle: crops at which appearance counts half of what it counts in the end.
+        largest: log ratio of both witnesses that so few genuine people can show at most; None for no bound.
         thresholds: of the probability that both witnesses give together.
         fitted_on: on which videos the three numbers were fitted.
         n: how many.
@@ -304,6 +309,7 @@ class AppearanceSpec(Schema):
     slope: Positive
     offset: float
     settle: Annotated[float, Field(ge=0)] = 0.0
+    largest: Positive | None = None
     thresholds: Thresholds | None = None
     fitted_on: str
     n: Count

@@ -144,7 +144,7 @@ def suspicious(face: FaceVerdict, spec: BundleSpec) -> list[tuple[float, float]]
     found: list[tuple[float, float]] = []
     for step in score_steps(face.clips):
         motion = log_ratio(step.score, seconds, face.quality, rules)
-        probability = probability_of(joint_ratio(motion, face.appearance_ratio), rules)
+        probability = probability_of(joint_ratio(motion, face.appearance_ratio, rules), rules)
         if probability is None or probability < spec.limits.likely_fake:
             continue
         if found and step.start - found[-1][1] < HOLD:

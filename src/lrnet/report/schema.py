@@ -14,7 +14,7 @@ from pydantic.json_schema import models_json_schema
 from lrnet.report.wording import finite
 from lrnet.verdict import Reason, State
 
-REPORT_SCHEMA_VERSION: Final = "2.1"
+REPORT_SCHEMA_VERSION: Final = "2.2"
 
 Number = Annotated[float | None, BeforeValidator(finite)]
 Seconds = Annotated[float, AfterValidator(lambda t: round(t, 6) + 0.0)]
@@ -66,6 +66,11 @@ class ErrorRatesPart(_Part):
         description="Share of fakes of a manipulation that the model was not trained on that are called "
         "no_evidence_of_manipulation, 0 to 1; null if that was not measured.",
     )
+    edited_false_positive_rate: Number | None = Field(
+        description="Share of edited real videos, of several shots and people, that are called likely_fake, 0 to 1; "
+        "null if that was not measured.",
+    )
+    edited_on: str = Field(description="The edited videos that it was measured on.")
 
 
 class ModelPart(_Part):
@@ -222,7 +227,7 @@ class ReportDocument(_Part):
     Equal input gives an equal document if the time of examination is given; else but for the times.
     """
 
-    schema_version: Literal["2.1"] = Field(description="Version of this layout.")
+    schema_version: Literal["2.2"] = Field(description="Version of this layout.")
     lrnet_version: str = Field(description="Version of the program.")
     examination: ExaminationPart | None = Field(description="When, where and by whom; null if that was not recorded.")
     video: VideoPart = Field(description="The examined file.")
@@ -245,7 +250,7 @@ class FailurePart(_Part):
 class BatchDocument(_Part):
     """Several videos: the documents of those that were examined and the failures of the others."""
 
-    schema_version: Literal["2.1"] = Field(description="Version of this layout.")
+    schema_version: Literal["2.2"] = Field(description="Version of this layout.")
     results: tuple[ReportDocument, ...] = Field(description="One document for each video that was examined.")
     failures: tuple[FailurePart, ...] = Field(description="One entry for each video that was not.")
 

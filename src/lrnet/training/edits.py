@@ -6,15 +6,19 @@ set on such videos too, so that error rates hold for them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import numpy as np
 
+from lrnet.appearance.network import AppearanceNetwork
 from lrnet.data.records import Label, VideoRecord
 from lrnet.data.store import StoredVideo
 from lrnet.data.store.crops import with_crops
+from lrnet.evaluation.protocol import ScoredVideo, score_sequences
+from lrnet.network.bundle import ModelBundle
+from lrnet.network.runtime import NetworkRuntime
 from lrnet.sequence.landmark_sequence import LandmarkSequence, main_face
 
 Edit = Literal["", "shots", "cuts", "one fake shot"]
@@ -45,6 +49,20 @@ class EditedVideo:
     sequences: tuple[LandmarkSequence, ...]
     quantiser: float | None
     fake_shot: tuple[float, float] | None = None
+
+
+def judged_edits(
+    bundle: ModelBundle, videos: Sequence[StoredVideo], seeds: int
+) -> Iterator[tuple[EditedVideo, ScoredVideo]]:
+    """Edits of videos (`edited_videos`, with several seeds), judged as detection does.
+
+    Raises:
+        DatasetError: the model looks at crops, and a video has none.
+    """
+    runtime, witness = NetworkRuntime(bundle), AppearanceNetwork.of(bundle)
+    for seed in range(seeds):
+        for edit in edited_videos(videos, seed, witness is not None):
+            yield edit, score_sequences(bundle, runtime, edit.record, edit.sequences, edit.quantiser, witness)
 
 
 def edited_videos(videos: Sequence[StoredVideo], seed: int, crops: bool = False) -> list[EditedVideo]:

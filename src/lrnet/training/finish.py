@@ -11,6 +11,7 @@ from lrnet.data.store import StoredVideo
 from lrnet.evaluation.decide import HeldOut, decide
 from lrnet.evaluation.protocol import evaluate
 from lrnet.evaluation.results import (
+    HELD_OUT,
     SEEN,
     UNSEEN,
     Sets,
@@ -63,7 +64,7 @@ def decide_on(held: Sequence[HeldOut], config: TrainingConfig) -> Decided:
         *ranking_results(raw),
         *stream_results(raw, config.stream_names, config.aggregation),
         *decision_results(sets),
-        *edit_results(judged),
+        *edit_results(HELD_OUT, [(h.edit, h.video) for h in judged]),
     ]
     return Decided(calibration, limits, tuple(whole), _noted(results, config, KNOWN_TO_THE_START))
 

@@ -68,18 +68,22 @@ def appearance_ratio(logits: Sequence[float], rules: Rules) -> float | None:
     return rules.appearance.log_ratio(logits) if rules.appearance is not None and logits else None
 
 
-def joint_ratio(motion: float, appearance: float | None) -> float:
+def joint_ratio(motion: float, appearance: float | None, rules: Rules) -> float:
     """One log ratio for "the motion was manipulated so that it shows, or the pixels were, or both".
 
     It is not known which of the three, so the ratio is the mean of theirs. Natural motion does not clear pixels that
-    look pasted, as it would if the log ratios were added.
+    look pasted, as it would if the log ratios were added. It is never larger than the people on whom the model was
+    calibrated can show (`AppearanceSpec.largest`): a ratio of 100 is a claim about one genuine person in a hundred.
 
     Args:
         motion, appearance: log ratio of each witness; None if it was not asked.
+        rules: of the model.
     """
     if appearance is None:
         return motion
-    return float(np.logaddexp.reduce([motion, appearance, motion + appearance]) - np.log(3))
+    found = float(np.logaddexp.reduce([motion, appearance, motion + appearance]) - np.log(3))
+    largest = None if rules.appearance is None else rules.appearance.largest
+    return found if largest is None else min(found, largest)
 
 
 def pooled_ratio(whole: float | None, parts: Sequence[float]) -> float:

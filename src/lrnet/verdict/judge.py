@@ -318,7 +318,7 @@ def judge_face(face: int, stretches: Sequence[Stretch], rules: Rules) -> FaceVer
     seconds = sum(s.seconds for s in used)
     motion = log_ratio(score, seconds, quality, rules)
     appearance = appearance_ratio([crop.logit for s in used for crop in s.crops], rules)
-    ratio = joint_ratio(motion, appearance)
+    ratio = joint_ratio(motion, appearance, rules)
     if not poor:
         ratio = pooled_ratio(ratio, [s.log_ratio for s in used if s.log_ratio is not None])
     probability = probability_of(ratio, rules)
@@ -341,7 +341,7 @@ def _judge_stretch(stretch: Stretch, rules: Rules) -> Stretch:
     score, doubts = _aggregated(clips, rules), tuple(_doubts(clips, quality, rules))
     motion = log_ratio(score, stretch.seconds, quality, rules)
     appearance = appearance_ratio([crop.logit for crop in stretch.crops], rules)
-    ratio = joint_ratio(motion, appearance)
+    ratio = joint_ratio(motion, appearance, rules)
     return replace(
         stretch,
         score=score,

@@ -21,7 +21,7 @@ from lrnet.appearance.network import AppearanceNetwork
 from lrnet.network.bundle import ModelBundle
 from lrnet.network.runtime import NetworkRuntime
 from lrnet.sequence.landmark_sequence import LandmarkSequence
-from lrnet.verdict.evidence import Rules, log_ratio, probability_of
+from lrnet.verdict.evidence import Rules, joint_ratio, log_ratio, probability_of
 from lrnet.verdict.judge import FaceVerdict, Judge, VideoVerdict
 from lrnet.verdict.reasons import State
 from lrnet.verdict.scores import ClipScore, aggregate
@@ -47,13 +47,21 @@ class SequentialRule:
 
 
 RULE: Final = SequentialRule(log_ratio=math.log(9), hold=5.0)
-"""The rule of `lrnet watch`, chosen by `lrnet.experiments.sequential` (decision 31)."""
+"""The rule where motion alone is asked, measured by `lrnet.experiments.sequential` (decision 31)."""
+
+RULE_OF_BOTH: Final = SequentialRule(log_ratio=math.log(6), hold=5.0)
+"""The rule for both witnesses, whose ratios go less far (`AppearanceSpec.largest`)."""
+
+
+def rule_of(bundle: ModelBundle) -> SequentialRule:
+    """The rule for the witnesses of a model."""
+    return RULE if bundle.spec.appearance is None else RULE_OF_BOTH
 
 
 class Sequential:
     """The rule, applied to one person's evidence at one look after the other."""
 
-    def __init__(self, rule: SequentialRule = RULE) -> None:
+    def __init__(self, rule: SequentialRule) -> None:
         self._rule = rule
         self._since: float | None = None
 
@@ -112,7 +120,7 @@ class RunningJudge:
 
     Args:
         window: seconds that a verdict looks back.
-        rule: when a verdict may be `likely_fake`.
+        rule: when a verdict may be `likely_fake`; None for `rule_of` the model.
     """
 
     def __init__(
@@ -122,14 +130,14 @@ class RunningJudge:
         appearance: AppearanceNetwork | None = None,
         *,
         window: float = WINDOW,
-        rule: SequentialRule = RULE,
+        rule: SequentialRule | None = None,
     ) -> None:
         self._bundle = bundle
         self._rules = Rules.of(bundle.spec)
         self._runtime = runtime or NetworkRuntime(bundle)
         found = appearance or AppearanceNetwork.of(bundle)
         self._appearance = None if found is None else _Remembering(found)
-        self._window, self._rule = window, rule
+        self._window, self._rule = window, rule or rule_of(bundle)
         self._ended: list[LandmarkSequence] = []
         self._sequential: dict[int, Sequential] = {}
         self._numbers: dict[int, dict[int, float]] = {}  # of each track: its people and when they were last seen
@@ -178,7 +186,11 @@ class RunningJudge:
         apart = max(1, round(len(person.clips) * cutting.stride / cutting.length))  # clips overlap
         scores = _redrawn(person.clips, apart, self._rules.aggregation)
         now, *ends = (
-            log_ratio(float(score), person.seconds_judged, person.quality, self._rules)
+            joint_ratio(
+                log_ratio(float(score), person.seconds_judged, person.quality, self._rules),
+                person.appearance_ratio,
+                self._rules,
+            )
             for score in (person.score, *np.quantile(scores, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]))
         )
         low, high = (probability_of(person.log_ratio + end - now, self._rules) for end in ends)

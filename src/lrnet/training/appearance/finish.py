@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from lrnet.appearance.graph import to_onnx
 from lrnet.appearance.network import AppearanceNetwork
@@ -16,19 +16,19 @@ from lrnet.data.store.crops import CropsOfVideo, read_crops, read_folder
 from lrnet.errors import TrainingError
 from lrnet.evaluation.decide import HeldOut
 from lrnet.evaluation.protocol import ScoredVideo, evaluate
-from lrnet.evaluation.results import finished_results
+from lrnet.evaluation.results import edit_results, finished_results
 from lrnet.network.bundle import ModelBundle
-from lrnet.network.spec import AppearanceSpec, BundleSpec, MeasuredResult
+from lrnet.network.spec import AppearanceSpec, BundleSpec, MeasuredResult, Thresholds
 from lrnet.training.appearance.fit import AppearanceSettings, fit
 from lrnet.training.appearance.fuse import Fused, fuse, with_logits
 from lrnet.training.appearance.start import imagenet_weights
 from lrnet.training.crossval import plan_folds
-from lrnet.verdict import Rules
+from lrnet.training.edits import judged_edits
+from lrnet.verdict import Rules, State
 
 VALIDATION: Final = "val"
-
-
 FOLDS: Final = 5
+EDITS: Final = 2  # edits of each kind for each video that the finished model is measured on
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +136,9 @@ def add_appearance(
         version=version,
         slope=1.0,
         offset=0.0,
-        fitted_on=f"{len(weighed)} videos of {people} groups of people whom neither network was trained on: fold "
-        f"{left_out.fold} of {FOLDS}, and the validation split; one error more is counted than was seen",
+        fitted_on=f"{len(weighed)} whole videos, of one person at a time, of {people} groups of people whom neither "
+        f"network was trained on: fold {left_out.fold} of {FOLDS}, and the validation split; one error more is counted "
+        "than was seen",
         n=len(weighed),
         training=_in_words(crops),
         steps=settings.steps,
@@ -148,10 +149,29 @@ def add_appearance(
     results = [*bundle.spec.results, *measured("people left out", fused.videos, motion_alone)]
     both_spec = bundle.spec.model_copy(update={"appearance": fused.spec})
     both_model = replace(bundle, spec=both_spec, appearance=network)
+    edits: list[ScoredVideo] = []
     for where, some in tested.items():
         results += measured(where, evaluate(both_model, some), evaluate(bundle, some))
-    update = {"name": name, "version": version, "appearance": fused.spec, "results": tuple(results)}
+        edited = [(edit.edit, video) for edit, video in judged_edits(both_model, some, EDITS)]
+        results += edit_results({"dataset": f"{where}, motion and appearance"}, edited)
+        edits += [video for _, video in edited]
+    update: dict[str, Any] = {"name": name, "version": version, "results": tuple(results)}
+    update["appearance"] = fused.spec.model_copy(update={"thresholds": _with_edits(fused.spec.thresholds, edits)})
     return Finished(bundle.spec.model_copy(update=update), network, fused)
+
+
+def _with_edits(limits: Thresholds | None, edits: Sequence[ScoredVideo]) -> Thresholds | None:
+    """Thresholds that say how often edits of real videos are accused."""
+    real = [v for v in edits if not v.is_fake]
+    if limits is None or not real:
+        return limits
+    sources, people = ({getattr(v.record, name) for v in real} for name in ("path", "group"))
+    words = (
+        f"shots of several people one after the other, and parts cut out: {len(real)} edits of {len(sources)} videos "
+        f"of {len(people)} groups of people whom neither network was trained on"
+    )
+    share = sum(v.state is State.LIKELY_FAKE for v in real) / len(real)
+    return limits.model_copy(update={"edited_false_positive_rate": share, "edited_on": words})
 
 
 def measured(where: str, both: Sequence[ScoredVideo], motion: Sequence[ScoredVideo]) -> list[MeasuredResult]:

@@ -14,6 +14,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import beta
 from sklearn.linear_model import LogisticRegression
 
 from lrnet.appearance.crops import middle
@@ -133,6 +134,8 @@ def _fitted(
             best, numbers = loss, {"slope": slope, "offset": offset, "settle": settle, "n": len(rows)}
             spec = about.model_copy(update=numbers)
     judged = [v.judged_by(replace(motion, appearance=spec, thresholds=None)) for v in videos]
+    spec = spec.model_copy(update={"largest": largest_ratio(judged)})
+    judged = [v.judged_by(replace(motion, appearance=spec, thresholds=None)) for v in judged]
     known = [v for v in judged if v.probability is not None]
     scores = video_probabilities(known)
     likely, none = place_thresholds(scores, false_alarms, misses, np.array([v.record.source for v in known], dtype=str))
@@ -141,6 +144,38 @@ def _fitted(
         likely_fake=likely, no_evidence=none, false_positive_rate=0.0, miss_rate=0.0, measured_on=about.fitted_on
     )
     return spec.model_copy(update={"thresholds": limits})
+
+
+def largest_ratio(videos: Sequence[ScoredVideo]) -> float | None:
+    """The largest log ratio that the videos support, at least log 2; None without both classes.
+
+    At each ratio t: the share of fakes that reach it, over the largest share of genuine people that may reach it, given
+    that k of n do (95 %, one-sided, Clopper-Pearson). The largest of these is the bound. Beyond it a ratio only goes on
+    with the fitted line (Vergeer, van Es, de Jongh, Alberink and Stoel, "Numerical likelihood ratios outputted by LR
+    systems are often based on extrapolation: When to stop extrapolating?", Science & Justice 56, 2016). People count,
+    not videos: those of one person do not err independently.
+
+    Args:
+        videos: judged, of people that neither network was trained on.
+    """
+    fakes: list[float] = []
+    people: dict[tuple[str, str], float] = {}
+    for video in videos:
+        ratio, who = video.verdict.log_ratio, (video.record.source, video.record.group)
+        if ratio is not None and video.is_fake:
+            fakes.append(ratio)
+        elif ratio is not None:
+            people[who] = max(people.get(who, ratio), ratio)
+    if not fakes or not people:
+        return None
+    fake, genuine = np.array(fakes), np.array(list(people.values()))
+    supported = [float((fake >= t).mean()) / _at_most(int((genuine >= t).sum()), len(genuine)) for t in fakes]
+    return float(np.log(max(*supported, 2.0)))
+
+
+def _at_most(k: int, n: int) -> float:
+    """The largest share of which k of n may come, at 95 %."""
+    return float(beta.ppf(0.95, k + 1, n - k)) if k < n else 1.0
 
 
 def _logits(video: ScoredVideo) -> list[float]:
