@@ -7,6 +7,7 @@ import hmac
 import time
 import urllib.request
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from typing import Any, Final
 
 from lrnet.errors import ServiceError
@@ -54,8 +55,11 @@ class Webhook:
             SIGNATURE: signature(self.secret, int(time.time()), body),
         }
         request = urllib.request.Request(self.url, body, headers, method="POST")
-        with _opener.open(request, timeout=ANSWER_SECONDS):
-            pass
+        try:
+            with _opener.open(request, timeout=ANSWER_SECONDS):
+                pass
+        except HTTPException as error:  # an answer that is not HTTP
+            raise OSError(f"{type(error).__name__}: {error}") from error
 
 
 def signature(secret: str, when: int, body: bytes) -> str:

@@ -144,7 +144,7 @@ def test_what_is_not_as_it_was_is_found(made: Path, change: object, said: str) -
 def test_the_command_says_that_all_is_well(made: Path) -> None:
     run = CliRunner().invoke(app, ["verify", str(made)])
     assert run.exit_code == 0
-    assert "files are as they were written" in run.output
+    assert "files are as the manifest says" in run.output
 
 
 def test_a_damaged_file_is_a_changed_one(made: Path) -> None:

@@ -13,9 +13,13 @@ from lrnet.detector import Progress
 from lrnet.errors import OutputError, SequenceError
 from lrnet.report import overlay
 from lrnet.report.overlay import drawn_size, write_overlay
+from lrnet.video import isolation
+from lrnet.video.limits import Access
 from lrnet.video.reader import VideoReader
+from lrnet.video.sound import RATE, Piece, Samples
 from lrnet.video.writer import VideoWriter
 from tests.report.samples import RESULTS, a_result, a_video_result, write_moving_face
+from tests.video.test_sound import pitch, write_with_tones
 
 
 def read(path: str | Path) -> tuple[list[float], list[NDArray[np.uint8]]]:
@@ -47,6 +51,43 @@ def test_frames_and_times_are_those_of_the_source(tmp_path: Path) -> None:
     assert {frame.shape for frame in frames} == {(240, 320, 3)}
     assert [round(step.time) for step in steps] == list(range(len(steps)))
     assert len(steps) == int(times[-1]) + 1
+
+
+def test_the_sound_of_the_source_goes_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In parts, whose seams are not heard; a fault of it costs the sound only."""
+    tones = write_with_tones(tmp_path / "tones.mp4", 3)
+    result = a_result([], path=str(tones), seconds=3)
+    out = tmp_path / "out.mp4"
+    monkeypatch.setattr(isolation, "PART", 0.7)
+    write_overlay(result, out)
+    sound = isolation.sound_of(out, Access(), [(0.0, 0.0, 3.0)])
+    assert sound is not None
+    original = isolation.sound_of(tones, Access(), [(0.0, 0.0, 3.0)])
+    assert original is not None
+    for second in range(3):
+        assert pitch(sound, second + 0.05, second + 0.95) == pytest.approx(300 + 100 * second, abs=3)
+    for seam in (0.7, 1.4, 2.1):  # no step there: the loudness in a hundredth of a second is that of the tone
+        part = slice(round((seam - 0.005) * RATE), round((seam + 0.005) * RATE))
+        np.testing.assert_allclose(sound[part].std(), original[part].std(), rtol=0.1)
+
+    def late(path: str, access: Access, pieces: list[Piece]) -> Samples | None:
+        return isolation.decode_sound(path, access, pieces) if pieces[0][1] > 1 else None
+
+    monkeypatch.setattr(isolation, "sound_of", late)
+    write_overlay(result, out)
+    sound = isolation.decode_sound(str(out), Access(), [(0.0, 0.0, 3.0)])
+    assert sound is not None
+    assert np.abs(sound[: round(1.35 * RATE)]).max() < 500
+    assert pitch(sound, 1.45, 1.95) == pytest.approx(400, abs=5)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("lrnet.video.writer.add_sound", full)
+    write_overlay(result, out)
+    assert isolation.decode_sound(str(out), Access(), [(0.0, 0.0, 3.0)]) is None
+    assert len(read(out)[0]) == 75
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.mp4", "tones.mp4"]
 
 
 def test_drawing_follows_the_face(tmp_path: Path) -> None:

@@ -301,6 +301,11 @@ def test_a_notice_is_taken_once_and_again_after_a_failure(store: Store) -> None:
     assert again[1] == 1
     store.noticed(video, None)
     assert store.take_notice(60) is None
+    failed, cancelled = (store.add("a", "ab" * 32, 7, notify=True).id for _ in range(2))
+    store.delete(store.page(Search(state=JobState.QUEUED, sort="oldest")).items[0].id)  # the one without
+    store.fail(failed, claim(store, failed), {"error": "x"})
+    store.cancel(cancelled)
+    assert {found[0].id for _ in range(2) if (found := store.take_notice(60))} == {failed, cancelled}
 
 
 def test_several_processes_start_at_once_on_an_empty_database(tmp_path: Path, address: str) -> None:

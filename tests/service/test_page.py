@@ -16,7 +16,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
-from tests.media import moving, write_audio, write_video
+from tests.media import moving, write_video
 from tests.service.kit import TOKEN, Running, running, short_clip, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -343,16 +343,14 @@ def test_a_verdict_says_when_and_of_whom_and_leads_there(page: Page, service: Ru
     assert page.url.endswith(f"#/videos/{video['id']}/overlay?t=30.50")
 
 
-def test_the_annotated_video_goes_to_moments_steps_and_sounds(page: Page, service: Running, tmp_path: Path) -> None:
+def test_the_annotated_video_goes_to_moments_and_steps(page: Page, service: Running, tmp_path: Path) -> None:
     film = write_video(tmp_path / "film.mp4", moving(75)).read_bytes()
-    sound = write_audio(tmp_path / "sound.mp4", 3).read_bytes()
     video = judged(1)
     stretches = {"suspicious": [[0.5, 0.8], [2.0, 2.4]]}
     result = {"faces": [{"explanation": stretches}], "video": {"frame_rate": 25}, "verdict": {}}
     page.route("**/v1/videos/*/events", lambda route: route.fulfill(**stream(video)))
     page.route("**/v1/videos/*/result", lambda route: route.fulfill(json=result))
     page.route("**/v1/videos/*/overlay", lambda route: route.fulfill(**part_of(route, film)))
-    page.route("**/v1/videos/*/file", lambda route: route.fulfill(**part_of(route, sound)))
     page.goto(f"{service.url}/#/videos/{video['id']}/overlay?t=0.2")
     player = page.locator("video")
 
@@ -371,19 +369,6 @@ def test_the_annotated_video_goes_to_moments_steps_and_sounds(page: Page, servic
     page.evaluate(f"location.hash = '#/videos/{video['id']}/overlay?t=1'")
     wait_for_in(page, lambda: stands_at(1.0))
     accessible(page)
-
-    # The sound of the file goes along with the copy, which has none.
-    page.evaluate(
-        "() => { window.heard = []; const play = HTMLMediaElement.prototype.play;"
-        "HTMLMediaElement.prototype.play = function () { if (this.tagName === 'AUDIO') heard.push(this);"
-        "return play.call(this) } }"
-    )
-    page.get_by_label("Sound").check()
-    player.evaluate("v => v.play()")
-    wait_for_in(page, lambda: page.evaluate("heard.length > 0 && heard[0].currentTime > 1.2"))
-    player.evaluate("v => v.pause()")
-    wait_for_in(page, lambda: page.evaluate("heard[0].paused"))
-    assert page.evaluate("Math.abs(heard[0].currentTime - document.querySelector('video').currentTime)") < 0.3
 
 
 def test_case_examiner_and_notes_go_along_with_an_upload(page: Page, service: Running, tmp_path: Path) -> None:
@@ -413,7 +398,7 @@ def test_a_large_file_is_sent_in_parts_and_goes_on_after_a_break(page: Page, ser
 
     def part(route: Route) -> None:
         tries.append(route.request.headers["upload-offset"])
-        if len(tries) == 2:
+        if len(tries) in (2, 3):
             route.abort()
         else:
             route.continue_()
@@ -421,9 +406,16 @@ def test_a_large_file_is_sent_in_parts_and_goes_on_after_a_break(page: Page, ser
     page.route("**/v1/uploads/*", lambda route: part(route) if route.request.method == "PATCH" else route.continue_())
     page.goto(service.url)
     page.get_by_label("Choose videos").set_input_files(tmp_path / "large.mp4")
-    page.get_by_role("button", name="Try large.mp4 again").click()
-    expect(page.get_by_role("heading", name="large.mp4")).to_be_visible()
-    assert tries == ["0", str(16 * 2**20), str(16 * 2**20)]
+    again = page.get_by_role("button", name="Try large.mp4 again")
+    again.click()
+    wait_for_in(page, lambda: len(tries) == 3)
+    expect(again).to_be_visible()
+    page.reload()  # the browser lets go of the file; what has arrived counts all the same
+    with page.expect_file_chooser() as chooser:
+        again.click()
+    chooser.value.set_files(tmp_path / "large.mp4")
+    wait_for_in(page, lambda: service.client.get("/v1/videos", params={"q": "large.mp4"}).json()["total"] == 1)
+    assert tries == ["0", *[str(16 * 2**20)] * 3]
     (video,) = service.client.get("/v1/videos", params={"q": "large.mp4"}).json()["items"]
     assert video["sha256"] == hashlib.sha256(data).hexdigest()
     service.client.delete(f"/v1/videos/{video['id']}")

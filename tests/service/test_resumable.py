@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import fcntl
 import hashlib
 import os
@@ -13,7 +14,9 @@ from typing import Any
 
 import pytest
 
+from lrnet.errors import OutputError
 from lrnet.service.folder import PARTIAL_SECONDS
+from lrnet.service.resumable import Described, Partial
 from lrnet.service.settings import Settings
 from lrnet.service.tokens import Role, Token
 from lrnet.service.upload import SPARE
@@ -124,6 +127,30 @@ def test_the_key_of_a_repeated_request_counts_for_uploads_in_parts_too(site: Sit
     assert whole(b"1").json()["video"]["id"] == first
     assert whole(b"2").json()["error"] == "key_reused"
     assert site.store.waiting() == 1
+    assert [line["action"] for line in site.client.get("/v1/audit").json()["items"]] == ["submit"]
+
+
+def test_an_upload_that_is_given_up_meanwhile_takes_nothing_more(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    upload = begin(site)
+    known = Partial.described
+
+    def given_up_next(self: Partial, owner: str | None) -> Described:
+        described = known(self, owner)
+        self.discard()
+        return described
+
+    monkeypatch.setattr(Partial, "described", given_up_next)
+    assert send(site, upload, b"x", 0).status_code == 409
+    assert list(site.folder.partial.iterdir()) == []
+
+
+def test_a_full_disk_at_the_beginning_is_told(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise OutputError("It cannot be written.", hint="Make room.") from OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr("lrnet.service.resumable.write_text", full)
+    answer = site.client.post("/v1/uploads", params={"size": 100})
+    assert (answer.status_code, answer.json()["error"]) == (507, "disk_full")
 
 
 def test_a_full_queue_and_a_full_disk_keep_what_has_arrived(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import re
+import socket
 import threading
 import time
 import zipfile
@@ -32,7 +33,7 @@ from lrnet.report.evidence_bundle import verify_bundle
 from lrnet.report.wording import WORDING
 from lrnet.service import events
 from lrnet.service.database import Store
-from lrnet.service.folder import Folder, Incoming
+from lrnet.service.folder import Folder
 from lrnet.service.guard import COOKIE
 from lrnet.service.rows import Finding
 from lrnet.service.settings import Settings
@@ -139,17 +140,45 @@ def test_uploads_that_are_refused(site: Site, content: bytes, headers: dict[str,
     assert site.store.states() == {}
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+@pytest.mark.parametrize(
+    ("where", "number"),
+    [("Incoming.write", errno.ENOSPC), ("Incoming.close", errno.EDQUOT), ("Folder.receive", errno.ENOSPC)],
+)
 def test_a_disk_that_fills_up_during_an_upload_is_told(
-    site: Site, number: int, monkeypatch: pytest.MonkeyPatch
+    site: Site, where: str, number: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(self: Incoming, data: bytes) -> None:
+    """Wherever it shows: some file systems say it only when a file is closed."""
+
+    def full(*_: Any) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(Incoming, "write", full)
+    monkeypatch.setattr(f"lrnet.service.folder.{where}", full)
     answer = site.client.post("/v1/videos", content=b"a video", headers=OCTETS)
     assert (answer.status_code, answer.json()["error"]) == (507, "disk_full")
     assert list(site.folder.incoming.iterdir()) == []
+    assert 'lrnet_uploads_refused_total{error="disk_full"} 1.0' in site.client.get("/metrics").text
+
+
+def test_a_fault_of_the_service_is_answered_and_logged_like_everything(
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def bug(*_: Any, **__: Any) -> None:
+        raise KeyError("x")
+
+    monkeypatch.setattr(Store, "page", bug)
+    answer = site.client.get("/v1/videos", headers={"x-request-id": "job-7"})
+    assert (answer.status_code, answer.json()["error"]) == (500, "fault")
+    assert answer.headers["x-request-id"] == "job-7"
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert [record.getMessage() for record in caplog.records if record.exc_info] == ["request job-7"]
+
+
+def test_only_the_owner_reads_names_and_verdicts_also_in_a_folder_that_was_there(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    with opened(Settings(tmp_path)) as site:
+        site.hand_in()
+        for path in tmp_path.iterdir():
+            assert path.name == ".references" or path.stat().st_mode & 0o077 == 0, path
 
 
 def test_an_upload_of_unknown_length_is_bounded_too(site: Site) -> None:
@@ -220,7 +249,9 @@ def test_a_judged_video_has_its_results(site: Site) -> None:
     part = site.client.get(overlay, headers={"range": "bytes=10-19"})
     assert (part.status_code, part.content) == (206, bytes(range(10, 20)))
     assert part.headers["content-range"] == "bytes 10-19/2048"
-    assert site.client.get(overlay, headers={"range": "bytes=9999-"}).status_code == 416
+    for wrong, status in (("bytes=9999-", 416), ("bytes=x", 400)):
+        refused = site.client.get(overlay, headers={"range": wrong})
+        assert (refused.status_code, refused.headers["content-type"]) == (status, "text/plain; charset=utf-8")
 
 
 def test_a_verdict_that_is_held_back_says_so(site: Site) -> None:
@@ -392,6 +423,8 @@ def test_every_answer_is_guarded(site: Site) -> None:
         policy = headers["content-security-policy"]
         assert "default-src 'none'" in policy
         assert "frame-ancestors 'none'" in policy
+        assert "script-src 'self'" in policy
+        assert "require-trusted-types-for 'script'" in policy
         assert "unsafe" not in policy
         assert "access-control-allow-origin" not in headers
 
@@ -427,6 +460,23 @@ def test_the_stream_of_all_watches_before_it_answers(site: Site, monkeypatch: py
     }  # fmt: skip
     asyncio.run(asyncio.wait_for(site.app(scope, receive, send), 10))
     assert told[0]["type"] == "http.response.start"
+
+
+def test_a_stream_ends_in_good_order_when_the_database_goes_away(
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    looks, look = [], Store.changed
+
+    def away(self: Store, *arguments: Any) -> Any:
+        looks.append(1)
+        if len(looks) > 1:
+            raise OperationalError("…", None, Exception("gone"))
+        return look(self, *arguments)
+
+    monkeypatch.setattr(events, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(Store, "changed", away)
+    assert site.client.get("/v1/events").text == ": watching\n\n"
+    assert not any(record.exc_info for record in caplog.records)
 
 
 def test_the_page_names_nothing_from_elsewhere(site: Site) -> None:
@@ -485,7 +535,12 @@ def locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
 
 def test_a_token_is_asked_for_everywhere(locked: Site) -> None:
     client = locked.client
-    for method, path in (("GET", "/v1/videos"), ("POST", "/v1/videos"), ("GET", "/metrics"), ("GET", "/openapi.json")):
+    described = {(m.upper(), path) for path, methods in locked.app.openapi()["paths"].items() for m in methods}
+    assert len(described) > 20
+    for method, path in described | {("GET", "/openapi.json"), ("GET", "/api"), ("GET", "/nowhere")}:
+        status = client.request(method, path.format(video_id="0" * 32, upload_id="0" * 32)).status_code
+        assert (status == 401) != path.startswith("/health/"), path
+    for method, path in (("GET", "/v1/videos"), ("POST", "/v1/videos")):
         answer = client.request(method, path)
         assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer"), path
         for wrong in ("Bearer x", f"Bearer {TOKEN}x", "Bearer ", f"Basic {TOKEN}", "Bearer \xff"):
@@ -516,6 +571,8 @@ def test_signing_in_gives_a_session_that_ends(locked: Site) -> None:
     client.cookies.clear()
     client.post("/signin", content=f"token={TOKEN}", headers=form)
     assert client.get("/v1/videos").status_code == 200  # the client kept the cookie
+    (line, *_) = client.get("/v1/audit").json()["items"]
+    assert (line["who"], line["action"]) == ("token", "sign in")
     assert client.get("/").status_code == 200
     foreign = client.post("/signout", headers={"origin": "http://elsewhere.example"})
     assert foreign.status_code == 403
@@ -576,6 +633,9 @@ def test_a_role_bounds_what_a_token_may_do_and_a_log_says_who_did_what(tmp_path:
             ("POST", "/v1/videos"): Role.SUBMIT,
             ("POST", f"/v1/videos/{video['id']}/cancel"): Role.SUBMIT,
             ("POST", f"/v1/videos/{video['id']}/again"): Role.SUBMIT,
+            ("POST", "/v1/uploads?size=1"): Role.SUBMIT,
+            ("PATCH", f"/v1/uploads/{'0' * 32}"): Role.SUBMIT,
+            ("DELETE", f"/v1/uploads/{'0' * 32}"): Role.SUBMIT,
             ("GET", "/v1/audit"): Role.ADMIN,
             ("DELETE", f"/v1/videos/{video['id']}"): Role.ADMIN,
         }
@@ -631,18 +691,20 @@ def test_readiness_says_that_the_database_is_away(site: Site, monkeypatch: pytes
     assert (answer.status_code, answer.json()["error"]) == (503, "database")
 
 
-@pytest.mark.parametrize("path", ["/", "/v1/videos", "/v1/videos/{}", "/v1/videos/{}/report", "/v1/videos/{}/overlay",
-                                  "/v1/videos/{}/result", "/v1/videos.csv", "/v1/events", "/openapi.json", "/metrics",
-                                  "/assets/app.js", "/health/live"])  # fmt: skip
-def test_head_is_answered_as_get_without_the_body(site: Site, path: str) -> None:
+def test_every_get_can_be_asked_with_head(site: Site) -> None:
     video = site.hand_in()
     site.judge(video)
     site.store.beat("w", "here", 1, 2)
-    answer = site.client.head(path.format(video))
-    assert answer.status_code in (200, 204), path
-    assert answer.content == b""
-    if "overlay" in path:
-        assert answer.headers["content-length"] == "2048"
+    upload = site.client.post("/v1/uploads?size=1").json()["id"]
+    described = [path for path, methods in site.app.openapi()["paths"].items() if "get" in methods]
+    assert len(described) > 15
+    for path in [*described, "/", "/api", "/openapi.json", "/assets/app.js"]:
+        query = f"?id={video}" if path == "/v1/bundles" else ""
+        answer = site.client.head(path.format(video_id=video, upload_id=upload) + query)
+        assert answer.status_code in (200, 204), path
+        assert answer.content == b""
+        if "overlay" in path:
+            assert answer.headers["content-length"] == "2048"
 
 
 @pytest.mark.parametrize("path", ["/v1/videos?verdikt=likely_fake", "/v1/videos?format=csv", "/v1/about?x=1"])
@@ -707,9 +769,9 @@ def test_a_client_that_goes_away_is_one_line_in_the_log(site: Site, caplog: pyte
         "headers": [(b"host", b"127.0.0.1:8000")], "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 8000),
     }  # fmt: skip
     asyncio.run(site.app(scope, receive, send))
-    lines = [record.getMessage() for record in caplog.records if "went away" in record.getMessage()]
-    assert len(lines) == 1
-    assert not any(record.exc_info for record in caplog.records)
+    (line,) = [record for record in caplog.records if record.name.startswith("lrnet")]
+    assert line.getMessage().startswith("POST /v1/videos: 499 in")
+    assert line.exc_info is None
     assert list(site.folder.incoming.iterdir()) == []
 
 
@@ -741,6 +803,12 @@ def test_a_table_of_the_list(site: Site) -> None:
     site.judge(rows[1]["id"], "inconclusive", held_back=True)
     (judged,) = csv.DictReader(io.StringIO(site.client.get("/v1/videos.csv?verdict=inconclusive").text))
     assert (judged["probability"], judged["held_back"]) == ("", "True")
+
+
+def test_the_table_is_whole(site: Site) -> None:
+    numbers = [site.store.add(f"{i}", "ab" * 32, 7).id for i in range(201)]
+    rows = csv.DictReader(io.StringIO(site.client.get("/v1/videos.csv?sort=name").text))
+    assert sorted(row["id"] for row in rows) == sorted(numbers)
 
 
 def test_a_request_that_is_repeated_makes_no_second_video(site: Site) -> None:
@@ -791,6 +859,10 @@ def test_a_video_is_cancelled_and_examined_again(site: Site) -> None:
     site.client.delete(f"/v1/videos/{video}")
     assert site.folder.video(new["sha256"]).exists()
     site.judge(new["id"])
+    lines = site.client.get("/v1/audit").json()["items"]
+    assert [(line["action"], line["video"]) for line in reversed(lines)] == [
+        ("submit", video), ("cancel", video), ("again", new["id"]), ("delete", video),
+    ]  # fmt: skip
 
 
 def test_a_video_whose_last_worker_died_is_shown_as_waiting(tmp_path: Path) -> None:
@@ -805,6 +877,7 @@ def test_a_finished_video_is_told_with_a_signature_until_it_is_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("lrnet.service.webhook.PAUSES", (0.1, 0.1))
+    monkeypatch.setattr("lrnet.service.web.NOTICE_SECONDS", 0.1)
     told: list[tuple[str, bytes]] = []
 
     class Receiver(BaseHTTPRequestHandler):
@@ -825,6 +898,7 @@ def test_a_finished_video_is_told_with_a_signature_until_it_is_taken(
             video = site.hand_in()
             site.judge(video)
             wait_for(lambda: len(told) == 2, 10)
+            sent = site.client.get(f"/v1/videos/{video}").json()
             time.sleep(0.5)
     finally:
         receiver.shutdown()
@@ -835,7 +909,8 @@ def test_a_finished_video_is_told_with_a_signature_until_it_is_taken(
     when, proof = (part.partition("=")[2] for part in given.split(","))
     assert hmac.new(b"s" * 20, when.encode() + b"." + body, "sha256").hexdigest() == proof
     assert abs(int(when) - time.time()) < 60
-    assert (json.loads(body)["id"], json.loads(body)["state"]) == (video, "done")
+    assert json.loads(body) == sent
+    assert (sent["id"], sent["state"]) == (video, "done")
 
 
 def test_the_webhook_follows_no_redirect_and_is_given_up_after_seventeen_hours(
@@ -873,6 +948,38 @@ def test_the_webhook_follows_no_redirect_and_is_given_up_after_seventeen_hours(
     assert asked == ["/"] * 3
 
 
+def test_an_answer_that_makes_no_sense_is_a_failed_attempt_too(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lrnet.service.webhook.PAUSES", (0,))
+    site.store.cancel(site.store.add("clip.mp4", "ab" * 32, 7, notify=True).id)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            for _ in range(2):
+                connection, _ = listener.accept()
+                with connection:
+                    connection.recv(65536)
+                    connection.sendall(b"no HTTP at all\r\n\r\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        webhook = Webhook(f"http://127.0.0.1:{listener.getsockname()[1]}/", "s" * 20)
+        assert [notify_one(site.store, webhook) for _ in range(3)] == [True, True, False]
+        thread.join()
+
+
+def test_a_webhook_that_does_not_answer_keeps_no_video_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lrnet.service.web.NOTICE_SECONDS", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        webhook = Webhook(f"http://127.0.0.1:{silent.getsockname()[1]}/", "s" * 20)
+        with opened(Settings(tmp_path, webhook=webhook, lease_seconds=0.4)) as site:
+            site.judge(site.hand_in(b"1"))
+            connection, _ = silent.accept()  # the notice is being sent, for ten seconds
+            video = site.hand_in(b"2")
+            assert site.store.claim(0.1) is not None
+            wait_for(lambda: site.client.get(f"/v1/videos/{video}").json()["state"] == "queued", 5)
+            connection.close()
+
+
 @pytest.mark.parametrize(("given", "kept"), [("job-7.a_B", True), ("a b", False), ("x" * 65, False), ("ü", False)])
 def test_a_request_has_the_client_s_identifier_if_that_is_one(site: Site, given: str, kept: bool) -> None:
     answer = site.client.get("/v1/videos", headers={"x-request-id": given.encode()})
@@ -880,14 +987,16 @@ def test_a_request_has_the_client_s_identifier_if_that_is_one(site: Site, given:
     assert re.fullmatch(r"[\w.-]{1,64}", answer.headers["x-request-id"])
 
 
-def test_the_log_can_be_lines_of_json(capsys: pytest.CaptureFixture[str]) -> None:
-    log_to_stderr("json")
+def test_the_log_names_the_request_and_can_be_lines_of_json(capsys: pytest.CaptureFixture[str]) -> None:
+    fields = {"request": "r1", "who": "anna", "address": "::1"}
     try:
-        fields = {"request": "r1", "who": "anna", "address": "::1"}
-        logging.getLogger("lrnet.service.requests").info("%s %s", "POST", "/v1/videos", extra=fields)
+        for style in ("text", "json"):
+            log_to_stderr(style)
+            logging.getLogger("lrnet.service.requests").info("%s %s", "POST", "/v1/videos", extra=fields)
     finally:
         logging.basicConfig(force=True)
-    (line,) = capsys.readouterr().err.splitlines()
+    text, line = capsys.readouterr().err.splitlines()
+    assert text.endswith("INFO lrnet.service.requests: POST /v1/videos request=r1 who=anna address=::1")
     told = json.loads(line)
     assert datetime.fromisoformat(told.pop("time")).tzinfo is not None
     assert told == {"level": "INFO", "logger": "lrnet.service.requests", "message": "POST /v1/videos", **fields}

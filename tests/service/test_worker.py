@@ -304,6 +304,17 @@ def test_a_video_that_silences_each_worker_is_given_up(room: Room) -> None:
     assert (row.state, row.failure["error"]) == (JobState.FAILED, "WorkerDiedError")
 
 
+def test_a_machine_whose_clock_is_wrong_deletes_nothing(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 10 * 86_400)
+    running = room.folder.receive()
+    (room.folder.partial / "part").touch()
+    room.keeper().clean()
+    assert running.path.exists()
+    assert (room.folder.partial / "part").exists()
+    running.discard()
+
+
 def test_what_is_old_is_deleted_and_what_is_wanted_stays(room: Room) -> None:
     old, young = room.add(), room.add()
     for video in (old, young):

@@ -161,6 +161,18 @@ def test_the_process_is_used_again_also_after_a_video_that_was_left(video: Path)
         assert _pid(reader) == first
 
 
+def test_a_process_reads_so_many_videos_and_no_more(video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(isolation, "VIDEOS_EACH", 2)
+    _end_idle_processes()
+    pids = []
+    for _ in range(3):
+        with open_video(video, APART) as reader:
+            pids.append(_pid(reader))
+            list(reader)
+    assert pids[0] == pids[1] != pids[2]
+    assert not _alive(pids[0])
+
+
 def test_two_videos_at_a_time_have_two_processes(video: Path) -> None:
     with open_video(video, APART) as one, open_video(video, APART) as other:
         assert _pid(one) != _pid(other)
@@ -245,6 +257,8 @@ INFO = {
         _frame(turns=2**40),
         _frame(shot=-1),
         _frame(time=10**400),
+        _frame(colorspace=256),
+        _frame(color_range=2**20),
     ],
     ids=str,
 )

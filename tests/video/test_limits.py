@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from pathlib import Path
 
@@ -65,6 +66,14 @@ def test_without_time_to_decode_there_is_no_verdict(video: Path, isolate: bool) 
     access = Access(isolate=isolate, limits=Limits(decode_seconds=1e-9))
     with pytest.raises(LimitError, match="takes longer to decode"), open_video(video, access) as reader:
         list(reader)
+
+
+def test_what_was_decoded_within_the_time_counts(video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = itertools.count()
+    monkeypatch.setattr("lrnet.video.reader.perf_counter", lambda: float(next(ticks)))  # each packet takes a second
+    with open_video(video, Access(limits=Limits(decode_seconds=12)), threads=1) as reader:
+        assert 0 < len(list(reader)) < 20
+    assert reader.guard.passed == [Excess.DECODE_SECONDS]
 
 
 @EITHER

@@ -344,7 +344,7 @@ class Run:
 
 
 def opened_lines(path: str) -> AbstractContextManager[TextIO | None]:
-    """Open the file of `--jsonl`, if one was named. It holds whole lines only, however the process ends."""
+    """Open the file of `--jsonl`, if one was named."""
     if not path:
         return nullcontext()
     if is_stdout(path):

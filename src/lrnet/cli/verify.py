@@ -11,7 +11,7 @@ import typer
 def verify(
     bundle: Annotated[Path, typer.Argument(help="The ZIP file that `lrnet detect --bundle` wrote.", metavar="BUNDLE")],
 ) -> None:
-    """Check that nothing in an evidence bundle was changed, removed or added."""
+    """Check that an evidence bundle agrees with its manifest: nothing was changed, removed or added since."""
     from lrnet.report.evidence_bundle import MANIFEST, BundleError, verify_bundle
     from lrnet.report.wording import readable
 
@@ -21,6 +21,6 @@ def verify(
             f"{readable(str(bundle))} is not as it was written: {'; '.join(found.problems)}.",
             hint="Get the bundle again from where it was made.",
         )
-    typer.echo(f"{found.files} files are as they were written.")
+    typer.echo(f"{found.files} files are as the manifest says.")
     typer.echo(f"SHA-256 of {MANIFEST}: {found.manifest}")
-    typer.echo("Compare it with your records: the bundle carries no signature.")
+    typer.echo("Compare it with your records: the bundle carries no signature, and a manifest can be written anew.")

@@ -241,7 +241,7 @@ class _Recording:
         sound = sound_of(self._pieces)
         if sound is not None:
             try:
-                add_sound(self._path, sound)
+                add_sound(self._path, [sound])
             except (OSError, av.error.FFmpegError):
                 sound = None
         return Footage(self._path.read_bytes(), tuple(self._pieces), *self._size, self._poster, sound is not None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Final
@@ -21,8 +21,9 @@ from lrnet.report.wording import clock, person, refuse_source, two_decimals
 from lrnet.sequence.landmark_sequence import LandmarkSequence
 from lrnet.verdict import ClipScore, FaceVerdict
 from lrnet.video.frame import Frame
-from lrnet.video.isolation import open_video
+from lrnet.video.isolation import open_video, whole_sound_of
 from lrnet.video.limits import Access
+from lrnet.video.sound import Samples
 from lrnet.video.writer import VideoWriter
 
 LONGEST_SIDE: Final = 1280  # pixels; larger frames are scaled down to it
@@ -45,9 +46,10 @@ def write_overlay(
 ) -> None:
     """Write the video with each face's landmarks, box, number and current clip score, and a timeline at the foot.
 
-    Every frame of the source is there with its own time. Frames larger than 1280 pixels are scaled down; sound is left
-    out. Landmarks stand still in frames that were not examined, for a tenth of a second at most. The score shown is
-    the network's raw output for the clip, not a probability.
+    Every frame of the source that lies within the limits is there with its own time, and the source's sound as far as
+    it can be decoded. Frames larger than 1280 pixels are scaled down. Landmarks stand still in frames that were not
+    examined, for a tenth of a second at most. The score shown is the network's raw output for the clip, not a
+    probability.
 
     Args:
         result: of `Detector.detect(…, keep_sequences=True)`.
@@ -66,19 +68,25 @@ def write_overlay(
         )
     refuse_source(path, result.path)
     require_writable(path)
-    with open_video(result.path, (access or Access()).all_of_it()) as reader:
+    whole = (access or Access()).all_of_it()
+    with open_video(result.path, whole) as reader:
         rate = reader.info.frame_rate or 25.0
         duration = reader.info.duration
         frames = iter(reader)
         first = next(frames)
         width, height = drawn_size(first.width, first.height)
         painter = Painter(result, width, height)
-        last = -np.inf
-        with VideoWriter(path, width, height, rate) as writer:
+        end, last = 0.0, -np.inf
+
+        def sound() -> Iterable[Samples]:
+            return whole_sound_of(result.path, whole, end + min(1 / rate, 1.0))
+
+        with VideoWriter(path, width, height, rate, sound=sound) as writer:
             for frame in chain([first], frames):
-                writer.write(painter.paint(frame), frame.time)
-                if progress is not None and frame.time - last >= 1.0:
-                    last = frame.time
+                end = frame.time
+                writer.write(painter.paint(frame), end)
+                if progress is not None and end - last >= 1.0:
+                    last = end
                     progress(Progress(frame.index + 1, frame.time, duration, painter.clips, stage="drawing"))
 
 

@@ -1,16 +1,16 @@
 """Where the service keeps files: videos under their SHA-256, results under the video's identifier.
 
-No path is ever made from a name that a client chose.
+No path here is made from a name that a client chose.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import secrets
 import shutil
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -92,16 +92,25 @@ class Folder:
 
     def old_uploads(self, seconds: float) -> list[Path]:
         """Uploads that were broken off: nothing came for `seconds`, or for a day if they come in parts."""
+        now = self._now()
         waited = ((self.incoming, seconds), (self.partial, PARTIAL_SECONDS))
-        return [path for folder, longest in waited for path in _entries(folder) if _age(path) > longest]
+        return [path for folder, longest in waited for path in _entries(folder) if _written(path) < now - longest]
 
     def old_videos(self) -> list[Path]:
         """Video files old enough to be deleted if no row names them."""
-        return [path for shelf in _entries(self.videos) for path in _entries(shelf) if _age(path) > ORPHAN_SECONDS]
+        before = self._now() - ORPHAN_SECONDS
+        return [path for shelf in _entries(self.videos) for path in _entries(shelf) if _written(path) < before]
 
     def old_results(self) -> list[Path]:
         """Result folders old enough to be deleted if no row names them."""
-        return [path for path in _entries(self.results) if _age(path) > ORPHAN_SECONDS]
+        before = self._now() - ORPHAN_SECONDS
+        return [path for path in _entries(self.results) if _written(path) < before]
+
+    def _now(self) -> float:
+        """The file system's clock: the one that gives files their times, whichever machine asks."""
+        mark = self.root / ".references"
+        mark.touch()
+        return mark.stat().st_mtime
 
     def free(self) -> int:
         """Bytes left on the disk."""
@@ -155,8 +164,9 @@ def _entries(folder: Path) -> list[Path]:
         return []
 
 
-def _age(path: Path) -> float:
+def _written(path: Path) -> float:
+    """When a file was last written; never, if it has just gone."""
     try:
-        return time.time() - path.stat().st_mtime
+        return path.stat().st_mtime
     except FileNotFoundError:
-        return 0.0
+        return math.inf

@@ -95,10 +95,12 @@ class Guard:
         headers = Headers(scope=scope)
         given = headers.get("x-request-id", "")
         scope[REQUEST] = given if re.fullmatch(r"[\w.-]{1,64}", given, re.ASCII) else secrets.token_hex(8)
-        method, began = scope["method"], time.perf_counter()
+        method, began, started = scope["method"], time.perf_counter(), False
 
         async def send_guarded(message: Message) -> None:
+            nonlocal started
             if message["type"] == "http.response.start":
+                started = True
                 _add_headers(MutableHeaders(scope=message), scope[REQUEST])
                 if method not in SAFE_METHODS:
                     _log(scope, method, message["status"], time.perf_counter() - began)
@@ -106,9 +108,15 @@ class Guard:
 
         refused = await self._refusal(scope, headers)
         if refused is None:
-            await self._app(scope, receive, send_guarded)
-        else:
-            await _answer(send_guarded, *refused)
+            try:
+                await self._app(scope, receive, send_guarded)
+                return
+            except Exception:
+                if started:
+                    raise
+                log.exception("request %s", scope[REQUEST])
+                refused = 500, "fault", "The service has a fault.", f"Its log says more: request {scope[REQUEST]}."
+        await _answer(send_guarded, *refused)
 
     async def _refusal(self, scope: Scope, headers: Headers) -> tuple[int, str, str, str] | None:
         """Status, word, message and hint of a refusal; None lets the request in."""

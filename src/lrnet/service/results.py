@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from typing import Annotated, Any, Final
 from anyio.to_thread import run_sync
 from fastapi import FastAPI, Query, Response
 from fastapi.responses import FileResponse, StreamingResponse
+from sqlalchemy.exc import SQLAlchemyError
 
 from lrnet.report.evidence_bundle import join_bundles
 from lrnet.report.schema import ReportDocument
@@ -21,6 +23,8 @@ from lrnet.service.folder import BUNDLE, OVERLAY, REPORT
 from lrnet.service.guard import REPORT_POLICY
 from lrnet.service.rows import JobState, VideoRow
 from lrnet.service.upload import RefusedError
+
+log = logging.getLogger("lrnet.service.web")
 
 
 def add_results(app: FastAPI, service: Service) -> None:
@@ -175,8 +179,11 @@ async def _stream(source: AsyncIterator[bytes]) -> StreamingResponse:
 
     async def whole() -> AsyncIterator[bytes]:
         yield first
-        async for event in source:
-            yield event
+        try:
+            async for event in source:
+                yield event
+        except SQLAlchemyError as error:  # the client connects again, and is told then
+            log.warning("a stream of events ends: the database does not answer (%s)", type(error).__name__)
 
     return StreamingResponse(whole(), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 

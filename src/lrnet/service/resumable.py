@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Annotated, Final
 
 from anyio.to_thread import run_sync
@@ -82,19 +82,18 @@ class Partial:
     @contextmanager
     def alone(self) -> Iterator[Incoming]:
         """The file, to be written to; nobody else writes to it meanwhile."""
-        os.utime(self._description)  # as old as the latest part
-        with self._description.open() as lock:
+        with ExitStack() as stack:
             try:
+                os.utime(self._description)  # as old as the latest part
+                lock = stack.enter_context(self._description.open())
                 lock_file(lock, wait=False)
                 if os.fstat(lock.fileno()).st_ino != self._description.stat().st_ino:
                     raise BlockingIOError  # another request has just finished it
-            except (BlockingIOError, FileNotFoundError) as error:
+            except (BlockingIOError, FileNotFoundError) as error:  # not there: it has just been given up
                 raise RefusedError(409, "busy", "Another request adds to this upload.", "Wait for its end.") from error
             incoming = Incoming(self.path, resumed=True)
-            try:
-                yield incoming
-            finally:
-                incoming.close()
+            stack.callback(incoming.close)
+            yield incoming
 
     def discard(self) -> None:
         for path in (self.path, self._description):
@@ -128,12 +127,12 @@ def add_uploads(app: FastAPI, service: Service) -> None:
                 raise RefusedError(503, "too_many_uploads", "Too many uploads are unfinished.", "Try again later.")
             service.room.take(request, size)  # is there room now? It is looked at again with each part
             service.room.leave(request)
-        part = Partial(service, secrets.token_hex(16))
-        described = Described(
-            name=display_name(name), size=size, given=given, key=full_key(given.owner, idempotency_key)
-        )
-        part.path.touch()
-        part.describe(described)
+            part = Partial(service, secrets.token_hex(16))
+            described = Described(
+                name=display_name(name), size=size, given=given, key=full_key(given.owner, idempotency_key)
+            )
+            part.path.touch()
+            part.describe(described)
         response.headers["Location"] = f"/v1/uploads/{part.id}"
         return answer(response, part, described)
 
@@ -185,17 +184,18 @@ def add_uploads(app: FastAPI, service: Service) -> None:
                     finally:
                         service.figures.received.inc(incoming.size - before)
                     if incoming.size == described.size:
-                        described = await run_sync(finish, part, described, incoming)
-                        await run_sync(service.note, request, "submit", described.video)
+                        described = await run_sync(finish, request, part, described, incoming)
         return await run_sync(answer, response, part, described)
 
-    def finish(part: Partial, described: Described, incoming: Incoming) -> Described:
+    def finish(request: Request, part: Partial, described: Described, incoming: Incoming) -> Described:
         incoming.close()
         try:
-            row, _ = enter(service, incoming, described.name, described.given, described.key)
+            row, fresh = enter(service, incoming, described.name, described.given, described.key)
         except RefusedError:  # the key was used for another file
             part.discard()
             raise
+        if fresh:
+            service.note(request, "submit", row.id)
         part.path.unlink(missing_ok=True)
         described = described.model_copy(update={"video": row.id})
         part.describe(described)

@@ -198,10 +198,24 @@ def log_to_stderr(style: str = "text") -> None:
     Args:
         style: "text" or "json".
     """
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True)
-    if style == "json":
-        logging.getLogger().handlers[0].setFormatter(_JsonLines())
+    logging.basicConfig(level=logging.WARNING, force=True)
+    logging.getLogger().handlers[0].setFormatter(_JsonLines() if style == "json" else _TextLines())
     logging.getLogger("lrnet.service").setLevel(logging.INFO)
+
+
+def _further(record: logging.LogRecord) -> dict[str, str]:
+    """What an event has beside its message."""
+    return {name: getattr(record, name) for name in ("request", "who", "address") if hasattr(record, name)}
+
+
+class _TextLines(logging.Formatter):
+    """Lines of text: time, level, logger, message, and what the event has besides."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return " ".join([super().formatMessage(record), *(f"{k}={v}" for k, v in _further(record).items() if v)])
 
 
 class _JsonLines(logging.Formatter):
@@ -214,7 +228,7 @@ class _JsonLines(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        line |= {name: getattr(record, name) for name in ("request", "who", "address") if hasattr(record, name)}
+        line |= _further(record)
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
         return json.dumps(line)

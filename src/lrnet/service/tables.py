@@ -6,6 +6,8 @@ All times are seconds since the epoch by the database's clock, so that machines 
 from __future__ import annotations
 
 import json
+import os
+from contextlib import suppress
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -139,6 +141,9 @@ def open_engine(url: str) -> Engine:
     try:
         address = make_url(url)
         sqlite = address.get_backend_name() == "sqlite"
+        if sqlite and address.database and not address.database.startswith((":", "file:")):
+            with suppress(OSError):  # said when it is used
+                os.close(os.open(address.database, os.O_WRONLY | os.O_CREAT, 0o600))  # names and verdicts of people
         options = {"connect_args": {"timeout": BUSY_SECONDS}} if sqlite else {"pool_pre_ping": True}
         engine = create_engine(address, **options)
     except (ArgumentError, NoSuchModuleError) as error:

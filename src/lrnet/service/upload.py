@@ -50,7 +50,7 @@ class Room:
             RefusedError: then less than `SPARE` would be left free.
         """
         if self._folder.free() - sum(self._owed.values()) - size < SPARE:
-            raise _no_room()
+            raise no_room()
         self._owed[upload] = size
 
     def check(self, upload: object, size: int) -> None:
@@ -61,7 +61,7 @@ class Room:
         """
         others = sum(owed for other, owed in self._owed.items() if other is not upload)
         if self._folder.free() - others - size < SPARE:
-            raise _no_room()
+            raise no_room()
         self._owed[upload] = max(0, self._owed.get(upload, 0) - size)
 
     def leave(self, upload: object) -> None:
@@ -126,15 +126,17 @@ async def append(
         raise RefusedError(
             408, "too_slow", "The upload took too long, or stood still.", "Send it again over a faster connection."
         ) from error
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise _no_room() from error
-        raise
     finally:
         room.leave(incoming)
 
 
-def _no_room() -> RefusedError:
+def is_full(error: Exception) -> bool:
+    """Whether an error, or the one that it was raised from, says that the disk is full."""
+    return any(getattr(e, "errno", None) in (errno.ENOSPC, errno.EDQUOT) for e in (error, error.__cause__))
+
+
+def no_room() -> RefusedError:
+    """The refusal of an upload for which the disk has no room."""
     return RefusedError(507, "disk_full", "There is no room for the video.", "Delete videos, or ask the operator.")
 
 

@@ -10,12 +10,13 @@ from anyio.to_thread import run_sync
 from fastapi import Depends, FastAPI, Header, Query, Request, Response
 from starlette.requests import ClientDisconnect
 
+from lrnet.errors import OutputError
 from lrnet.report.examination import LONGEST_FIELD, LONGEST_NOTES
 from lrnet.service import schema
 from lrnet.service.api import Service, VideoId, name_of, problems, row_of, unknown_video
 from lrnet.service.folder import Incoming
 from lrnet.service.rows import UNFINISHED, Given, VideoRow
-from lrnet.service.upload import RefusedError, check_type, receive
+from lrnet.service.upload import RefusedError, check_type, is_full, no_room, receive
 from lrnet.service.work import display_name
 from lrnet.service.worker import remove
 
@@ -132,9 +133,14 @@ def add_videos(app: FastAPI, service: Service) -> None:
 
 @contextmanager
 def refusals_counted(service: Service) -> Iterator[None]:
-    """Count the upload that the block takes in if it is refused or breaks off."""
+    """Count the upload that the block takes in if it is refused or breaks off; a full disk is a refusal too."""
     try:
-        yield
+        try:
+            yield
+        except (OSError, OutputError) as error:
+            if is_full(error):
+                raise no_room() from error
+            raise
     except RefusedError as error:
         service.figures.refused.labels(error.error).inc()
         raise

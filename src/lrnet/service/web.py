@@ -39,6 +39,9 @@ from lrnet.version import __version__
 
 log = logging.getLogger("lrnet.service.web")
 
+GONE: Final = 499  # the status in the log of a request whose client went away
+NOTICE_SECONDS: Final = 1.0  # between two looks for notices that are due
+
 DESCRIPTION: Final = """Videos in, verdicts on the motion of the faces in them out.
 
 Hand a video in as the body of `POST /v1/videos`, follow `links.events` or ask `GET /v1/videos/{id}` until its `state`
@@ -61,11 +64,13 @@ def create_app(settings: Settings, ending: Callable[[], bool] = lambda: False) -
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         stop = threading.Event()
-        keeper = threading.Thread(target=_keep, args=(service, stop), name="keeper")
-        keeper.start()
+        threads = [threading.Thread(target=work, args=(service, stop)) for work in (_keep, _notify)]
+        for thread in threads:
+            thread.start()
         yield
         stop.set()
-        keeper.join()
+        for thread in threads:
+            thread.join()
         store.close()
 
     app = FastAPI(
@@ -98,17 +103,30 @@ def create_app(settings: Settings, ending: Callable[[], bool] = lambda: False) -
 
 
 def _keep(service: Service, stop: threading.Event) -> None:
-    """Put back videos of dead workers also where no other worker is left, and call the webhook."""
-    keeper, webhook = Keeper(service.settings, service.store, service.folder), service.settings.webhook
-    while not stop.wait(keeper.every):
-        try:
-            keeper.look()
-            while webhook and not stop.is_set() and notify_one(service.store, webhook):
+    """Put back videos of dead workers also where no other worker is left."""
+    keeper = Keeper(service.settings, service.store, service.folder)
+    _repeat(keeper.look, keeper.every, stop)
+
+
+def _notify(service: Service, stop: threading.Event) -> None:
+    """Call the webhook; on a thread of its own, because one that does not answer takes long."""
+    if (webhook := service.settings.webhook) is not None:
+
+        def call() -> None:
+            while not stop.is_set() and notify_one(service.store, webhook):
                 pass
+
+        _repeat(call, NOTICE_SECONDS, stop)
+
+
+def _repeat(step: Callable[[], None], every: float, stop: threading.Event) -> None:
+    while not stop.wait(every):
+        try:
+            step()
         except AWAY as error:
             log.warning("the database does not answer (%s)", type(error).__name__)
         except Exception:
-            log.exception("keeper")
+            log.exception("a step of the service failed")
 
 
 def _refuse_unknown_parameters(request: Request) -> None:
@@ -220,9 +238,8 @@ def _add_errors(app: FastAPI) -> None:
         log.warning("request %s: the database does not answer (%s)", request.scope[REQUEST], type(error).__name__)
         return problem(503, "database", "The database does not answer.", "Try again later.", {"Retry-After": "30"})
 
-    async def gone(request: Request, _error: Exception) -> Response:
-        log.info("request %s: the client went away", request.scope[REQUEST])
-        return problem(400, "broken_off", "The upload broke off.", "Send it again.")  # nobody reads it
+    async def gone(_request: Request, _error: Exception) -> Response:
+        return problem(GONE, "broken_off", "The upload broke off.", "Send it again.")  # for the log: nobody reads it
 
     handlers: dict[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
         RefusedError: refused,

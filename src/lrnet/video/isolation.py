@@ -1,10 +1,11 @@
 """Decode in a process of its own: the asking side.
 
 A decoder is a million lines of C that read files from strangers. With `Access.isolate`, `open_video` runs it in a
-process with bounded memory and processor time, which can open no file but the one given and no socket, cannot write,
-and is ended when it stands still. If it dies, the video has an error and this process goes on. Frames come back as
-planes in shared memory, messages as JSON; both are checked as if they were the file itself. The other side is
-`lrnet.video.decoder_process`. A process reads one video after the other, and ends with the process that started it.
+process with bounded memory and processor time, which can open no file but the one given and no socket (unless it reads
+an address), cannot write, and is ended when it stands still. If it dies, the video has an error and this process goes
+on. Frames come back as planes in shared memory, messages as JSON; both are checked as if they were the file itself.
+The other side is `lrnet.video.decoder_process`. A process reads one video after the other, and ends with the process
+that started it.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from lrnet.video.limits import Access, Excess, Limits, past
 from lrnet.video.pipeline import PATIENCE
 from lrnet.video.quantiser import COARSEST
 from lrnet.video.reader import Reader, VideoReader
-from lrnet.video.sound import SECONDS, Piece, Samples, decode_sound, samples_of
+from lrnet.video.sound import ALL_SECONDS, PART, RATE, SECONDS, Piece, Samples, decode_sound, samples_of
 
 SLOTS: Final = 4  # frames that may lie in the shared memory at a time
 START_SECONDS: Final = 120.0  # for a process to come up, on a busy machine
@@ -89,6 +90,21 @@ def sound_of(source: str | os.PathLike[str], access: Access, pieces: Sequence[Pi
         return _isolated_sound(name, access, pieces) if access.isolate else decode_sound(name, access, pieces)
     except (VideoError, OSError, av.error.FFmpegError, EOFError, MemoryError, *_NONSENSE):
         return None
+
+
+def whole_sound_of(source: str | os.PathLike[str], access: Access, seconds: float) -> Iterator[Samples]:
+    """The first `seconds` of a video's sound in parts, silent where `sound_of` gives none; no part if it never does."""
+    ends, silent = monotonic() + ALL_SECONDS, 0
+    for start in np.arange(0.0, seconds, PART).tolist():
+        piece = (0.0, start, min(start + PART, seconds))
+        found = sound_of(source, access, [piece]) if monotonic() < ends else None
+        if found is None:
+            silent += samples_of([piece])
+            continue
+        while silent:
+            yield np.zeros(min(silent, round(PART * RATE)), np.int16)
+            silent -= min(silent, round(PART * RATE))
+        yield found
 
 
 def _isolated_sound(name: str, access: Access, pieces: Sequence[Piece]) -> Samples | None:
@@ -163,7 +179,7 @@ class IsolatedReader(Reader):
         if self.guard.ends(self.frames, time, width * height):
             return None
         source = VideoFrame(width, height, "yuv420p")
-        source.colorspace, source.color_range = _whole(sent["colorspace"], 0), _whole(sent["color_range"], 0)
+        source.colorspace, source.color_range = (_whole(sent[name], 0, 255) for name in ("colorspace", "color_range"))
         self._process.copy(_whole(sent["slot"], 0), planes_of(source))
         self.frames = _whole(sent["index"], self.frames) + 1
         stretch = self.guard.limits.stretch(time)
@@ -288,8 +304,8 @@ def _words(info: VideoInfo) -> tuple[str, ...]:
     return info.container, info.codec, info.pixel_format, *info.notes
 
 
-def _whole(value: Any, low: int) -> int:
-    if not isinstance(value, int) or not low <= value < 2**31:
+def _whole(value: Any, low: int, high: int = 2**31 - 1) -> int:
+    if not isinstance(value, int) or not low <= value <= high:
         raise ValueError("invalid number")
     return value
 

@@ -1,10 +1,11 @@
-"""The sound of stretches of a video, for the clips that reports show. It is played, never examined."""
+"""The sound of a video or of stretches of it, for annotated copies and the clips of reports. It is never examined."""
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from time import monotonic
 from typing import Any, Final
@@ -14,6 +15,7 @@ import av.error
 import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
+from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
 from numpy.typing import NDArray
@@ -25,6 +27,8 @@ RATE: Final = 32_000  # Hz
 BIT_RATE: Final = 48_000
 SECONDS: Final = 30.0  # that decoding may take; what was decoded by then counts
 LEAD: Final = 0.5  # seconds before a stretch from which on it is decoded: a seek need not land on it
+PART: Final = 120.0  # seconds of a whole video's sound that are in memory at a time
+ALL_SECONDS: Final = 600.0  # that decoding all of it may take; what was decoded by then counts
 STEADY: Final = 0.02  # seconds that a part may seem to lie off the end of the one before
 
 Piece = tuple[float, float, float]
@@ -90,29 +94,41 @@ def _from(container: InputContainer, start: float) -> Iterator[tuple[float, Samp
                 yield float(part.pts * part.time_base) - origin, part.to_ndarray()[0]
 
 
-def add_sound(path: Path, sound: Samples) -> None:
-    """Give an MP4 file without sound this one, (N,) mono at `RATE` Hz, as AAC.
+def add_sound(path: Path, sound: Iterable[Samples]) -> None:
+    """Give an MP4 file without sound this one, in parts of (N,) mono at `RATE` Hz, as AAC; none leave it as it is.
 
     Raises:
         av.error.FFmpegError, OSError: it cannot be written; the file is as it was.
     """
+    parts = iter(sound)
+    first = next(parts, None)
+    if first is None:
+        return
     partial = path.with_suffix(".sound.mp4")
-    with av.open(str(path)) as silent, av.open(str(partial), "w", options={"movflags": "+faststart"}) as whole:
-        picture = silent.streams.video[0]
-        stream = whole.add_stream_from_template(picture)
-        voice = whole.add_stream("aac", rate=RATE, layout="mono")
-        voice.bit_rate = BIT_RATE
-        frame = AudioFrame.from_ndarray(np.ascontiguousarray(sound[None]), format="s16", layout="mono")
-        frame.sample_rate, frame.pts, frame.time_base = RATE, 0, Fraction(1, RATE)
-        heard = [packet for part in (frame, None) for packet in voice.encode(part)]
-        seen = []
-        for packet in silent.demux(picture):
-            if packet.dts is not None:
-                packet.stream = stream
-                seen.append(packet)
-        for packet in heapq.merge(seen, heard, key=_time):
-            whole.mux(packet)
-    partial.replace(path)
+    try:
+        with av.open(str(path)) as silent, av.open(str(partial), "w", options={"movflags": "+faststart"}) as whole:
+            picture = silent.streams.video[0]
+            stream = whole.add_stream_from_template(picture)
+            voice = whole.add_stream("aac", rate=RATE, layout="mono")
+            voice.bit_rate = BIT_RATE
+            seen = (packet for packet in silent.demux(picture) if packet.dts is not None)
+            for packet in heapq.merge(seen, _encoded(voice, chain([first], parts)), key=_time):
+                if packet.stream is picture:
+                    packet.stream = stream
+                whole.mux(packet)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _encoded(voice: AudioStream, sound: Iterable[Samples]) -> Iterator[Packet[Any]]:
+    at = 0
+    for part in sound:
+        frame = AudioFrame.from_ndarray(np.ascontiguousarray(part[None]), format="s16", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = RATE, at, Fraction(1, RATE)
+        at += len(part)
+        yield from voice.encode(frame)
+    yield from voice.encode(None)
 
 
 def _time(packet: Packet[Any]) -> Fraction:

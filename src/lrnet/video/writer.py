@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from types import MappingProxyType, TracebackType
 from typing import Final, Literal, Self
@@ -24,6 +24,7 @@ from lrnet.errors import (
 from lrnet.files import written_beside
 from lrnet.video.frame import HD_ROWS
 from lrnet.video.opening import reason_of
+from lrnet.video.sound import Samples, add_sound
 
 
 class VideoWriter:
@@ -37,6 +38,7 @@ class VideoWriter:
         crf: the encoder's constant rate factor; higher is smaller and coarser.
         options: further options of the encoder, by FFmpeg's names.
         codec: FFmpeg's name of the encoder; "libx265" writes HEVC.
+        sound: called at the end, gives the sound (`lrnet.video.sound.add_sound`). A fault of it costs the sound only.
     """
 
     TIME_BASE: Final = Fraction(1, 90_000)
@@ -50,8 +52,9 @@ class VideoWriter:
         crf: int = 23,
         options: Mapping[str, str] = MappingProxyType({}),
         codec: Literal["libx264", "libx265"] = "libx264",
+        sound: Callable[[], Iterable[Samples]] | None = None,
     ) -> None:
-        self._name = os.fspath(path)
+        self._name, self._sound = os.fspath(path), sound
         self._width, self._height = width - width % 2, height - height % 2
         if not (self._width and self._height):
             raise OutputError(
@@ -121,6 +124,9 @@ class VideoWriter:
                     self._container.mux(self._stream.encode(None))
             finally:
                 self._container.close()
+        if whole and self._sound is not None:
+            with suppress(OSError, av.error.FFmpegError):
+                add_sound(self._partial, self._sound())
 
     @contextmanager
     def _told(self) -> Iterator[None]:

@@ -175,7 +175,7 @@ class Detail {
     const missing = h("p", { class: "note", hidden: true }, "There is no annotated video: it could not be made, or the service was started without it.");
     this.player = new Player(this.video, () => { missing.hidden = false; });
     if (second() !== null) this.player.show(second());
-    const note = h("p", { class: "note" }, "The score beside a face is the network’s raw output for the clip around that moment; it is no probability. The sound, if there is any, is that of the file that was handed in.");
+    const note = h("p", { class: "note" }, "The score beside a face is the network’s raw output for the clip around that moment; it is no probability.");
     return [this.player.element, missing, note];
   }
 

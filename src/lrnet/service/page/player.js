@@ -1,4 +1,4 @@
-// The annotated video: moments, suspicious stretches, single frames, and the sound of the file that was handed in.
+// The annotated video: moments, suspicious stretches, single frames.
 
 import * as api from "./api.js";
 import { h } from "./dom.js";
@@ -13,15 +13,13 @@ export class Player {
     const button = (text, does) => h("button", { type: "button", onclick: does }, text);
     this.jumps = [button("◀ Suspicious", () => this.jump(-1)), button("Suspicious ▶", () => this.jump(1))];
     const step = (by) => this.show(this.film.currentTime + by / this.rate);
-    const sound = h("input", { type: "checkbox", onchange: () => this.listen(video, sound.checked) });
-    this.controls = h("p", { class: "controls" }, this.jumps, button("◀ Frame", () => step(-1)), button("Frame ▶", () => step(1)), h("label", {}, sound, " Sound"), this.said);
+    this.controls = h("p", { class: "controls" }, this.jumps, button("◀ Frame", () => step(-1)), button("Frame ▶", () => step(1)), this.said);
     for (const jump of this.jumps) jump.hidden = true;
     this.element = h("div", {}, this.film, this.controls);
     this.film.addEventListener("error", () => {
       this.element.hidden = true;
       failed();
     });
-    for (const event of ["play", "pause", "seeked", "ratechange"]) this.film.addEventListener(event, () => this.follow());
     api.result(video.id).then((result) => this.learn(result)).catch(() => {}); // then there are no jumps
   }
 
@@ -48,25 +46,5 @@ export class Player {
     const next = by > 0 ? this.stretches.find((t) => t > now + 0.1) : this.stretches.findLast((t) => t < now - 0.1);
     if (next === undefined) this.said.textContent = `No suspicious stretch ${by > 0 ? "after" : "before"} ${clock(now)}.`;
     else this.show(next);
-  }
-
-  /** Turn the sound on or off. The annotated copy has none; the file is loaded only when it is wanted. */
-  listen(video, on) {
-    if (on && !this.sound) {
-      this.sound = h("audio", { src: video.links.file, preload: "auto" });
-      this.sound.addEventListener("error", () => { this.said.textContent = "This browser cannot play the file’s sound."; });
-    }
-    if (this.sound) this.sound.muted = !on;
-    this.follow();
-  }
-
-  /** Let the sound go where the film is. */
-  follow() {
-    const { film, sound } = this;
-    if (!sound) return;
-    sound.playbackRate = film.playbackRate;
-    if (Math.abs(sound.currentTime - film.currentTime) > 0.08) sound.currentTime = film.currentTime;
-    if (film.paused || film.ended) sound.pause();
-    else sound.play().catch(() => {});
   }
 }
