@@ -1,4 +1,4 @@
-# The service, for `lrnet serve` and `lrnet worker`. Build: docker build -t lrnet .
+# The service, for `lrnet serve` and `lrnet worker`. Build: docker build -t lrnet . (run it with --init)
 FROM python:3.11-slim-bookworm
 
 RUN useradd --create-home --uid 10001 lrnet && install -d -o lrnet -g lrnet /data

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from lrnet import files
 from lrnet.errors import OutputError
 from lrnet.files import is_file, is_folder, is_there, require_writable, write_text, written_beside
 
@@ -139,3 +140,14 @@ def test_two_writers_of_one_file_do_not_share_a_partial_one(tmp_path: Path) -> N
         other.write_text("other")
     assert (tmp_path / "a").read_text() == "one"  # the outer block ends last
     assert [p.name for p in tmp_path.iterdir()] == ["a"]
+
+
+def test_json_is_read_within_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "LARGEST_JSON", 2**20)
+    path = tmp_path / "a.json"
+    for text, why in (("[" + " " * 2**20 + "]", "larger than 1 MiB"), ("[" * 200_000, "nests too deep"), ("{", "")):
+        path.write_text(text)
+        with pytest.raises(ValueError, match=why):
+            files.read_json(path)
+    path.write_text('{"a": 1}', encoding="utf-8-sig")
+    assert files.read_json(path) == {"a": 1}

@@ -76,7 +76,10 @@ def test_an_alarm_is_raised_once_and_passed_on_signed(tmp_path: Path, capsys: py
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     (alarm,) = [line for line in lines if line["event"] == "alarm"]
     assert (alarm["face"], alarm["state"], alarm["time"], alarm["source"]) == (1, "likely_fake", 2.0, "call")
-    assert [line["time"] for line in lines if line["event"] == "verdict"] == [1.0, 2.0, 3.0, 4.0]
+    looks = [line for line in lines if line["event"] == "verdict"]
+    assert [(line["time"], line["lag"], line["seconds_left_out"]) for line in looks] == [
+        (float(t), 0.25, 0.0) for t in (1, 2, 3, 4)
+    ]
     assert json.loads((tmp_path / "alarm.json").read_text()) == alarm
     ((header, body),) = got
     assert json.loads(body) == alarm

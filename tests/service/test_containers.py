@@ -6,12 +6,16 @@ import re
 import shlex
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
 from typer.main import get_command
 
 from lrnet.cli.app import app
+from lrnet.service.guard import OPEN_PATHS
+from lrnet.service.settings import Settings, allowed_hosts
+from lrnet.service.web import create_app
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
@@ -50,11 +54,24 @@ def test_web_and_workers_share_data_and_database_and_nothing_is_open_to_the_netw
         assert services[name]["env_file"] == services["web"]["env_file"]
         assert services[name]["depends_on"] == {"database": {"condition": "service_healthy"}}
     assert services["worker"]["deploy"]["replicas"] == 2
+    assert {service["restart"] for service in services.values()} == {"unless-stopped"}
+    assert services["web"]["init"]
+    assert services["worker"]["init"]
     assert [port.split(":")[0] for port in services["web"]["ports"]] == ["127.0.0.1"]
     assert "ports" not in services["database"]
     for name, service in services.items():
         assert set(service.get("secrets", [])) <= set(compose["secrets"]), name
         assert {volume.split(":")[0] for volume in service["volumes"]} <= set(compose["volumes"]), name
+
+
+def test_the_health_check_asks_what_there_is(compose: dict[str, Any], tmp_path: Path) -> None:
+    *_, program = compose["services"]["web"]["healthcheck"]["test"]
+    compile(program, "compose.yaml", "exec")
+    asked = urlsplit(re.findall(r"'(http[^']+)'", program)[0])
+    hosts = allowed_hosts("0.0.0.0", ["localhost"], protected=True)
+    assert asked.hostname in hosts
+    assert asked.path in OPEN_PATHS
+    assert asked.path in create_app(Settings(tmp_path)).openapi()["paths"]
 
 
 def test_the_image_is_made_from_files_that_are_there_and_does_not_run_as_root() -> None:

@@ -7,13 +7,15 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from lrnet.service import schema
+from lrnet.service import schema, supervisor
 from lrnet.service.database import Store
 from lrnet.service.folder import ORPHAN_SECONDS, Folder
 from lrnet.service.rows import JobState, VideoRow
@@ -99,6 +101,19 @@ def room(tmp_path: Path) -> Iterator[Room]:
     room = Room(settings, Store(settings.database_url), Folder(tmp_path), threading.Event())
     yield room
     room.store.close()
+
+
+def test_a_process_that_says_nothing_for_long_keeps_its_video(room: Room) -> None:
+    room.settings = replace(room.settings, lease_seconds=0.5)
+    video = room.add()
+
+    def silence() -> None:
+        time.sleep(0.15)
+        room.keeper().recover()
+
+    room.judge(video.id, *[silence] * 6, FINDING, EXTRAS)
+    row = room.now(video.id)
+    assert (row.state, row.attempts) == (JobState.DONE, 1)
 
 
 def test_a_finding_is_stored_and_earlier_leftovers_go(room: Room) -> None:
@@ -342,3 +357,33 @@ def test_what_is_old_is_deleted_and_what_is_wanted_stays(room: Room) -> None:
     assert room.results(young.id) == [room.now(young.id).attempt]
     assert not orphan.exists()
     assert not half.exists()
+
+
+def test_a_worker_that_dies_again_and_again_is_started_after_longer_and_longer_pauses(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now, starts, lives = [0.0], [], [0.0]
+
+    class Process:
+        exitcode = 1
+
+        def is_alive(self) -> bool:
+            return now[0] < starts[-1] + lives[0]
+
+    def start() -> Any:
+        starts.append(now[0])
+        return Process()
+
+    monkeypatch.setattr(supervisor, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    kept = supervisor.Kept(start)
+    for _ in range(1500):
+        now[0] += 0.1
+        kept.look()
+    pauses = [later - earlier for earlier, later in pairwise(starts)]
+    assert pauses[:6] == pytest.approx([0.5, 1, 2, 4, 8, 16], abs=0.35)
+    assert pauses[6:] == pytest.approx([30] * len(pauses[6:]), abs=0.35)
+    lives[0] = 61.0  # one that lives for a minute begins with the first pause again
+    while len(starts) < len(pauses) + 4:
+        now[0] += 0.1
+        kept.look()
+    assert starts[-1] - starts[-2] == pytest.approx(61.5, abs=0.35)

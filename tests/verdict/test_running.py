@@ -11,7 +11,8 @@ from lrnet.network.bundle import ModelBundle
 from lrnet.network.registry import load_model
 from lrnet.sequence.landmark_sequence import LandmarkSequence
 from lrnet.sequence.surroundings import NUM_SURROUNDINGS
-from lrnet.verdict.running import RunningJudge
+from lrnet.verdict import ClipScore
+from lrnet.verdict.running import CONFIDENCE, RunningJudge, _redrawn
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +44,14 @@ def test_people_keep_their_numbers_as_tracks_come_and_go(bundle: ModelBundle) ->
     numbers.append([f.face for f in judge.look(12.0, [later]).faces])  # the first has left the window
     numbers.append([f.face for f in judge.look(12.0, [later, sequence(3, 10.0, 2.0, person=3)]).faces])
     assert numbers == [[1, 2], [1, 2], [2], [2, 3]]
+
+
+def test_the_range_is_where_nine_of_ten_draws_of_the_clips_lie() -> None:
+    """Of clips that score 0 or 1, half of them each, the mean of n draws is binomial."""
+    clips = [ClipScore(float(i), i + 1.0, 30, float(i % 2)) for i in range(40)]
+    low, high = np.quantile(_redrawn(clips, 25, "mean_probability", draws=4000), [0.05, 0.95])
+    assert (low, high) == pytest.approx((0.5 - 1.645 * 0.1, 0.5 + 1.645 * 0.1), abs=0.03)
+    assert CONFIDENCE == 0.9
 
 
 def test_memory_is_that_of_the_window(bundle: ModelBundle) -> None:

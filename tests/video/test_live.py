@@ -13,6 +13,7 @@ import av
 import numpy as np
 import pytest
 from av.video.frame import VideoFrame
+from tests.media import moving, write_video
 
 from lrnet.errors import NetworkSourceError, NotAVideoError, VideoError, VideoNotFoundError
 from lrnet.video import live
@@ -153,6 +154,40 @@ def test_a_lost_connection_is_made_again(monkeypatch: pytest.MonkeyPatch, stream
     assert len(said) == 3
     assert [shot for _, shot in frames] == [0] * 250 + [1] * 250
     assert (np.diff([time for time, _ in frames]) > 0).all()
+
+
+def test_what_waits_is_bounded_in_memory(monkeypatch: pytest.MonkeyPatch, stream: Path) -> None:
+    monkeypatch.setattr(live, "MOST_BYTES", 12 * 1.5 * 64 * 48)
+    monkeypatch.setattr(live, "MOST_LAG", 1e9)
+    monkeypatch.setattr(live, "PATIENCE", 0.2)
+    with LiveReader(str(stream), Access(), RATE) as reader:
+        frames = iter(reader)
+        for _ in range(3):
+            next(frames)
+            sleep(0.1)
+            assert len(reader._queue) <= 12
+        frames.close()  # type: ignore[attr-defined]
+
+
+def test_formats_that_are_read_from_the_start_can_be_watched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(live, "PATIENCE", 0.2)
+    pictures = moving(12)
+    fragmented = {"movflags": "frag_keyframe+empty_moov"}
+    for name, codec, options in (
+        ("a.mkv", "libx264", {}), ("a.webm", "libvpx", {}), ("a.mp4", "libx264", fragmented)
+    ):  # fmt: skip
+        with av.open(str(tmp_path / name), "w", options=options) as out:
+            track = out.add_stream(codec, rate=RATE)
+            track.width, track.height, track.pix_fmt = 160, 96, "yuv420p"
+            for picture in (*pictures, None):
+                frame = None if picture is None else VideoFrame.from_ndarray(picture, format="rgb24")
+                out.mux(track.encode(frame))
+        with LiveReader(str(tmp_path / name), Access(), RATE) as reader:
+            assert sum(1 for _ in reader) == 12, name
+    plain = write_video(tmp_path / "plain.mp4", pictures)
+    with pytest.raises(NotAVideoError, match="cannot be watched") as caught:
+        LiveReader(str(plain), Access(), RATE)
+    assert "fragmented MP4" in caught.value.hint
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,10 @@ READER_GONE: Final = 141  # exit code of SIGPIPE in a shell: the reader of the o
 
 
 def main() -> None:
-    """Run the command that was typed and end with its exit code; no stack trace reaches the user."""
+    """Run the command that was typed and end with its exit code.
+
+    An `LrnetError` is printed in one line; only a fault of lrnet's own, outside of a batch, shows a stack trace.
+    """
     from rich.console import Console
 
     from lrnet.cli.app import app

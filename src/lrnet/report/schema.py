@@ -155,9 +155,7 @@ class QualityPart(_Part):
     )
     forward_backward_error: Number = Field(description="Median forward-backward error of optical flow; same unit.")
     innovation: Number = Field(description="Median distance from predicted to detected landmarks; same unit.")
-    deformation: Number = Field(
-        description="How much the face changes its shape in ten examined frames, median; same unit."
-    )
+    deformation: Number = Field(description="How much the face changes its shape in 0.4 seconds, median; same unit.")
     tremor: Number = Field(description="The same from one frame to the next: mostly noise of the landmarks.")
     quantiser: Number = Field(
         description="How coarsely the whole video is encoded: quantisation parameter of H.264, 0 (fine) to 51; null for"

@@ -140,10 +140,9 @@ class Kept:
                 self._again, self._began = None, now
                 self.process = self._start()
         elif not self.process.is_alive():
-            self._pause = FIRST_PAUSE if now - self._began > STEADY_SECONDS else min(2 * self._pause, LONGEST_PAUSE)
-            self._again = now + self._pause
-            status = self.process.exitcode
-            log.error("the worker died (exit status %s); it starts again in %.1f s", status, self._pause)
+            pause = FIRST_PAUSE if now - self._began > STEADY_SECONDS else self._pause
+            self._again, self._pause = now + pause, min(2 * pause, LONGEST_PAUSE)
+            log.error("the worker died (exit status %s); it starts again in %.1f s", self.process.exitcode, pause)
 
 
 def _start(target: Callable[..., None], *arguments: Any) -> BaseProcess:
