@@ -145,7 +145,7 @@ def test_two_writers_of_one_file_do_not_share_a_partial_one(tmp_path: Path) -> N
 def test_json_is_read_within_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "LARGEST_JSON", 2**20)
     path = tmp_path / "a.json"
-    for text, why in (("[" + " " * 2**20 + "]", "larger than 1 MiB"), ("[" * 200_000, "nests too deep"), ("{", "")):
+    for text, why in ((" " * 2**20 + "[]", "larger than 1 MiB"), ("[" * 200_000, "nests too deep"), ("{", "Expecting")):
         path.write_text(text)
         with pytest.raises(ValueError, match=why):
             files.read_json(path)

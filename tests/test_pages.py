@@ -37,7 +37,7 @@ def table(name: str, heading: str) -> list[list[str]]:
     text = (ROOT / "docs" / name).read_text(encoding="utf-8").partition(heading)[2]
     found = re.search(r"(?:^\|.*\n)+", text, re.MULTILINE)
     assert found, heading
-    return [[cell.strip() for cell in row.strip("|").split(" | ")] for row in found[0].splitlines()[2:]]
+    return [[cell.strip() for cell in row[1:-1].split("|")] for row in found[0].splitlines()[2:]]
 
 
 def described() -> dict[str, Any]:

@@ -48,7 +48,7 @@ def test_people_keep_their_numbers_as_tracks_come_and_go(bundle: ModelBundle) ->
 
 def test_the_range_is_where_nine_of_ten_draws_of_the_clips_lie() -> None:
     """Of clips that score 0 or 1, half of them each, the mean of n draws is binomial."""
-    clips = [ClipScore(float(i), i + 1.0, 30, float(i % 2)) for i in range(40)]
+    clips = [ClipScore(float(i), i + 1.0, 30, float(i % 2), {}) for i in range(40)]
     low, high = np.quantile(_redrawn(clips, 25, "mean_probability", draws=4000), [0.05, 0.95])
     assert (low, high) == pytest.approx((0.5 - 1.645 * 0.1, 0.5 + 1.645 * 0.1), abs=0.03)
     assert CONFIDENCE == 0.9

@@ -20,6 +20,7 @@ from lrnet.video import live
 from lrnet.video.limits import Access
 from lrnet.video.live import LiveReader, Recent
 from lrnet.video.reader import VideoReader
+from lrnet.video.spacing import spaced
 
 RATE = 25
 
@@ -182,12 +183,15 @@ def test_formats_that_are_read_from_the_start_can_be_watched(monkeypatch: pytest
             for picture in (*pictures, None):
                 frame = None if picture is None else VideoFrame.from_ndarray(picture, format="rgb24")
                 out.mux(track.encode(frame))
-        with LiveReader(str(tmp_path / name), Access(), RATE) as reader:
-            assert sum(1 for _ in reader) == 12, name
-    plain = write_video(tmp_path / "plain.mp4", pictures)
-    with pytest.raises(NotAVideoError, match="cannot be watched") as caught:
-        LiveReader(str(plain), Access(), RATE)
-    assert "fragmented MP4" in caught.value.hint
+        with LiveReader(str(tmp_path / name), Access(), RATE) as reader, VideoReader(tmp_path / name) as file:
+            assert [f.time for f in reader] == [f.time for f in spaced(file, RATE)] != [], name
+    noise = np.random.default_rng(0).integers(0, 255, (12, 96, 160, 3), dtype=np.uint8)
+    plain = write_video(tmp_path / "plain.mp4", list(noise))
+    for size in (plain.stat().st_size, plain.stat().st_size // 2):  # the second is still being written
+        (tmp_path / "ordinary.mp4").write_bytes(plain.read_bytes()[:size])
+        with pytest.raises(NotAVideoError, match="cannot be watched") as caught:
+            list(LiveReader(str(tmp_path / "ordinary.mp4"), Access(), RATE))
+        assert "fragmented MP4" in caught.value.hint
 
 
 @pytest.mark.parametrize(

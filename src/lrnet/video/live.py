@@ -27,7 +27,7 @@ import av.error
 from av.packet import Packet
 from av.video.frame import VideoFrame
 
-from lrnet.errors import NetworkSourceError, NotAVideoError, OutputError, VideoError
+from lrnet.errors import DamagedVideoError, NetworkSourceError, NotAVideoError, OutputError, VideoError
 from lrnet.files import is_there, written_beside
 from lrnet.video.frame import Frame, VideoInfo
 from lrnet.video.limits import Access, Limits
@@ -194,6 +194,9 @@ class LiveReader(Reader):
     def _frames(self) -> Iterator[Frame]:
         try:
             yield from spaced(self._connection.decode(), self._rate)
+        except DamagedVideoError as error:
+            if not self._network:
+                raise _unwatchable(self.name, "not one frame can be decoded") from error
         except VideoError:
             if not self._network:
                 raise
@@ -272,11 +275,15 @@ def open_live(name: str, access: Access, closed: threading.Event) -> av.containe
                 if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                     return _demuxer(_Bytes(os.dup(file.fileno()), closed, PATIENCE))
     except (av.error.FFmpegError, OSError, ValueError) as error:
-        raise NotAVideoError(
-            f"{name} cannot be watched ({reason_of(error)}).",
-            hint="A stream is read from its start, without going back: MPEG-TS, Matroska, WebM or fragmented MP4.",
-        ) from error
+        raise _unwatchable(name, reason_of(error)) from error
     return open_container(name, access)
+
+
+def _unwatchable(name: str, why: str) -> NotAVideoError:
+    return NotAVideoError(
+        f"{name} cannot be watched ({why}).",
+        hint="A stream is read from its start, without going back: MPEG-TS, Matroska, WebM or fragmented MP4.",
+    )
 
 
 def _demuxer(source: _Bytes) -> av.container.InputContainer:
