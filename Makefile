@@ -9,7 +9,7 @@ FUZZ   ?= 5000
 .PHONY: demo test check docs dist dist-check fuzz browser clean help
 
 help:
-	@echo "make demo    judge the two example videos and write their reports to $(OUT)/"
+	@echo "make demo    judge the three example videos and write their reports to $(OUT)/"
 	@echo "make test    install everything and run every check"
 	@echo "make docs    build the documentation as a site, site/index.html"
 	@echo "make dist    build the wheel, dist/*.whl; make dist-check tries it in an empty environment"
@@ -18,9 +18,9 @@ help:
 
 demo: $(VENV)/.core
 	@mkdir -p $(OUT)
-	$(BIN)/lrnet detect examples/real.mp4 examples/fake.mp4 --report $(OUT) --overlay $(OUT) --json $(OUT)/results.json
+	$(BIN)/lrnet detect examples/real.mp4 examples/fake.mp4 examples/coarse-fake.mp4 --report $(OUT) --overlay $(OUT) --json $(OUT)/results.json
 	@echo
-	@echo "Open $(OUT)/fake.html and $(OUT)/real.html in a browser; $(OUT)/fake.mp4 shows landmarks and scores."
+	@echo "Open $(OUT)/coarse-fake.html, $(OUT)/fake.html and $(OUT)/real.html in a browser; $(OUT)/coarse-fake.mp4 shows landmarks and scores."
 
 test: check
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import gc
 import resource
+import struct
+import subprocess
+import sys
 import threading
 import weakref
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -533,3 +537,30 @@ def test_a_replaced_picture_shows_what_it_was_given() -> None:
     colour = np.full((96, 160, 3), (200, 40, 90), np.uint8)
     shown = Frame(frame.picture(colour), 0, 0.0).rgb_resized(160, 96)
     assert np.abs(shown.astype(int) - colour).max() <= 3
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "P", "1", "RGBA", "LA"])
+def test_a_picture_with_a_named_colour_profile_does_not_crash_the_process(mode: str, tmp_path: Path) -> None:
+    """PyAV 18.1 frees the profile's name twice if side data are looked at; the process died when it ended."""
+    picture = tmp_path / "profile.png"
+    channels = {"RGB": 2, "L": 0, "P": 3, "1": 0, "RGBA": 6, "LA": 4}[mode]
+    depth = 1 if mode == "1" else 8
+    line = bytes(64 * {2: 3, 0: 1, 3: 1, 6: 4, 4: 2}[channels]) if depth == 8 else bytes(8)
+    chunks = [
+        (b"IHDR", struct.pack(">IIBBBBB", 64, 64, depth, channels, 0, 0, 0)),
+        (b"iCCP", b"a name\0\0" + zlib.compress(bytes(200))),
+        *([(b"PLTE", bytes(768))] if mode == "P" else []),
+        (b"IDAT", zlib.compress((b"\0" + line) * 64)),
+        (b"IEND", b""),
+    ]
+    body = b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
+    )
+    picture.write_bytes(b"\x89PNG\r\n\x1a\n" + body)
+    read = (
+        "import gc, sys; from lrnet.video.reader import VideoReader\n"
+        "with VideoReader(sys.argv[1]) as r: print(len(list(r)))\n"
+        "gc.collect()"
+    )
+    done = subprocess.run([sys.executable, "-c", read, picture], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout.strip()) == (0, "1"), done.stderr

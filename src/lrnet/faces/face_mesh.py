@@ -74,6 +74,12 @@ class RegionOfInterest:
         shift = np.array([self.center_x, self.center_y]) - linear @ middle_of_crop
         return np.column_stack([linear, shift])
 
+    def frame_to_crop(self) -> NDArray[np.float64]:
+        """The inverse of `crop_to_frame`."""
+        back = self.crop_to_frame()
+        linear = np.linalg.inv(back[:, :2])
+        return np.column_stack([linear, -linear @ back[:, 2]])
+
 
 class FaceMesh:
     """FaceMesh v2 on one CPU thread.

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lrnet.faces.blazeface import FaceDetector
 from lrnet.faces.face_mesh import (
@@ -57,13 +56,6 @@ class MeshLandmarker:
     def _place(self, frame: Frame, roi: RegionOfInterest) -> FaceObservation | None:
         if not (np.isfinite([roi.center_x, roi.center_y, roi.size]).all() and 4 <= roi.size <= 8 * frame.width):
             return None
-        points, confidence = self._mesh.landmarks(frame.rgb_warped(_frame_to_crop(roi), CROP_SIZE, CROP_SIZE))
+        points, confidence = self._mesh.landmarks(frame.rgb_warped(roi.frame_to_crop(), CROP_SIZE, CROP_SIZE))
         placed = points_to_frame(points, roi)
         return FaceObservation(to_68(placed), confidence, placed)
-
-
-def _frame_to_crop(roi: RegionOfInterest) -> NDArray[np.float64]:
-    """(2, 3) affine matrix, the inverse of `RegionOfInterest.crop_to_frame`."""
-    back = roi.crop_to_frame()
-    linear = np.linalg.inv(back[:, :2])
-    return np.column_stack([linear, -linear @ back[:, 2]])

@@ -258,6 +258,10 @@ def turns_of(source: VideoFrame) -> int:
     Where the matrix mirrors too, the frame is what is shown with left and right changed: a mirrored face is as good as
     another, and one that stands on its head is not. A matrix without an inverse turns nothing.
     """
+    if source.format.is_rgb or source.format.name.startswith(("gray", "ya", "pal", "mono")):
+        # PNG pictures may have a colour profile with a name, which PyAV 18.1 frees twice if side data are looked at:
+        # the process would crash. Of these formats the angle must do, without what mirrors.
+        return round(source.rotation / 90) % 4
     matrix: Any = source.side_data.get("DISPLAYMATRIX")  # its type is too wide in the stubs
     if matrix is None:
         return 0
