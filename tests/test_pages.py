@@ -16,6 +16,7 @@ from lrnet.faces import landmark_text
 from lrnet.files import LARGEST_JSON
 from lrnet.network import bundle
 from lrnet.report import footage
+from lrnet.sequence.settings import Preprocessing
 from lrnet.service import folder, resumable, tokens, upload, web, work, worker
 from lrnet.service.settings import Settings
 from lrnet.verdict import judge, quality
@@ -165,6 +166,7 @@ def test_numbers_that_the_pages_write_in_words() -> None:
     assert (worker.POLL_SECONDS, isolation.VIDEOS_EACH, isolation.STOP_SECONDS) == (0.5, 100, 1)
     assert judge.LEAST_JUDGED == 0.5  # half a file clears nobody
     assert footage.CLIP_SECONDS == 120
+    assert Preprocessing.model_fields["max_sequence_seconds"].default == 60  # a minute, then scores come
     assert work.CLIPS_SHOWN == 400  # "The latest of them, at most 400."
     bundles = described()["/v1/bundles"]["get"]["parameters"][0]
     assert bundles["schema"]["maxItems"] == MOST_LISTED

@@ -7,7 +7,8 @@ import os
 import signal
 import zipfile
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -138,6 +139,16 @@ def test_a_verdict_comes_before_its_report_and_survives_it(
     assert (tmp_path / "out" / "report.html").exists()
     with zipfile.ZipFile(tmp_path / "out" / "evidence.zip") as archive:
         assert archive.read("report.pdf") == b"%PDF-"
+
+
+def test_a_disk_without_room_for_results_is_said_and_no_fault_of_lrnet(clip: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("no folder")
+    judge = Judge("lrnet-mesh-v2", Access(isolate=False))
+    judge._detector = cast(Any, SimpleNamespace(bundle=None))
+    said = judge(job(clip, tmp_path), lambda message: None)
+    assert (said["kind"], said["error"]) == ("failure", "OutputError")
+    assert "cannot be written" in said["message"]
+    assert str(tmp_path) not in said["message"]
 
 
 def test_a_process_that_is_killed_is_noticed_and_replaced(clip: Path, tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ def detect(
     address: AddressOption = "",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress and no summary.")] = False,
 ) -> None:
-    """Say of each face in a video how likely its motion is manipulated."""
+    """Say of each face in a video how likely it is manipulated."""
     from lrnet.data.engines import engine_by_name
     from lrnet.machine import cores
     from lrnet.network.registry import DEFAULT_MODEL, load_model

@@ -112,7 +112,7 @@ def words_for(state: State, frames: int | None, appearance: bool = False) -> Wor
         return replace(words, meaning=_OF_BOTH.get(state, words.meaning)) if appearance else words
     return replace(
         WORDING[state],
-        meaning="This is a picture, not a video, and only motion is examined; whether it was manipulated remains open.",
+        meaning="This is a picture, not a video, and nothing in it moves; whether it was manipulated remains open.",
         consequence="Look for the video that the picture comes from, or check the picture by other means.",
     )
 

@@ -32,7 +32,7 @@ async def one_video(store: Store, video: str, ending: Callable[[], bool]) -> Asy
     """The events of one video, from now until it is finished or deleted.
 
     `state` carries the whole `Video`; `decode`, `faces` and `clips` carry news of a running one; `deleted` its
-    identifier. A client that connects late or again gets everything.
+    identifier. A client that connects late or again gets the state anew, and the latest clips.
 
     Args:
         ending: whether the service is shutting down.
@@ -54,7 +54,7 @@ async def one_video(store: Store, video: str, ending: Callable[[], bool]) -> Asy
 async def all_videos(store: Store, ending: Callable[[], bool]) -> AsyncIterator[bytes]:
     """`video` for every video that changes, `deleted` for every unfinished one that is deleted. Does not end.
 
-    Begins with a comment once it watches: every change after that is reported.
+    Begins with a comment once it watches: every change after that is reported, of the `MAX_WATCHED` oldest unfinished.
     """
     known: dict[str, int] = {}
     silence = 0.0

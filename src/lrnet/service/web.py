@@ -42,7 +42,7 @@ log = logging.getLogger("lrnet.service.web")
 GONE: Final = 499  # the status in the log of a request whose client went away
 NOTICE_SECONDS: Final = 1.0  # between two looks for notices that are due
 
-DESCRIPTION: Final = """Videos in, verdicts on the motion of the faces in them out.
+DESCRIPTION: Final = """Videos in, verdicts on the faces in them out.
 
 Hand a video in as the body of `POST /v1/videos`, follow `links.events` or ask `GET /v1/videos/{id}` until its `state`
 is `done`, `failed` or `cancelled`, then read `links.result` (JSON) or `links.report` (HTML)."""

@@ -21,7 +21,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from lrnet.errors import InternalError, LrnetError
+from lrnet.errors import InternalError, LrnetError, OutputError
 from lrnet.service.folder import BUNDLE, OVERLAY, REPORT
 from lrnet.service.tables import summary_of
 from lrnet.video.limits import Access
@@ -224,11 +224,15 @@ def _called(job: Job) -> Iterator[str]:
 
     Then neither the report nor an error message holds a path of this machine.
     """
-    folder = Path(job.folder)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.chdir(folder)
     link = Path(file_name(job.name))
-    link.symlink_to(job.video)
+    try:
+        Path(job.folder).mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.chdir(job.folder)
+        link.symlink_to(job.video)
+    except OSError as error:
+        raise OutputError(
+            f"The results cannot be written ({error.strerror}).", hint="Have the operator make room, and try again."
+        ) from error
     try:
         yield link.name
     finally:
