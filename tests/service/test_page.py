@@ -323,7 +323,9 @@ def test_a_verdict_says_when_and_of_whom_and_leads_there(page: Page, service: Ru
     page.expected_complaints = ("404",)  # type: ignore[attr-defined]
     video = judged(1, when="1:30.0 to 1:45.0, person 2", moment=[90.0, 105.0], face=2)
     report = (
-        "<h1>report</h1><script>onhashchange = () => { document.body.append(location.hash) }</script>"
+        "<h1>report</h1><script>onhashchange = () => { document.body.append(location.hash) };"
+        "const say = (what) => parent.postMessage(what, '*');"
+        "say({ top: 2500 }); setTimeout(() => say({ height: 5000 }), 300)</script>"
         "<button onclick='parent.postMessage({ whole: 30.5 }, \"*\")'>whole</button>"
     )
     page.route("**/v1/videos/*/events", lambda route: route.fulfill(**stream(video)))
@@ -334,6 +336,7 @@ def test_a_verdict_says_when_and_of_whom_and_leads_there(page: Page, service: Ru
     frame = page.locator("iframe.report")
     expect(frame).to_have_attribute("src", f"/v1/videos/{video['id']}/report#t=90")
     expect(page.locator(".head")).to_contain_text("Likely fake · 1:30.0 to 1:45.0, person 2")
+    wait_for_in(page, lambda: page.evaluate("scrollY > 2400"))
     page.evaluate(f"location.hash = '#/videos/{video['id']}?t=12.5'")
     expect(page.frame_locator("iframe.report").get_by_text("#t=12.5")).to_be_visible()  # the same page, at another time
     accessible(page)

@@ -87,7 +87,11 @@ class Detail {
     if (!this.frame || source !== this.frame.contentWindow) return;
     if (Number.isFinite(data?.height)) this.frame.style.height = `${Math.min(Math.max(data.height, 200), 100_000)}px`;
     if (Number.isFinite(data?.whole)) location.hash = `#/videos/${this.video.id}/overlay?t=${data.whole.toFixed(2)}`;
-    if (Number.isFinite(data?.top)) scrollTo(0, this.frame.getBoundingClientRect().top + scrollY + data.top - 20);
+    if (Number.isFinite(data?.top)) {
+      const least = Math.min(Math.max(data.top, 0) + innerHeight, 100_000); // its height may still be on the way
+      if (this.frame.offsetHeight < least) this.frame.style.height = `${least}px`;
+      scrollTo(0, this.frame.getBoundingClientRect().top + scrollY + data.top - 20);
+    }
   }
 
   /** Show the second that the address names. */
