@@ -108,6 +108,17 @@ def test_a_growing_file_ends_when_it_grows_no_more(
         assert sum(1 for _ in reader) == 10 * RATE
 
 
+def test_a_file_that_is_over_is_not_waited_for_again(tmp_path: Path) -> None:
+    """FFmpeg asks several times at the end of what is no video: each question would cost `PATIENCE`."""
+    (tmp_path / "a.ts").write_bytes(b"x")
+    file = os.open(tmp_path / "a.ts", os.O_RDONLY)
+    source = live._Bytes(file, threading.Event(), patience=0.2)
+    assert [source.read(10), source.read(10)] == [b"x", b""]
+    (tmp_path / "a.ts").write_bytes(b"xyz")
+    assert source.read(10) == b""
+    os.close(file)
+
+
 def test_what_was_received_is_recorded_as_it_was(monkeypatch: pytest.MonkeyPatch, stream: Path, tmp_path: Path) -> None:
     monkeypatch.setattr(live, "PATIENCE", 0.2)
     kept = Recent(600.0)
@@ -203,7 +214,10 @@ def test_formats_that_are_read_from_the_start_can_be_watched(monkeypatch: pytest
         ("text.ts", NotAVideoError),
     ],
 )
-def test_what_cannot_be_watched(source: str, error: type[VideoError], tmp_path: Path) -> None:
+def test_what_cannot_be_watched(
+    source: str, error: type[VideoError], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "PATIENCE", 0.2)
     (tmp_path / "text.ts").write_text("#EXTM3U\nfile:///etc/passwd\n" * 100)
     name = source if "://" in source else str(tmp_path / source)
     with pytest.raises(error):

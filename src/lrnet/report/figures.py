@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
@@ -107,15 +107,14 @@ def score_steps(clips: Sequence[ClipScore]) -> list[Step]:
         np.add.at(values, first, amount)
         np.subtract.at(values, last, amount)
     covered = np.cumsum(count)
-    means = np.cumsum(total) / np.maximum(covered, 1)
-    steps: list[Step] = []
-    for i, (start, stop) in enumerate(pairwise(borders.tolist())):
-        short = steps and stop - start < HOLD and steps[-1].stop == start
-        if short:
-            steps[-1] = replace(steps[-1], stop=stop)
-        elif covered[i]:
-            steps.append(Step(start, stop, float(np.clip(means[i], 0, 1))))
-    return steps
+    means = np.clip(np.cumsum(total) / np.maximum(covered, 1), 0, 1)
+    steps: list[tuple[float, float, float]] = []
+    for (start, stop), mean, held in zip(pairwise(borders.tolist()), means.tolist(), covered.tolist(), strict=False):
+        if steps and stop - start < HOLD and steps[-1][1] == start:
+            steps[-1] = (steps[-1][0], stop, steps[-1][2])
+        elif held:
+            steps.append((start, stop, mean))
+    return [Step(*step) for step in steps]
 
 
 def unscored(

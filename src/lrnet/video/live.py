@@ -302,15 +302,17 @@ class _Bytes:
 
     def __init__(self, file: int, closed: threading.Event, patience: float) -> None:
         self._file, self._closed, self._patience = file, closed, patience
+        self._over = False
 
     def read(self, size: int) -> bytes:
         ends = monotonic() + self._patience
-        while not self._closed.is_set():
+        while not self._over and not self._closed.is_set():
             if not select.select([self._file], [], [], 0.2)[0]:
                 continue
             found = os.read(self._file, size)
-            if found or monotonic() >= ends:
+            if found:
                 return found
+            self._over = monotonic() >= ends  # FFmpeg asks again at the end, and must not wait again
             sleep(0.1)
         return b""
 
