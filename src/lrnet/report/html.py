@@ -7,6 +7,7 @@ import hashlib
 import os
 import shlex
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -201,6 +202,7 @@ def _command(result: VideoResult) -> str:
     return f"lrnet detect {shell_word(path)} --model {shell_word(result.model)}"
 
 
+@cache  # to compile the template takes longer than to fill it in
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
