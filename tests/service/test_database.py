@@ -317,10 +317,15 @@ def test_several_processes_start_at_once_on_an_empty_database(tmp_path: Path, ad
             for table in ("videos", "workers", "counters", "audit", "about"):
                 connection.execute(DDL(f"DROP TABLE IF EXISTS {table}"))
         engine.dispose()
-    program = "import sys; from lrnet.service.database import Store; sys.stdin.read(1); Store(sys.argv[1])"
-    command = [sys.executable, "-c", program, address]
-    started = [subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(4)]
-    time.sleep(2)  # all of them have imported what they need
+    program = (
+        "import sys; from lrnet.service.database import Store; print('ready', flush=True); sys.stdin.read(1);"
+        "Store(sys.argv[1])"
+    )
+    command, pipe = [sys.executable, "-c", program, address], subprocess.PIPE
+    started = [subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe) for _ in range(4)]
+    for process in started:  # all of them have imported what they need
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n", process.communicate()[1]
     for process in started:
         assert process.stdin is not None
         process.stdin.write(b"x")

@@ -32,7 +32,7 @@ def database(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 def test_twenty_kills_lose_nothing_and_judge_nothing_twice(database: str, tmp_path: Path) -> None:
-    settings = Settings(tmp_path, database=database, lease_seconds=1.5, max_attempts=1000)
+    settings = Settings(tmp_path, database=database, lease_seconds=1.0, max_attempts=1000)
     claims = tmp_path / "claims"
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.service.killable"])
@@ -48,14 +48,14 @@ def test_twenty_kills_lose_nothing_and_judge_nothing_twice(database: str, tmp_pa
         workers = [start(), start()]
         try:
             for _ in range(KILLS):
-                time.sleep(random.uniform(0.2, 1.2))
+                time.sleep(random.uniform(0.1, 0.7))
                 unlucky = random.randrange(2)
                 workers[unlucky].kill()
                 workers[unlucky].join()
                 workers[unlucky] = start()
             ends = time.monotonic() + 100
             while store.states().get(JobState.DONE, 0) < VIDEOS and time.monotonic() < ends:
-                time.sleep(0.2)
+                time.sleep(0.1)
         finally:
             for process in workers:
                 process.kill()

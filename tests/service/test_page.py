@@ -40,7 +40,8 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with running(tmp_path_factory.mktemp("page") / "data", "--workers", "1") as service:
+    data = tmp_path_factory.mktemp("page") / "data"
+    with running(data, "--workers", "1", "--lease-seconds", "2") as service:  # a killed worker's video waits no longer
         yield service
 
 
@@ -784,22 +785,22 @@ def test_one_upload_of_several_is_not_shown_and_a_stopped_one_leaves_the_focus_n
     expect(choose).to_be_focused()
 
 
-def test_the_page_outlives_a_service_that_is_killed(browser: Browser, fake: Path, tmp_path: Path) -> None:
-    with running(tmp_path / "data", "--workers", "1", "--lease-seconds", "2", "--no-overlay") as service:
-        page = browser.new_page()
-        page.set_default_timeout(LONG)
-        page.goto(service.url)
-        page.get_by_label("Choose videos").set_input_files(fake)
-        expect(page.get_by_role("heading", name="Examining the motion")).to_be_visible(timeout=LONG)
-        service.kill_everything()
-        service.start(service.port)
-        report = page.frame_locator("iframe.report")
-        expect(report.get_by_role("heading", level=1)).to_be_visible(timeout=LONG)
-        (video,) = service.client.get("/v1/videos").json()["items"]
-        assert (video["state"], video["attempts"]) == ("done", 2)
-        assert service.metric("lrnet_judged_total") == 1
-        assert len(list((service.data / "results" / video["id"]).iterdir())) == 1
-        page.close()
+def test_the_page_outlives_a_service_that_is_killed(browser: Browser, service: Running, fake: Path) -> None:
+    before = service.metric("lrnet_judged_total")
+    page = browser.new_page()
+    page.set_default_timeout(LONG)
+    page.goto(service.url)
+    page.get_by_label("Choose videos").set_input_files(fake)
+    expect(page.get_by_role("heading", name="Examining the motion")).to_be_visible(timeout=LONG)
+    service.kill_everything()
+    service.start(service.port)
+    report = page.frame_locator("iframe.report")
+    expect(report.get_by_role("heading", level=1)).to_be_visible(timeout=LONG)
+    video = service.client.get("/v1/videos").json()["items"][0]
+    assert (video["state"], video["attempts"]) == ("done", 2)
+    assert service.metric("lrnet_judged_total") == before + 1
+    assert len(list((service.data / "results" / video["id"]).iterdir())) == 1
+    page.close()
 
 
 def test_a_token_opens_the_page_and_signing_out_closes_it(page: Page, tmp_path: Path) -> None:
