@@ -24,6 +24,8 @@ demo: $(VENV)/.core
 
 test: check
 
+# Hundreds of processes import the package: compiled modules are kept, whatever the variable says elsewhere.
+check: export PYTHONDONTWRITEBYTECODE =
 check: $(VENV)/.all browser
 	$(BIN)/ruff check src tests tools benchmarks
 	$(BIN)/ruff format --check src tests tools benchmarks

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.summary import SUMMARY
+# Before NumPy is imported. Tests run side by side, and threads that wait for each other in BLAS cost more than they do.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+from tests.media import SHORT  # noqa: E402
+from tests.summary import SUMMARY  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -58,3 +65,30 @@ def shared() -> Path:
 def examples() -> Path:
     """The example videos in the repository."""
     return ROOT / "examples"
+
+
+@pytest.fixture(scope="session")
+def short(examples: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The first `SHORT` frames of both examples, "real" and "fake", for tests that need no more."""
+    from lrnet.video.reencode import reencode
+
+    folder = tmp_path_factory.mktemp("short")
+    found = {name: folder / f"{name}.mp4" for name in ("real", "fake")}
+    for name, path in found.items():
+        reencode(examples / path.name, path, crf=18, most_frames=SHORT)
+    return found
+
+
+@pytest.fixture(scope="module")
+def few_resamples() -> Iterator[None]:
+    """Intervals from few draws, for tests that are not about intervals: a thousand draws of each figure take seconds."""
+    from lrnet.evaluation import metrics
+
+    whole = metrics._resampled
+
+    def few(draw: Any, value: float, groups: int, resamples: int, *rest: Any, **others: Any) -> tuple[float, float]:
+        return whole(draw, value, groups, min(resamples, 50), *rest, **others)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(metrics, "_resampled", few)
+        yield

@@ -10,6 +10,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+SHORT = 64  # frames of the fixture `short`: three clips of the model
 
 def write_video(
     path: Path,

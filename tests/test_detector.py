@@ -22,23 +22,12 @@ from lrnet.verdict import Reason
 from lrnet.video.limits import Access, Limits
 from lrnet.video.reader import VideoReader
 from lrnet.video.reencode import reencode
-from tests.media import write_video
-
-SHORT = 100  # frames
+from tests.media import SHORT, write_video
 
 
 @pytest.fixture(scope="module")
 def detector() -> Detector:
     return lrnet.Detector()
-
-
-@pytest.fixture(scope="module")
-def short(examples: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The first frames of both examples, for tests that need no more."""
-    folder = tmp_path_factory.mktemp("short")
-    for name in ("real", "fake"):
-        reencode(examples / f"{name}.mp4", folder / f"{name}.mp4", crf=18, most_frames=SHORT)
-    return {name: folder / f"{name}.mp4" for name in ("real", "fake")}
 
 
 @pytest.fixture(scope="module")

@@ -19,20 +19,14 @@ from lrnet.report.json_report import to_document
 from lrnet.report.schema import ReportDocument
 from lrnet.video.isolation import open_video
 from lrnet.video.limits import Access
-from lrnet.video.reencode import reencode
 
-FRAMES = 64  # three clips
 THEN = Examination.of(time="2026-11-27T14:30:00+01:00")
 ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(scope="module")
-def clips(examples: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """Two short videos."""
-    folder = tmp_path_factory.mktemp("same")
-    for name in ("real", "fake"):
-        reencode(examples / f"{name}.mp4", folder / f"{name}.mp4", crf=23, most_frames=FRAMES)
-    return [str(folder / f"{name}.mp4") for name in ("real", "fake")]
+def clips(short: dict[str, Path]) -> list[str]:
+    return [str(path) for path in short.values()]
 
 
 def explained(detector: Detector, clip: str) -> ReportDocument:

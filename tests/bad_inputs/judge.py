@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -61,17 +61,20 @@ class Judged:
         return found + ([f"{self.connections} connections"] if self.connections else [])
 
 
-def judge(work: Path, arguments: Sequence[str] = ()) -> Judged:
+def judge(
+    work: Path, arguments: Sequence[str] = (), which: Callable[[Sequence[Path]], Sequence[Path]] = list
+) -> Judged:
     """Make the corpus below `work`, an empty folder, and judge it in one batch, as a user would.
 
     Args:
         arguments: further ones of `lrnet detect`.
+        which: chooses among the inputs.
     """
     corpus, temporary, home, result = work / "corpus", work / "tmp", work / "home", work / "results.json"
     for folder in (corpus, temporary, home):
         folder.mkdir()
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        inputs = make(corpus, f"127.0.0.1:{listening.getsockname()[1]}")
+        inputs = which(make(corpus, f"127.0.0.1:{listening.getsockname()[1]}"))
         before = {path for path in work.rglob("*")}
         began = perf_counter()
         command = "from lrnet.cli import main; main()"

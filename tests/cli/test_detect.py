@@ -15,7 +15,7 @@ from time import monotonic, sleep
 
 import pytest
 from tests.commands import lrnet
-from tests.media import gradient, moving, write_audio, write_video
+from tests.media import SHORT, gradient, moving, write_audio, write_video
 
 from lrnet.cli.detect import detect
 from lrnet.data.engines import Outcome
@@ -40,20 +40,11 @@ def apart(*arguments: str | Path, cwd: Path | None = None) -> subprocess.Complet
 
 
 @pytest.fixture(scope="module")
-def judged(examples: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedProcess[str], Path]:
+def judged(
+    short: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[subprocess.CompletedProcess[str], Path]:
     out = tmp_path_factory.mktemp("out")
-    run = apart(
-        "detect",
-        examples / "real.mp4",
-        examples / "fake.mp4",
-        "--report",
-        out,
-        "--overlay",
-        out,
-        "--json",
-        out / "r.json",
-    )
-    return run, out
+    return apart("detect", *short.values(), "--report", out, "--overlay", out, "--json", out / "r.json"), out
 
 
 def test_both_examples_get_a_verdict_and_their_files(judged: tuple[subprocess.CompletedProcess[str], Path]) -> None:
@@ -65,11 +56,11 @@ def test_both_examples_get_a_verdict_and_their_files(judged: tuple[subprocess.Co
     assert real["verdict"]["state"] != "likely_fake"
     assert fake["verdict"]["score"] > real["verdict"]["score"]
     assert [len(r["faces"]) for r in document["results"]] == [1, 1]
-    assert real["video"]["frames_read"] == 239
+    assert real["video"]["frames_read"] == SHORT
 
 
-def test_the_same_video_gives_the_same_json(examples: Path, judged: tuple[object, Path]) -> None:
-    again = apart("detect", examples / "real.mp4", "--json", "-")
+def test_the_same_video_gives_the_same_json(short: dict[str, Path], judged: tuple[object, Path]) -> None:
+    again = apart("detect", short["real"], "--json", "-")
     assert again.returncode == 0
     before, fake = json.loads((judged[1] / "r.json").read_text())["results"]
     after = json.loads(again.stdout)
@@ -83,13 +74,13 @@ def test_the_same_video_gives_the_same_json(examples: Path, judged: tuple[object
     assert after == before
 
 
-def test_detection_does_without_torch(examples: Path) -> None:
+def test_detection_does_without_torch(short: dict[str, Path]) -> None:
     code = (
         "import sys, lrnet; lrnet.Detector().detect(sys.argv[1]);"
         "print(sorted({m.split('.')[0] for m in sys.modules} & {'torch', 'onnx', 'sklearn', 'pyarrow', 'scipy'}))"
     )
     run = subprocess.run(
-        [sys.executable, "-c", code, str(examples / "real.mp4")],
+        [sys.executable, "-c", code, str(short["real"])],
         capture_output=True,
         text=True,
         timeout=120,

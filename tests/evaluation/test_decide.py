@@ -18,6 +18,7 @@ from lrnet.verdict import ClipScore, InputQuality, Rules, State, Stretch, sigmoi
 
 QUALITY = InputQuality(10.0, 250, 150.0, 25.0, 1.0, 0.9, 0.9, 0.01, noise=0.0015, quantiser=25.0)
 RULES = Rules("mean_logit", 60)
+pytestmark = pytest.mark.usefixtures("few_resamples")
 
 
 def held(

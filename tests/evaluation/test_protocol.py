@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,11 +16,17 @@ from lrnet.evaluation.metrics import auc
 from lrnet.evaluation.protocol import evaluate, known_people, shows_one_of, video_scores
 from lrnet.network.registry import load_model
 from lrnet.verdict import Reason
+from lrnet.video.reencode import reencode
+
+FRAMES = 120
 
 
 @pytest.fixture(scope="module")
 def validation(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store of eight validation videos, four real and four fake, of different people; one of each is whole."""
+    """A store of eight validation videos, four real and four fake, of different people: their first seconds.
+
+    The first real and the first fake one are files of so many seconds, that detection may judge whole.
+    """
     records = [r for r in read_faceforensics(shared / "data" / "ffpp") if r.split == "val"]
     chosen: list[VideoRecord] = []
     for label in ("real", "fake"):
@@ -29,11 +36,13 @@ def validation(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
                 groups.add(r.group)
                 chosen.append(r)
     folder = tmp_path_factory.mktemp("validation")
-    in_order = sorted(chosen, key=lambda r: store_file(folder, r).name)
-    whole = [next(r for r in in_order if r.label is label) for label in Label]
-    rest = [r for r in chosen if r not in whole]
-    outcomes = extract(whole, folder, store_preprocessing(), workers=2)
-    outcomes += extract(rest, folder, store_preprocessing(), workers=2, most_frames=150)
+    chosen.sort(key=lambda r: store_file(folder, r).name)
+    for label in Label:
+        at = next(i for i, r in enumerate(chosen) if r.label is label)
+        short = folder.with_name(f"{label}.mp4")
+        reencode(chosen[at].path, short, crf=18, most_frames=FRAMES)
+        chosen[at] = replace(chosen[at], path=short)
+    outcomes = extract(chosen, folder, store_preprocessing(), workers=2, most_frames=FRAMES)
     assert [o.error for o in outcomes] == [None] * 8
     assert cut_store(list(store.open(folder)), workers=2) == []
     return folder

@@ -5,13 +5,23 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
 import pytest
 from tests.bad_inputs.judge import Judged, Outcome, judge, table
-from tests.bad_inputs.make import LISTENER, Material, flipped_header, flipped_payload, playlists, time_stamps
+from tests.bad_inputs.make import (
+    KINDS,
+    LISTENER,
+    Material,
+    flipped_header,
+    flipped_payload,
+    playlists,
+    sample,
+    time_stamps,
+)
 from tests.summary import SUMMARY
 
 from lrnet.video.reader import VideoReader
@@ -28,7 +38,8 @@ REGRESSIONS = {
 
 @pytest.fixture(scope="module")
 def judged(tmp_path_factory: pytest.TempPathFactory) -> Judged:
-    return judge(tmp_path_factory.mktemp("bad"))
+    """`python -m tests.bad_inputs judge` judges all of them, which takes twice as long."""
+    return judge(tmp_path_factory.mktemp("bad"), which=sample)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +53,18 @@ def test_no_bad_input_crashes_hangs_connects_or_leaves_anything(
     said = f"{len(judged.outcomes)} bad inputs in {judged.seconds:.0f} s, {len(judged.faults())} faults"
     record_property(SUMMARY, [*table(judged.outcomes), said])  # goes to the end of what `make test` prints
     assert len(judged.outcomes) >= 250
+    assert {o.kind for o in judged.outcomes} == {*KINDS, "no-files"}
     assert judged.faults() == []
+
+
+def test_a_sample_has_every_kind_of_damage_twice() -> None:
+    damaged = [Path("truncated", f"{size:06d}-{name}") for name in ("a.mp4", "b.mkv") for size in range(7)]
+    damaged += [Path("flipped-payload", f"{number:02d}-vp9.webm") for number in range(3)]
+    others = [Path("frame-rates", "1-fps.mp4"), Path("frame-rates", "1000-fps.mp4"), Path("names", "1-2.mp4")]
+    chosen = sample([*damaged, *others])
+    assert chosen[-3:] == others
+    found = Counter(path.name.partition("-")[2] for path in chosen[:-3])
+    assert found == {"a.mp4": 3, "b.mkv": 3, "vp9.webm": 2}
 
 
 def test_nothing_bad_is_called_fake(judged: Judged) -> None:

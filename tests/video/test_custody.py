@@ -18,19 +18,19 @@ def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_a_file_that_is_exchanged_meanwhile_is_not_certified(tmp_path: Path, examples: Path) -> None:
+def test_a_file_that_is_exchanged_meanwhile_is_not_certified(tmp_path: Path, short: dict[str, Path]) -> None:
     """The path is given another video while the first one is examined: the hash stays that of the first."""
     video, other = tmp_path / "a.mp4", tmp_path / "b.mp4"
-    shutil.copy(examples / "real.mp4", video)
-    shutil.copy(examples / "fake.mp4", other)
+    shutil.copy(short["real"], video)
+    shutil.copy(short["fake"], other)
 
     def exchange(_: Progress) -> None:
         if other.exists():
             other.replace(video)
 
     result = lrnet.Detector().detect(video, progress=exchange)
-    assert digest(video) == digest(examples / "fake.mp4")
-    assert result.sha256 == digest(examples / "real.mp4")
+    assert digest(video) == digest(short["fake"])
+    assert result.sha256 == digest(short["real"])
 
 
 def test_a_file_that_is_written_to_is_refused(tmp_path: Path) -> None:
