@@ -694,10 +694,12 @@ def test_a_list_that_could_not_be_read_is_not_called_empty_and_is_read_again(pag
     page.expected_complaints = ("503",)  # type: ignore[attr-defined]
     answer: dict[str, Any] = {"status": 503, "body": json.dumps({"message": "No database."})}
     page.route("**/v1/videos?*", lambda route: route.fulfill(content_type="application/json", **answer))
+    page.clock.install()
     page.goto(service.url)
     expect(page.get_by_text("No database.")).to_be_visible()
     expect(page.get_by_text("No videos yet.")).to_be_hidden()
     answer |= {"status": 200, "body": a_page(a_video(1))}
+    page.clock.fast_forward(10_000)
     expect(row(page, "clip-1.mp4")).to_be_visible()
     expect(page.get_by_text("No database.")).to_be_hidden()
 

@@ -88,7 +88,7 @@ def test_another_run_s_folder_is_refused(tmp_path: Path) -> None:
 def test_a_killed_run_goes_on_to_the_bundle_of_one_that_was_not(tmp_path: Path) -> None:
     write_store(tmp_path / "store", 12)
     config = tmp_path / "tiny.toml"
-    config.write_text(CONFIG.format(epochs=40))
+    config.write_text(CONFIG.format(epochs=20))
     command = ["train", tmp_path / "store", "--config", config, "--out"]
     through = lrnet(*command, tmp_path / "through")
     assert through.returncode == 0, through.stderr

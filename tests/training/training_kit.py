@@ -62,7 +62,7 @@ def quick(**changes: object) -> TrainingConfig:
         "streams": [{"name": "differences", "units": 8}],
         "clips": {"length": 20, "stride": 10, "min_length": 20},
         "augmentation": {"mirror": False, "landmark_dropout": 0.0},
-        "fit": {"epochs": 12, "batch": 16, "learning_rate": 1e-2, "dropout": 0.1},
+        "fit": {"epochs": 5, "batch": 16, "learning_rate": 3e-2, "dropout": 0.1},
         **changes,
     }
     return TrainingConfig.model_validate(values)
