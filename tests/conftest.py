@@ -13,8 +13,8 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from tests.media import SHORT  # noqa: E402
-from tests.summary import SUMMARY  # noqa: E402
+from tests.media import SHORT
+from tests.summary import SUMMARY
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -74,14 +74,14 @@ def short(examples: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
 
     folder = tmp_path_factory.mktemp("short")
     found = {name: folder / f"{name}.mp4" for name in ("real", "fake")}
-    for name, path in found.items():
+    for path in found.values():
         reencode(examples / path.name, path, crf=18, most_frames=SHORT)
     return found
 
 
 @pytest.fixture(scope="module")
 def few_resamples() -> Iterator[None]:
-    """Intervals from few draws, for tests that are not about intervals: a thousand draws of each figure take seconds."""
+    """Intervals from few draws, for tests of something else: a thousand draws of each figure take seconds."""
     from lrnet.evaluation import metrics
 
     whole = metrics._resampled

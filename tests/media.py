@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 SHORT = 64  # frames of the fixture `short`: three clips of the model
 
+
 def write_video(
     path: Path,
     frames: Iterable[NDArray[np.uint8]],
