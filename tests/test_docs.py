@@ -142,7 +142,7 @@ def test_a_reader_s_browser_asks_nobody_else(site: Path) -> None:
 def test_a_real_browser_finds_the_search_and_asks_nobody_else(site: Path) -> None:
     sync = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(site)))
-    Thread(target=server.serve_forever, daemon=True).start()
+    Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     home = f"http://127.0.0.1:{server.server_port}/"
     asked: list[str] = []
     try:

@@ -64,7 +64,7 @@ def test_an_alarm_is_raised_once_and_passed_on_signed(tmp_path: Path, capsys: py
             pass
 
     server = HTTPServer(("127.0.0.1", 0), Receiver)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     hook = Webhook(f"http://127.0.0.1:{server.server_port}/", SECRET)
     alarms = Alarms(["tee", str(tmp_path / "alarm.json")], hook, None, None, [])
     shown = screen(alarms, as_json=True)

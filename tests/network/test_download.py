@@ -38,7 +38,7 @@ def server(published: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
             pass
 
     httpd = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(published)))
-    thread = threading.Thread(target=httpd.serve_forever, daemon=True)
+    thread = threading.Thread(target=httpd.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     monkeypatch.setenv(MIRROR_VARIABLE, f"http://127.0.0.1:{httpd.server_port}/")
     monkeypatch.delenv("http_proxy", raising=False)

@@ -12,20 +12,31 @@ from numpy.typing import NDArray
 from tests.media import turn_in_header, write_video
 
 from lrnet.errors import SequenceError
-from lrnet.faces.registry import landmarker
+from lrnet.faces import Landmarker, landmarker
 from lrnet.sequence import placement
 from lrnet.sequence.calibrate import calibrate
 from lrnet.sequence.placement import Placement, find_placement
 from lrnet.video.reader import VideoReader
 
-N = 26  # frames: three are searched for faces
+N = 6  # frames: three are searched for faces
 Array = NDArray[np.float32]
 
 
 @pytest.fixture(scope="module")
-def face(examples: Path) -> Array:
+def mesh() -> Landmarker:
+    return landmarker("mesh")
+
+
+@pytest.fixture(autouse=True)
+def _quickly(mesh: Landmarker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Search more often, so that few frames do, and load one landmarker for all searches."""
+    monkeypatch.setattr(placement, "EVERY", 2)
+    monkeypatch.setattr(placement, "landmarker", lambda name: mesh)
+
+
+@pytest.fixture(scope="module")
+def face(examples: Path, mesh: Landmarker) -> Array:
     """(N, 68, 2) landmarks of the example, in pixels of its frames, 640 x 360."""
-    mesh = landmarker("mesh")
     rows: list[Array] = []
     last = None
     with VideoReader(examples / "real.mp4") as reader:
@@ -62,14 +73,14 @@ def rows_in_order(index: int, time: float) -> int | None:
 @pytest.mark.parametrize("size", [(480, 360), (640, 240), (352, 288), (640, 360)])
 @pytest.mark.parametrize("turns", [0, 1, 2, 3])
 def test_every_way_to_read_a_video_is_recognised(
-    examples: Path, tmp_path: Path, face: Array, size: tuple[int, int], turns: int
+    examples: Path, tmp_path: Path, mesh: Landmarker, face: Array, size: tuple[int, int], turns: int
 ) -> None:
     video = stored(examples, tmp_path / "stored.mp4", size=size, turns=turns)
     with VideoReader(video) as reader:
         first = next(iter(reader))
     assert (first.width * 9, first.stored.turns) == (first.height * 16, turns)
     upright = (face + 0.5) * first.width / 640 - 0.5
-    found = landmarker("mesh").search(first)[0].landmarks
+    found = mesh.search(first)[0].landmarks
     assert np.abs(found - upright[0]).mean() < 0.02 * first.width
     for name, matrix in placement._ways(first):
         inverse = np.linalg.inv(np.vstack([matrix, [0, 0, 1]]))[:2]

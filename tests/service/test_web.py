@@ -890,7 +890,7 @@ def test_a_finished_video_is_told_with_a_signature_until_it_is_taken(
             pass
 
     receiver = HTTPServer(("127.0.0.1", 0), Receiver)
-    thread = threading.Thread(target=receiver.serve_forever)
+    thread = threading.Thread(target=receiver.serve_forever, args=(0.01,))
     thread.start()
     try:
         webhook = Webhook(f"http://127.0.0.1:{receiver.server_port}/", "s" * 20)
@@ -934,7 +934,7 @@ def test_the_webhook_follows_no_redirect_and_is_given_up_after_seventeen_hours(
 
     monkeypatch.setattr("lrnet.service.webhook.PAUSES", (0, 0))
     receiver = HTTPServer(("127.0.0.1", 0), Elsewhere)
-    thread = threading.Thread(target=receiver.serve_forever)
+    thread = threading.Thread(target=receiver.serve_forever, args=(0.01,))
     thread.start()
     try:
         site.store.add("clip.mp4", "ab" * 32, 7, notify=True)
