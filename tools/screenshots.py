@@ -59,7 +59,7 @@ def of_service(browser: Browser, address: str, out: Path) -> None:
             with page_of(browser, width, height, scheme, offline=False) as page:
                 page.goto(f"{address}/{where.format(newest=newest)}")
                 page.wait_for_timeout(3000)  # a report in its frame, fonts and events
-                page.screenshot(path=out / f"service-{name}-{scheme}.jpg", type="jpeg", quality=72)
+                page.screenshot(path=out / f"service-{name}-{scheme}.jpg", type="jpeg", quality=60)
 
 
 def main() -> None:
