@@ -5,6 +5,7 @@ The experiments of the paper are commands of `lrnet benchmark` (`lrnet.experimen
 | question | command |
 |---|---|
 | How do landmarkers compare, what does calibration remove, at what lag? | `lrnet benchmark calibration VIDEO` |
+| How much do landmarks shake on a face whose motion is known? | `python -m lrnet.experiments.known_motion VIDEO` |
 | What becomes of a verdict when a video is edited? | `python -m lrnet.experiments.edits`, of landmarks |
 | The same, of videos that are edited and encoded? | `python -m lrnet.experiments.edited` |
 | Are people distinguished by their looks? | `python -m lrnet.experiments.people` |
