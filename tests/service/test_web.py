@@ -787,16 +787,13 @@ def test_lists_do_not_carry_the_scores_of_clips(site: Site) -> None:
 
 
 def test_a_table_of_the_list(site: Site) -> None:
-    for name in ("=cmd|' /C calc'!A0", 'a "b", c.mp4', "ünter.mp4"):
-        site.hand_in(name.encode(), name)
+    for name in ("=1+1.mp4", 'a "b", c.mp4', "ünter.mp4"):
+        site.client.post("/v1/videos", params={"name": name, "case": "\r@x"}, content=name.encode(), headers=OCTETS)
     answer = site.client.get("/v1/videos.csv", params={"sort": "oldest"})
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
     rows = list(csv.DictReader(io.StringIO(answer.text)))
-    assert [row["name"] for row in rows] == [
-        "'=cmd|' /C calc'!A0".rpartition("/")[2] or "",
-        'a "b", c.mp4',
-        "ünter.mp4",
-    ]
+    assert [row["name"] for row in rows] == ["'=1+1.mp4", 'a "b", c.mp4', "ünter.mp4"]  # no formula
+    assert {row["case"] for row in rows} == {"'\r@x"}
     site.judge(rows[0]["id"])
     (judged,) = csv.DictReader(io.StringIO(site.client.get("/v1/videos.csv?verdict=likely_fake").text))
     assert (judged["probability"], judged["seconds_examined"], judged["held_back"]) == ("0.97", "2.9", "False")

@@ -77,6 +77,7 @@ def add_lists(app: FastAPI, service: Service) -> None:
         return StreamingResponse(_table(store, search, first), media_type="text/csv; charset=utf-8", headers=headers)
 
 
+FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")  # what begins so would be run by a spreadsheet
 COLUMNS: Final = (
     *("name", "state", "verdict", "probability", "held_back", "seconds_examined", "duration", "reasons", "failure"),
     *("when", "created", "finished", "model", "sha256", "size", "case", "examiner", "external_id", "labels", "id"),
@@ -114,4 +115,4 @@ def _values(video: schema.Video) -> list[Any]:
 
 def _cell(value: Any) -> str:
     text = "" if value is None else value.isoformat() if isinstance(value, datetime) else str(value)
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t") else text  # a spreadsheet would run it as a formula
+    return f"'{text}" if text.startswith(FORMULA) else text

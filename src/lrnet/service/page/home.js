@@ -362,7 +362,7 @@ function dropZone() {
       field("Notes", "notes", 4000),
       h("p", { class: "note" }, "They stand in the report of every video that is handed in after this."),
     ),
-    h("p", { class: "note" }, "Videos stay on the machine that serves this page."),
+    h("p", { class: "note" }, "Videos stay with this service: they are sent nowhere else."),
     h("p", { class: "note" }, "What it mostly does not see: talking heads made from a photo, lips that were synchronised to other words, small or coarsely encoded faces. “No evidence” does not mean genuine."),
   );
 }
