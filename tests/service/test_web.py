@@ -919,8 +919,8 @@ def test_the_webhook_follows_no_redirect_and_is_given_up_after_seventeen_hours(
     class Elsewhere(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             asked.append(self.path)
-            self.rfile.read(int(self.headers["content-length"]))
-            self.send_response(307)
+            self.rfile.read(int(self.headers.get("content-length", 0)))
+            self.send_response(303)  # with this one a client that follows asks with GET
             self.send_header("Location", "/elsewhere")
             self.end_headers()
 
@@ -1005,7 +1005,8 @@ def test_videos_beyond_those_that_are_watched_are_not_called_deleted(
     monkeypatch.setattr(events, "LOOK_SECONDS", 0.01)
     monkeypatch.setattr(events, "MAX_WATCHED", 3)
     videos = [site.hand_in(str(i).encode()) for i in range(6)]
-    looks = iter([lambda: site.store.delete(videos[0]), lambda: site.store.cancel(videos[1]), lambda: None] * 2)
+    steps = (lambda: None, lambda: site.store.delete(videos[0]), lambda: site.store.cancel(videos[1]), lambda: None)
+    looks = iter(steps)
     ended = False
 
     def look() -> bool:
@@ -1020,7 +1021,7 @@ def test_videos_beyond_those_that_are_watched_are_not_called_deleted(
         return b"".join([block async for block in events.all_videos(site.store, look)]).decode()
 
     told = events_of(asyncio.run(follow()))
-    assert [data["id"] for name, data in told if name == "deleted"] in ([], [videos[0]])
+    assert [data["id"] for name, data in told if name == "deleted"] == [videos[0]]
     assert {data["id"] for name, data in told if name == "video"} >= set(videos[2:5])
 
 
