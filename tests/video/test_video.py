@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import av
 import cv2
@@ -324,6 +324,29 @@ def test_what_is_no_video_is_a_typed_error(tmp_path: Path, kind: str, error: typ
     assert source in raised.value.what
     assert raised.value.hint.endswith(".")
     assert raised.value.exit_code == 3
+
+
+def test_ffmpeg_gets_the_open_file_and_nothing_that_opens_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_video(tmp_path / "a.mp4", moving(2))
+    asked: list[tuple[str, dict[str, str]]] = []
+    av_open = av.open
+
+    def opened(name: str, **given: Any) -> Any:
+        asked.append((name, dict(given["options"])))
+        return av_open(name, **given)
+
+    monkeypatch.setattr(av, "open", opened)
+    with VideoReader(path) as reader:
+        assert len(list(reader)) == 2
+    ((name, options),) = asked
+    assert (name, options["protocol_whitelist"]) == ("fd:", "fd")
+    formats = set(options["format_whitelist"].split(","))
+    assert {"mov", "matroska", "mpegts"} <= formats
+    assert formats.isdisjoint(
+        {"hls", "applehttp", "dash", "concat", "concatf", "sdp", "rtsp", "image2", "lavfi", "imf"}
+    )
 
 
 def test_an_animated_webp_is_named_as_what_it_is(shared: Path) -> None:
