@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from lrnet.report.figures import LINES, by_weight, clip_at, lanes, score_colour, score_steps, unscored
+from lrnet.report.figures import LINES, by_weight, clip_at, lanes, pointed_at, score_colour, score_steps, unscored
 from lrnet.sequence.landmark_sequence import FACIAL_GROUPS
 from lrnet.verdict import ClipScore
-from tests.report.samples import RESULTS
+from tests.report.samples import RESULTS, a_bundle
 
 
 def clips(*spans: tuple[float, float]) -> list[ClipScore]:
@@ -66,6 +68,19 @@ def test_a_line_of_many_clips_is_the_mean_at_each_moment() -> None:
         middle = (step.start + step.stop) / 2
         inside = [clip.score for clip in some if clip.start <= middle < clip.stop]
         assert step.score == pytest.approx(np.mean(inside))
+
+
+def test_a_verdict_points_at_what_is_suspicious_in_its_stretch() -> None:
+    """Which of two suspicious parts, and that none is made up."""
+    result, spec = RESULTS["likely fake"], a_bundle().spec
+    assert result.verdict.moment == pytest.approx((0, 11.96))
+    assert pointed_at(result, spec) == pytest.approx((0, 7.2))
+    late = replace(result, verdict=replace(result.verdict, moment=(9.0, 12.0)))
+    assert pointed_at(late, spec) == pytest.approx((9.6, 11.96))
+    nowhere = replace(result, verdict=replace(result.verdict, moment=(90.0, 105.0)))
+    assert pointed_at(nowhere, spec) == (90.0, 105.0)
+    for name in ("inconclusive", "no evidence", "no face"):
+        assert pointed_at(RESULTS[name], spec) == RESULTS[name].verdict.moment
 
 
 def test_unscored_stretches() -> None:

@@ -230,7 +230,7 @@ def test_the_summary_says_what_to_do_and_when() -> None:
     links = [e.attributes["href"] for e in page.all("a") if e.attributes["href"].startswith("#t=")]
     assert marks
     assert links[: 1 + len(marks)] == ["#t=0.0", *(f"#t={time}" for time in marks)]
-    assert "Most suspicious: 0:00.0 to 0:12.0, person 0" in words(page_of(RESULTS["several faces"]))
+    assert "Most suspicious: 0:00.0 to 0:07.2, person 0" in words(page_of(RESULTS["several faces"]))
     for name in ("no evidence", "inconclusive"):
         assert "Suspicious:" not in words(page_of(RESULTS[name]))
 

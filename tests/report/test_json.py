@@ -91,7 +91,7 @@ def test_document_says_what_the_result_says() -> None:
         "score": 0.882,
         "reasons": [{"code": "score_above_fake_threshold", "text": REASON_TEXT[Reason.ABOVE_THRESHOLD]}],
         "face": 0,
-        "moment": [0.0, 11.96],
+        "moment": [0.0, 7.2],
         "coverage": None,
     }
     assert [face["face"] for face in document["faces"]] == [0, 1, 2]

@@ -14,7 +14,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from lrnet.report.figures import by_weight, suspicious
+from lrnet.report.figures import by_weight, pointed_at, suspicious
 from lrnet.report.wording import (
     HELD_BACK,
     WORDING,
@@ -58,7 +58,7 @@ def print_result(console: Console, result: VideoResult, bundle: ModelBundle, pri
     """
     verdict, plain = result.verdict, console.options.ascii_only
     words = words_for(verdict.state, result.frames_read, result.appearance)
-    when = when_and_who(verdict.state, verdict.moment, verdict.face, len(result.faces))
+    when = when_and_who(verdict.state, pointed_at(result, bundle.spec), verdict.face, len(result.faces))
     part = part_examined(verdict.coverage)
     headline = Text.assemble(
         (f"{_symbol(verdict.state, plain)} {words.headline}", STYLES[verdict.state]),

@@ -153,6 +153,18 @@ def suspicious(face: FaceVerdict, spec: BundleSpec) -> list[tuple[float, float]]
     return found
 
 
+def pointed_at(result: VideoResult, spec: BundleSpec) -> tuple[float, float] | None:
+    """The seconds (start, stop) that a verdict points at: the longest suspicious part of the stretch that is the most
+    suspicious, or all of that stretch."""
+    verdict = result.verdict
+    face = next((face for face in result.faces if face.face == verdict.face), None)
+    if face is None or verdict.moment is None:
+        return verdict.moment
+    start, stop = verdict.moment
+    inside = [part for part in suspicious(face, spec) if part[0] < stop and part[1] > start]
+    return max(inside, key=lambda part: part[1] - part[0], default=verdict.moment)
+
+
 def telling(clips: Sequence[ClipScore], seconds: float = TELLING) -> tuple[float, float] | None:
     """Start and stop of the `seconds` with the highest mean score; None without a scored clip.
 

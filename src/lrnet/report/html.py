@@ -20,7 +20,7 @@ from lrnet.network.bundle import ModelBundle
 from lrnet.report import wording
 from lrnet.report.examination import Examination
 from lrnet.report.explain import Explainer, FaceExplanation
-from lrnet.report.figures import by_weight, suspicious
+from lrnet.report.figures import by_weight, pointed_at, suspicious
 from lrnet.report.footage import Taken, take
 from lrnet.report.json_report import to_document, to_json
 from lrnet.report.views import Axis, ClipView, Scale, data_address, person_view
@@ -136,6 +136,7 @@ def render(
     faces, verdict = by_weight(result), result.verdict
     axis = Axis.of(result)
     explained = {e.face: e for e in explanations}
+    moment = pointed_at(result, bundle.spec)
     people = [
         person_view(face, result, bundle.spec, axis, taken, explained.get(face.face))
         for face in faces[:PEOPLE_IN_DETAIL]
@@ -163,8 +164,8 @@ def render(
             summed_up=people[:PEOPLE_SUMMED_UP],
             further=faces[PEOPLE_IN_DETAIL:listed],
             unlisted=max(0, len(faces) - listed),
-            when=wording.when_and_who(verdict.state, verdict.moment, verdict.face, len(faces)),
-            moment=verdict.moment,
+            when=wording.when_and_who(verdict.state, moment, verdict.face, len(faces)),
+            moment=moment,
             partly=wording.part_examined(verdict.coverage),
             accused=verdict.state is State.LIKELY_FAKE,
             held_back=is_held_back(verdict.state, verdict.reasons),

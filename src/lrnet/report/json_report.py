@@ -16,6 +16,7 @@ from lrnet.files import write_text
 from lrnet.network.bundle import ModelBundle
 from lrnet.report.examination import Examination
 from lrnet.report.explain import FaceExplanation
+from lrnet.report.figures import pointed_at
 from lrnet.report.schema import (
     REPORT_SCHEMA_VERSION,
     BatchDocument,
@@ -62,7 +63,7 @@ def to_document(
         examination=None if examination is None else _part(ExaminationPart, examination),
         video=_video(result),
         model=_model(result, bundle),
-        verdict=_verdict(verdict),
+        verdict=_verdict(verdict, pointed_at(result, bundle.spec)),
         faces=tuple(_face(face, explained.get(face.face)) for face in result.faces),
         meaning=words_for(verdict.state, result.frames_read, result.appearance).meaning,
         elapsed_seconds=None if examination is not None and examination.time_given else result.elapsed,
@@ -138,10 +139,10 @@ def _model(result: VideoResult, bundle: ModelBundle) -> ModelPart:
     )
 
 
-def _verdict(verdict: VideoVerdict) -> VerdictPart:
+def _verdict(verdict: VideoVerdict, moment: tuple[float, float] | None) -> VerdictPart:
     found = verdict.coverage
     coverage = None if found is None else _part(CoveragePart, found, reasons=_reasons(found.reasons))
-    return _part(VerdictPart, verdict, reasons=_reasons(verdict.reasons), coverage=coverage)
+    return _part(VerdictPart, verdict, reasons=_reasons(verdict.reasons), coverage=coverage, moment=moment)
 
 
 def _face(face: FaceVerdict, explanation: FaceExplanation | None) -> FacePart:

@@ -110,7 +110,7 @@ class VerdictPart(_Part):
     reasons: tuple[ReasonPart, ...] = Field(description="Why, the most important first.")
     face: int | None = Field(description="Number of the face that decides; null if there is no face.")
     moment: tuple[Seconds, Seconds] | None = Field(
-        description="Seconds (start, stop) of that face's most suspicious stretch; null without a score."
+        description="Seconds (start, stop) of that face's most suspicious stretch or part of one; null without a score."
     )
     coverage: CoveragePart | None = Field(description="How much of the video was examined; null if that is not known.")
 
