@@ -24,7 +24,7 @@ from rich.text import Text
 
 from lrnet.cli.detect import NO_VERDICT
 from lrnet.cli.options import AppearanceOption, LimitOption
-from lrnet.errors import OutputError, UsageError
+from lrnet.errors import LrnetError, OutputError, UsageError
 from lrnet.video.limits import Access, Limits
 
 if TYPE_CHECKING:
@@ -93,19 +93,24 @@ def watch(
     alarms = Alarms(words, hook, record, kept, ["--model", name, *([] if appearance else ["--no-appearance"])])
     access = Access(allow_network, limits=Limits().changed(limit or ()))
     screen = Screen(source, out, as_json, quiet, alarms)
-    reader = LiveReader(source, access, bundle.spec.preprocessing.frame_rate, kept=kept, tell=screen.say)
-    screen.reader = reader
     alarms.say = screen.say
     panel = out.is_terminal and not quiet and not as_json
+    screen.write({"event": "ready"})
     try:
-        with Live(console=out, get_renderable=screen.panel, transient=True) if panel else nullcontext():
-            screen.shown = panel
-            for event in detector.stream(reader):
-                screen.take(event)
-    finally:
-        screen.shown = False
-        reader.close()
-        alarms.finish()
+        reader = LiveReader(source, access, bundle.spec.preprocessing.frame_rate, kept=kept, tell=screen.say)
+        screen.reader = reader
+        try:
+            with Live(console=out, get_renderable=screen.panel, transient=True) if panel else nullcontext():
+                screen.shown = panel
+                for event in detector.stream(reader):
+                    screen.take(event)
+        finally:
+            screen.shown = False
+            reader.close()
+            alarms.finish()
+    except LrnetError as error:
+        screen.write({"event": "error", "message": error.what, "hint": error.hint})
+        raise
     screen.end()
     raise typer.Exit(0 if screen.judged else NO_VERDICT)
 
@@ -230,7 +235,7 @@ class Screen:
         """Show a sentence, from any thread."""
         self._messages.append(message)
         if self.as_json:
-            self._write({"event": "message", "text": message})
+            self.write({"event": "message", "text": message})
         if not self.shown:
             self.out.print(Text(message))
 
@@ -242,16 +247,16 @@ class Screen:
         from lrnet.verdict.running import RunningVerdict
 
         if isinstance(event, PersonSeen):
-            self._write({"event": "person", "face": event.face, "time": event.time})
+            self.write({"event": "person", "face": event.face, "time": event.time})
             self._line(f"{person(event.face)} is in view.")
         elif isinstance(event, ClipScored):
             clip = event.clip
-            self._write(
+            self.write(
                 {"event": "clip", "face": event.face, "start": clip.start, "stop": clip.stop, "score": clip.score}
             )
         elif isinstance(event, QualityWarning):
             codes = [r.value for r in event.reasons]
-            self._write({"event": "quality", "face": event.face, "time": event.time, "reasons": codes})
+            self.write({"event": "quality", "face": event.face, "time": event.time, "reasons": codes})
             why = "; ".join(REASON_TEXT[r] for r in event.reasons)
             self._line(f"{person(event.face)}: {why or 'the material is good again'}.")
         elif isinstance(event, RunningVerdict):
@@ -263,7 +268,7 @@ class Screen:
                 self._lines[face.face] = lines.get(face.face) or deque(maxlen=MINUTE)
                 self._lines[face.face].append(float("nan") if face.probability is None else face.probability)
             self.judged |= any(face.probability is not None for face in event.faces)
-            self._write(self.status(event))
+            self.write(self.status(event))
             now = frozenset(face.face for face in event.faces if face.state is State.LIKELY_FAKE)
             for face in event.faces:
                 if face.face in now - self._alarmed:
@@ -305,7 +310,7 @@ class Screen:
             "time": time,
             **_face(face),
         }
-        self._write(alarm)
+        self.write(alarm)
         self.say(f"ALARM at {_clock(time)}: {person(face.face)} is likely fake (probability {face.probability:.2f}).")
         self.alarms.raised(alarm)
 
@@ -320,7 +325,8 @@ class Screen:
         if not (self.quiet or self.as_json or self.shown):
             self.out.print(Text(text))
 
-    def _write(self, row: dict[str, Any]) -> None:
+    def write(self, row: dict[str, Any]) -> None:
+        """Write an event as a line of JSON, if that was asked for."""
         if self.as_json:
             sys.stdout.write(json.dumps(row) + "\n")
             sys.stdout.flush()
@@ -329,7 +335,6 @@ class Screen:
         """The panel of a terminal."""
         from lrnet.cli.render import ASCII_BLOCKS, BLOCKS, STYLES
         from lrnet.report.wording import WORDING, person, readable
-        from lrnet.verdict import REASON_TEXT
 
         blocks = ASCII_BLOCKS if self.out.options.ascii_only else BLOCKS
         rows: list[Text] = []
@@ -345,7 +350,7 @@ class Screen:
                 Text.assemble(f"{person(face.face)}  ", words, f"  {_range(face)}, {face.seconds:.0f} s judged")
             )
             rows.append(Text(f"  {line}"))
-            doubts = [REASON_TEXT[r] for r in face.verdict.reasons[:2] if not r.value.startswith("score_")]
+            doubts = _doubts(face)
             rows += [Text(f"  {'; '.join(doubts)}", "dim")] if doubts else []
         lag, left = reader.lag(running.time), reader.left_out
         head = (
@@ -372,7 +377,16 @@ def _face(face: RunningFace) -> dict[str, Any]:
         "high": face.high,
         "seconds": round(face.seconds, 3),
         "reasons": [reason.value for reason in face.verdict.reasons],
+        "doubts": _doubts(face),
+        "box": None if face.box is None else [round(side) for side in face.box],
     }
+
+
+def _doubts(face: RunningFace) -> list[str]:
+    """What speaks against judging a person, in words; the first two reasons."""
+    from lrnet.verdict import REASON_TEXT
+
+    return [REASON_TEXT[r] for r in face.verdict.reasons[:2] if not r.value.startswith("score_")]
 
 
 def _range(face: RunningFace) -> str:

@@ -66,12 +66,14 @@ HEADERS: Final = {
     "Referrer-Policy": "same-origin",  # with "no-referrer" a browser's forms say "Origin: null", like a stranger's
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), browsing-topics=()",
+    "Permissions-Policy": "camera=(), display-capture=(), microphone=(), geolocation=(), browsing-topics=()",
 }
+WATCHING: Final = {"Permissions-Policy": "camera=(self), display-capture=(self), microphone=(), geolocation=(), browsing-topics=()"}
 
 
 HOLDER: Final = "lrnet.token"  # in the scope: the client's token
 REQUEST: Final = "lrnet.request"  # in the scope: the request's identifier
+UNLOGGED: Final = "lrnet.unlogged"  # in the scope: whether the request is left out of the log
 
 
 class Guard:
@@ -102,7 +104,7 @@ class Guard:
             if message["type"] == "http.response.start":
                 started = True
                 _add_headers(MutableHeaders(scope=message), scope[REQUEST])
-                if method not in SAFE_METHODS:
+                if method not in SAFE_METHODS and not scope.get(UNLOGGED):
                     _log(scope, method, message["status"], time.perf_counter() - began)
             await send(message)
 

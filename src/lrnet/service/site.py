@@ -13,7 +13,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import RedirectResponse
 
 from lrnet.service.api import Service
-from lrnet.service.guard import COOKIE, HOLDER, address_of
+from lrnet.service.guard import COOKIE, HOLDER, WATCHING, address_of
 from lrnet.service.tokens import SESSION_SECONDS, Attempts, holder, new_session
 from lrnet.service.upload import RefusedError
 
@@ -31,7 +31,7 @@ def add_page(app: FastAPI, service: Service, attempts: Attempts) -> None:
         if data is None:
             raise RefusedError(404, "unknown_file", "There is no such file.", "Go to /.")
         tag = f'"{hashlib.sha256(data).hexdigest()[:32]}"'
-        headers = {"ETag": tag, "Cache-Control": "no-cache"}
+        headers = {"ETag": tag, "Cache-Control": "no-cache", **(WATCHING if name == "index.html" else {})}
         if request.headers.get("if-none-match") == tag:
             return Response(status_code=304, headers=headers)
         return Response(data, media_type=TYPES[Path(name).suffix], headers=headers)

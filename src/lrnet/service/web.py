@@ -33,6 +33,7 @@ from lrnet.service.site import add_page
 from lrnet.service.tokens import Attempts, Role, Token
 from lrnet.service.upload import RefusedError, Room
 from lrnet.service.videos import add_videos
+from lrnet.service.watching import add_watch
 from lrnet.service.webhook import notify_one
 from lrnet.service.worker import ALIVE_SECONDS, AWAY, Keeper
 from lrnet.version import __version__
@@ -92,6 +93,7 @@ def create_app(settings: Settings, ending: Callable[[], bool] = lambda: False) -
     add_lists(app, service)
     add_results(app, service)
     add_downloads(app, service)
+    add_watch(app, service)
     _add_operations(app, service)
     add_page(app, service, attempts)
     _add_errors(app)

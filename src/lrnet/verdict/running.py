@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from lrnet.appearance.network import AppearanceNetwork
 from lrnet.network.bundle import ModelBundle
 from lrnet.network.runtime import NetworkRuntime
+from lrnet.sequence.crop import from_normalised
 from lrnet.sequence.landmark_sequence import LandmarkSequence
 from lrnet.verdict.evidence import Rules, joint_ratio, log_ratio, probability_of
 from lrnet.verdict.judge import FaceVerdict, Judge, VideoVerdict
@@ -45,6 +46,8 @@ class SequentialRule:
     log_ratio: float
     hold: float
 
+
+Box = tuple[float, float, float, float]
 
 RULE: Final = SequentialRule(log_ratio=math.log(9), hold=5.0)
 """The rule where motion alone is asked, measured by `lrnet.experiments.sequential` (decision 31)."""
@@ -92,6 +95,7 @@ class RunningFace:
             few clips so far leave open. What is uncertain about the model itself is not in it.
         seconds: that it rests on.
         verdict: of the window, as of a video that shows nothing else; its number is that within the window.
+        box: left, top, right and bottom of the landmarks in the newest frame, in its pixels; None if not seen there.
     """
 
     face: int
@@ -101,6 +105,7 @@ class RunningFace:
     high: float | None
     seconds: float
     verdict: FaceVerdict
+    box: Box | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,12 +163,16 @@ class RunningJudge:
         start = time - self._window
         self._ended = [s for s in self._ended if s.times[-1] > start]
         judge = Judge(self._bundle, self._runtime, self._appearance)
-        for sequence in (*self._ended, *(s for s in going_on if s.valid.any())):
+        in_view = [s for s in going_on if s.valid.any()]
+        for sequence in (*self._ended, *in_view):
             judge.add(self._since(sequence, start))
         people, video = judge.verdict(quantiser)
         numbers = self._numbered(people, judge.tracks())
         self._sequential = {n: self._sequential.get(n) or Sequential(self._rule) for n in numbers}
-        faces = [self._running(n, person, time) for n, person in zip(numbers, people, strict=True)]
+        by_time = sorted(zip(people, judge.tracks(), numbers, strict=True), key=lambda found: found[0].stop)
+        last = {track: number for _, tracks, number in by_time for track in tracks}  # a track can pass to another person
+        boxes = {last[s.face]: _box(s) for s in in_view if s.valid[-1] and s.face in last}
+        faces = [self._running(n, person, time, boxes.get(n)) for n, person in zip(numbers, people, strict=True)]
         return RunningVerdict(time, tuple(sorted(faces, key=lambda face: face.face)), video)
 
     def _since(self, sequence: LandmarkSequence, start: float) -> LandmarkSequence:
@@ -172,12 +181,12 @@ class RunningJudge:
         rows = -(-int(np.searchsorted(sequence.times, start)) // stride) * stride
         return sequence[rows:] if 0 < rows < len(sequence) else sequence
 
-    def _running(self, number: int, person: FaceVerdict, time: float) -> RunningFace:
+    def _running(self, number: int, person: FaceVerdict, time: float, box: Box | None) -> RunningFace:
         may_accuse = person.state is State.LIKELY_FAKE
         holds = self._sequential[number].look(time, person.log_ratio if may_accuse else None)
         state = State.INCONCLUSIVE if may_accuse and not holds else person.state
         low, high = self._range(person)
-        return RunningFace(number, state, person.probability, low, high, person.seconds_judged, person)
+        return RunningFace(number, state, person.probability, low, high, person.seconds_judged, person, box)
 
     def _range(self, person: FaceVerdict) -> tuple[float | None, float | None]:
         if person.log_ratio is None or person.probability is None or person.score is None or not person.clips:
@@ -210,6 +219,13 @@ class RunningJudge:
                 seen.setdefault(track, {})[number] = person.stop
         self._numbers = seen
         return numbers
+
+
+def _box(sequence: LandmarkSequence) -> Box:
+    """The box of the last frame's landmarks, frame pixels."""
+    (points,) = from_normalised(sequence.values[-1:], sequence.centres[-1:], sequence.half_side)
+    (left, top), (right, bottom) = points.min(axis=0), points.max(axis=0)
+    return float(left), float(top), float(right), float(bottom)
 
 
 def _redrawn(clips: Sequence[ClipScore], count: int, aggregation: str, draws: int = 200) -> NDArray[np.float64]:

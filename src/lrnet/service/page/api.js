@@ -9,15 +9,21 @@ export class ApiError extends Error {
 }
 
 async function ask(path, options = {}) {
+  const response = await answer(path, options);
+  return response.status === 204 ? null : response.json();
+}
+
+async function answer(path, options) {
   let response;
   try {
     response = await fetch(path, options);
-  } catch {
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
     throw new ApiError(0, { message: "The service does not answer.", hint: "Check that it still runs." });
   }
   if (response.status === 401) location.assign("/signin");
   if (!response.ok) throw new ApiError(response.status, await problemOf(response));
-  return response.status === 204 ? null : response.json();
+  return response;
 }
 
 async function problemOf(response) {
@@ -116,6 +122,21 @@ export async function upload(file, about, state, tell, aborted) {
 }
 
 export const giveUp = (upload) => ask(`/v1/uploads/${upload}`, { method: "DELETE" });
+
+/** Begin a watch; `hear` gets its events until it is over. Closing the answer, which `signal` does, ends it. */
+export async function watch(parameters, hear, signal) {
+  const given = Object.entries(parameters).filter(([, value]) => value !== "");
+  const { body } = await answer(`/watch?${new URLSearchParams(given)}`, { method: "POST", signal });
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  for (let rest = "", got = await reader.read(); !got.done; got = await reader.read()) {
+    const lines = (rest + got.value).split("\n");
+    rest = lines.pop();
+    for (const line of lines) if (line) hear(JSON.parse(line));
+  }
+}
+
+export const feed = (watch, body) => ask(`/watch/${watch}`, { method: "PATCH", headers: { "Content-Type": "application/octet-stream" }, body });
+export const endWatch = (watch) => ask(`/watch/${watch}/stop`, { method: "POST" });
 
 /**
  * Listen to a stream of events. The browser connects again by itself, but not after an answer that is no stream (a

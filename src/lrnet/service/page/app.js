@@ -1,9 +1,10 @@
-// The page: a list of videos with a place to drop more, and one video with its report.
+// The page: a list of videos with a place to drop more, one video with its report, and the place to watch a call from.
 
 import * as api from "./api.js";
 import { detail } from "./detail.js";
 import { home } from "./home.js";
 import { dropOn, forget, restore } from "./uploads.js";
+import { watch } from "./watch.js";
 import { learn, many } from "./words.js";
 
 const main = document.getElementById("main");
@@ -11,8 +12,8 @@ let view = { leave: () => {}, moved: () => {} };
 let shown = null;
 
 function route() {
-  const [, , id, part] = location.hash.split("?")[0].split("/");
-  const wanted = id && /^[0-9a-f]{32}$/.test(id) ? `${id}/${part ?? ""}` : "";
+  const [, place, id, part] = location.hash.split("?")[0].split("/");
+  const wanted = id && /^[0-9a-f]{32}$/.test(id) ? `${id}/${part ?? ""}` : place === "watch" ? place : "";
   if (wanted === shown) {
     view.moved();
     return;
@@ -22,8 +23,8 @@ function route() {
   view.leave();
   for (const question of document.querySelectorAll("dialog")) question.close(); // it was about what was shown
   main.replaceChildren();
-  document.body.classList.toggle("wide", wanted !== "");
-  view = wanted ? detail(main, id, part ?? "report") : home(main);
+  document.body.classList.toggle("wide", !["", "watch"].includes(wanted));
+  view = wanted === "watch" ? watch(main) : wanted ? detail(main, id, part ?? "report") : home(main);
   if (!first) {
     main.focus({ preventScroll: true });
     scrollTo(0, 0);

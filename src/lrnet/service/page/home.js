@@ -352,7 +352,7 @@ function dropZone() {
     { class: "drop", "aria-labelledby": "drop-title" },
     h("h1", { id: "drop-title" }, "Drop videos here"),
     h("p", {}, "How the faces in them move and look is examined, and a report says what was found."),
-    h("p", { class: "choose" }, input, h("label", { for: "file", class: "button main" }, "Choose videos")),
+    h("p", { class: "choose" }, input, h("label", { for: "file", class: "button main" }, "Choose videos"), " ", h("a", { class: "button submit", href: "#/watch" }, "Watch a call")),
     h(
       "details",
       { class: "about", open: Boolean(about.case || about.examiner || about.notes) },

@@ -9,6 +9,9 @@ export const uploads = [];
 export const hooks = { redraw: () => {} }; // the list of videos, if it is shown
 addEventListener("beforeunload", (event) => uploads.some((upload) => !upload.problem) && event.preventDefault());
 
+const watching = () => document.body.classList.contains("watching"); // which leaving would end
+const elsewhere = () => /^#\/(videos\/|watch)/.test(location.hash) && !watching();
+
 /** Take videos that are dropped anywhere on the page, whatever it shows. */
 export function dropOn(element) {
   let depth = 0;
@@ -20,7 +23,7 @@ export function dropOn(element) {
     depth = 0;
     mark(false);
     if (!holds(event)) return;
-    if (location.hash.startsWith("#/videos/")) location.hash = "#/"; // where uploads are shown
+    if (elsewhere()) location.hash = "#/"; // where uploads are shown
     send([...event.dataTransfer.files]);
   });
 }
@@ -120,7 +123,7 @@ class Upload {
     try {
       const video = await api.upload(this.file, this.about, this.sent, tell, this.request.signal);
       this.end();
-      const busy = uploads.length > 0 || document.querySelector("dialog") || location.hash.startsWith("#/videos/");
+      const busy = uploads.length > 0 || document.querySelector("dialog") || location.hash.startsWith("#/videos/") || watching();
       if (video && this.show && !busy) location.hash = `#/videos/${video.id}`;
     } catch (error) {
       this.fail(error);
