@@ -68,7 +68,9 @@ HEADERS: Final = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), display-capture=(), microphone=(), geolocation=(), browsing-topics=()",
 }
-WATCHING: Final = {"Permissions-Policy": "camera=(self), display-capture=(self), microphone=(), geolocation=(), browsing-topics=()"}
+WATCHING: Final = {
+    "Permissions-Policy": "camera=(self), display-capture=(self), microphone=(), geolocation=(), browsing-topics=()"
+}
 
 
 HOLDER: Final = "lrnet.token"  # in the scope: the client's token

@@ -40,6 +40,7 @@ LONGEST: Final = 2 * 3600.0  # seconds of one watch
 SILENCE: Final = 150.0  # seconds without a request; a browser lets a hidden page send one a minute
 STALL: Final = 10.0  # seconds between two pieces of one request
 FINISHING: Final = 15.0  # seconds for what waits to be judged when the recording has ended
+GRACE: Final = 0.5  # seconds for the process to end by itself before it is killed
 MEMORY: Final = 3 * 1024**3  # bytes of private memory that the process may take; it needs a tenth
 LONGEST_LINE: Final = 256 * 1024  # bytes; an event on eight faces has 3 kB
 PASSED_ON: Final = frozenset({"ready", "verdict", "error"})
@@ -226,6 +227,9 @@ class Watch:
         """End the process, and hand the recording in if it is kept; does nothing the second time."""
         self.stop()
         if self._process is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(GRACE):
+                    await self._process.wait()
             with suppress(ProcessLookupError):
                 self._process.kill()
             await self._process.wait()

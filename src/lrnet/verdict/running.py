@@ -170,7 +170,9 @@ class RunningJudge:
         numbers = self._numbered(people, judge.tracks())
         self._sequential = {n: self._sequential.get(n) or Sequential(self._rule) for n in numbers}
         by_time = sorted(zip(people, judge.tracks(), numbers, strict=True), key=lambda found: found[0].stop)
-        last = {track: number for _, tracks, number in by_time for track in tracks}  # a track can pass to another person
+        last = {
+            track: number for _, tracks, number in by_time for track in tracks
+        }  # a track can pass to another person
         boxes = {last[s.face]: _box(s) for s in in_view if s.valid[-1] and s.face in last}
         faces = [self._running(n, person, time, boxes.get(n)) for n, person in zip(numbers, people, strict=True)]
         return RunningVerdict(time, tuple(sorted(faces, key=lambda face: face.face)), video)

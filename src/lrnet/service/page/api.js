@@ -8,6 +8,9 @@ export class ApiError extends Error {
   }
 }
 
+/** What it means that a request came to nothing: nobody answers, unless it was given up here. */
+const away = (error) => error.name === "AbortError" ? error : new ApiError(0, { message: "The service does not answer.", hint: "Check that it still runs." });
+
 async function ask(path, options = {}) {
   const response = await answer(path, options);
   return response.status === 204 ? null : response.json();
@@ -18,8 +21,7 @@ async function answer(path, options) {
   try {
     response = await fetch(path, options);
   } catch (error) {
-    if (error.name === "AbortError") throw error;
-    throw new ApiError(0, { message: "The service does not answer.", hint: "Check that it still runs." });
+    throw away(error);
   }
   if (response.status === 401) location.assign("/signin");
   if (!response.ok) throw new ApiError(response.status, await problemOf(response));
@@ -128,7 +130,8 @@ export async function watch(parameters, hear, signal) {
   const given = Object.entries(parameters).filter(([, value]) => value !== "");
   const { body } = await answer(`/watch?${new URLSearchParams(given)}`, { method: "POST", signal });
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
-  for (let rest = "", got = await reader.read(); !got.done; got = await reader.read()) {
+  const read = () => reader.read().catch((error) => { throw away(error); });
+  for (let rest = "", got = await read(); !got.done; got = await read()) {
     const lines = (rest + got.value).split("\n");
     rest = lines.pop();
     for (const line of lines) if (line) hear(JSON.parse(line));

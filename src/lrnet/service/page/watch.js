@@ -203,7 +203,7 @@ class Watch {
       const pad = 0.12 * (right - left);
       const at = { x: left - pad, y: top - pad };
       return [
-        svg("rect", { ...at, width: right - left + 2 * pad, height: bottom - top + 2 * pad, class: state }),
+        svg("rect", { ...at, width: right - left + 2 * pad, height: Math.min(bottom + pad, height) - at.y, class: state }),
         svg("text", { x: at.x, y: Math.max(at.y - height / 90, height / 26), "font-size": height / 28 }, `Person ${face}`),
       ];
     }));
@@ -242,7 +242,7 @@ class Watch {
       h("h2", {}, "The watch is over"),
       this.people.size ? h("ul", {}, [...this.people.values()].map((person) => h("li", {}, person.closing()))) : h("p", {}, "Nobody was in view for long enough to be judged."),
       video
-        ? h("p", {}, h("a", { class: "button", href: `#/videos/${video}` }, "Its report"), " The recording is kept, as a video in the list.")
+        ? h("p", {}, h("a", { class: "button", href: `#/videos/${video}` }, "Open its report"), " The recording is kept, as a video in the list.")
         : h("p", { class: "note" }, this.kept ? "What the service has received of the recording is in the list of videos, if it still runs." : "Nothing was kept."),
     );
     this.summary.hidden = false;

@@ -1,0 +1,456 @@
+"""Watching a call: the rules of the service, and the page in headless Chromium with a film as its camera."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+from starlette.websockets import WebSocketDisconnect
+
+from lrnet.detector import Detector
+from lrnet.report.json_report import to_document
+from lrnet.service import watching
+from lrnet.service.database import Store
+from lrnet.service.folder import Folder
+from lrnet.service.settings import Settings
+from lrnet.service.tokens import Role, Token
+from lrnet.service.upload import SPARE
+from lrnet.service.web import create_app
+from tests.service.kit import Running, alive, command_line, descendants, running, wait_for
+from tests.service.test_page import LONG, QUIET, accessible
+
+ROOT = Path(__file__).resolve().parents[2]
+HOST = "http://127.0.0.1:8000"
+TOKENS = tuple(Token(role.name.lower() * 5, role.name.lower(), role) for role in Role)
+
+
+# The service, with a stand-in for the process that judges.
+
+
+class Asked:
+    """A request whose answer is a stream, made of the application in the test's own event loop."""
+
+    def __init__(self, app: FastAPI, method: str, path: str, query: str = "", body: bytes = b"", who: str = "") -> None:
+        self.status = 0
+        self.lines: list[dict[str, Any]] = []
+        self.gone = asyncio.Event()
+        self._body: bytes | None = body
+        headers = [(b"host", b"127.0.0.1:8000"), (b"authorization", f"Bearer {who * 5}".encode())]
+        scope = {
+            "type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"}, "http_version": "1.1", "method": method,
+            "scheme": "http", "path": path, "raw_path": path.encode(), "query_string": query.encode(), "root_path": "",
+            "headers": headers[: 2 if who else 1], "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 8000),
+        }  # fmt: skip
+        self.task = asyncio.create_task(app(scope, self._receive, self._send))
+
+    async def _receive(self) -> dict[str, Any]:
+        if self._body is not None:
+            body, self._body = self._body, None
+            return {"type": "http.request", "body": body, "more_body": False}
+        await self.gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def _send(self, message: Any) -> None:
+        self.status = message.get("status", self.status)
+        self.lines += [json.loads(line) for line in message.get("body", b"").splitlines() if line]
+
+    async def said(self, event: str) -> dict[str, Any]:
+        """The first event of a kind, once it is there."""
+        async with asyncio.timeout(20):
+            while True:
+                for line in self.lines:
+                    if line.get("event", line.get("error")) == event:
+                        return line
+                await asyncio.sleep(0.02)
+
+
+@pytest.fixture
+def judge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Puts a shell script in the place of `lrnet watch -`."""
+
+    def put(script: str) -> None:
+        path = tmp_path / "judge"
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o700)
+        monkeypatch.setattr(sys, "executable", str(path))
+
+    put('echo \'{"event": "ready"}\'; cat > /dev/null')
+    return put
+
+
+def tried(wanted: Settings, steps: Callable[[FastAPI], Any]) -> list[Any]:
+    """Run steps against a service without workers. Returns its videos as they are afterwards."""
+    app = create_app(wanted)
+    asyncio.run(asyncio.wait_for(steps(app), 60))
+    store = Store(wanted.database_url)
+    rows = [store.get(line["video"]) for line in store.audit(100, None) if line["action"] == "submit"]
+    store.close()
+    assert list(Folder(wanted.data).incoming.iterdir()) == []
+    return rows
+
+
+@pytest.mark.parametrize("keep", [True, False])
+@pytest.mark.parametrize("lost", [True, False])
+def test_a_watch_ends_with_its_client_or_when_it_is_stopped_and_is_kept_only_if_asked(
+    keep: bool, lost: bool, tmp_path: Path, judge: Callable[[str], None]
+) -> None:
+    async def steps(app: FastAPI) -> None:
+        call = Asked(app, "POST", "/watch", f"keep={keep}&name=a%20call.webm&case=17")
+        await call.said("ready")
+        second = Asked(app, "POST", "/watch")
+        assert "one at a time" in (await second.said("watching"))["hint"]
+        assert second.status == 409
+        watch = f"/watch/{call.lines[0]['id']}"
+        for part in (b"one", b"two"):
+            await (fed := Asked(app, "PATCH", watch, body=part)).task
+            assert fed.status == 204
+        if lost:
+            call.gone.set()
+        else:
+            await Asked(app, "POST", f"{watch}/stop").task
+            end = await call.said("end")
+            assert (end["message"], end["video"] is not None) == ("", keep)
+        await call.task
+        await (late := Asked(app, "PATCH", watch, body=b"three")).task
+        assert (late.status, late.lines[0]["error"]) == (404, "unknown_watch")
+        again = Asked(app, "POST", "/watch")
+        await again.said("ready")
+        again.gone.set()
+        await again.task
+
+    rows = tried(Settings(tmp_path / "data"), steps)
+    assert [(row.name, row.size, row.case) for row in rows] == ([("a call.webm", 6, "17")] if keep else [])
+    files = [path for path in (tmp_path / "data" / "videos").rglob("*") if path.is_file()]
+    assert [path.read_bytes() for path in files] == ([b"onetwo"] if keep else [])
+
+
+@pytest.mark.parametrize(
+    ("script", "limits", "message"),
+    [
+        ('echo \'{"event": "ready"}\'; exit 3', {}, "The process that judges has ended. Begin again."),
+        ("head -c 300000 /dev/zero | tr '\\0' x; echo; cat", {}, "The process that judges has ended. Begin again."),
+        ("cat > /dev/null", {"LONGEST": 0.5}, "A watch lasts up to"),
+        ("cat > /dev/null", {"SILENCE": 0.5}, "Nothing has come"),
+    ],
+)
+def test_a_watch_that_is_over_says_why(
+    script: str, limits: dict[str, float], message: str, tmp_path: Path, judge: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    judge(script)
+    for name, seconds in limits.items():
+        monkeypatch.setattr(watching, name, seconds)
+
+    async def steps(app: FastAPI) -> None:
+        call = Asked(app, "POST", "/watch")
+        assert message in (await call.said("end"))["message"]
+        await call.task
+
+    tried(Settings(tmp_path / "data"), steps)
+
+
+def test_only_events_are_passed_on(tmp_path: Path, judge: Callable[[str], None]) -> None:
+    lines = ['{"event": "ready"}', "{", "[1]", '{"event": ["ready"]}', '{"event": "clip", "score": NaN}', "7",
+             '{"event": "error", "message": "x", "hint": "y"}']  # fmt: skip
+    judge("\n".join(f"echo '{line}'" for line in lines))
+
+    async def steps(app: FastAPI) -> None:
+        call = Asked(app, "POST", "/watch")
+        await call.task
+        assert [line["event"] for line in call.lines] == ["watch", "ready", "error", "end"]
+
+    tried(Settings(tmp_path / "data"), steps)
+
+
+@pytest.mark.parametrize("what", ["too large", "no room"])
+def test_a_recording_that_cannot_be_kept_ends_the_watch_and_stays_as_far_as_it_came(
+    what: str, tmp_path: Path, judge: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def steps(app: FastAPI) -> None:
+        call = Asked(app, "POST", "/watch", "keep=true")
+        await call.said("ready")
+        watch = f"/watch/{call.lines[0]['id']}"
+        await Asked(app, "PATCH", watch, body=b"x" * 600).task
+        if what == "no room":
+            monkeypatch.setattr(Folder, "free", lambda self: SPARE - 1)
+            none = Asked(app, "POST", "/watch", "keep=true")
+            await none.task
+            assert none.status == 409  # the first still runs
+        await (refused := Asked(app, "PATCH", watch, body=b"x" * (600 if what == "too large" else 6))).task
+        assert refused.status == (413 if what == "too large" else 507)
+        end = await call.said("end")
+        assert refused.lines[0]["message"] in end["message"]
+        assert end["video"]
+        await call.task
+        if what == "no room":
+            await (none := Asked(app, "POST", "/watch", "keep=true")).task
+            assert (none.status, none.lines[0]["error"]) == (507, "disk_full")
+
+    rows = tried(Settings(tmp_path / "data", max_upload=1000), steps)
+    assert [row.size for row in rows] == [600]
+
+
+def test_origins_tokens_and_roles_are_those_of_uploads(tmp_path: Path, judge: Callable[[str], None]) -> None:
+    app = create_app(Settings(tmp_path / "data", tokens=TOKENS))
+    with TestClient(app, base_url=HOST) as client:
+        paths = (("POST", "/watch"), ("PATCH", f"/watch/{'0' * 32}"), ("POST", f"/watch/{'0' * 32}/stop"))
+        token = {"authorization": f"Bearer {'submit' * 5}"}
+        for method, path in paths:
+            assert client.request(method, path).status_code == 401
+            reader = {"authorization": f"Bearer {'read' * 5}"}
+            assert client.request(method, path, headers=reader).json()["error"] == "not_allowed"
+            for stranger in ({"origin": "http://evil.example"}, {"sec-fetch-site": "cross-site"}):
+                answer = client.request(method, path, headers={**token, **stranger})
+                assert (answer.status_code, answer.json()["error"]) == (403, "cross_origin")
+        form = {**token, "content-type": "text/plain"}
+        assert client.patch(paths[1][1], content=b"x", headers=form).status_code == 415
+        with pytest.raises(WebSocketDisconnect), client.websocket_connect("/watch", headers=token):
+            pass
+        assert "camera=(self)" in client.get("/", headers=token).headers["permissions-policy"]
+        assert "camera=()" in client.get("/api", headers=token).headers["permissions-policy"]
+
+    async def steps(app: FastAPI) -> None:
+        call = Asked(app, "POST", "/watch", who="submit")
+        await call.said("ready")
+        other = Asked(app, "PATCH", f"/watch/{call.lines[0]['id']}", body=b"x", who="admin")
+        await other.task
+        assert other.status == 404  # a watch is its client's own
+        call.gone.set()
+        await call.task
+
+    tried(Settings(tmp_path / "other", tokens=TOKENS), steps)
+
+
+def test_limits_of_the_service_hold_for_a_watch(tmp_path: Path) -> None:
+    from lrnet.video.limits import Access, Limits
+
+    wanted = Settings(tmp_path, access=Access(limits=Limits().changed(["faces=2", "megapixels=1.5"])))
+    assert watching._limits(wanted) == ["--limit=megapixels=1.5", "--limit=faces=2"]
+    assert watching._limits(Settings(tmp_path)) == []
+
+
+def test_the_figures_of_the_page_are_those_of_the_documentation() -> None:
+    page, told = (ROOT / "src/lrnet/service/page/watch.js").read_text(), (ROOT / "docs/live.md").read_text()
+    for figure in ("33 of 64", "2 of 60"):
+        assert figure in page
+        assert f"| {figure} |" in told
+    assert "in 22 minutes of genuine video it was never said, which does not exclude ten times an hour" in page
+    assert "21.6 min | 0, so 0 to 10.3 an hour" in told
+
+
+# The page in a browser whose camera plays a film.
+
+
+@pytest.fixture(scope="module")
+def film(examples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A call of two people, the real example on the left and the fake one on the right."""
+    path = tmp_path_factory.mktemp("film") / "call.y4m"
+
+    def faces(name: str) -> Iterator[Any]:
+        with av.open(str(examples / name)) as video:
+            for frame in video.decode(video=0):
+                yield cv2.resize(frame.to_ndarray(format="rgb24")[:, 270:610], (204, 216), interpolation=cv2.INTER_AREA)
+
+    with path.open("wb") as out:
+        out.write(b"YUV4MPEG2 W408 H216 F24:1 Ip A1:1 C420jpeg\n")
+        for real, fake, _ in zip(faces("real.mp4"), faces("fake.mp4"), range(150), strict=False):
+            frame = av.VideoFrame.from_ndarray(np.hstack([real, fake]), format="rgb24").reformat(format="yuv420p")
+            out.write(b"FRAME\n" + frame.to_ndarray().tobytes())
+    return path
+
+
+@pytest.fixture(scope="module")
+def browser(film: Path) -> Iterator[Browser]:
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    program = os.environ.get("LRNET_CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+    camera = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
+    with sync_playwright() as playwright:
+        if program is None and not Path(playwright.chromium.executable_path).exists():
+            pytest.skip("no Chromium on this machine (`make browser` installs one; LRNET_CHROMIUM names another)")
+        options = [*QUIET, *camera, f"--use-file-for-fake-video-capture={film}"]
+        found = playwright.chromium.launch(executable_path=program, args=options)
+        yield found
+        found.close()
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with running(tmp_path_factory.mktemp("watch") / "data", "--workers", "1", "--no-overlay") as service:
+        yield service
+
+
+@pytest.fixture
+def page(browser: Browser, service: Running) -> Iterator[Page]:
+    """The place to watch a call from; `seen` on it holds each event with the seconds of recording until it came."""
+    context = browser.new_context(viewport={"width": 1280, "height": 860})
+    context.set_default_timeout(LONG)
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("dialog", lambda dialog: dialog.accept())  # of a page that is left while it watches
+    page.add_init_script(
+        "globalThis.seen = []; const parse = JSON.parse, start = MediaRecorder.prototype.start; let began = 0;"
+        "const now = () => (performance.now() - began) / 1000;"
+        "JSON.parse = (text) => { const e = parse(text); if (e?.event) seen.push([now(), e]); return e };"
+        "MediaRecorder.prototype.start = function (slice) { began = performance.now(); return start.call(this, slice) }"
+    )
+    page.goto(f"{service.url}/#/watch")
+    yield page
+    context.close()
+    assert complaints == []
+
+
+def verdicts(page: Page) -> list[tuple[float, dict[str, Any]]]:
+    return [(at, event) for at, event in page.evaluate("seen") if event["event"] == "verdict"]
+
+
+def judging(service: Running) -> list[int]:
+    return [pid for pid in descendants(service.process.pid) if "watch" in command_line(pid).split("\0") and alive(pid)]
+
+
+def test_a_call_of_a_real_and_a_fake_face_from_its_start_to_its_report(
+    page: Page, browser: Browser, service: Running, record_property: Callable[[str, object], None]
+) -> None:
+    accessible(page)
+    page.get_by_label("Keep the recording").check()
+    page.get_by_role("button", name="Use the camera").click()
+    expect(page.get_by_text("● Recording")).to_be_visible()
+    expect(page.get_by_role("button", name="Stop")).to_be_focused()
+    people = page.get_by_role("list", name="People in view").get_by_role("listitem")
+    expect(people).to_have_count(2)
+    wait_for(lambda: all(face["seconds"] >= 2 for face in verdicts(page)[-1][1]["faces"]), LONG / 1000)
+    expect(page.locator(".strip")).to_contain_text("will be kept")
+    expect(page.locator(".stage rect")).to_have_count(2)
+    accessible(page)
+
+    # A number stands beside a verdict that decides something, and nowhere else.
+    said, event = people.all_inner_texts(), verdicts(page)[-1][1]
+    states = {1: "Inconclusive", 2: "Inconclusive"} | {f["face"]: f["state"] for f in event["faces"]}
+    for text, state in zip(said, states.values(), strict=True):
+        assert ("probability" in text) == (state in ("likely_fake", "no_evidence_of_manipulation"))
+        assert "s judged" in text
+
+    # Another tab is told that there is one already.
+    other = browser.new_page()
+    other.goto(f"{service.url}/#/watch")
+    other.get_by_role("button", name="Use the camera").click()
+    expect(other.get_by_role("alert")).to_contain_text("Another call is being watched.")
+    other.close()
+
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_role("heading", name="The watch is over")).to_be_visible()
+    accessible(page)
+    seen = verdicts(page)
+    real, fake = sorted(seen[-1][1]["faces"], key=lambda face: face["box"][0])
+    assert real["box"][2] < 204 + 20 < 204 + 40 < fake["box"][2]
+    assert real["probability"] < fake["probability"]
+    lags = [at - event["time"] for at, event in seen]
+    told = f"{len(lags)} verdicts, behind by {np.median(lags):.1f} s in the median, {max(lags):.1f} s at most"
+    record_property("lag", told)
+    print(told)
+    assert max(lags) < 15  # on a machine that does other things too; docs/live.md has what was measured
+
+    # The recording is a video like any other: its result is that of the stored file.
+    page.get_by_role("link", name="Open its report").click()
+    expect(page.frame_locator("iframe.report").get_by_role("heading", level=1)).to_be_visible(timeout=LONG)
+    (video,) = service.client.get("/v1/videos").json()["items"]
+    assert re.fullmatch(r"call \d{4}-\d\d-\d\d \d\d\.\d\d\.\d\d\.webm", video["name"])
+    document = service.client.get(f"/v1/videos/{video['id']}/result").json()
+    detector = Detector()
+    stored = detector.detect(Folder(service.data).video(video["sha256"]))
+    alone = to_document(stored, detector.bundle).model_dump(mode="json")
+    assert document["verdict"] == alone["verdict"]
+    assert [(face["probability"], face["state"], face["reasons"]) for face in document["faces"]] == [
+        (face["probability"], face["state"], face["reasons"]) for face in alone["faces"]
+    ]
+    assert stored.info.duration is None  # a browser's recording does not say
+    assert stored.seconds_examined > 2
+    service.client.delete(f"/v1/videos/{video['id']}")
+
+
+def test_a_page_that_is_left_or_whose_service_is_lost_ends_its_watch_and_keeps_nothing(
+    page: Page, service: Running
+) -> None:
+    page.get_by_role("button", name="Share a window or tab").click()
+    expect(page.get_by_text("● Watching")).to_be_visible()
+    expect(page.locator(".strip")).to_contain_text("nothing is kept")
+    assert len(judging(service)) == 1
+    page.reload()
+    wait_for(lambda: judging(service) == [], 20)
+    page.get_by_role("button", name="Use the camera").click()
+    expect(page.get_by_text("● Watching")).to_be_visible()
+    page.get_by_role("link", name="All videos").click()
+    wait_for(lambda: judging(service) == [], 20)
+    assert page.evaluate("document.title") == "lrnet"
+    page.goto(f"{service.url}/#/watch")
+    page.get_by_role("button", name="Use the camera").click()
+    expect(page.get_by_text("● Watching")).to_be_visible()
+    assert service.client.get("/v1/videos").json()["items"] == []
+    kept = [path for name in ("incoming", "partial", "videos") for path in (service.data / name).rglob("*")]
+    assert [path for path in kept if path.is_file()] == []
+
+    service.kill_everything()
+    expect(page.get_by_role("alert")).to_contain_text("Check that it still runs.")
+    expect(page.get_by_role("heading", name="The watch is over")).to_be_visible()
+    expect(page.get_by_text("Nothing was kept.")).to_be_visible()
+    service.start(service.port)
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        (
+            "MediaDevices.prototype.getUserMedia = async () => { throw new DOMException('no', 'NotAllowedError') }",
+            "The browser was not allowed",
+        ),
+        ("Object.defineProperty(globalThis, 'isSecureContext', { get: () => false })", "comes over TLS"),
+    ],
+)
+def test_what_the_browser_refuses_is_said(page: Page, script: str, said: str) -> None:
+    page.add_init_script(script)
+    page.reload()
+    camera = page.get_by_role("button", name="Use the camera")
+    if "TLS" not in said:
+        camera.click()
+    expect(page.get_by_role("alert")).to_contain_text(said)
+    assert camera.is_visible() == ("TLS" not in said)
+    accessible(page)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_shows_the_watch_without_scrolling_sideways(browser: Browser, service: Running, scheme: Any) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme=scheme, has_touch=True)
+    page = context.new_page()
+    page.goto(f"{service.url}/#/watch")
+    face = {"face": 1, "state": "likely_fake", "probability": 0.97, "low": 0.9, "high": 0.99, "seconds": 30.0,
+            "reasons": [], "doubts": ["the face is small"], "box": [20, 20, 90, 100]}  # fmt: skip
+    events = [{"event": "watch", "id": "0" * 32}, {"event": "ready"},
+              {"event": "verdict", "time": 7.0, "seconds_left_out": 0, "faces": [face, {**face, "face": 2}]},
+              {"event": "end", "message": "A watch lasts up to 2 hours. Begin another.", "video": None}]  # fmt: skip
+    body = "\n".join(map(json.dumps, events)) + "\n"
+    page.route("**/watch", lambda route: route.fulfill(body=body, content_type="application/x-ndjson"))
+    page.route("**/watch?*", lambda route: route.fulfill(body=body, content_type="application/x-ndjson"))
+    page.route("**/watch/*", lambda route: route.fulfill(status=204))
+    page.get_by_role("button", name="Use the camera").click()
+    summary = page.get_by_label("The watch is over")
+    expect(summary).to_contain_text(
+        "Person 2, at last: Likely fake, 30 s judged. It was first called likely fake at 0:07"
+    )
+    expect(page.get_by_role("alert")).to_contain_text("Begin another.")
+    accessible(page)
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    context.close()
