@@ -128,6 +128,17 @@ def test_a_stream_ends_with_its_exit_code(
     lines = [json.loads(line) for line in result.stdout.splitlines()]
     kinds = {line["event"] for line in lines}
     assert (result.exit_code, "person" in kinds) == ((0, True) if face else (4, False))
+    assert lines[0] == {"event": "ready"}
+    (shown,) = [line for line in lines if line["event"] == "verdict"][-1]["faces"] if face else [{"box": None}]
+    # Brow to chin and cheek to cheek, as seen in the picture.
+    assert (shown["box"] == pytest.approx([345, 75, 550, 300], abs=30)) if face else (shown["box"] is None)
+
+
+def test_an_error_is_an_event_too() -> None:
+    result = CliRunner().invoke(app, ["watch", "missing.ts", "--json"])
+    ready, error = [json.loads(line) for line in result.stdout.splitlines()]
+    assert (ready["event"], error["event"]) == ("ready", "error")
+    assert "missing.ts" in error["message"]
 
 
 @pytest.mark.parametrize(

@@ -392,7 +392,8 @@ def test_a_page_that_is_left_or_whose_service_is_lost_ends_its_watch_and_keeps_n
     page.reload()
     wait_for(lambda: judging(service) == [], 20)
     page.get_by_role("button", name="Use the camera").click()
-    expect(page.get_by_text("● Watching")).to_be_visible()
+    expect(page.get_by_text("Starting")).to_be_visible()
+    wait_for(lambda: len(judging(service)) == 1, 20)
     page.get_by_role("link", name="All videos").click()
     wait_for(lambda: judging(service) == [], 20)
     assert page.evaluate("document.title") == "lrnet"
