@@ -2,9 +2,11 @@
 
 usage: screenshots.py report REPORT.html [--out docs/images]
        screenshots.py service http://127.0.0.1:8765 [--out docs/images]
+       screenshots.py watch http://127.0.0.1:8765 [--out docs/images]
 
 The service's list is shown as it is, and the newest video in it; judge something first. Needs Chromium and
-the extra `dev`. Reports are cut off after two or three screens, so that the pictures stay small.
+the extra `dev`. `watch` lets the service watch a call of the two examples, and prints by how much the page was behind.
+Reports are cut off after two or three screens, so that the pictures stay small.
 """
 
 from __future__ import annotations
@@ -12,15 +14,24 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
+from statistics import median
+from typing import Any
 from urllib.request import urlopen
 
+import av
+import cv2
+import numpy as np
 from playwright.sync_api import Browser, Page, sync_playwright
 
 SCHEMES = ("light", "dark")
 REPORTS = {"wide": (1280, 900, 2050), "phone": (390, 844, 2600)}  # pixels: width and height of the window, height kept
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+WATCHED = 20  # seconds
 PAGES = {"list": (1280, 860, "#/"), "report": (1280, 860, "#/videos/{newest}"), "phone": (390, 844, "#/")}
 
 
@@ -62,19 +73,92 @@ def of_service(browser: Browser, address: str, out: Path) -> None:
                 page.screenshot(path=out / f"service-{name}-{scheme}.jpg", type="jpeg", quality=60)
 
 
+def call_film(path: Path, width: int = 340, height: int = 360, frames: int = 240) -> list[str]:
+    """Write a call of two people, the real example on the left and the fake one on the right.
+
+    Args:
+        width, height: of each half, pixels.
+
+    Returns:
+        The options with which Chromium plays it as its camera.
+    """
+
+    def faces(name: str) -> Iterator[Any]:
+        with av.open(str(EXAMPLES / name)) as video:
+            for frame in islice(video.decode(video=0), frames):
+                face = frame.to_ndarray(format="rgb24")[:, 270:610]
+                yield cv2.resize(face, (width, height), interpolation=cv2.INTER_AREA)
+
+    with path.open("wb") as out:
+        out.write(f"YUV4MPEG2 W{2 * width} H{height} F24:1 Ip A1:1 C420jpeg\n".encode())
+        for both in zip(faces("real.mp4"), faces("fake.mp4"), strict=False):
+            frame = av.VideoFrame.from_ndarray(np.hstack(both), format="rgb24").reformat(format="yuv420p")
+            out.write(b"FRAME\n" + frame.to_ndarray().tobytes())
+    fake = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
+    return [*fake, f"--use-file-for-fake-video-capture={path}"]
+
+
+NOTE_EVENTS = """
+globalThis.seen = [];
+const parse = JSON.parse, start = MediaRecorder.prototype.start;
+let began = 0;
+JSON.parse = (text) => {
+  const event = parse(text);
+  if (event?.event) seen.push([(performance.now() - began) / 1000, event]);
+  return event;
+};
+MediaRecorder.prototype.start = function (slice) {
+  began = performance.now();
+  return start.call(this, slice);
+};
+"""
+"""Script for a page that watches: `seen` gets each event, with the seconds of recording until it came."""
+
+
+def verdicts_seen(page: Page) -> list[tuple[float, dict[str, Any]]]:
+    """The running verdicts that a page with `NOTE_EVENTS` got, each with its seconds."""
+    return [(at, event) for at, event in page.evaluate("seen") if event["event"] == "verdict"]
+
+
+def lag_of(page: Page) -> str:
+    """How much later than the frame that it is about each running verdict came."""
+    lags = [at - event["time"] for at, event in verdicts_seen(page)]
+    left_out = verdicts_seen(page)[-1][1]["seconds_left_out"]
+    return (
+        f"{len(lags)} verdicts, behind by {median(lags):.1f} s in the median, {max(lags):.1f} s at most, "
+        f"{lags[-1]:.1f} s at the last; {left_out:.1f} s left out"
+    )
+
+
+def of_watch(browser: Browser, address: str, out: Path) -> None:
+    for scheme in SCHEMES:
+        with page_of(browser, 1280, 900, scheme, offline=False) as page:
+            page.add_init_script(NOTE_EVENTS)
+            page.goto(f"{address}/#/watch")
+            page.get_by_role("button", name="Use the camera").click()
+            page.locator(".people li").first.wait_for()
+            page.wait_for_timeout(1000 * WATCHED)
+            page.screenshot(path=out / f"live-watch-{scheme}.jpg", type="jpeg", quality=72)
+            print(f"{scheme}: {lag_of(page)}")
+            page.get_by_role("button", name="Stop").click()
+            page.get_by_role("heading", name="The watch is over").wait_for()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("report", "service"))
+    parser.add_argument("what", choices=("report", "service", "watch"))
     parser.add_argument("where", help="a report's file, or a service's address")
     parser.add_argument("--out", type=Path, default=Path("docs/images"))
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        camera = call_film(Path(folder) / "call.y4m") if args.what == "watch" else []
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox", *camera])
         if args.what == "report":
             of_report(browser, Path(args.where), args.out)
         else:
-            of_service(browser, args.where.rstrip("/"), args.out)
+            of = of_watch if args.what == "watch" else of_service
+            of(browser, args.where.rstrip("/"), args.out)
         browser.close()
 
 

@@ -91,6 +91,19 @@ def test_a_slow_reader_gets_whole_stretches(monkeypatch: pytest.MonkeyPatch, str
     assert max(lags) < 5
 
 
+def test_a_source_waits_only_while_it_is_ahead_of_real_time(monkeypatch: pytest.MonkeyPatch, stream: Path) -> None:
+    monkeypatch.setattr(live, "MOST_BYTES", 1.5 * 64 * 48 * RATE)  # a second of it
+    piped(monkeypatch, stream, 50)
+    with LiveReader("-", Access(), RATE) as reader:
+        frames = iter(reader)
+        next(frames)
+        sleep(4)
+        rest = [frame.time for frame in frames]
+    assert 1 < reader.left_out < 6  # what was to be seen in those 4 s, less what waited
+    assert rest[-1] == pytest.approx(10, abs=0.1)
+    assert reader.examined / RATE + reader.left_out == pytest.approx(10, abs=0.2)
+
+
 def test_a_growing_file_ends_when_it_grows_no_more(
     monkeypatch: pytest.MonkeyPatch, stream: Path, tmp_path: Path
 ) -> None:

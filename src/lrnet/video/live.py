@@ -150,17 +150,17 @@ class LiveReader(Reader):
                 self._changed.notify_all()
 
     def _put(self, frame: Frame) -> None:
-        now = monotonic()
         with self._changed:
-            if self._first is None:
-                self._first = frame.time, now
-            if not self._leaving_out and self._is_full(frame, now):
+            while True:
+                now = monotonic()
+                self._first = self._first or (frame.time, now)
                 ahead = (frame.time - self._first[0]) - (now - self._first[1])
-                if ahead > AHEAD:  # the source can wait
-                    self._changed.wait_for(lambda: not self._is_full(frame, monotonic()) or self._closed.is_set())
-                    now = monotonic()
-                else:
-                    self._leaving_out, self._left_from = True, frame.time
+                full = bool(self._queue) if self._leaving_out else self._is_full(frame, now)
+                if not full or ahead <= AHEAD or self._closed.is_set():
+                    break
+                self._changed.wait(ahead - AHEAD)  # the source can wait
+            if full and not self._leaving_out:
+                self._leaving_out, self._left_from = True, frame.time
             if self._leaving_out:
                 if self._queue:
                     return
@@ -287,7 +287,8 @@ def _unwatchable(name: str, why: str) -> NotAVideoError:
 
 
 def _demuxer(source: _Bytes) -> av.container.InputContainer:
-    options = {"format_whitelist": FORMATS, "protocol_whitelist": "fd"}
+    # By default FFmpeg reads on to guess the frame rate, in a browser's recording for nearly two seconds.
+    options = {"format_whitelist": FORMATS, "protocol_whitelist": "fd", "fpsprobesize": "3"}
     return av.open(source, "r", options=options, metadata_errors="replace")
 
 
