@@ -2,11 +2,11 @@
 
 usage: screenshots.py report REPORT.html [--out docs/images]
        screenshots.py service http://127.0.0.1:8765 [--out docs/images]
-       screenshots.py watch http://127.0.0.1:8765 [--out docs/images]
+       screenshots.py watch http://127.0.0.1:8765 [--people 1] [--out docs/images]
 
 The service's list is shown as it is, and the newest video in it; judge something first. Needs Chromium and
-the extra `dev`. `watch` lets the service watch a call of the two examples, and prints by how much the page was behind.
-Reports are cut off after two or three screens, so that the pictures stay small.
+the extra `dev`. `watch` lets the service watch a call of two examples, or of the fake one alone, and prints by how much
+the page was behind. Reports are cut off after two or three screens, so that the pictures stay small.
 """
 
 from __future__ import annotations
@@ -73,11 +73,11 @@ def of_service(browser: Browser, address: str, out: Path) -> None:
                 page.screenshot(path=out / f"service-{name}-{scheme}.jpg", type="jpeg", quality=60)
 
 
-def call_film(path: Path, width: int = 340, height: int = 360, frames: int = 240) -> list[str]:
-    """Write a call of two people, the real example on the left and the fake one on the right.
+def call_film(path: Path, people: int = 2, width: int = 340, height: int = 360, frames: int = 240) -> list[str]:
+    """Write a call of two people, the real example on the left and the coarse fake on the right, or of the fake alone.
 
     Args:
-        width, height: of each half, pixels.
+        width, height: of each person's part, pixels.
 
     Returns:
         The options with which Chromium plays it as its camera.
@@ -90,9 +90,9 @@ def call_film(path: Path, width: int = 340, height: int = 360, frames: int = 240
                 yield cv2.resize(face, (width, height), interpolation=cv2.INTER_AREA)
 
     with path.open("wb") as out:
-        out.write(f"YUV4MPEG2 W{2 * width} H{height} F24:1 Ip A1:1 C420jpeg\n".encode())
-        for both in zip(faces("real.mp4"), faces("fake.mp4"), strict=False):
-            frame = av.VideoFrame.from_ndarray(np.hstack(both), format="rgb24").reformat(format="yuv420p")
+        out.write(f"YUV4MPEG2 W{people * width} H{height} F24:1 Ip A1:1 C420jpeg\n".encode())
+        for parts in zip(*map(faces, ("real.mp4", "coarse-fake.mp4")[-people:]), strict=False):
+            frame = av.VideoFrame.from_ndarray(np.hstack(parts), format="rgb24").reformat(format="yuv420p")
             out.write(b"FRAME\n" + frame.to_ndarray().tobytes())
     fake = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
     return [*fake, f"--use-file-for-fake-video-capture={path}"]
@@ -148,11 +148,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("report", "service", "watch"))
     parser.add_argument("where", help="a report's file, or a service's address")
+    parser.add_argument("--people", type=int, choices=(1, 2), default=2, help="in the call")
     parser.add_argument("--out", type=Path, default=Path("docs/images"))
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        camera = call_film(Path(folder) / "call.y4m") if args.what == "watch" else []
+        camera = call_film(Path(folder) / "call.y4m", args.people) if args.what == "watch" else []
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox", *camera])
         if args.what == "report":
             of_report(browser, Path(args.where), args.out)

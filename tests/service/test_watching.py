@@ -257,7 +257,7 @@ def test_the_figures_of_the_page_are_those_of_the_documentation() -> None:
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
     program = os.environ.get("LRNET_CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
-    camera = call_film(tmp_path_factory.mktemp("film") / "call.y4m", 204, 216, 150)
+    camera = call_film(tmp_path_factory.mktemp("film") / "call.y4m", 2, 204, 216, 150)
     with sync_playwright() as playwright:
         if program is None and not Path(playwright.chromium.executable_path).exists():
             pytest.skip("no Chromium on this machine (`make browser` installs one; LRNET_CHROMIUM names another)")
@@ -416,9 +416,7 @@ def test_a_phone_shows_the_watch_without_scrolling_sideways(browser: Browser, se
     page.route("**/watch/*", lambda route: route.fulfill(status=204))
     page.get_by_role("button", name="Use the camera").click()
     summary = page.get_by_label("The watch is over")
-    expect(summary).to_contain_text(
-        "Person 2, at last: Likely fake, 30 s judged. It was first called likely fake at 0:07"
-    )
+    expect(summary).to_contain_text("Person 2, at last: Likely fake, 30 s judged, first called likely fake at 0:07.")
     expect(page.get_by_role("alert")).to_contain_text("Begin another.")
     accessible(page)
     assert page.evaluate("document.documentElement.scrollWidth") == 390

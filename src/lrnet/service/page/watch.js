@@ -54,7 +54,7 @@ class Watch {
       h("h1", {}, "Watch a call"),
       h("p", { class: "lead" }, "While a call runs, the motion of the faces in it is judged once a second. The picture goes to the machine that serves this page and nowhere else. Nothing is kept unless you ask for it."),
       this.problem, this.choice, this.strip, this.stage, this.summary, this.list,
-      h("p", { class: "note" }, "“Likely fake” is said when the evidence has held for five seconds. It is a statistical suspicion and no proof: in 22 minutes of genuine video it was never said, which does not exclude ten times an hour."),
+      h("p", { class: "note" }, "“Likely fake” is said of a person whose evidence, the bars of the last minute, has stayed above the dashed line for five seconds. It is a statistical suspicion and no proof: in 22 minutes of genuine video it was never said, which does not exclude ten times an hour."),
       h("p", { class: "note" }, "That it is not said is no evidence that a caller is genuine: it was said of 33 of 64 fakes of known kinds, and of 2 of 60 of other kinds. The report of a kept recording is made like any other, and may decide otherwise."),
     );
     if (!globalThis.isSecureContext || !navigator.mediaDevices?.getDisplayMedia) {
@@ -183,10 +183,7 @@ class Watch {
       const person = this.people.get(face.face) ?? new Person(face.face);
       this.people.delete(face.face);
       this.people.set(face.face, person); // the latest at the end
-      if (person.take(face, event.time)) {
-        announce(`Person ${face.face}: ${STATES[face.state]}`);
-        this.alarm = true;
-      }
+      if (person.take(face, event.time)) announce(`Person ${face.face}: ${STATES[face.state]}`);
     }
     for (const [number] of this.people) if (this.people.size > MOST_PEOPLE) this.people.delete(number);
     const shown = event.faces.map((face) => this.people.get(face.face).element);
@@ -216,7 +213,8 @@ class Watch {
     const time = this.began === null ? 0 : (now - this.began) / 1000;
     const { last } = this;
     this.state.textContent = this.began === null ? "Starting" : this.button.disabled ? "Ending" : this.kept ? "● Recording" : "● Watching";
-    const late = last && (this.lag > LATE || last.seconds_left_out >= 1) ? `this machine is too slow, ${last.seconds_left_out.toFixed(0)} s left out` : null;
+    this.state.classList.toggle("recording", this.kept);
+    const late = last && (this.lag > LATE || last.seconds_left_out >= 1) ? `this machine cannot keep up, ${last.seconds_left_out.toFixed(0)} s left out` : null;
     const lag = last ? `${Math.max(0, this.lag).toFixed(1)} s behind` : this.began === null ? null : "waiting for a face";
     this.figures.textContent = [clock(time), lag, late, this.kept ? "will be kept" : "nothing is kept"].filter(Boolean).join(" · ");
     if (this.recorder && now - this.sent > QUIET && !this.feeding) this.take(new Blob([]));
@@ -276,19 +274,24 @@ class Person {
     this.state.className = face.state;
     this.state.textContent = STATES[face.state];
     const number = decides(face) ? `probability of fake ${decimals(face.probability)} (${decimals(face.low)} to ${decimals(face.high)})` : null;
-    this.more.textContent = [number, `${face.seconds.toFixed(0)} s judged`, ...face.doubts].filter(Boolean).join(" · ");
+    const first = face.state === "likely_fake" && this.alarm === null;
+    if (first) this.alarm = time;
+    const before = this.alarm !== null && face.state !== "likely_fake" ? this.before() : null;
+    this.more.textContent = [before, number, `${face.seconds.toFixed(0)} s judged`, ...face.doubts].filter(Boolean).join(" · ");
     this.plot.replaceChildren(
       ...this.looks.filter((look) => look.probability !== null).map((look) => svg("rect", { x: MINUTE - 1 - (time - look.time), y: 40 * (1 - look.probability), width: 0.8, height: 40 * look.probability, class: look.state })),
       svg("line", { x1: 0, x2: MINUTE, y1: 40 * (1 - ALARM), y2: 40 * (1 - ALARM) }),
     );
-    const first = face.state === "likely_fake" && this.alarm === null;
-    if (first) this.alarm = time;
     return first;
   }
 
+  before() {
+    return `first called ${STATES.likely_fake.toLowerCase()} at ${clock(this.alarm)}`;
+  }
+
   closing() {
-    const alarm = this.alarm === null ? "" : ` It was first called ${STATES.likely_fake.toLowerCase()} at ${clock(this.alarm)}.`;
-    return [`Person ${this.number}, at last: `, h("span", { class: this.face.state }, STATES[this.face.state]), `, ${this.face.seconds.toFixed(0)} s judged.${alarm}`];
+    const alarm = this.alarm === null ? "" : `, ${this.before()}`;
+    return [`Person ${this.number}, at last: `, h("span", { class: this.face.state }, STATES[this.face.state]), `, ${this.face.seconds.toFixed(0)} s judged${alarm}.`];
   }
 }
 
