@@ -493,6 +493,7 @@ def test_the_page_names_nothing_from_elsewhere(site: Site) -> None:
         "words.js",
         "reference.js",
         "player.js",
+        "watch.js",
         "style.css",
     ):
         answer = site.client.get(f"/assets/{name}")
