@@ -18,7 +18,7 @@ from lrnet.network.registry import load_model
 from lrnet.verdict import Reason
 from lrnet.video.reencode import reencode
 
-FRAMES = 120
+FRAMES = 80
 
 
 @pytest.fixture(scope="module")
