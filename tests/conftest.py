@@ -19,21 +19,27 @@ from tests.summary import SUMMARY
 ROOT = Path(__file__).resolve().parents[1]
 
 
-# Modules of a few long tests: each is one piece of work for one process, so the longest must not come last.
+# A module is one piece of work for one process, so the longest must not come last. In order of their processor time.
 LONG_FIRST = (
-    "test_determinism.py",
-    "test_notebook.py",
-    "evaluation/test_protocol.py",
     "video/test_bad_inputs.py",
     "service/test_service.py",
-    "training/test_crossval.py",
-    "training/test_train.py",
-    "evaluation/test_decide.py",
+    "test_determinism.py",
     "service/test_page.py",
-    "report/test_browser.py",
-    "training/test_fit.py",
-    "cli/test_experiments.py",
+    "test_notebook.py",
+    "cli/test_detect.py",
+    "evaluation/test_protocol.py",
     "test_detector.py",
+    "training/test_crossval.py",
+    "report/test_browser.py",
+    "sequence/test_calibrate.py",
+    "training/test_train.py",
+    "test_docs.py",
+    "service/test_kills.py",
+    "faces/test_landmarkers.py",
+    "evaluation/test_decide.py",
+    "video/test_isolation.py",
+    "test_stream.py",
+    "sequence/test_placement.py",
 )
 
 
