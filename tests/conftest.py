@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -98,3 +99,18 @@ def few_resamples() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(metrics, "_resampled", few)
         yield
+
+
+@pytest.fixture
+def one_mesh(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Placements of landmarks are found by one landmarker: to load it takes longer than to search a few frames."""
+    from lrnet.sequence import placement
+
+    monkeypatch.setattr(placement, "landmarker", _loaded_once)
+
+
+@cache
+def _loaded_once(name: str) -> Any:
+    from lrnet.faces import landmarker
+
+    return landmarker(name)

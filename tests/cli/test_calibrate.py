@@ -14,6 +14,7 @@ from tests.media import write_video
 from lrnet.faces.landmark_files import LandmarkTable, read_landmarks, write_landmarks
 from lrnet.sequence.calibrate import calibrate
 
+pytestmark = pytest.mark.usefixtures("one_mesh")
 N = 8
 
 

@@ -25,6 +25,7 @@ from lrnet.sequence.calibrate import CalibratedLandmarks, jitter
 from lrnet.sequence.landmark_sequence import finite_frames
 from lrnet.video.reader import VideoReader
 
+pytestmark = pytest.mark.usefixtures("one_mesh")
 RNG = np.random.default_rng(0)
 WIDTH, HEIGHT = 320, 240
 TEXTURE = cv2.GaussianBlur(RNG.integers(0, 255, (HEIGHT, WIDTH)).astype(np.uint8), (0, 0), 2.0)

@@ -28,10 +28,9 @@ def mesh() -> Landmarker:
 
 
 @pytest.fixture(autouse=True)
-def _quickly(mesh: Landmarker, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Search more often, so that few frames do, and load one landmarker for all searches."""
+def _quickly(one_mesh: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Search more often, so that few frames do."""
     monkeypatch.setattr(placement, "EVERY", 2)
-    monkeypatch.setattr(placement, "landmarker", lambda name: mesh)
 
 
 @pytest.fixture(scope="module")
