@@ -116,6 +116,10 @@ def test_a_watch_ends_with_its_client_or_when_it_is_stopped_and_is_kept_only_if_
         for part in (b"one", b"two"):
             await (fed := Asked(app, "PATCH", watch, body=part)).task
             assert fed.status == 204
+        for path in (tmp_path / "data" / "incoming").iterdir():
+            os.utime(path, (0, 0))
+        await Asked(app, "PATCH", watch).task  # an empty part says that the page is still there
+        assert Folder(tmp_path / "data").old_uploads(60) == []
         if lost:
             call.gone.set()
         else:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import secrets
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
@@ -156,6 +157,7 @@ class Watch:
                     async for _ in self._passed(body):
                         pass
                 else:
+                    os.utime(self._incoming.path)  # a recording that stands still is no upload that broke off
                     most = service.settings.max_upload
                     await append(self._incoming, self._passed(body), None, most, service.settings, service.room)
             except BaseException as error:
