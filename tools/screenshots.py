@@ -53,6 +53,7 @@ def of_report(browser: Browser, report: Path, out: Path) -> None:
         for scheme in SCHEMES:
             with page_of(browser, width, height, scheme, offline=True) as page:
                 page.goto(report.resolve().as_uri())
+                page.wait_for_timeout(3000)  # until the players have loaded their clips
                 page.screenshot(
                     path=out / f"report-{name}-{scheme}.jpg",
                     full_page=True,

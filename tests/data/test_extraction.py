@@ -20,6 +20,7 @@ from lrnet.data.extraction import (
     plan_extraction,
     preprocessing_for,
     released_store_preprocessing,
+    sole_writer,
     store_preprocessing,
 )
 from lrnet.data.landmark_job import LandmarkJob
@@ -295,3 +296,10 @@ def test_failed_rows_of_released_landmarks_are_gaps(tmp_path: Path, failed: str)
     kept = {v.record.key: v for v in store.open(tmp_path / "store")}
     (sequence,) = kept[dataset.records[0].key].sequences()
     assert sequence.valid.tolist() == [True, False, True]
+
+
+def test_two_runs_do_not_write_one_store(tmp_path: Path) -> None:
+    with sole_writer(tmp_path), pytest.raises(DatasetError, match="Another extraction"), sole_writer(tmp_path):
+        pass
+    with sole_writer(tmp_path):  # the first has ended
+        pass
