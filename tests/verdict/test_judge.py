@@ -308,9 +308,11 @@ def test_a_stretch_that_cannot_be_judged_does_not_outrank_one_that_was() -> None
         assert (video.state, video.face, video.people) == (State.NO_EVIDENCE, 1, 1)
         faces, video = judge_people([[clear, more]], RULES)
         assert (video.state, faces[0].seconds_judged) == (State.NO_EVIDENCE, pytest.approx(9.96))
-    _, video = judge_people([[clear], [replace(poor, start=20.0, stop=50.0)]], RULES)
+    long = replace(poor, start=20.0, stop=50.0)
+    assert judge_face(1, [clear, long], RULES).reasons == (Reason.UNJUDGED_STRETCHES,)
+    _, video = judge_people([[clear], [long]], RULES)
     assert (video.state, video.reasons) == (State.INCONCLUSIVE, (Reason.UNJUDGED_STRETCHES,))
-    _, video = judge_people([[stretch(0.99)], [replace(poor, start=20.0, stop=50.0)]], RULES)
+    _, video = judge_people([[stretch(0.99)], [long]], RULES)
     assert video.state is State.LIKELY_FAKE
 
 

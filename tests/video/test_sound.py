@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from tests.media import gradient, moving, write_video
 
-from lrnet.video import isolation
+from lrnet.video import isolation, sound
 from lrnet.video.isolation import DecoderProcess, sound_of
 from lrnet.video.limits import Access
-from lrnet.video.sound import RATE, Samples, add_sound, samples_of
+from lrnet.video.sound import RATE, Samples, add_sound, decode_sound, samples_of
 
 PIECES = [(0.0, 1.2, 1.8), (0.64, 3.1, 3.9)]  # as a clip at 25 Hz joins them
 
@@ -98,6 +98,17 @@ def test_damaged_sound_is_left_out_and_the_rest_kept(tmp_path: Path) -> None:
     sound = sound_of(path, Access(), PIECES)
     assert sound is not None
     assert pitch(sound, 0.69, 1.39) == pytest.approx(600, abs=5)
+
+
+def test_what_was_decoded_within_the_time_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_with_tones(tmp_path / "tones.mp4", 3)
+    monkeypatch.setattr(sound, "SECONDS", 0.0)
+    found = decode_sound(str(path), Access(), [(0.0, 0.0, 3.0)])
+    assert found is not None
+    assert found[: round(0.1 * RATE)].any()
+    assert not found[RATE:].any()
+    monkeypatch.setattr(isolation, "ALL_SECONDS", -1.0)
+    assert list(isolation.whole_sound_of(path, Access(), 3.0)) == []
 
 
 def test_a_decoder_that_hangs_over_the_sound_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
