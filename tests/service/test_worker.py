@@ -10,11 +10,12 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from lrnet.errors import ServiceError
 from lrnet.service import schema, supervisor
 from lrnet.service.database import Store
 from lrnet.service.folder import ORPHAN_SECONDS, Folder
@@ -387,3 +388,13 @@ def test_a_worker_that_dies_again_and_again_is_started_after_longer_and_longer_p
         now[0] += 0.1
         kept.look()
     assert starts[-1] - starts[-2] == pytest.approx(61.5, abs=0.35)
+
+
+def test_a_web_process_that_dies_ends_the_service_with_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead = SimpleNamespace(exitcode=3, is_alive=lambda: False, join=lambda seconds: None)
+    monkeypatch.setattr(supervisor, "_start", lambda *_: dead)
+    monkeypatch.setattr(supervisor, "signal", SimpleNamespace(SIGTERM=15, SIGINT=2, signal=lambda *_: None))
+    with pytest.raises(ServiceError, match="exit status 3"):
+        supervisor.serve(Settings(tmp_path), cast(Any, None), 0)
