@@ -171,7 +171,7 @@ def look(args: argparse.Namespace) -> None:
     for i, record in enumerate(records):
         target = args.out / f"{hashlib.sha256(f'{record.source}/{record.key}'.encode()).hexdigest()[:16]}.npz"
         if target.exists():
-            done[record.group] += len(np.load(target)["points"])
+            done[record.group] += len(np.load(target, allow_pickle=False)["points"])
             continue
         most = min(args.pairs, PER_GROUP - done[record.group])
         if most <= 0:
@@ -288,7 +288,7 @@ class Looks:
         """Those of the people for validation, or of all others."""
         pictures, points = [], []
         for file in sorted(folder.glob("*.npz")):
-            with np.load(file) as data:
+            with np.load(file, allow_pickle=False) as data:
                 if (zlib.crc32(str(data["group"]).encode()) % VALIDATION == 0) == validation and len(data["points"]):
                     pictures.append(data["pictures"])
                     points.append(data["points"])
