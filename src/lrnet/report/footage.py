@@ -29,7 +29,7 @@ from lrnet.video.frame import Frame
 from lrnet.video.isolation import open_video, sound_of
 from lrnet.video.limits import Access
 from lrnet.video.sound import Piece, Samples, add_sound
-from lrnet.video.writer import VideoWriter
+from lrnet.video.writer import REPEATABLE, VideoWriter
 
 LONGEST_SIDE: Final = 640  # pixels of the clip
 CLIP_SECONDS: Final = 120.0  # of the clip; of a longer video it joins pieces
@@ -40,7 +40,7 @@ RATE: Final = 30.0  # frames a second of the clip, at most
 CLIP_KILOBITS: Final = 38_000  # of all of its pictures
 CLIP_RATE: Final = 700  # kilobits a second, at most
 CLOSE_SIDE: Final = 360  # pixels of the close-up
-CLOSE_OPTIONS: Final = {"maxrate": "900k", "bufsize": "900k", "g": "10"}
+CLOSE_OPTIONS: Final = {"maxrate": "900k", "bufsize": "900k", "g": "10", **REPEATABLE}
 CLOSE_SCALE: Final = 1.15  # side of the close-up, in crop sides
 
 Image = NDArray[np.uint8]
@@ -255,7 +255,8 @@ class _ClipTaker:
         self._rate = min(result.info.frame_rate or 25.0, RATE)
         seconds = sum(stop - start for start, stop in spans)
         rate = min(CLIP_RATE, CLIP_KILOBITS / max(seconds, 1.0))
-        options = {"maxrate": f"{rate:.0f}k", "bufsize": f"{2 * rate:.0f}k", "g": "25"}  # a key frame a second, to seek
+        bounds = {"maxrate": f"{rate:.0f}k", "bufsize": f"{2 * rate:.0f}k"}
+        options = {**bounds, "g": "25", **REPEATABLE}  # a key frame a second, to seek
         self.recording = _Recording(path, 30, options)
         self._painter: Painter | None = None
         self._last = -np.inf

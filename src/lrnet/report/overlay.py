@@ -24,7 +24,7 @@ from lrnet.video.frame import Frame
 from lrnet.video.isolation import open_video, whole_sound_of
 from lrnet.video.limits import Access
 from lrnet.video.sound import Samples
-from lrnet.video.writer import VideoWriter
+from lrnet.video.writer import REPEATABLE, VideoWriter
 
 LONGEST_SIDE: Final = 1280  # pixels; larger frames are scaled down to it
 SUBPIXELS: Final = 3  # fractional bits of drawn coordinates: eighths of a pixel
@@ -81,7 +81,7 @@ def write_overlay(
         def sound() -> Iterable[Samples]:
             return whole_sound_of(result.path, whole, end + min(1 / rate, 1.0))
 
-        with VideoWriter(path, width, height, rate, sound=sound) as writer:
+        with VideoWriter(path, width, height, rate, options=REPEATABLE, sound=sound) as writer:
             for frame in chain([first], frames):
                 end = frame.time
                 writer.write(painter.paint(frame), end)

@@ -26,6 +26,9 @@ from lrnet.video.frame import HD_ROWS
 from lrnet.video.opening import reason_of
 from lrnet.video.sound import Samples, add_sound
 
+REPEATABLE: Final = MappingProxyType({"mbtree": "0"})
+"""Options with which equal pictures give equal bytes: x264's macroblock tree reads memory that nothing has set."""
+
 
 class VideoWriter:
     """Write frames with their times as H.264 in MP4, beside the target and renamed when closed without an error.
