@@ -710,6 +710,7 @@ def test_an_answer_that_comes_after_its_view_was_left_changes_nothing(page: Page
     gone = f"{service.url}/v1/videos/{'0' * 32}"
     page.route(gone, lambda route: held.append(route))
     page.goto(service.url)
+    expect(page.get_by_role("heading", name="Drop videos here")).to_be_visible()
     page.evaluate(f"location.hash = '#/videos/{'0' * 32}'")
     wait_for_in(page, lambda: bool(held))
     page.get_by_role("link", name="lrnet").click()
@@ -722,7 +723,7 @@ def test_an_answer_that_comes_after_its_view_was_left_changes_nothing(page: Page
 
 def wait_for_in(page: Page, ready: Any) -> None:
     """Wait without keeping the page from working."""
-    for _ in range(200):
+    for _ in range(600):  # half a minute
         if ready():
             return
         page.wait_for_timeout(50)
