@@ -165,7 +165,7 @@ def _with_edits(limits: Thresholds | None, edits: Sequence[ScoredVideo]) -> Thre
     real = [v for v in edits if not v.is_fake]
     if limits is None or not real:
         return limits
-    sources, people = ({getattr(v.record, name) for v in real} for name in ("path", "group"))
+    sources, people = {v.record.path for v in real}, {v.record.group for v in real}
     words = (
         f"shots of several people one after the other, and parts cut out: {len(real)} edits of {len(sources)} videos "
         f"of {len(people)} groups of people whom neither network was trained on"
