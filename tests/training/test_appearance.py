@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import torch
 
 from lrnet.appearance.crops import CROP_SIZE, WIDE
 from lrnet.data.store.crops import CropsOfVideo
+from lrnet.errors import TrainingError
 from lrnet.training.appearance.blend import PARTS, outline, self_blended, soft_mask, swapped
 from lrnet.training.appearance.degrade import Degradation, h264
 from lrnet.training.appearance.fit import AppearanceSettings, fit
@@ -143,6 +145,16 @@ def test_a_stopped_run_goes_on_to_the_same_network(tmp_path: Path) -> None:
     assert heard == [1, 2]
     for name, array in straight.items():
         np.testing.assert_array_equal(resumed[name], array, name)
+    with pytest.raises(TrainingError, match="other settings") as refused:
+        fit(videos, replace(settings, at_hand=0.0), tmp_path / "a.pt", loaders=0)
+    assert "--run" in refused.value.hint
+
+
+def test_fakes_may_all_be_made_of_real_faces() -> None:
+    videos = [crops(False, 1), crops(False, 3)]
+    pictures, labels = Batches(videos, 1, pairs=4, at_hand=0, seed=2)[0]
+    assert labels.sum() == 4
+    assert len({picture.numpy().tobytes() for picture in pictures}) == 8
 
 
 def test_the_rate_rises_stays_and_falls() -> None:

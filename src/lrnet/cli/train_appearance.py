@@ -34,6 +34,14 @@ def train_appearance_command(
         typer.Option(help="Folder for checkpoints, from which a stopped run goes on; BUNDLE.run by default."),
     ] = None,
     steps: Annotated[int, typer.Option(help="Batches of 32 crops.", min=1)] = 1400,
+    at_hand: Annotated[
+        float,
+        typer.Option(
+            help="Share of the fakes that come from the stores; the others are made of real faces. With 0 all are.",
+            min=0,
+            max=1,
+        ),
+    ] = 0.12,
     seed: Annotated[int, typer.Option(min=0)] = 1,
     version: Annotated[str, typer.Option(help="Of the new model.")] = "2.0.0",
     replace: Annotated[bool, typer.Option("--replace", help="Replace a model in that folder.")] = False,
@@ -59,7 +67,7 @@ def train_appearance_command(
         bundle,
         videos,
         LeftOut.of(videos, kept_scores(crossval), fold),
-        AppearanceSettings(steps=steps, seed=seed),
+        AppearanceSettings(steps=steps, at_hand=at_hand, seed=seed),
         run or out.with_name(f"{out.name}.run"),
         name=out.name,
         version=version,

@@ -24,10 +24,10 @@ PARTS: Final = {"face": 0.45, "inner face": 0.15, "lower face": 0.15, "mouth": 0
 
 HISTORIES: Final = {
     "resampled": 0.34,
-    "sharpened": 0.16,
     "blurred": 0.14,
-    "coded": 0.10,
+    "sharpened": 0.16,
     "smoothed": 0.08,
+    "coded": 0.10,
     "noisy": 0.06,
     "none": 0.12,
 }
@@ -113,10 +113,7 @@ def other_history(picture: Picture, draw: np.random.Generator) -> Picture:
     result: NDArray[Any] = picture
     if draw.random() < 0.75:
         result = recoloured(result, draw, 1.0)
-    kind = draw.choice(
-        ["resampled", "blurred", "sharpened", "smoothed", "coded", "noisy", "none"],
-        p=[0.34, 0.14, 0.16, 0.08, 0.1, 0.06, 0.12],
-    )
+    kind = draw.choice(list(HISTORIES), p=list(HISTORIES.values()))
     if kind == "resampled":  # generators paint faces of 64 to 256 pixels
         result = resampled(result, draw.uniform(0.35, 0.95), draw)
     elif kind == "blurred":

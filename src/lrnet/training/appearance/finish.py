@@ -75,17 +75,22 @@ class Finished:
     fused: Fused
 
 
-def trained_on(videos: Sequence[StoredVideo], left_out: LeftOut, stills: Path | None = None) -> list[CropsOfVideo]:
+def trained_on(
+    videos: Sequence[StoredVideo], left_out: LeftOut, stills: Path | None = None, *, fakes: bool = True
+) -> list[CropsOfVideo]:
     """The crops to train on: of everybody who is not left out.
 
     Args:
         stills: folder with crop files of photographs, if any.
+        fakes: whether the fakes of the stores are among them.
     """
     people = {name for record in left_out.records for name in people_of(record)}
     crops = list(read_folder([v for v in videos if people.isdisjoint(people_of(v.record))]))
     if stills is not None:
         crops += [read_crops(file) for file in sorted(stills.glob("*.parquet"))]
-    if not any(c.fake for c in crops) or all(c.fake for c in crops):
+    if not fakes:
+        crops = [c for c in crops if not c.fake]
+    if all(c.fake for c in crops) or (fakes and not any(c.fake for c in crops)):
         raise TrainingError(
             "Appearance is trained on crops of real and fake faces; a class is missing.",
             hint="Cut the stores' crops with `lrnet store crops` first.",
@@ -120,7 +125,7 @@ def add_appearance(
         tell: as for `fit`.
     """
     bundle = bundle.motion_alone()
-    crops = trained_on(videos, left_out, stills)
+    crops = trained_on(videos, left_out, stills, fakes=settings.at_hand > 0)
     run.mkdir(parents=True, exist_ok=True)
     start = imagenet_weights(run / "imagenet.pth")
     model = fit(crops, settings, run / "checkpoint.pt", start, tell)
@@ -184,7 +189,8 @@ def _in_words(crops: Sequence[CropsOfVideo]) -> str:
     real = [c for c in crops if not c.fake]
     fake = [c for c in crops if c.fake]
     people = len({(c.source, c.group) for c in real})
+    at_hand = f"{sum(len(c.times) for c in fake)} crops of {len(fake)} fakes" if fake else "no other fake"
     return (
         f"{sum(len(c.times) for c in real)} crops of {len(real)} real videos and stills of {people} people, blended "
-        f"with themselves, and {sum(len(c.times) for c in fake)} crops of {len(fake)} fakes"
+        f"with themselves, and {at_hand}"
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import monotonic
 from typing import Final
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, SequentialSampler, Subset
 
 from lrnet.data.store.crops import CropsOfVideo
+from lrnet.errors import TrainingError
 from lrnet.files import written_beside
 from lrnet.training.appearance.architecture import AppearanceModel
 from lrnet.training.appearance.samples import Batches
@@ -68,6 +69,9 @@ def fit(
         tell: called every `settings.every` steps with the step, the mean loss since the last call, and samples a
             second.
         loaders: processes that make batches; 0 makes them in this one.
+
+    Raises:
+        TrainingError: the checkpoint is of a run with other settings.
     """
     torch.manual_seed(settings.seed)
     model = AppearanceModel()
@@ -82,6 +86,11 @@ def fit(
     first = 0
     if checkpoint.exists():
         state = torch.load(checkpoint, weights_only=True)
+        if state["settings"] != asdict(settings):
+            raise TrainingError(
+                f"{checkpoint} is of a run with other settings: {state['settings']}.",
+                hint="Name another folder with --run, or delete this one to start again.",
+            )
         model.load_state_dict(state["model"])
         averaged.load_state_dict(state["averaged"])
         optimiser.load_state_dict(state["optimiser"])
@@ -112,6 +121,7 @@ def fit(
         losses.append(loss.item())
         if (step + 1) % settings.every == 0 or step + 1 == settings.steps:
             state = {
+                "settings": asdict(settings),
                 "step": step + 1,
                 "model": model.state_dict(),
                 "averaged": averaged.state_dict(),
