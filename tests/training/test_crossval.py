@@ -10,14 +10,18 @@ import numpy as np
 import pytest
 from training_kit import quick, record, write_store
 
+from lrnet.data.dataset import Dataset
+from lrnet.data.manifest import write_manifest
 from lrnet.data.records import Label, people_of
 from lrnet.errors import ModelError, TrainingError
 from lrnet.verdict import State
 
 pytest.importorskip("torch")
 
-from lrnet.evaluation.protocol import evaluate
+from lrnet.evaluation.protocol import evaluate, known_people, shows_one_of
 from lrnet.evaluation.results import SEEN, UNSEEN, find, known_and_unseen
+from lrnet.experiments.sequential import calls_of_copies, left_out_models
+from lrnet.network.registry import load_model
 from lrnet.network.spec import ALL_MANIPULATIONS
 from lrnet.training import crossval
 from lrnet.training.crossval import CrossValidation, cross_validate, fold_network, manipulations, plan_folds
@@ -210,6 +214,35 @@ def test_the_network_of_each_fold_is_kept_and_gives_the_fold_s_scores(tmp_path: 
         assert again.score == one.video.score
     with pytest.raises(ModelError, match="not a folder"):
         fold_network(folder, replace(held[0], fold=2))
+
+
+def test_copies_are_judged_by_the_model_that_did_not_know_their_people(examples: Path, tmp_path: Path) -> None:
+    videos, folder = write_store(tmp_path / "store", 16), tmp_path / "copies"
+    held = cross_validate(videos, ONE_EPOCH, folds=2, folder=tmp_path / "scores", keep_networks=True)
+    bundle = load_model().motion_alone()
+    models = left_out_models(tmp_path / "scores", bundle)
+    assert models.keys() == {v.record.group for v in videos}
+    for one in (h for h in held if not h.edit):
+        model = models[one.video.record.group]
+        assert model.network == fold_network(tmp_path / "scores", one).network
+        assert model.spec.training is not None
+        assert not shows_one_of(known_people(model.spec.training), one.video.record)
+        assert model.spec.thresholds == bundle.spec.thresholds
+        assert model.spec.score_calibration is not None
+        assert model.spec.score_calibration.n == 8  # the other fold's whole videos
+
+    folder.mkdir()
+    somebody = min(models)
+    shown = {somebody: examples / "real.mp4", "nobody": examples / "fake.mp4"}
+    records = [replace(videos[0].record, path=path, group=group) for group, path in shown.items()]
+    write_manifest(folder / "manifest.csv", Dataset("manifest", folder, tuple(records)))
+    heard: list[str] = []
+    model = models[somebody]
+    model = replace(model, spec=model.spec.model_copy(update={"preprocessing": bundle.spec.preprocessing}))
+    (call,) = calls_of_copies({somebody: model}, folder, heard.append)
+    assert call.group == somebody
+    assert call.looks
+    assert "has nobody of nobody" in heard[0]
 
 
 def test_a_fold_whose_network_is_missing_or_of_another_run_is_trained_again(tmp_path: Path) -> None:

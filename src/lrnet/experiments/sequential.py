@@ -1,21 +1,23 @@
 """How soon does a running verdict call a fake, and how often does it accuse a genuine call?
 
-    python -m lrnet.experiments.sequential [--scores DIR] [--store STORE]... [--folder DIR] [--model M]
-                                           [--appearance]
+    python -m lrnet.experiments.sequential [--scores DIR] [--store STORE]... [--folder COPIES]... [--networks]
+                                           [--model M] [--appearance]
 
 DIR holds the scores of `lrnet crossval --out`: every video by a network that knew neither its people nor its source,
 calibrated here without its fold. A store's videos are judged by the model M as `Detector.stream` does, look for look;
---folder names one of `tools/make_calls.py`, whose copies are decoded and judged. Only people whom M was not trained on
-count. Motion alone is asked unless --appearance is given. The genuine videos of one person and source are joined to one
-call, since most last a few seconds; an alarm counts once a call. Hours are those in which the rule could have held: a
-call of six seconds says nothing about a rule that needs eight. Intervals are 95 %, over people.
+COPIES is a folder of `tools/make_calls.py`, whose videos are decoded and judged. Only people whom M was not trained on
+count. With --networks, copies of the cross-validation's own videos are judged too, by the network that knew neither
+their people nor their source (DIR is then of `lrnet crossval --keep-networks`), with M's thresholds. Motion alone is
+asked unless --appearance is given. The genuine videos of one person and source are joined to one call, since most last
+a few seconds; an alarm counts once a call. Hours are those in which the rule could have held: a call of six seconds
+says nothing about a rule that needs eight. Intervals are 95 %, over people.
 """
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -38,7 +40,7 @@ from lrnet.experiments import environment
 from lrnet.network.bundle import ModelBundle
 from lrnet.network.registry import DEFAULT_MODEL, load_model
 from lrnet.network.runtime import NetworkRuntime
-from lrnet.training.crossval import kept_scores
+from lrnet.training.crossval import fold_network, kept_scores
 from lrnet.verdict import Rules, State, Stretch, judge_face
 from lrnet.verdict.running import RULE, WINDOW, RunningJudge, RunningVerdict, Sequential, SequentialRule, rule_of
 
@@ -159,14 +161,51 @@ def calls_of_folder(detector: Detector, folder: Path, tell: Callable[[str], None
     calls = []
     known = _known(detector.bundle)
     for record in (r for r in read_manifest(folder / "manifest.csv") if not shows_one_of(known, r)):
-        try:
-            events = list(detector.stream(record.path))
-        except LrnetError as error:
-            tell(f"  {record.key}: {error}")
+        calls += _judged(detector, record, tell)
+    return calls
+
+
+def _judged(detector: Detector, record: VideoRecord, tell: Callable[[str], None]) -> list[Call]:
+    """The call of one video; none if it cannot be judged."""
+    try:
+        looks = [look_of(event) for event in detector.stream(record.path) if isinstance(event, RunningVerdict)]
+    except LrnetError as error:
+        tell(f"  {record.key}: {error}")
+        return []
+    return [_call(record, looks)] if looks else []
+
+
+def left_out_models(scores: Path, bundle: ModelBundle) -> dict[str, ModelBundle]:
+    """Identity group -> the network of a cross-validation that did not know it, calibrated without its fold.
+
+    Args:
+        scores: folder of `lrnet crossval --out DIR --keep-networks`.
+        bundle: whose thresholds are taken.
+    """
+    held = kept_scores(scores)
+    first = {h.fold: h for h in held if h.repeat == 0}
+    models = {}
+    for fold, one in first.items():
+        people = {name for h in held if h.fold == fold for name in people_of(h.video.record)}
+        others = [h for h in held if people.isdisjoint(people_of(h.video.record))]
+        network = fold_network(scores, one)
+        calibration = fit_calibration(others, Rules.of(bundle.spec), "people left out")
+        update = {"score_calibration": calibration, "thresholds": bundle.spec.thresholds}
+        models[fold] = replace(network, spec=network.spec.model_copy(update=update))
+    return {h.video.record.group: models[h.fold] for h in held if h.repeat == 0}
+
+
+def calls_of_copies(models: Mapping[str, ModelBundle], folder: Path, tell: Callable[[str], None] = print) -> list[Call]:
+    """The calls of a folder with a manifest, decoded and judged each by the model that did not know its people."""
+    detectors: dict[int, Detector] = {}
+    calls = []
+    for record in read_manifest(folder / "manifest.csv"):
+        model = models.get(record.group)
+        if model is None:
+            tell(f"  {record.key}: the cross-validation has nobody of {record.group}")
             continue
-        looks = [look_of(event) for event in events if isinstance(event, RunningVerdict)]
-        if looks:
-            calls.append(_call(record, looks))
+        detector = detectors.setdefault(id(model), Detector(model))
+        calls += _judged(detector, record, tell)
     return calls
 
 
@@ -242,9 +281,14 @@ def main() -> None:
     parser.add_argument("--scores", type=Path, help="folder of `lrnet crossval --out`")
     parser.add_argument("--store", type=Path, action="append", default=[])
     parser.add_argument("--folder", type=Path, action="append", default=[], help="of tools/make_calls.py")
+    parser.add_argument(
+        "--networks", action="store_true", help="judge the folders by the networks of --scores, people left out"
+    )
     parser.add_argument("--model", default=DEFAULT_MODEL)
     parser.add_argument("--appearance", action="store_true", help="ask both witnesses")
     args = parser.parse_args()
+    if args.networks and (args.scores is None or args.appearance):
+        parser.error("--networks judges by the networks of --scores, which ask motion alone")
     bundle = load_model(args.model)
     motion = bundle.motion_alone()
     bundle = bundle if args.appearance else motion
@@ -256,8 +300,10 @@ def main() -> None:
     for path in args.store:
         videos = [v for v in store.open(path) if not shows_one_of(_known(bundle), v.record)]
         out.print(report(path.name, calls_of_store(bundle, videos), used=used), markup=False)
+    models = left_out_models(args.scores, motion) if args.networks else {}
     for path in args.folder:
-        out.print(report(path.name, calls_of_folder(Detector(bundle), path), used=used), markup=False)
+        calls = calls_of_copies(models, path) if args.networks else calls_of_folder(Detector(bundle), path)
+        out.print(report(path.name, calls, used=used), markup=False)
 
 
 if __name__ == "__main__":
