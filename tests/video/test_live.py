@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from fractions import Fraction
 from pathlib import Path
 from time import monotonic, sleep
@@ -14,6 +16,7 @@ import numpy as np
 import pytest
 from av.video.frame import VideoFrame
 from tests.media import moving, write_video
+from tests.video import streaming_servers
 
 from lrnet.errors import NetworkSourceError, NotAVideoError, VideoError, VideoNotFoundError
 from lrnet.video import live
@@ -180,6 +183,32 @@ def test_a_lost_connection_is_made_again(monkeypatch: pytest.MonkeyPatch, stream
     assert len(said) == 3
     assert [shot for _, shot in frames] == [0] * 250 + [1] * 250
     assert (np.diff([time for time, _ in frames]) > 0).all()
+
+
+@pytest.mark.parametrize("server", [streaming_servers.rtsp, streaming_servers.http])
+def test_a_server_is_watched_and_connected_to_again(
+    server: Callable[[Path, int], AbstractContextManager[str]], monkeypatch: pytest.MonkeyPatch, stream: Path
+) -> None:
+    monkeypatch.setattr(live, "PAUSES", (0.05, 0.05))
+    monkeypatch.setattr(live, "AHEAD", 1e9)  # the servers send as fast as they can
+    monkeypatch.setattr(live, "MOST_LAG", 1e9)
+    monkeypatch.setattr(live, "MOST_BYTES", 1e12)
+    said: list[str] = []
+    seen: list[tuple[int, float, int]] = []
+    with server(stream, 2) as address:
+        with pytest.raises(NetworkSourceError):
+            LiveReader(address, Access(), RATE)
+        with LiveReader(address, Access(True), RATE, tell=said.append) as reader, pytest.raises(NotAVideoError) as gone:
+            seen += ((f.shot, f.time, int(f.luma.astype(np.int64).sum())) for f in reader)
+    with VideoReader(stream) as file:
+        sent = [int(f.luma.astype(np.int64).sum()) for f in file]
+    for shot in (0, 1):
+        came = [light for s, _, light in seen if s == shot]
+        assert len(came) >= len(sent) - 2  # FFmpeg loses what it holds when the connection breaks
+        assert came == sent[: len(came)]
+    assert (np.diff([time for _, time, _ in seen]) > 0).all()
+    assert "connecting again" in said[0]
+    assert "Check the address" in gone.value.hint
 
 
 def test_what_waits_is_bounded_in_memory(monkeypatch: pytest.MonkeyPatch, stream: Path) -> None:

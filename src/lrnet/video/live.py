@@ -31,7 +31,7 @@ from lrnet.errors import DamagedVideoError, NetworkSourceError, NotAVideoError, 
 from lrnet.files import is_there, written_beside
 from lrnet.video.frame import Frame, VideoInfo
 from lrnet.video.limits import Access, Limits
-from lrnet.video.opening import FORMATS, open_container, reason_of
+from lrnet.video.opening import ANSWERS, FORMATS, open_container, reason_of
 from lrnet.video.pipeline import let_others_end, nothing
 from lrnet.video.reader import Reader, VideoReader
 from lrnet.video.spacing import spaced
@@ -280,10 +280,8 @@ def open_live(name: str, access: Access, closed: threading.Event) -> av.containe
 
 
 def _unwatchable(name: str, why: str) -> NotAVideoError:
-    return NotAVideoError(
-        f"{name} cannot be watched ({why}).",
-        hint="A stream is read from its start, without going back: MPEG-TS, Matroska, WebM or fragmented MP4.",
-    )
+    hint = "A stream is read from its start, without going back: MPEG-TS, Matroska, WebM or fragmented MP4."
+    return NotAVideoError(f"{name} cannot be watched ({why}).", hint=ANSWERS if name.startswith(_RTSP) else hint)
 
 
 def _demuxer(source: _Bytes) -> av.container.InputContainer:

@@ -36,6 +36,9 @@ STAMPS_MAY_RESET: Final = 0x0200  # FFmpeg's AVFMT_TS_DISCONT
 
 WEBP_ANIMATION: Final = 0x02  # in the flags of a WebP file's header
 
+ANSWERS: Final = "Check the address, and that its server answers with a video."
+"""Hint where an address cannot be opened."""
+
 
 def open_container(name: str, access: Access) -> av.container.InputContainer:
     if "://" in name and not is_there(name):
@@ -94,7 +97,7 @@ def _demuxer(name: str, address: str, limits: Limits, options: dict[str, str]) -
         reason = "it is of no known video format" if isinstance(error, av.error.ArgumentError) else reason_of(error)
         raise NotAVideoError(
             f"{name} is not a video that can be opened ({reason}).",
-            hint="Check that the file is a video and that it is whole.",
+            hint=ANSWERS if "://" in address else "Check that the file is a video and that it is whole.",
         ) from error
 
 
