@@ -40,7 +40,7 @@ from lrnet.experiments import environment
 from lrnet.network.bundle import ModelBundle
 from lrnet.network.registry import DEFAULT_MODEL, load_model
 from lrnet.network.runtime import NetworkRuntime
-from lrnet.training.crossval import fold_network, kept_scores
+from lrnet.training.crossval import kept_scores, left_out_networks
 from lrnet.verdict import Rules, State, Stretch, judge_face
 from lrnet.verdict.running import RULE, WINDOW, RunningJudge, RunningVerdict, Sequential, SequentialRule, rule_of
 
@@ -182,17 +182,17 @@ def left_out_models(scores: Path, bundle: ModelBundle) -> dict[str, ModelBundle]
         scores: folder of `lrnet crossval --out DIR --keep-networks`.
         bundle: whose thresholds are taken.
     """
-    held = kept_scores(scores)
-    first = {h.fold: h for h in held if h.repeat == 0}
-    models = {}
-    for fold, one in first.items():
-        people = {name for h in held if h.fold == fold for name in people_of(h.video.record)}
+    held, networks = kept_scores(scores), left_out_networks(scores)
+    models: dict[int, ModelBundle] = {}
+    for fold in {h.fold for h in held}:
+        inside = [h.video.record for h in held if h.fold == fold]
+        people = {name for record in inside for name in people_of(record)}
         others = [h for h in held if people.isdisjoint(people_of(h.video.record))]
-        network = fold_network(scores, one)
+        network = networks[inside[0].group]
         calibration = fit_calibration(others, Rules.of(bundle.spec), "people left out")
         update = {"score_calibration": calibration, "thresholds": bundle.spec.thresholds}
-        models[fold] = replace(network, spec=network.spec.model_copy(update=update))
-    return {h.video.record.group: models[h.fold] for h in held if h.repeat == 0}
+        models[id(network)] = replace(network, spec=network.spec.model_copy(update=update))
+    return {group: models[id(network)] for group, network in networks.items()}
 
 
 def calls_of_copies(models: Mapping[str, ModelBundle], folder: Path, tell: Callable[[str], None] = print) -> list[Call]:

@@ -262,6 +262,21 @@ def fold_network(folder: Path, held: HeldOut) -> ModelBundle:
     return ModelBundle.load(folder / _name_of(held.fold, held.repeat))
 
 
+def left_out_networks(folder: Path) -> dict[str, ModelBundle]:
+    """Identity group -> the network of the first cross-validation that knew neither it nor its source.
+
+    Args:
+        folder: of `cross_validate` with `keep_networks`.
+
+    Raises:
+        ModelError: a network is missing or damaged.
+    """
+    held = [h for h in kept_scores(folder) if h.repeat == 0]
+    first = {h.fold: h for h in held}
+    networks = {fold: fold_network(folder, one) for fold, one in first.items()}
+    return {h.video.record.group: networks[h.fold] for h in held}
+
+
 def _run_fold(job: _Job, tell: Callable[[Progress | None], None] | None = None) -> list[HeldOut]:
     found = read_scores(job.file, job.mark) if job.file is not None and job.file.is_file() else None
     if found is None or (job.keep_network and not job.has_network()):

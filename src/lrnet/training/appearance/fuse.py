@@ -127,7 +127,7 @@ def _fitted(
     for settle in SETTLE:
         grown = count / (count + settle)
         inputs = np.column_stack([mean * grown, grown])
-        slope, offset = _logistic(inputs, fake, weight)
+        slope, offset = logistic(inputs, fake, weight)
         odds = inputs @ (slope, offset)
         loss = float((weight * np.logaddexp(0, np.where(fake, -odds, odds))).sum())
         if loss < best - 1e-3:
@@ -182,7 +182,7 @@ def _logits(video: ScoredVideo) -> list[float]:
     return [c.logit for person in video.people for s in person.stretches if s.judged for c in s.crops]
 
 
-def _logistic(inputs: NDArray[np.float64], fake: NDArray[np.bool_], weight: NDArray[np.float64]) -> tuple[float, float]:
+def logistic(inputs: NDArray[np.float64], fake: NDArray[np.bool_], weight: NDArray[np.float64]) -> tuple[float, float]:
     """Slope and offset of a logistic regression, a little shrunk; the slope is at least `LEAST`."""
     fit = LogisticRegression(C=10.0, fit_intercept=False, max_iter=1000)
     fit.fit(inputs, fake, sample_weight=weight * len(fake) / weight.sum())
