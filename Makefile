@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 OUT    := demo-output
 FUZZ   ?= 5000
 
-.PHONY: demo test check docs dist dist-check fuzz browser clean help
+.PHONY: demo test check static suite docs dist dist-check fuzz browser clean help
 
 help:
 	@echo "make demo    judge the three example videos and write their reports to $(OUT)/"
@@ -27,11 +27,17 @@ test: check
 # Hundreds of processes import the package: compiled modules are kept, whatever the variable says elsewhere.
 check: export PYTHONDONTWRITEBYTECODE =
 check: $(VENV)/.all browser
+	$(MAKE) --no-print-directory --jobs=2 static suite
+
+static:
 	$(BIN)/ruff check src tests tools benchmarks
 	$(BIN)/ruff format --check src tests tools benchmarks
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder
+
+# Three processes for two cores: tests of the service and of the page wait much of their time.
+suite:
+	$(BIN)/pytest -n 3 --dist loadscope --no-loadscope-reorder
 
 docs: $(VENV)/.all
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

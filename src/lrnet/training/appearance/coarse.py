@@ -13,14 +13,13 @@ from typing import Final
 
 import numpy as np
 
-from lrnet.data.records import people_of
 from lrnet.data.store import StoredVideo
 from lrnet.errors import TrainingError
 from lrnet.evaluation.metrics import root_weights
 from lrnet.evaluation.protocol import ScoredVideo, score_video
 from lrnet.network.runtime import NetworkRuntime
 from lrnet.network.spec import AppearanceSpec, CoarseCalibration
-from lrnet.training.appearance.fuse import PARTS, largest_ratio, logistic
+from lrnet.training.appearance.fuse import dealt, largest_ratio, logistic
 from lrnet.training.crossval import left_out_networks
 from lrnet.verdict import Rules, logit
 from lrnet.verdict.quality import MAX_QUANTISER
@@ -64,11 +63,7 @@ def with_coarse(
         copies: of `scored_copies`.
     """
     apart = []
-    groups = sorted({v.record.group for v in copies})
-    for part in (set(groups[i::PARTS]) for i in range(min(PARTS, len(groups)))):
-        inside = [v for v in copies if v.record.group in part]
-        people = {name for v in inside for name in people_of(v.record)}
-        others = [v for v in copies if people.isdisjoint(people_of(v.record))]
+    for inside, others in dealt(copies):
         own = spec.model_copy(update={"coarse": _fitted(others, spec, motion)})
         apart += [v.judged_by(_rules(motion, own)) for v in inside]
     return spec.model_copy(update={"coarse": _fitted(copies, spec, motion)}), apart

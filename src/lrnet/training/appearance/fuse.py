@@ -7,7 +7,7 @@ motion is nearly always right and appearance is not needed (decision 30).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Final
@@ -92,11 +92,7 @@ def fuse(
     videos = [video.judged_by(motion) for video in videos]
     spec = _fitted(videos, motion, about, false_alarms, misses)
     apart = []
-    groups = sorted({v.record.group for v in videos})
-    for part in (set(groups[i::PARTS]) for i in range(min(PARTS, len(groups)))):
-        inside = [v for v in videos if v.record.group in part]
-        people = {name for v in inside for name in people_of(v.record)}
-        others = [v for v in videos if people.isdisjoint(people_of(v.record))]
+    for inside, others in dealt(videos):
         own = _fitted(others, motion, about, false_alarms, misses)
         apart += [v.judged_by(replace(motion, appearance=own, thresholds=own.thresholds)) for v in inside]
     assert spec.thresholds is not None
@@ -105,6 +101,15 @@ def fuse(
         "miss_rate": _rate([v for v in apart if v.is_fake], State.NO_EVIDENCE),
     }
     return Fused(spec.model_copy(update={"thresholds": spec.thresholds.model_copy(update=rates)}), tuple(apart))
+
+
+def dealt(videos: Sequence[ScoredVideo]) -> Iterator[tuple[list[ScoredVideo], list[ScoredVideo]]]:
+    """The videos of a part of the people, and those without any of these people, for each part (`PARTS`)."""
+    groups = sorted({v.record.group for v in videos})
+    for part in (set(groups[i::PARTS]) for i in range(min(PARTS, len(groups)))):
+        inside = [v for v in videos if v.record.group in part]
+        people = {name for v in inside for name in people_of(v.record)}
+        yield inside, [v for v in videos if people.isdisjoint(people_of(v.record))]
 
 
 def _fitted(
