@@ -11,6 +11,7 @@ import pytest
 from training_kit import quick, record, write_store
 
 from lrnet.data.dataset import Dataset
+from lrnet.data.landmark_job import Provenance
 from lrnet.data.manifest import write_manifest
 from lrnet.data.records import Label, people_of
 from lrnet.errors import ModelError, TrainingError
@@ -24,6 +25,7 @@ from lrnet.experiments.sequential import calls_of_copies, left_out_models
 from lrnet.network.registry import load_model
 from lrnet.network.spec import ALL_MANIPULATIONS
 from lrnet.training import crossval
+from lrnet.training.appearance.coarse import scored_copies
 from lrnet.training.crossval import CrossValidation, cross_validate, fold_network, manipulations, plan_folds
 from lrnet.training.finish import decide_on, on_unseen
 from lrnet.training.make_model import About, make_model
@@ -214,6 +216,23 @@ def test_the_network_of_each_fold_is_kept_and_gives_the_fold_s_scores(tmp_path: 
         assert again.score == one.video.score
     with pytest.raises(ModelError, match="not a folder"):
         fold_network(folder, replace(held[0], fold=2))
+
+
+def test_coarse_copies_are_scored_by_the_network_that_did_not_know_their_people(tmp_path: Path) -> None:
+    videos = write_store(tmp_path / "store", 12)
+    held = cross_validate(videos, ONE_EPOCH, folds=2, folder=tmp_path / "scores", keep_networks=True)
+    strange = write_store(tmp_path / "strange", 2, source="strange")
+    coarse = [replace(v, provenance=Provenance(quantiser=45.0)) for v in (*videos[:4], *strange)]
+    fine = [replace(v, provenance=Provenance(quantiser=30.0)) for v in videos[4:]]
+    scored = scored_copies(tmp_path / "scores", [*coarse, *fine])
+    assert [v.record.key for v in scored] == [v.record.key for v in videos[:4]]
+    whole = {h.video.record.key: h.video for h in held if not h.edit}
+    for one in scored:
+        assert one.verdict.score == pytest.approx(whole[one.record.key].verdict.score)
+        assert one.people[0].quality.quantiser == 45.0
+    with pytest.raises(TrainingError, match="quantisation parameter above 40") as caught:
+        scored_copies(tmp_path / "scores", fine)
+    assert "--coarse" in caught.value.hint
 
 
 def test_copies_are_judged_by_the_model_that_did_not_know_their_people(examples: Path, tmp_path: Path) -> None:

@@ -42,7 +42,8 @@ class Provenance:
 
     Attributes:
         sha256, size: of the video (or landmark file); bytes.
-        frames: decoded. `damaged_packets`: that could not be decoded.
+        frames: that were decoded.
+        damaged_packets: that could not be decoded.
         quantiser: how coarsely the video is encoded (`lrnet.video.reader.Reader`); None if unknown.
         versions: of lrnet and of the libraries that the landmarks depend on.
     """
@@ -69,10 +70,10 @@ class LandmarkJob:
     """Landmark sequences of every face of one video.
 
     Attributes:
-        treatment: applied to the video first, in a temporary copy; provenance names the original. most_frames: how many
-        frames from the start are decoded; None for all. access: how the video is opened. By default a video past a
-        limit is refused, as stores hold whole videos; of more
-            faces than the limit, the largest are followed.
+        treatment: applied to the video first, in a temporary copy; provenance names the original.
+        most_frames: how many frames from the start are decoded; None for all.
+        access: how the video is opened. By default a video past a limit is refused, as stores hold whole videos; of
+            more faces than the limit, the largest are followed.
 
     Raises:
         VideoError: the video cannot be read.
