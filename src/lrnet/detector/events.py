@@ -52,7 +52,8 @@ class VideoResult:
         path: as it was given.
         sha256: of the bytes that were examined (`lrnet.video.custody`); None for a network source.
         info: what the header says, rotation applied.
-        frames_read: frames decoded. `frames_examined`: those left by the model's frame rate.
+        frames_read: frames decoded.
+        frames_examined: those left by the model's frame rate.
         frames_repeated: frames left out because they repeat the one before.
         seconds_examined: presentation time of the last frame.
         damaged_packets: packets that could not be decoded, and frames that the decoder had to patch; left out.

@@ -77,7 +77,9 @@ class Case:
 
     Attributes:
         kind: "as it is", "genuine part" or "own fake's part".
-        label: of the video. `group`: its people. `part`: the group that was exchanged.
+        label: of the video.
+        group: its people.
+        part: the facial group that was exchanged; None for none.
         accused: whether it scores above the model's no-evidence threshold.
         values: by way, (7,) log odds.
     """
