@@ -61,7 +61,7 @@ class Examples:
 
 def looked_at(folder: Path) -> Examples:
     detector = Detector()
-    thresholds = detector.bundle.spec.thresholds
+    thresholds = detector.bundle.spec.limits
     assert thresholds is not None
     real, fake = (detector.detect(folder / f"{name}.mp4", keep_sequences=True) for name in ("real", "fake"))
     landmarker = MeshLandmarker()
@@ -207,7 +207,8 @@ def score_figure(seen: Examples) -> Figure:
         lines = [((c.start, c.score), (c.stop, c.score)) for c in face.clips]
         clips.add_collection(LineCollection(lines, colors=colour, linewidths=3, label=name))
         assert face.probability is not None
-        verdict.barh(f"{name}\n{result.verdict.state.value}", face.probability, color=colour, height=0.5)
+        words = result.verdict.state.value.replace("_of_", "\nof ").replace("_", " ")
+        verdict.barh(f"{name}\n{words}", face.probability, color=colour, height=0.5)
     clips.set_xlim(0, max(c.stop for r in (seen.real, seen.fake) for c in r.faces[0].clips) + 0.1)
     clips.set_ylim(0, 1)
     clips.set_xlabel("seconds")

@@ -51,8 +51,8 @@ def test_each_measure_shows_the_whole_face_and_the_most_unusual_part() -> None:
     told = [(d.name, d.group, d.value, d.unusual) for d in view.differences]
     assert told == [
         ("Smoothness", "whole face", "0.10", True),
-        ("Trembling", "whole face", "0.400 %", False),
-        ("Trembling", "mouth", "0.900 %", True),
+        ("Jitter", "whole face", "0.400 %", False),
+        ("Jitter", "mouth", "0.900 %", True),
     ]
     assert len(view.all_differences) == 4
     assert view.traces[0].name == "mouth"  # trembles most unlike genuine faces

@@ -2,7 +2,7 @@
 
 A store's folder is named after its condition, a hash of how its landmarks are made (treatment, preprocessing, versions
 of the landmarker and of lrnet), and a hash of the videos' content. Videos in the store of another set that was made in
-the same way are copied from there. `NAME.json` beside the folder lists the videos, failures and times.
+the same way are copied from there. `NAME.json` beside the folder says how, with the hash of each video.
 """
 
 from __future__ import annotations

@@ -54,13 +54,13 @@ STATISTIC_WORDS: Final[Mapping[str, tuple[str, str]]] = {
         "Smoothness",
         "How much a point goes on as it went one frame before: 1 is smooth, 0 is random, below 0 is to and fro.",
     ),
-    "jitter": ("Trembling", "How much a point changes its course from frame to frame, in % of the face's size."),
+    "jitter": ("Jitter", "How much a point changes its course from frame to frame, in % of the face's size."),
     "tracking_error": (
-        "Tracking error",
+        "Forward-backward error",
         "How far a point lands from its start, followed by its pixels one frame on and back, in % of the face's size.",
     ),
     "surprise": (
-        "Prediction error",
+        "Innovation",
         "How far a point is found from where the motion of the pixels puts it, in % of the face's size.",
     ),
 }

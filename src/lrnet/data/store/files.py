@@ -64,7 +64,7 @@ _ALWAYS: Final = ("sequence", "face", "frame_index", "time", "valid")
 COLUMNS: Final = (*(column.name for column in SEQUENCE_COLUMNS if _stored_as(column) not in _ALWAYS), "looks")
 """The columns that `StoredVideo.sequences` can leave out."""
 
-LEAST_ROW: Final = 100  # bytes; a frame takes about 1600
+LEAST_ROW: Final = 100  # bytes; a frame takes about 2000
 FREE_ROWS: Final = 10_000  # frames that any file may hold: gaps and still pictures pack well
 
 
