@@ -32,7 +32,7 @@ def card(spec: BundleSpec) -> str:
         _unseen(spec),
         *(_compared(spec, name) for name in dict.fromkeys(r.model for r in spec.results if r.model)),
         _trained(spec),
-        _LIMITS,
+        _limits(spec),
         f"## Licence\n\n{spec.licence}.\n",
     ]
     return "\n".join(part for part in parts if part)
@@ -59,11 +59,17 @@ def _says(spec: BundleSpec) -> str:
     if limits.edited_false_positive_rate is not None:
         share = limits.edited_false_positive_rate
         unknown += f" Of edited real videos ({limits.edited_on}) {share:.1%} are called `likely_fake`."
+    looks = "How much the motion of a face's landmarks looks like that of manipulated faces in its training data."
+    if spec.appearance is not None:
+        looks = (
+            "How much a face, by the motion of its landmarks and by its pixels, looks like the manipulated ones in\n"
+            "its training data."
+        )
     return f"""## What it says
 
-How much the motion of a face's landmarks looks like that of manipulated faces in its training data. `probability`
-is calibrated for a video that could as well be real as fake; where fakes are rare, fewer alarms are right than it
-suggests.
+{looks}
+`probability` is calibrated for a video that could as well be real as fake; where fakes are rare, fewer alarms are right
+than it suggests.
 
 {table(("verdict", "calibrated probability", "measured"), rows)}
 Measured on {limits.measured_on}. The two rates are those of calibrations and thresholds that were set without the
@@ -79,19 +85,20 @@ def _second(spec: BundleSpec) -> str:
     bound = ""
     if both.largest is not None:
         bound = (
-            f" The ratio of a face is\nnever above {math.exp(both.largest):.1f} (probability "
-            f"{sigmoid(both.largest):.2f}): so few genuine people can show no more."
+            f" It is never above {math.exp(both.largest):.1f} (probability {sigmoid(both.largest):.2f}): the genuine "
+            "people left out\nof training are too few to show more."
         )
     return f"""## The second witness
 
 Beside motion, a small network looks at a crop of each face twice a second. A fake may show in the motion, in
-the pixels or in both, and the ratio of the three is their mean.{bound}
+the pixels or in both: the likelihood ratio of a face is the mean of that of motion, that of the pixels, and their
+product.{bound}
 For appearance, the mean logit of the crops counts {both.slope:.2f} times, plus {both.offset:.2f}, and less where there
 are few crops (half of it at {both.settle:g}). Trained for {both.steps:,} steps of 32 crops, seed {both.seed}, on
 {both.training}. Without it (`--no-appearance`) `likely_fake` begins at {alone.likely_fake:.3f} and
-`no_evidence_of_manipulation` ends at {alone.no_evidence:.3f}; on {alone.measured_on}, motion alone calls
-{alone.false_positive_rate:.1%} of real videos the
-first and {alone.miss_rate:.1%} of fakes the second.
+`no_evidence_of_manipulation` ends at {alone.no_evidence:.3f}. Motion alone calls {alone.false_positive_rate:.1%} of
+real videos `likely_fake` and {alone.miss_rate:.1%} of fakes `no_evidence_of_manipulation`; measured on
+{alone.measured_on}.
 """
 
 
@@ -115,6 +122,8 @@ def _measured(results: Sequence[MeasuredResult], starts: Mapping[str, Sequence[s
         "out of them, and held-out figures on such people are too good."
         for model, streams in starts.items()
     )
+    if any("motion and appearance" in r.dataset for r in results):
+        known += ' Rows that do not say "motion and appearance" are of motion alone.'
     return f"""## Measured
 
 95 % intervals from a bootstrap over groups of people (at 0 or 1 the exact binomial one over groups); fewer than
@@ -175,9 +184,10 @@ def _compared(spec: BundleSpec, other: str) -> str:
         known += "; this model's networks were not."
     worse = sum(row[-1] == "**worse**" for row in rows)
     summary = "It is nowhere worse." if not worse else f"It is worse in {worse} of {len(rows)} rows."
+    scores = "Raw scores of both" if spec.appearance is None else "Raw scores of both, of this model by motion alone"
     return f"""## Against {other}, on the same videos
 
-Raw scores of both. {known} {summary}
+{scores}. {known} {summary}
 
 {table(("videos", "unit", "figure", spec.name, other, ""), rows)}"""
 
@@ -206,13 +216,17 @@ FaceForensics++ is for research under its own terms; no frame of it is in this p
 """
 
 
-_LIMITS = """## Limits
+def _limits(spec: BundleSpec) -> str:
+    knows = "It knows nothing of pixels, sound or metadata."
+    if spec.appearance is not None:
+        knows = "Of pixels it knows the crops of faces only, and nothing of sound or metadata."
+    return f"""## Limits
 
 - Trained on few people. On sources that it does not know its error rates differ from source to source: see the tables.
 - Generators that animate one photograph (audio-driven heads, VASA-1) and lip-sync (Wav2Lip) move smoothly and are
   mostly **not** caught.
 - Faces under 48 pixels, less than 14 frames a second, a face that hardly moves, and one that moves as a whole only
-  (a picture, a statue) are not judged: the verdict is `inconclusive`. Where detector and optical flow disagree more
+  (a picture, a statue) are not judged: the verdict is `inconclusive`. Where landmarker and optical flow disagree more
   than a manipulation explains, nothing is called `likely_fake`.
-- It knows nothing of pixels, sound or metadata. No evidence of manipulation is not evidence of authenticity.
+- {knows} No evidence of manipulation is not evidence of authenticity.
 """

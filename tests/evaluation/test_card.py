@@ -1,0 +1,22 @@
+"""A card says what its model looks at, and the shipped one is what the generator gives."""
+
+from __future__ import annotations
+
+from lrnet.evaluation.card import card
+from lrnet.network.registry import load_model
+
+
+def test_the_shipped_card_is_the_generator_s() -> None:
+    bundle = load_model("lrnet-2")
+    assert bundle.card == card(bundle.spec)
+
+
+def test_a_card_names_pixels_where_the_model_looks_at_them() -> None:
+    bundle = load_model("lrnet-2")
+    both, motion = card(bundle.spec), card(bundle.motion_alone().spec)
+    assert "by the motion of its landmarks and by its pixels" in both
+    assert "knows nothing of pixels" not in both
+    assert "of this model by motion alone" in both
+    assert "by the motion of its landmarks and by its pixels" not in motion
+    assert "knows nothing of pixels" in motion
+    assert "of this model by motion alone" not in motion
