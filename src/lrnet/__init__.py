@@ -1,4 +1,4 @@
-"""Deepfake detection in video from the motion of facial landmarks (LRNet, Sun et al., CVPR 2021).
+"""Deepfake detection in video: motion of facial landmarks (LRNet, Sun et al., CVPR 2021) and pixels of faces.
 
 Example:
     ```python

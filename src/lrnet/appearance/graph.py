@@ -152,7 +152,9 @@ def to_onnx(weights: Mapping[str, NDArray[np.float32]]) -> bytes:
     """
     shapes = {name: array.shape for name, array in weights.items() if array.dtype == np.float32}
     if shapes != weight_shapes():
-        raise ModelError("These are not the weights of an appearance network.", hint="Train one with lrnet train.")
+        raise ModelError(
+            "These are not the weights of an appearance network.", hint="Train one with `lrnet train-appearance`."
+        )
     return _file(layout(weights)).content
 
 

@@ -35,7 +35,7 @@ after a bad file and ends with that file's code."""
 
 app = typer.Typer(
     name="lrnet",
-    help="Deepfake detection in video from the motion of facial landmarks.",
+    help="Deepfake detection in video from the motion and the pixels of faces.",
     epilog=EXIT_CODES,
     no_args_is_help=True,
     pretty_exceptions_enable=False,

@@ -63,7 +63,10 @@ def crossval_command(
     ] = False,
     workers: options.FoldWorkersOption = 1,
 ) -> None:
-    """Score every video by a network that saw neither its people nor, for sources without fakes, its source."""
+    """Score every video by a network that saw neither its people nor, for sources without fakes, its source.
+
+    Needs the extra `train`.
+    """
     from lrnet.cli.progress import Bar
     from lrnet.network.registry import load_model
     from lrnet.training.crossval import CrossValidation, cross_validate_all

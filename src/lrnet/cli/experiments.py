@@ -65,10 +65,10 @@ WorkersOption = Annotated[
 ]
 
 QualitiesOption = Annotated[
-    str, typer.Option(help="What compression makes of videos of one quality: c23, c40, hevc, social; with commas.")
+    str, typer.Option(help="Qualities that compression makes of videos of one: c23, c40, hevc, social; with commas.")
 ]
 LandmarkersOption = Annotated[
-    str, typer.Option(help="What detectors compares, with commas: mesh, face-api and, where it is installed, dlib.")
+    str, typer.Option(help="Landmarkers that detectors compares, with commas: mesh, face-api and, if installed, dlib.")
 ]
 LevelsOption = Annotated[str, typer.Option(help="Of perturbations in noise, 1 to 5, with commas.")]
 

@@ -179,7 +179,9 @@ def local_file(record: VideoRecord) -> Iterator[Path]:
         except FileNotFoundError as error:
             raise VideoNotFoundError(f"There is no {record.url}.", hint="Check the address.") from error
         except ImportError as error:
-            raise MissingDependencyError(f"{record.url} cannot be opened: {error}.", hint="Install that.") from error
+            raise MissingDependencyError(
+                f"{record.url} cannot be opened: {error}.", hint="Install the package that it names."
+            ) from error
         except Exception as error:  # each storage has its own errors
             raise VideoError(
                 f"{record.url} cannot be fetched ({type(error).__name__}: {error}).",

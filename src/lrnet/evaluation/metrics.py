@@ -222,7 +222,9 @@ def contrast_interval(
         DatasetError: a set has no real or no fake one, or there is no set.
     """
     if not parts or not all(scores.both_classes for _, scores in parts):
-        raise DatasetError("Real and fake ones are both needed for this figure.", hint="Add the class that is missing.")
+        raise DatasetError(
+            "Real and fake videos are both needed for this figure.", hint="Add the class that is missing."
+        )
     groups = np.unique(np.concatenate([scores.group for _, scores in parts]))
     fewest = min(len(np.unique(s.group[s.label == label])) for _, s in parts for label in (0, 1))
     values = [metric(scores) for _, scores in parts]

@@ -166,7 +166,10 @@ def _fetched(address: str, tell: Callable[[str], None] | None) -> bytes:
             hint="Check the network, or give a folder that holds the files with --from.",
         ) from error
     if len(content) > LARGEST:
-        raise DownloadError(f"{address} sends more than 1 MiB.", hint="It is not the published file.")
+        raise DownloadError(
+            f"{address} sends more than 1 MiB.",
+            hint="It is not the published file; give a folder that holds the files with --from.",
+        )
     return content
 
 

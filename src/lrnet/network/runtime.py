@@ -81,7 +81,7 @@ class NetworkRuntime:
         if not all(output.shape == (1,) and -_ROUNDING <= output[0] <= 1 + _ROUNDING for output in outputs):
             raise ModelError(
                 f"The network in {self._source} gave no probability.",
-                hint="Its weights or the landmarks are beyond all bounds.",
+                hint="Get the model again; if it is whole, the landmarks are out of bounds.",
             )
         return [min(max(float(output[0]), 0.0), 1.0) for output in outputs]
 

@@ -76,7 +76,7 @@ def create_app(settings: Settings, ending: Callable[[], bool] = lambda: False) -
 
     app = FastAPI(
         title="lrnet",
-        summary="Deepfake detection in video from the motion of facial landmarks.",
+        summary="Deepfake detection in video from the motion and the pixels of faces.",
         description=DESCRIPTION,
         version=__version__,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},

@@ -231,7 +231,7 @@ def _called(job: Job) -> Iterator[str]:
         link.symlink_to(job.video)
     except OSError as error:
         raise OutputError(
-            f"The results cannot be written ({error.strerror}).", hint="Have the operator make room, and try again."
+            f"The results cannot be written ({error.strerror}).", hint="Ask the operator to make room, and try again."
         ) from error
     try:
         yield link.name

@@ -214,7 +214,7 @@ def _require_both_classes(table: ClipTable, what: str) -> None:
     if not 0 < fakes < len(table):
         raise TrainingError(
             f"The {what} videos give {len(table) - fakes} real and {fakes} fake clips.",
-            hint="Both are needed: add videos, or check splits, excluded methods and the length of clips.",
+            hint="Both are needed: add videos, or check splits, excluded manipulations and the length of clips.",
         )
 
 

@@ -56,7 +56,7 @@ class Data:
                 some = list(open_dataset(path).records)
             for record in some:
                 if record.key in records:
-                    raise DatasetError(f"{record.key} stands in two of the data given.", hint="Give each once.")
+                    raise DatasetError(f"{record.key} is in two of the datasets given.", hint="Give each once.")
                 records[record.key] = record
         records = {r.key: r for r in joined_groups(list(records.values()))}
         stored = {key: replace(video, record=records[key]) for key, video in stored.items()}
@@ -128,7 +128,7 @@ class Data:
         if gone:
             raise DatasetError(
                 f"{name}: {len(gone)} videos are needed and not at their paths, {gone[0].path} among them.",
-                hint="Give the dataset itself, or a store of it in this condition.",
+                hint="Give the dataset itself, or a store of it with this treatment.",
             )
         self.tell(f"{name}: landmarks of {len(chosen)} videos")
         folder = cached_store(chosen, replace(condition, most_frames=most), self.cache, workers=self.workers)
