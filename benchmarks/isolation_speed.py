@@ -1,4 +1,4 @@
-"""What decoding apart costs: `python benchmarks/isolation_speed.py VIDEO...`.
+"""What isolated decoding costs: `python benchmarks/isolation_speed.py VIDEO...`.
 
 Each video is decoded, and judged, in this process and with the decoder apart, one after the other, several times; the
 medians of frames a second are printed, and their ratio. `python benchmarks/speed_videos.py FOLDER` makes such videos.

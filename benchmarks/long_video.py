@@ -1,6 +1,6 @@
 """Whether memory grows with the length of a video: `python benchmarks/long_video.py VIDEO [--minutes 5 60]`.
 
-The video is repeated, its packets copied and not encoded anew, until it has each of the lengths; each is judged by
+The video is repeated, its packets copied and not encoded again, until it has each of the lengths; each is judged by
 `lrnet detect` in a process of its own. Prints its peak memory, and the last as a multiple of the first. An hour at
 1080p takes two cores some quarter of an hour.
 """

@@ -126,4 +126,4 @@ def _print_configs(show: str) -> None:
         typer.echo(config_text(show), nl=False)
         return
     for name in config_names():
-        typer.echo(f"{name:10} {load_config(name).description}")
+        typer.echo(f"{name:11} {load_config(name).description}")

@@ -23,4 +23,4 @@ def verify(
         )
     typer.echo(f"{found.files} files are as the manifest says.")
     typer.echo(f"SHA-256 of {MANIFEST}: {found.manifest}")
-    typer.echo("Compare it with your records: the bundle carries no signature, and a manifest can be written anew.")
+    typer.echo("Compare it with your records: the bundle carries no signature, and a manifest can be rewritten.")

@@ -21,7 +21,7 @@ MEASURED: Final[dict[Unit, tuple[str, ...]]] = {"clip": ("accuracy", "AUC"), "vi
 
 
 def of_length(config: TrainingConfig, frames: int) -> TrainingConfig:
-    """The recipe with clips of so many frames, each half a clip after the last."""
+    """The configuration with clips of so many frames, each half a clip after the last."""
     clips = ClipConfig(length=frames, stride=max(1, frames // 2), min_length=max(8, frames // 2))
     return config.model_copy(update={"clips": clips})
 
