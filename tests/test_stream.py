@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +14,9 @@ import lrnet
 from lrnet.detector import ClipScored, Detector, Event, Finished, PersonSeen
 from lrnet.verdict import State
 from lrnet.verdict.running import RunningVerdict, Sequential, SequentialRule
+from lrnet.video.frame import Frame, VideoInfo
 from lrnet.video.limits import Access, Limits
+from lrnet.video.reader import Reader
 
 
 @pytest.fixture(scope="module")
@@ -82,3 +86,41 @@ def test_a_stream_that_is_left_early_ends_its_threads(detector: Detector, exampl
 def test_the_sequential_rule_needs_every_look(evidence: list[float | None], holds: list[bool]) -> None:
     rule = Sequential(SequentialRule(log_ratio=2.0, hold=2.0))
     assert [rule.look(float(time), ratio) for time, ratio in enumerate(evidence)] == holds
+
+
+class Still(Reader):
+    """A source from which nothing comes until it is told to end."""
+
+    def __init__(self) -> None:
+        super().__init__("still", Limits())
+        self.over = threading.Event()
+
+    @property
+    def info(self) -> VideoInfo:
+        raise NotImplementedError
+
+    def abort(self) -> None:
+        self.over.set()
+
+    def __iter__(self) -> Iterator[Frame]:
+        assert self.over.wait(30), "nobody ended it"
+        yield from ()
+
+    def _decode(self) -> Iterator[Frame]:
+        raise NotImplementedError
+
+    def _release(self) -> None:
+        pass
+
+
+def test_a_source_that_stands_still_can_be_left(detector: Detector) -> None:
+    """As by Ctrl-C while a camera or a pipe gives nothing."""
+
+    def interrupt() -> None:
+        raise InterruptedError
+
+    source = Still()
+    source.waiting = interrupt
+    with pytest.raises(InterruptedError):
+        next(detector.stream(source))
+    assert source.over.is_set()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import threading
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from rich.console import Console
 from tests.media import write_video
 from typer.testing import CliRunner
 
+from lrnet.cli import watch
 from lrnet.cli.app import app
 from lrnet.cli.watch import Alarms, Screen
 from lrnet.verdict import FaceVerdict, InputQuality, Reason, State, VideoVerdict
@@ -113,7 +116,65 @@ def test_a_panel_shows_each_person_with_a_time_line() -> None:
     assert "lag 0.2 s" in text
     assert "Person 2" in text
     assert text.count("█") == 2 * 60
-    assert len(shown._lines[1]) == 60
+    assert shown._now is not None
+    assert len(shown._now[1][1]) == 60
+
+
+def test_a_panel_is_drawn_at_any_time() -> None:
+    """Another thread draws it, between any two steps of taking an event."""
+    shown = screen(Alarms([], None, None, None, []), terminal=True)
+    shown.shown = True
+
+    class Person(RunningFace):
+        def __getattribute__(self, name: str) -> Any:
+            if name == "probability" and not drawing:
+                drawing.append(True)
+                shown.panel()
+                drawing.clear()
+            return super().__getattribute__(name)
+
+    drawing: list[bool] = []
+    for time, states in enumerate([(State.INCONCLUSIVE,), (State.NO_EVIDENCE,) * 3]):
+        running = look(float(time), *states)
+        fields = [[getattr(f, name) for name in RunningFace.__slots__] for f in running.faces]
+        shown.take(replace(running, faces=tuple(Person(*values) for values in fields)))
+    assert "Person 3" in str([row.plain for row in shown.panel().renderables])  # type: ignore[union-attr]
+
+
+def test_an_alarm_that_is_not_passed_on_is_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "MOST_TOLD", 0)
+    recorded: list[Path] = []
+    kept = live.Recent(60.0)
+    monkeypatch.setattr(kept, "write", lambda path: bool(recorded.append(path)))
+    alarms = Alarms(["true"], None, tmp_path, kept, [])
+    said = screen(alarms)
+    said.take(look(1.0, State.LIKELY_FAKE))
+    alarms.finish()
+    assert "not passed on" in said._messages[-1]
+    assert len(recorded) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "getpgid"), reason="process groups are of POSIX")
+def test_the_keys_that_end_a_watch_do_not_end_its_report(tmp_path: Path) -> None:
+    """Ctrl-C goes to every process of the terminal's group."""
+    alarms = Alarms([], None, None, None, [])
+    report = alarms._start_report(tmp_path / "missing.mkv")
+    assert os.getpgid(report.pid) != os.getpgid(0)
+    report.wait()
+
+
+def test_a_report_that_cannot_be_started_ends_no_watch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    alarms = Alarms([], None, tmp_path, None, [])
+    said = screen(alarms)
+    monkeypatch.setattr(alarms, "_start_report", refuse)
+    alarms._recordings.extend([tmp_path / "a.mkv", tmp_path / "b.mkv"])
+    alarms.finish()
+    assert [text.partition(" (")[0] for text in said._messages] == [
+        f"No report on {tmp_path / name}" for name in ("a.mkv", "b.mkv")
+    ]
 
 
 @pytest.mark.parametrize("face", [True, False])

@@ -62,3 +62,13 @@ def test_memory_is_that_of_the_window(bundle: ModelBundle) -> None:
         assert len(judge._ended) <= 4
         assert len(judge._numbers) == len(judge._sequential) == len(running.faces) <= 4
     assert max(face.face for face in running.faces) == 60
+
+
+def test_somebody_who_has_just_left_the_window_is_no_longer_judged(bundle: ModelBundle) -> None:
+    """Fewer frames than to the next clip are left in it: they must not bring back all that came before."""
+    judge = RunningJudge(bundle, window=5.0)
+    judge.add([sequence(0, 0.0, 20.0, person=1)])
+    for time in (21.0, 23.5, 24.5, 24.8, 24.9):
+        for face in judge.look(time, []).faces:
+            assert face.verdict.start >= time - 5.0
+            assert face.seconds <= 5.0

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import threading
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from fractions import Fraction
 from pathlib import Path
 from time import monotonic, sleep
+from typing import Any
 
 import av
 import numpy as np
@@ -132,7 +134,6 @@ def test_a_file_that_is_over_is_not_waited_for_again(tmp_path: Path) -> None:
     assert [source.read(10), source.read(10)] == [b"x", b""]
     (tmp_path / "a.ts").write_bytes(b"xyz")
     assert source.read(10) == b""
-    os.close(file)
 
 
 def test_what_was_received_is_recorded_as_it_was(monkeypatch: pytest.MonkeyPatch, stream: Path, tmp_path: Path) -> None:
@@ -265,3 +266,97 @@ def test_what_cannot_be_watched(
     name = source if "://" in source else str(tmp_path / source)
     with pytest.raises(error):
         LiveReader(name, Access(), RATE)
+
+
+def test_a_new_connection_is_a_new_shot_also_after_stamps_that_began_again(
+    monkeypatch: pytest.MonkeyPatch, stream: Path, tmp_path: Path
+) -> None:
+    """Two transport streams one after the other: the second's stamps begin again, which is a shot of its own."""
+    monkeypatch.setattr(live, "PAUSES", (0.05,))
+    twice = tmp_path / "twice.ts"
+    twice.write_bytes(2 * stream.read_bytes())
+    sources = [twice, stream]
+
+    def open_live(name: str, access: Access, closed: threading.Event) -> av.container.InputContainer:
+        if not sources:
+            raise NotAVideoError("gone", hint="")
+        return av.open(str(sources.pop(0)))
+
+    monkeypatch.setattr(live, "open_live", open_live)
+    shots: list[int] = []
+    with LiveReader("rtsp://camera/1", Access(True), RATE) as reader, pytest.raises(VideoError, match="gone"):
+        shots += (frame.shot for frame in reader)
+    assert sorted(set(shots)) == [0, 1, 2]
+    assert shots == sorted(shots)
+
+
+def test_the_lag_is_read_while_frames_are_taken(monkeypatch: pytest.MonkeyPatch, stream: Path) -> None:
+    monkeypatch.setattr(live, "PATIENCE", 0.2)
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with LiveReader(str(stream), Access(), RATE) as reader:
+            reader._queue.extend([(next(reader.decode()), monotonic())] * 20_000)
+
+            def take() -> None:
+                while reader._queue:
+                    reader._next()
+
+            thread = threading.Thread(target=take)
+            thread.start()
+            while thread.is_alive():
+                assert reader.lag(-1.0) == 0.0  # a frame that never arrived: all are looked at
+    finally:
+        sys.setswitchinterval(before)
+
+
+def test_a_decoder_gets_packets_before_a_recording_may_change_them(
+    monkeypatch: pytest.MonkeyPatch, stream: Path
+) -> None:
+    monkeypatch.setattr(live, "PATIENCE", 0.2)
+
+    class Changing(Recent):
+        def add(self, packet: Any) -> None:
+            packet.pts = packet.dts = 2 * packet.pts
+
+    with LiveReader(str(stream), Access(), RATE, kept=Changing(60.0)) as reader, VideoReader(stream) as file:
+        assert [f.time for f in reader] == pytest.approx([f.time for f in file])
+
+
+def test_a_recording_is_of_one_connection(monkeypatch: pytest.MonkeyPatch, stream: Path, tmp_path: Path) -> None:
+    """The connection may be lost, and made again, while what came of it is written."""
+    monkeypatch.setattr(live, "PATIENCE", 0.2)
+    with av.open(str(tmp_path / "other.webm"), "w") as out:
+        track = out.add_stream("libvpx", rate=RATE)
+        track.width, track.height, track.pix_fmt = 160, 96, "yuv420p"
+        for picture in (*moving(5), None):
+            out.mux(track.encode(None if picture is None else VideoFrame.from_ndarray(picture, format="rgb24")))
+    kept = Recent(600.0)
+    with LiveReader(str(stream), Access(), RATE, kept=kept) as reader:
+        for _ in reader:
+            pass
+
+    @contextmanager
+    def meanwhile(path: Path) -> Iterator[Path]:
+        LiveReader(str(tmp_path / "other.webm"), Access(), RATE, kept=kept).close()
+        yield path
+
+    monkeypatch.setattr(live, "written_beside", meanwhile)
+    assert kept.write(tmp_path / "recording.mkv")
+    with VideoReader(tmp_path / "recording.mkv") as recording:
+        assert recording.info.codec == "h264"
+        assert sum(1 for _ in recording) == 10 * RATE
+
+
+@pytest.mark.parametrize("read", [True, False])
+def test_a_source_is_closed_with_its_reader(read: bool, monkeypatch: pytest.MonkeyPatch, stream: Path) -> None:
+    monkeypatch.setattr(live, "PATIENCE", 0.2)
+    gc.collect()
+    before = len(os.listdir("/proc/self/fd"))
+    reader = LiveReader(str(stream), Access(), RATE)
+    assert len(os.listdir("/proc/self/fd")) > before
+    with reader:
+        for _ in reader if read else ():
+            pass
+    del reader
+    assert len(os.listdir("/proc/self/fd")) == before

@@ -14,7 +14,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -145,7 +145,7 @@ class Alarms:
         for tell in ([self._run] if self.command else []) + ([self._post] if self.webhook else []):
             if len(self._running) >= MOST_TOLD:
                 self.say("An alarm was not passed on: those before are still being passed on.")
-                return
+                break
             self._running.append(threading.Thread(target=tell, args=(body,), daemon=True))
             self._running[-1].start()
         if self.folder is not None and self._due is None:
@@ -162,7 +162,7 @@ class Alarms:
     def _post(self, body: bytes) -> None:
         assert self.webhook is not None
         for pause in (0.0, 2.0, 10.0):
-            threading.Event().wait(pause)
+            sleep(pause)
             try:
                 self.webhook.post(body)
                 return
@@ -175,8 +175,12 @@ class Alarms:
         if self._due is not None and (now or monotonic() >= self._due):
             self._due = None
             self._record()
-        if self._recordings and (self._report is None or self._report.poll() is not None):
-            self._report = self._start_report(self._recordings.popleft())
+        while self._recordings and (self._report is None or self._report.poll() is not None):
+            path = self._recordings.popleft()
+            try:
+                self._report = self._start_report(path)
+            except OSError as error:
+                self.say(f"No report on {path} ({error}).")
 
     def _record(self) -> None:
         assert self.folder is not None
@@ -198,13 +202,18 @@ class Alarms:
         nice = [found, "-n", "10"] if (found := shutil.which("nice")) else []
         results = ["--report", str(path.with_suffix(".html")), "--json", str(path.with_suffix(".json"))]
         words = [*nice, sys.executable, "-m", "lrnet", "detect", str(path), "--quiet", *self.judging, *results]
-        return subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        # Ctrl-C ends the watch, and must not end the report that it then waits for.
+        return subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True)
 
     def finish(self) -> None:
         """Write what is due and wait for reports and messages."""
         self.look(now=True)
         while self._report is not None:
-            self._report.wait()
+            try:
+                self._report.wait()
+            except KeyboardInterrupt:  # once more
+                self._report.terminate()
+                raise
             self._report = None
             self.look()
         for thread in self._running:
@@ -223,8 +232,8 @@ class Screen:
     reader: LiveReader | None = None
     shown: bool = False
     judged: bool = False
-    _lines: dict[int, deque[float]] = field(default_factory=dict)
-    _running: RunningVerdict | None = None
+    # The newest verdict and each person's time line: replaced as one, because the panel is drawn on another thread.
+    _now: tuple[RunningVerdict, dict[int, tuple[float, ...]]] | None = None
     _alarmed: frozenset[int] = frozenset()
     _told_at: float = -STATUS_EVERY
     _told_left_out: float = 0.0
@@ -261,12 +270,10 @@ class Screen:
             self._line(f"{person(event.face)}: {why or 'the material is good again'}.")
         elif isinstance(event, RunningVerdict):
             assert self.reader is not None
-            self._running = event
             self._rate.append((monotonic(), self.reader.examined))
-            lines, self._lines = self._lines, {}
-            for face in event.faces:
-                self._lines[face.face] = lines.get(face.face) or deque(maxlen=MINUTE)
-                self._lines[face.face].append(float("nan") if face.probability is None else face.probability)
+            before = self._now[1] if self._now else {}
+            newest = {f.face: float("nan") if f.probability is None else f.probability for f in event.faces}
+            self._now = event, {n: (*before.get(n, ()), p)[-MINUTE:] for n, p in newest.items()}
             self.judged |= any(face.probability is not None for face in event.faces)
             self.write(self.status(event))
             now = frozenset(face.face for face in event.faces if face.state is State.LIKELY_FAKE)
@@ -338,12 +345,13 @@ class Screen:
 
         blocks = ASCII_BLOCKS if self.out.options.ascii_only else BLOCKS
         rows: list[Text] = []
-        running, reader = self._running, self.reader
-        if running is None or reader is None:
-            return Group(Text(f"{readable(self.source)}: waiting for a face"), *map(Text, self._messages))
+        now, reader, messages = self._now, self.reader, list(self._messages)
+        if now is None or reader is None:
+            return Group(Text(f"{readable(self.source)}: waiting for a face"), *map(Text, messages))
+        running, lines = now
         for face in running.faces:
             line = "".join(
-                " " if p != p else blocks[min(int(p * len(blocks)), len(blocks) - 1)] for p in self._lines[face.face]
+                " " if p != p else blocks[min(int(p * len(blocks)), len(blocks) - 1)] for p in lines[face.face]
             )
             words = Text(WORDING[face.state].headline, STYLES[face.state])
             rows.append(
@@ -357,15 +365,14 @@ class Screen:
             f"{readable(self.source)}  {_clock(running.time)}  {self.frame_rate:.0f} frames/s  lag {lag:.1f} s"
             f"  left out {left:.0f} s"
         )
-        return Group(Text(head, "bold"), *rows, *(Text(m, "bold red") for m in list(self._messages)))
+        return Group(Text(head, "bold"), *rows, *(Text(m, "bold red") for m in messages))
 
     def end(self) -> None:
         """The last line."""
-        running, reader = self._running, self.reader
-        if running is None or reader is None:
+        if self._now is None or self.reader is None:
             self._line("The source ended before anybody could be judged.")
             return
-        self._line(f"The source ended at {_clock(running.time)}; {reader.left_out:.0f} s were left out.")
+        self._line(f"The source ended at {_clock(self._now[0].time)}; {self.reader.left_out:.0f} s were left out.")
 
 
 def _face(face: RunningFace) -> dict[str, Any]:

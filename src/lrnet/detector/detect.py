@@ -144,7 +144,7 @@ class Detector:
         """The events of a source that has no end."""
         live, teller, count = self._running(window), Teller(), Counter(source, None)
         with source, Pipeline(self._threads, source.waiting) as pipeline:
-            frames = pipeline.stage("waiting", iter(source))
+            frames = pipeline.stage("waiting", iter(source), abort=source.abort)
             for step in self._steps(frames, access, pipeline, every):
                 yield from _looks(live, teller, step, source)
                 count.step(step)

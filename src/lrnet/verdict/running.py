@@ -165,7 +165,9 @@ class RunningJudge:
         judge = Judge(self._bundle, self._runtime, self._appearance)
         in_view = [s for s in going_on if s.valid.any()]
         for sequence in (*self._ended, *in_view):
-            judge.add(self._since(sequence, start))
+            rows = self._rows_before(sequence, start)
+            if rows < len(sequence):
+                judge.add(sequence[rows:] if rows else sequence)
         people, video = judge.verdict(quantiser)
         numbers = self._numbered(people, judge.tracks())
         self._sequential = {n: self._sequential.get(n) or Sequential(self._rule) for n in numbers}
@@ -177,11 +179,11 @@ class RunningJudge:
         faces = [self._running(n, person, time, boxes.get(n)) for n, person in zip(numbers, people, strict=True)]
         return RunningVerdict(time, tuple(sorted(faces, key=lambda face: face.face)), video)
 
-    def _since(self, sequence: LandmarkSequence, start: float) -> LandmarkSequence:
-        """The part after `start`, cut where a clip begins: clips stay the same from look to look."""
+    def _rows_before(self, sequence: LandmarkSequence, start: float) -> int:
+        """How many rows to leave out as older than `start`: to where a clip begins, so that clips stay the same from
+        look to look."""
         stride = self._bundle.spec.preprocessing.clip_stride
-        rows = -(-int(np.searchsorted(sequence.times, start)) // stride) * stride
-        return sequence[rows:] if 0 < rows < len(sequence) else sequence
+        return -(-int(np.searchsorted(sequence.times, start)) // stride) * stride
 
     def _running(self, number: int, person: FaceVerdict, time: float, box: Box | None) -> RunningFace:
         may_accuse = person.state is State.LIKELY_FAKE

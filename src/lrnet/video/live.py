@@ -90,7 +90,7 @@ class LiveReader(Reader):
         self._arrived: deque[tuple[float, float]] = deque(maxlen=512)
         self._error: BaseException | None = None
         self._over = self._leaving_out = False
-        self._stretch = self._shot = 0
+        self._stretch = 0
         self._left_from = 0.0
         self._first: tuple[float, float] | None = None
         self.left_out = 0.0
@@ -109,7 +109,8 @@ class LiveReader(Reader):
 
     def lag(self, time: float) -> float:
         """Seconds since the frame of this time arrived."""
-        found = next((arrived for at, arrived in reversed(self._arrived) if at <= time), None)
+        with self._changed:  # another thread takes frames meanwhile
+            found = next((arrived for at, arrived in reversed(self._arrived) if at <= time), None)
         return 0.0 if found is None else monotonic() - found
 
     def __iter__(self) -> Iterator[Frame]:
@@ -177,11 +178,13 @@ class LiveReader(Reader):
 
     def _decode(self) -> Iterator[Frame]:
         start = time = 0.0
+        shot = last = 0
         while True:
             for frame in self._frames():
                 self.frames += 1
-                frame.index, frame.shot = self.frames - 1, frame.shot + self._shot
+                frame.index, frame.shot = self.frames - 1, shot + frame.shot
                 frame.time = time = start + frame.time
+                last = frame.shot
                 self.quantiser = self._connection.quantiser
                 yield frame
             if not self._network or self._closed.is_set():
@@ -189,7 +192,7 @@ class LiveReader(Reader):
             lost = monotonic()
             self._reconnect()
             start = time + monotonic() - lost
-            self._shot += 1
+            shot = last + 1
 
     def _frames(self) -> Iterator[Frame]:
         try:
@@ -231,6 +234,8 @@ class LiveReader(Reader):
     def _release(self) -> None:
         self._stop()
         self.waiting = nothing
+        if not self._begun:  # else the thread that decodes closes it
+            self._connection.close()
 
 
 class _Connection(VideoReader):
@@ -248,9 +253,10 @@ class _Connection(VideoReader):
         return open_live(self.name, access, self._closed)
 
     def _decoded(self, packet: Packet[Any]) -> list[VideoFrame]:
+        frames = [] if self._closed.is_set() else super()._decoded(packet)
         if self._kept is not None and packet.size:
-            self._kept.add(packet)
-        return [] if self._closed.is_set() else super()._decoded(packet)
+            self._kept.add(packet)  # from here on another thread may change it
+        return frames
 
     def _in_time(self) -> bool:
         return not self._closed.is_set()
@@ -260,7 +266,7 @@ def open_live(name: str, access: Access, closed: threading.Event) -> av.containe
     """Open a live source; nothing that it names is opened. Raises VideoError."""
     try:
         if name == STDIN:
-            return _demuxer(_Bytes(sys.stdin.fileno(), closed, 0.0))
+            return _demuxer(_Bytes(os.dup(sys.stdin.fileno()), closed, 0.0))
         if name.startswith(_RTSP):
             if not access.allow_network:
                 raise NetworkSourceError(
@@ -297,11 +303,18 @@ def _open_camera(name: str) -> av.container.InputContainer:
 
 
 class _Bytes:
-    """A pipe, or a file that grows, for FFmpeg to read; it ends where nothing came for `patience` seconds."""
+    """A pipe, or a file that grows, for FFmpeg to read; it ends where nothing came for `patience` seconds.
+
+    Args:
+        file: descriptor, which is closed with this.
+    """
 
     def __init__(self, file: int, closed: threading.Event, patience: float) -> None:
         self._file, self._closed, self._patience = file, closed, patience
         self._over = False
+
+    def __del__(self) -> None:
+        os.close(self._file)
 
     def read(self, size: int) -> bytes:
         ends = monotonic() + self._patience
@@ -365,11 +378,12 @@ class Recent:
             packets = [packet for _, group in self._groups for packet in group]
             self._groups.clear()
             self._bytes = 0
-        if self._template is None or not packets:
+            template = self._template
+        if template is None or not packets:
             return False
         try:
             with written_beside(path) as partial, av.open(str(partial), "w", format="matroska") as out:
-                stream = out.add_stream_from_template(self._template[1])
+                stream = out.add_stream_from_template(template[1])
                 base = next((t for t in (packets[0].dts, packets[0].pts) if t is not None), 0)
                 for packet in packets:
                     dts = packet.dts if packet.dts is not None else packet.pts
