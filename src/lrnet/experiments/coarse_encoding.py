@@ -1,12 +1,13 @@
 """How does coding change scores and verdicts?
 
-    python -m lrnet.experiments.coarse_encoding DATASET [--crf 23 33 36 40] [--split val] [--frames 200] [--workers 2]
+    python -m lrnet.experiments.coarse_encoding DATASET [--crf 23 33 36 40] [--coded-only] [--split val]
+                                                [--frames 200] [--model M] [--workers 2]
 
-Judges the start of every video with the default model: as it is, as H.264 at each constant rate factor, at half its
-size, and encoded twice. Prints the AUC of each copy by motion, by appearance and by both, with 95 % intervals over
-people; and how many real and fake videos are called `likely_fake` by quantisation parameter (`Reader.quantiser`),
-without and with the rule for coarse encodings. Only people that the model was not trained on say something about
-others: of FaceForensics++ those of the split "val".
+Judges the start of every video: as it is, as H.264 at each constant rate factor, at half its size, and encoded twice.
+Prints the AUC of each copy by motion, by appearance and by both, with 95 % intervals over people; and how many real and
+fake videos are called `likely_fake` by quantisation parameter (`Reader.quantiser`), without and with the rule for
+coarse encodings, which a model that is calibrated for them has no need of. Only people that the model was not trained
+on say something about others: of FaceForensics++ those of the split "val".
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from lrnet.data.records import Label, VideoRecord
 from lrnet.evaluation.metrics import Scores, auc, clustered_interval
 from lrnet.evaluation.report import table as markdown_table
 from lrnet.experiments import environment
+from lrnet.network.registry import DEFAULT_MODEL
 from lrnet.verdict import Reason, State, band, held_back
 from lrnet.verdict.quality import MAX_QUANTISER
 from lrnet.video.limits import Access, Limits
@@ -56,16 +58,21 @@ class Said:
     ratios: dict[str, float]
 
 
+def coded(factors: Sequence[int]) -> dict[str, Passes]:
+    """Copies at constant rate factors, by name."""
+    return {f"crf {crf}": ((crf, 1.0),) for crf in factors}
+
+
 def copies(factors: Sequence[int]) -> dict[str, Passes]:
     """Copies by name."""
-    coded: dict[str, Passes] = {f"crf {crf}": ((crf, 1.0),) for crf in factors}
-    return {AS_IT_IS: (), **coded, "half size, crf 23": ((23, 0.5),), "crf 28, then crf 28": ((28, 1.0), (28, 1.0))}
+    twice: Passes = ((28, 1.0), (28, 1.0))
+    return {AS_IT_IS: (), **coded(factors), "half size, crf 23": ((23, 0.5),), "crf 28, then crf 28": twice}
 
 
-def judged(job: tuple[VideoRecord, str, Passes], frames: int) -> Said | None:
+def judged(job: tuple[VideoRecord, str, Passes], frames: int, model: str = DEFAULT_MODEL) -> Said | None:
     """The verdict on a copy; None if no face stays in it for a clip."""
     record, name, passes = job
-    detector = environment.detector()
+    detector = environment.detector(model)
     with tempfile.TemporaryDirectory(prefix="lrnet-coarse-") as folder:
         file = record.path
         for number, (crf, scale) in enumerate(passes):
@@ -126,14 +133,17 @@ def table(said: Sequence[Said]) -> str:
 def main() -> None:
     parser = environment.parser(__doc__)
     parser.add_argument("dataset", type=Path)
+    parser.add_argument("--model", default=DEFAULT_MODEL)
     parser.add_argument("--crf", type=int, nargs="*", default=[23, 33, 36, 40])
+    parser.add_argument("--coded-only", action="store_true", help="no other copy than those at the rate factors")
     parser.add_argument("--split", default="", help="only videos of this split")
     parser.add_argument("--frames", type=int, default=200, help="of each video, from its start")
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
     records = [r for r in open_dataset(options.dataset).records if options.split in ("", r.split)]
-    jobs = [(record, name, passes) for name, passes in copies(options.crf).items() for record in records]
-    found = environment.each(partial(judged, frames=options.frames), jobs, options.workers)
+    made = coded(options.crf) if options.coded_only else copies(options.crf)
+    jobs = [(record, name, passes) for name, passes in made.items() for record in records]
+    found = environment.each(partial(judged, frames=options.frames, model=options.model), jobs, options.workers)
     said = [s for s in found if s is not None]
     print(f"{ranked(said)}\n\n{table(said)}")
 
