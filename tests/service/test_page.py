@@ -459,6 +459,23 @@ def test_filter_and_search_live_in_the_address(page: Page, service: Running) -> 
     expect(page.get_by_label("Verdict")).to_have_value("failed")
 
 
+def test_a_day_ends_where_its_clocks_say(browser: Browser, service: Running) -> None:
+    """The day on which summer time ends has 25 hours; a year of five digits is no day."""
+    context = browser.new_context(timezone_id="Europe/Berlin")
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    table = page.get_by_role("link", name="CSV")
+    page.goto(f"{service.url}/#/?from=2026-10-25&to=2026-10-25")
+    expect(table).to_have_attribute(
+        "href", "/v1/videos.csv?since=2026-10-24T22%3A00%3A00.000Z&until=2026-10-25T23%3A00%3A00.000Z"
+    )
+    page.goto(f"{service.url}/#/?to=12026-10-25")
+    expect(table).to_have_attribute("href", "/v1/videos.csv?")
+    context.close()
+    assert complaints == []
+
+
 def test_several_videos_are_deleted_at_once(page: Page, service: Running) -> None:
     names = [f"several-{i}.mp4" for i in range(3)]
     for name in names:
@@ -488,6 +505,13 @@ def test_evidence_is_one_button_for_a_video_and_for_those_selected(page: Page, s
     expect(page.get_by_role("link", name="Evidence bundles")).to_have_attribute(
         "href", f"/v1/bundles?id={1:032x}&id={2:032x}"
     )
+    page.unroute("**/v1/videos?*")
+    serve_list(page, *map(judged, range(1, 103)))
+    page.reload()
+    for box in page.get_by_role("list", name="Videos").get_by_role("checkbox").all():
+        box.check()
+    link = page.get_by_role("link", name="Evidence bundles of the first 100")  # as many as one answer holds
+    expect(link).to_have_attribute("href", "/v1/bundles?" + "&".join(f"id={n:032x}" for n in range(1, 101)))
     told = {video["id"]: video for video in (judged(1), without)}
     page.route("**/v1/videos/*/report", lambda route: route.fulfill(body="<p>report</p>", content_type="text/html"))
     page.route("**/v1/videos/*/events", lambda route: route.fulfill(**stream(told[route.request.url.split("/")[-2]])))
@@ -505,9 +529,10 @@ def test_an_upload_that_broke_off_is_tried_again_and_an_empty_file_is_not(
     tries: list[Route] = []
     page.route("**/v1/videos?name=*", lambda route: tries.append(route))
     page.goto(service.url)
-    for name, data in (("broken.mp4", b"x"), ("empty.mp4", b"")):
-        (tmp_path / name).write_bytes(data)
-    page.get_by_label("Choose videos").set_input_files([tmp_path / "broken.mp4", tmp_path / "empty.mp4"])
+    files = [tmp_path / name for name in ("empty.mp4", "empty too.mp4", "no bytes.mp4", "broken.mp4")]
+    for file in files:
+        file.write_bytes(b"x" if file.stem == "broken" else b"")
+    page.get_by_label("Choose videos").set_input_files(files)  # as many empty ones as are sent at once
     uploads = page.get_by_role("list", name="Uploads")
     empty = uploads.get_by_role("listitem").filter(has_text="empty.mp4")
     expect(empty).to_contain_text("The file is empty. Choose another file")
@@ -517,7 +542,7 @@ def test_an_upload_that_broke_off_is_tried_again_and_an_empty_file_is_not(
     page.get_by_role("button", name="Try broken.mp4 again").click()
     wait_for_in(page, lambda: len(tries) == 2)
     tries[1].fulfill(status=201, content_type="application/json", body=json.dumps(a_video(1)))
-    expect(uploads.get_by_role("listitem")).to_have_count(1)
+    expect(uploads.get_by_role("listitem")).to_have_count(3)
     accessible(page)
 
 

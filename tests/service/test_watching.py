@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import re
 import shutil
@@ -22,12 +23,14 @@ from tools.screenshots import NOTE_EVENTS, call_film, lag_of, verdicts_seen
 from lrnet.detector import Detector
 from lrnet.report.json_report import to_document
 from lrnet.service import watching
+from lrnet.service.api import Service
 from lrnet.service.database import Store
 from lrnet.service.folder import Folder
 from lrnet.service.settings import Settings
 from lrnet.service.tokens import Role, Token
 from lrnet.service.upload import SPARE
 from lrnet.service.web import create_app
+from lrnet.verdict.running import RULE
 from tests.service.kit import Running, alive, command_line, descendants, running, wait_for
 from tests.service.test_page import LONG, QUIET, accessible
 
@@ -237,6 +240,43 @@ def test_origins_tokens_and_roles_are_those_of_uploads(tmp_path: Path, judge: Ca
     tried(Settings(tmp_path / "other", tokens=TOKENS), steps)
 
 
+def test_a_watch_that_cannot_begin_leaves_nothing_behind(
+    tmp_path: Path, judge: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge(f"echo $$ > {tmp_path}/pid; sleep 60")
+
+    def refuse(*_: object) -> None:
+        wait_for(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().endswith("\n"), 20)
+        raise OSError("the database is away")
+
+    async def steps(app: FastAPI) -> None:
+        monkeypatch.setattr(Service, "note", refuse)
+        call = Asked(app, "POST", "/watch", "keep=true")
+        await call.task
+        assert call.status == 500
+        assert not alive(int((tmp_path / "pid").read_text()))
+
+    tried(Settings(tmp_path / "data"), steps)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux alone bounds another process")
+def test_the_process_that_judges_can_write_no_file_and_has_bounded_memory(
+    tmp_path: Path, judge: Callable[[str], None]
+) -> None:
+    judge(
+        f"""sleep 1; (echo > {tmp_path}/written); echo '{{"event": "ready", "kB": '$(ulimit -d)'}}'; cat > /dev/null"""
+    )
+
+    async def steps(app: FastAPI) -> None:
+        call = Asked(app, "POST", "/watch")
+        assert (await call.said("ready"))["kB"] == watching.MEMORY / 1024
+        assert (tmp_path / "written").read_bytes() == b""
+        call.gone.set()
+        await call.task
+
+    tried(Settings(tmp_path / "data"), steps)
+
+
 def test_limits_of_the_service_hold_for_a_watch(tmp_path: Path) -> None:
     from lrnet.video.limits import Access, Limits
 
@@ -252,6 +292,9 @@ def test_the_figures_of_the_page_are_those_of_the_documentation() -> None:
         assert f"| {figure} |" in told
     assert "in 22 minutes of genuine video it was never said, which does not exclude ten times an hour" in page
     assert "21.6 min | 0, so 0 to 10.3 an hour" in told
+    assert f"const ALARM = {1 / (1 + math.exp(-RULE.log_ratio)):g};" in page
+    assert RULE.hold == 5
+    assert "needs five seconds above the line" in page
 
 
 # The page in a browser whose camera plays a film.
@@ -417,20 +460,92 @@ def test_what_the_browser_refuses_is_said(page: Page, script: str, said: str) ->
     accessible(page)
 
 
+def test_a_browser_that_asks_is_asked_once_and_shares_nothing_with_a_page_that_was_left(page: Page) -> None:
+    page.add_init_script(
+        "const given = MediaDevices.prototype.getUserMedia; asked = 0; tracks = [];"
+        "MediaDevices.prototype.getUserMedia = async function (wanted) {"
+        "  asked++; await new Promise((allow) => { allowed = allow; });"
+        "  const stream = await given.call(this, wanted); tracks.push(...stream.getTracks()); return stream; }"
+    )
+    page.reload()
+    watches: list[str] = []
+    page.on("request", lambda request: watches.append(request.url) if "/watch?" in request.url else None)
+    camera = page.get_by_role("button", name="Use the camera")
+    camera.click()
+    camera.click()
+    assert page.evaluate("asked") == 1
+    page.get_by_role("link", name="All videos").click()
+    page.evaluate("allowed()")
+    page.wait_for_function("tracks.length && tracks.every((track) => track.readyState === 'ended')")
+    assert not page.evaluate("document.body.classList.contains('watching')")
+    assert watches == []
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        (
+            "MediaRecorder.prototype.start = () => { throw new DOMException('no codec', 'NotSupportedError') }",
+            "no codec",
+        ),
+        (
+            "const start = MediaRecorder.prototype.start;"
+            "MediaRecorder.prototype.start = function (every) {"
+            "  start.call(this, every); setTimeout(() => this.dispatchEvent(new Event('error')), 100); }",
+            "could not go on with the recording",
+        ),
+    ],
+)
+def test_a_recording_that_fails_is_said_and_ends_the_watch(
+    page: Page, service: Running, script: str, said: str
+) -> None:
+    page.add_init_script(script)
+    page.reload()
+    page.get_by_role("button", name="Use the camera").click()
+    expect(page.get_by_role("alert")).to_contain_text(said)
+    wait_for(lambda: judging(service) == [], 20)
+
+
+def test_a_browser_without_windows_to_share_has_the_camera(page: Page) -> None:
+    page.add_init_script("delete MediaDevices.prototype.getDisplayMedia")
+    page.reload()
+    expect(page.get_by_role("button", name="Use the camera")).to_be_visible()
+    expect(page.get_by_role("button", name="Share a window or tab")).to_have_count(0)
+    expect(page.get_by_role("alert")).to_be_hidden()
+
+
+FACE = {"face": 1, "state": "likely_fake", "probability": 0.97, "low": 0.9, "high": 0.99, "seconds": 30.0,
+        "reasons": [], "doubts": ["the face is small"], "box": [20, 20, 90, 100]}  # fmt: skip
+
+
+def answer_watches(page: Page, *verdicts: dict[str, Any], message: str = "") -> None:
+    """In the service's place: some verdicts, and the end."""
+    events = [{"event": "watch", "id": "0" * 32}, {"event": "ready"}, *verdicts,
+              {"event": "end", "message": message, "video": None}]  # fmt: skip
+    body = "\n".join(map(json.dumps, events)) + "\n"
+    page.route(re.compile(r"/watch\?"), lambda route: route.fulfill(body=body, content_type="application/x-ndjson"))
+    page.route("**/watch/*", lambda route: route.fulfill(status=204))
+
+
+def test_as_many_people_as_are_seen_are_shown(page: Page) -> None:
+    """The people of half a minute: a film that is watched may show dozens."""
+    faces = [{**FACE, "face": number} for number in range(1, 31)]
+    answer_watches(
+        page, *({"event": "verdict", "time": 7.0 + n, "seconds_left_out": 0, "faces": faces[:n]} for n in (2, 30, 29))
+    )
+    page.get_by_role("button", name="Use the camera").click()
+    summary = page.get_by_label("The watch is over")
+    expect(summary).to_contain_text("Person 29, at last: Likely fake")
+    expect(page.get_by_role("alert")).to_be_hidden()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_phone_shows_the_watch_without_scrolling_sideways(browser: Browser, service: Running, scheme: Any) -> None:
     context = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme=scheme, has_touch=True)
     page = context.new_page()
     page.goto(f"{service.url}/#/watch")
-    face = {"face": 1, "state": "likely_fake", "probability": 0.97, "low": 0.9, "high": 0.99, "seconds": 30.0,
-            "reasons": [], "doubts": ["the face is small"], "box": [20, 20, 90, 100]}  # fmt: skip
-    events = [{"event": "watch", "id": "0" * 32}, {"event": "ready"},
-              {"event": "verdict", "time": 7.0, "seconds_left_out": 0, "faces": [face, {**face, "face": 2}]},
-              {"event": "end", "message": "A watch lasts up to 2 hours. Begin another.", "video": None}]  # fmt: skip
-    body = "\n".join(map(json.dumps, events)) + "\n"
-    page.route("**/watch", lambda route: route.fulfill(body=body, content_type="application/x-ndjson"))
-    page.route("**/watch?*", lambda route: route.fulfill(body=body, content_type="application/x-ndjson"))
-    page.route("**/watch/*", lambda route: route.fulfill(status=204))
+    verdict = {"event": "verdict", "time": 7.0, "seconds_left_out": 0, "faces": [FACE, {**FACE, "face": 2}]}
+    answer_watches(page, verdict, message="A watch lasts up to 2 hours. Begin another.")
     page.get_by_role("button", name="Use the camera").click()
     summary = page.get_by_label("The watch is over")
     expect(summary).to_contain_text("Person 2, at last: Likely fake, 30 s judged, first called likely fake at 0:07.")

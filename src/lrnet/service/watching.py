@@ -70,6 +70,7 @@ def add_watch(app: FastAPI, service: Service) -> None:
             await watch.start(keep)
         except BaseException:
             running.remove(watch)
+            await watch.end()
             raise
         return _Answer(watch, running)
 

@@ -51,7 +51,11 @@ export function query({ text, verdict, sort, name, from, to }) {
   if (text) query.set("q", text);
   if (name) query.set("case", name);
   if (from) query.set("since", new Date(`${from}T00:00`).toISOString());
-  if (to) query.set("until", new Date(new Date(`${to}T00:00`).getTime() + 36e5 * 24).toISOString());
+  if (to) {
+    const until = new Date(`${to}T00:00`);
+    until.setDate(until.getDate() + 1); // 23 to 25 hours
+    query.set("until", until.toISOString());
+  }
   if (verdict === "failed" || verdict === "cancelled") query.set("state", verdict);
   else if (verdict) query.set("verdict", verdict);
   if (sort && sort !== "newest") query.set("sort", sort);
@@ -138,8 +142,8 @@ export async function watch(parameters, hear, signal) {
   }
 }
 
-export const feed = (watch, body) => ask(`/watch/${watch}`, { method: "PATCH", headers: { "Content-Type": "application/octet-stream" }, body });
-export const endWatch = (watch) => ask(`/watch/${watch}/stop`, { method: "POST" });
+export const feed = (watch, body, signal) => ask(`/watch/${watch}`, { method: "PATCH", headers: { "Content-Type": "application/octet-stream" }, body, signal });
+export const endWatch = (watch, signal) => ask(`/watch/${watch}/stop`, { method: "POST", signal });
 
 /**
  * Listen to a stream of events. The browser connects again by itself, but not after an answer that is no stream (a

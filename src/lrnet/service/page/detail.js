@@ -5,6 +5,8 @@ import { announce, confirmDelete, h, svg } from "./dom.js";
 import { Player } from "./player.js";
 import { decides, decimals, found, hasBundle, inPart, share, size, stage, when, withPrior } from "./words.js";
 
+const CLIPS = 400; // that the plot of a running examination shows
+
 /** Show a video in `main`. Returns what takes it away. */
 export function detail(main, id, view) {
   document.title = "lrnet";
@@ -224,7 +226,7 @@ class Detail {
 
   clips({ clips, scored }) {
     this.progress({ clips });
-    this.scored.push(...scored);
+    this.scored = [...this.scored, ...scored].slice(-CLIPS);
     const end = Math.max(this.now?.duration ?? 0, ...this.scored.map((clip) => clip.stop));
     this.scores.hidden = !this.scored.length;
     this.plot.replaceChildren(

@@ -6,6 +6,7 @@ import { about, hooks, send, uploads } from "./uploads.js";
 import { STATES, decides, decimals, found, hasBundle, inPart, many, share, size, stage, when } from "./words.js";
 
 const PAGE = 30;
+const MOST_BUNDLES = 100; // in one answer of the service
 const ENDINGS = "video/*,.mkv,.avi,.mts,.m2ts,.mxf,.flv,.wmv,.ts,.vob,.y4m";
 
 const SORTS = { newest: "Newest first", oldest: "Oldest first", name: "By name", probability: "By probability" };
@@ -44,7 +45,7 @@ class Home {
     this.more = h("p", { class: "more", hidden: true }, h("button", { type: "button", onclick: () => this.loadMore() }, "Show more"));
     this.text = h("input", { type: "search", "aria-label": "Search by name or SHA-256", placeholder: "Search", oninput: () => this.typed() });
     this.sort = h("select", { "aria-label": "Order", onchange: () => this.load() }, Object.entries(SORTS).map(([value, text]) => h("option", { value }, text)));
-    [this.name, this.from, this.to] = ["search", "date", "date"].map((type) => h("input", { type, onchange: () => this.load() }));
+    [this.name, this.from, this.to] = ["search", "date", "date"].map((type) => h("input", { type, max: type === "date" && "9999-12-31", onchange: () => this.load() }));
     const label = (text, input) => h("label", {}, text, input);
     this.further = h("details", { class: "further" }, h("summary", {}, "Case and dates"), h("p", {}, label("Of the case ", this.name), label("From day ", this.from), label("to day ", this.to)));
     this.table = h("a", { class: "button", download: "videos.csv" }, "CSV");
@@ -75,7 +76,7 @@ class Home {
   }
 
   get search() {
-    return { text: this.text.value.trim(), verdict: this.verdict.value, sort: this.sort.value, name: this.name.value.trim(), from: this.from.value, to: this.to.value };
+    return { text: this.text.value.trim(), verdict: this.verdict.value, sort: this.sort.value, name: this.name.value.trim(), from: day(this.from), to: day(this.to) };
   }
 
   /** Take filter and search from the address, "#/?q=…&case=…&from=2026-11-27". Returns whether they are others than before. */
@@ -187,8 +188,10 @@ class Home {
     if (this.deleted.has(video.id)) return;
     const row = this.rows.get(video.id);
     const before = row?.video.state;
-    if (row) row.update(video);
-    else if (this.plain) {
+    if (row) {
+      row.update(video);
+      this.choose();
+    } else if (this.plain) {
       const fresh = new Row(video, this);
       this.arrived?.add(video.id);
       this.rows = new Map([[video.id, fresh], ...this.rows]);
@@ -240,7 +243,8 @@ class Home {
     this.chosen.firstChild.textContent = `${many(chosen.length, "video")} selected`;
     const bundled = chosen.filter((row) => hasBundle(row.video));
     this.bundles.hidden = !bundled.length;
-    this.bundles.href = `/v1/bundles?${bundled.slice(0, 100).map((row) => `id=${row.video.id}`).join("&")}`;
+    this.bundles.textContent = bundled.length > MOST_BUNDLES ? `Evidence bundles of the first ${MOST_BUNDLES}` : "Evidence bundles";
+    this.bundles.href = `/v1/bundles?${bundled.slice(0, MOST_BUNDLES).map((row) => `id=${row.video.id}`).join("&")}`;
     return chosen.map((row) => row.video);
   }
 
@@ -276,6 +280,9 @@ class Home {
     if (this.banner.textContent !== text) this.banner.textContent = text;
   }
 }
+
+/** The day in a field; "" for one beyond the year 9999, which Date does not read. */
+const day = (input) => (input.validity.valid ? input.value : "");
 
 /** Put elements into a list in this order, moving as little as possible: what has the focus keeps it. */
 function arrange(list, elements) {

@@ -61,8 +61,12 @@ addEventListener("pagehide", () => {
 /** Upload files; one alone is shown when it is there. */
 export function send(files) {
   const show = files.length === 1 && uploads.length === 0;
-  for (const file of files) uploads.push(new Upload(file, show));
   if (files.length > 1) announce(`${files.length} videos are uploaded`);
+  for (const file of files) {
+    const upload = new Upload(file, show);
+    uploads.push(upload);
+    if (!file.size) upload.fail({ message: "The file is empty.", hint: "Choose another file, or look why this one has no content." });
+  }
   hooks.redraw();
   startNext();
 }
@@ -109,11 +113,6 @@ class Upload {
   }
 
   async start() {
-    if (!this.file.size) {
-      this.request = {};
-      this.fail({ message: "The file is empty.", hint: "Choose another file, or look why this one has no content." });
-      return;
-    }
     this.request = new AbortController();
     this.status.textContent = "Uploading";
     const tell = (sent) => {

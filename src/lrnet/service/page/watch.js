@@ -37,8 +37,9 @@ class Watch {
   constructor(main) {
     this.problem = h("p", { class: "banner", role: "alert", hidden: true });
     this.keep = h("input", { type: "checkbox", class: "box" });
+    const { mediaDevices } = navigator; // a phone has a camera, but shares no window
     const start = (kind, text) => h("button", { type: "button", class: "main submit", onclick: () => this.begin(SOURCES[kind]) }, text);
-    this.choice = h("div", { class: "choice" }, h("p", { class: "controls" }, start("screen", "Share a window or tab"), start("camera", "Use the camera")), h("label", {}, this.keep, " Keep the recording and its report, as a video in the list"));
+    this.choice = h("div", { class: "choice" }, h("p", { class: "controls" }, Boolean(mediaDevices?.getDisplayMedia) && start("screen", "Share a window or tab"), start("camera", "Use the camera")), h("label", {}, this.keep, " Keep the recording and its report, as a video in the list"));
     this.state = h("strong", {});
     this.figures = h("span", {});
     this.button = h("button", { type: "button", onclick: () => this.stop() }, "Stop");
@@ -57,7 +58,7 @@ class Watch {
       h("p", { class: "note" }, "“Likely fake” is said of a person whose evidence, the bars of the last minute, has stayed above the dashed line for five seconds. It is a statistical suspicion and no proof: in 22 minutes of genuine video it was never said, which does not exclude ten times an hour."),
       h("p", { class: "note" }, "That it is not said is no evidence that a caller is genuine: it was said of 33 of 64 fakes of known kinds, and of 2 of 60 of other kinds. The report of a kept recording is made like any other, and may decide otherwise."),
     );
-    if (!globalThis.isSecureContext || !navigator.mediaDevices?.getDisplayMedia) {
+    if (!globalThis.isSecureContext || !mediaDevices?.getUserMedia) {
       this.choice.hidden = true;
       this.say("Here the browser shares no window and no camera: it does so only with a page of the same machine (http://127.0.0.1 or http://localhost), or one that comes over TLS.");
     }
@@ -68,7 +69,10 @@ class Watch {
     this.problem.textContent = text;
   }
 
+  /** Ask the browser for a picture, and watch it. */
   async begin(source) {
+    if (this.asking) return;
+    this.asking = true;
     this.say("");
     this.summary.hidden = true;
     let stream;
@@ -77,7 +81,15 @@ class Watch {
     } catch (error) {
       this.say(REFUSALS[error.name] ?? `Nothing can be shared: ${error.message}`);
       return;
+    } finally {
+      this.asking = false;
     }
+    if (this.left) end(stream); // while the browser asked
+    else await this.run(stream);
+  }
+
+  /** One watch, from its beginning to its end. */
+  async run(stream) {
     const kept = this.keep.checked;
     Object.assign(this, { stream, kept, people: new Map(), pending: [], waiting: 0, id: null, recorder: null, began: null, last: null, failure: null, ended: null, stopping: false });
     stream.getVideoTracks()[0].addEventListener("ended", () => this.stop());
@@ -128,13 +140,15 @@ class Watch {
   record() {
     if (this.stopping) return;
     const mimeType = TYPES.find((type) => MediaRecorder.isTypeSupported(type));
-    this.recorder = new MediaRecorder(this.stream, { mimeType, videoBitsPerSecond: BITS });
-    this.recorder.addEventListener("dataavailable", ({ data }) => this.take(data));
-    this.recorder.addEventListener("stop", () => {
+    const recorder = (this.recorder = new MediaRecorder(this.stream, { mimeType, videoBitsPerSecond: BITS }));
+    const on = (event, does) => recorder.addEventListener(event, (told) => this.recorder === recorder && does(told)); // not once it is over
+    on("dataavailable", ({ data }) => this.take(data));
+    on("error", () => this.fail({ message: "The browser could not go on with the recording." }));
+    on("stop", () => {
       this.stopping = true;
       this.feed();
     });
-    this.recorder.start(SLICE);
+    recorder.start(SLICE);
     this.began = this.sent = performance.now();
     this.tell();
   }
@@ -150,15 +164,16 @@ class Watch {
   async feed() {
     if (this.feeding) return;
     this.feeding = true;
+    const { id, abort: { signal } } = this;
     try {
       while (this.pending.length) {
         this.waiting = 0;
         this.sent = performance.now();
-        await api.feed(this.id, new Blob(this.pending.splice(0)));
+        await api.feed(id, new Blob(this.pending.splice(0)), signal);
       }
-      if (this.stopping) await api.endWatch(this.id);
+      if (this.stopping) await api.endWatch(id, signal);
     } catch (error) {
-      if (error.status !== 404) this.fail(error); // the stream of events says why it is over
+      if (error.status !== 404 && !signal.aborted) this.fail(error); // the stream of events says why it is over
     } finally {
       this.feeding = false;
     }
@@ -173,7 +188,7 @@ class Watch {
     this.button.disabled = true;
     if (this.recorder?.state === "recording") this.recorder.stop();
     else if (!this.recorder) this.abort?.abort();
-    for (const track of this.stream?.getTracks() ?? []) track.stop();
+    end(this.stream);
   }
 
   judge(event) {
@@ -185,7 +200,8 @@ class Watch {
       this.people.set(face.face, person); // the latest at the end
       if (person.take(face, event.time)) announce(`Person ${face.face}: ${STATES[face.state]}`);
     }
-    for (const [number] of this.people) if (this.people.size > MOST_PEOPLE) this.people.delete(number);
+    const most = Math.max(MOST_PEOPLE, event.faces.length);
+    for (const number of this.people.keys()) if (this.people.size > most) this.people.delete(number);
     const shown = event.faces.map((face) => this.people.get(face.face).element);
     if (shown.length !== this.list.children.length || shown.some((element, i) => this.list.children[i] !== element)) this.list.replaceChildren(...shown);
     this.draw(event.faces);
@@ -224,8 +240,10 @@ class Watch {
 
   /** The watch has ended, for whatever reason: say what was found and what is kept. */
   over() {
-    for (const track of this.stream.getTracks()) track.stop();
+    end(this.stream);
+    this.abort.abort();
     if (this.recorder?.state === "recording") this.recorder.stop();
+    this.recorder = null;
     this.pending = [];
     this.film.srcObject = null;
     this.stopping = true;
@@ -296,3 +314,7 @@ class Person {
 }
 
 const ask = (event) => event.preventDefault();
+
+function end(stream) {
+  for (const track of stream.getTracks()) track.stop();
+}
