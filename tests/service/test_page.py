@@ -508,7 +508,9 @@ def test_evidence_is_one_button_for_a_video_and_for_those_selected(page: Page, s
     page.unroute("**/v1/videos?*")
     serve_list(page, *map(judged, range(1, 103)))
     page.reload()
-    for box in page.get_by_role("list", name="Videos").get_by_role("checkbox").all():
+    boxes = page.get_by_role("list", name="Videos").get_by_role("checkbox")
+    expect(boxes).to_have_count(102)
+    for box in boxes.all():
         box.check()
     link = page.get_by_role("link", name="Evidence bundles of the first 100")  # as many as one answer holds
     expect(link).to_have_attribute("href", "/v1/bundles?" + "&".join(f"id={n:032x}" for n in range(1, 101)))

@@ -243,7 +243,7 @@ def test_origins_tokens_and_roles_are_those_of_uploads(tmp_path: Path, judge: Ca
 def test_a_watch_that_cannot_begin_leaves_nothing_behind(
     tmp_path: Path, judge: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    judge(f"echo $$ > {tmp_path}/pid; sleep 60")
+    judge(f"echo $$ > {tmp_path}/pid; exec sleep 60")
 
     def refuse(*_: object) -> None:
         wait_for(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().endswith("\n"), 20)
@@ -476,7 +476,8 @@ def test_a_browser_that_asks_is_asked_once_and_shares_nothing_with_a_page_that_w
     assert page.evaluate("asked") == 1
     page.get_by_role("link", name="All videos").click()
     page.evaluate("allowed()")
-    page.wait_for_function("tracks.length && tracks.every((track) => track.readyState === 'ended')")
+    over = "tracks.length > 0 && tracks.every((track) => track.readyState === 'ended')"
+    wait_for(lambda: page.evaluate(over), 20)
     assert not page.evaluate("document.body.classList.contains('watching')")
     assert watches == []
 
