@@ -2,8 +2,8 @@
 
     python tools/train_landmarker.py look DATASET... --out LOOKS       pictures and labels, a file for each video
     python tools/train_landmarker.py train LOOKS --run RUN             RUN/checkpoint.pt; goes on where it stopped
-    python tools/train_landmarker.py export RUN MODEL.onnx             and how far it is from the labels
-    python tools/train_landmarker.py measure LOOKS MODEL.onnx          of people whom it was not trained on
+    python tools/train_landmarker.py export RUN MODEL.onnx             the network for ONNX Runtime
+    python tools/train_landmarker.py measure LOOKS MODEL.onnx          how far it is from the labels of people left out
 
 `look` cuts pairs of consecutive frames out of videos and has the mesh look at each frame several times, through crops
 that are shifted, scaled, turned, mirrored and noisy; the mean of what it sees is the label. About one person in ten
@@ -245,10 +245,8 @@ class Student(nn.Module):
         fine = self.fine((luma[:, None].float() - 128) / 64)
         middle = self.middle(fine)
         coarse = self.coarse(middle)
-        middle = self.middle_again(
-            torch.relu(middle + functional.interpolate(self.to_middle(coarse), scale_factor=2.0))
-        )
-        fine = self.fine_again(torch.relu(fine + functional.interpolate(self.to_fine(middle), scale_factor=2.0)))
+        middle = self.middle_again(torch.relu(middle + _doubled(self.to_middle(coarse))))
+        fine = self.fine_again(torch.relu(fine + _doubled(self.to_fine(middle))))
         return self.maps(fine), self.face(coarse.mean((2, 3))).squeeze(1)
 
     def forward(self, luma: Tensor) -> tuple[Tensor, Tensor]:

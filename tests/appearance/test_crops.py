@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
+
 import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from lrnet.appearance.crops import CROP_SIZE, FACE_IN_CROP, SMALLEST, WIDE, crop_face, crop_matrix, to_crop, wide_crop
+from lrnet.cli.store import crops_command
+from lrnet.data.store.crops import MOST_CROPS
 from lrnet.video.frame import Frame
 
 
@@ -74,3 +78,7 @@ def test_of_a_tiny_face_no_crop_is_taken() -> None:
     assert crop_face(blank, np.full((68, 2), np.nan, np.float32)) is None
     with pytest.raises(ValueError, match="small"):
         to_crop(landmarks(100, 100, SMALLEST - 1))
+
+
+def test_the_command_cuts_as_many_crops_as_the_library() -> None:
+    assert inspect.signature(crops_command).parameters["most"].default == MOST_CROPS

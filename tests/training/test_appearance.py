@@ -148,6 +148,11 @@ def test_a_stopped_run_goes_on_to_the_same_network(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="other settings") as refused:
         fit(videos, replace(settings, at_hand=0.0), tmp_path / "a.pt", loaders=0)
     assert "--run" in refused.value.hint
+    state = torch.load(tmp_path / "a.pt", weights_only=True)
+    del state["settings"]
+    torch.save(state, tmp_path / "older.pt")
+    with pytest.raises(TrainingError, match="other settings"):
+        fit(videos, settings, tmp_path / "older.pt", loaders=0)
 
 
 def test_fakes_may_all_be_made_of_real_faces() -> None:

@@ -1,5 +1,5 @@
 """The appearance network as a graph: the first eleven blocks of EfficientNet-Lite0 (Tan and Le, "EfficientNet", ICML
-2019; Lite0 has no squeeze-and-excitation, and ReLU6), and one logit for each of 10 x 10 cells of the crop.
+2019; Lite0 has no squeeze-and-excitation, and ReLU6), and one logit for each of 8 x 8 cells of the crop.
 
 Batch normalisation is part of the convolutions' weights here.
 """

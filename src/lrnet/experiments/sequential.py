@@ -297,8 +297,9 @@ def main() -> None:
     if args.scores is not None:
         calls = calls_of_scores(kept_scores(args.scores), Rules.of(motion.spec))
         out.print(report("cross-validation, motion alone", calls), markup=False)
+    known = _known(bundle)
     for path in args.store:
-        videos = [v for v in store.open(path) if not shows_one_of(_known(bundle), v.record)]
+        videos = [v for v in store.open(path) if not shows_one_of(known, v.record)]
         out.print(report(path.name, calls_of_store(bundle, videos), used=used), markup=False)
     models = left_out_models(args.scores, motion) if args.networks else {}
     for path in args.folder:

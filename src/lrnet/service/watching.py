@@ -167,7 +167,7 @@ class Watch:
                 raise
 
     async def _passed(self, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """The body, given to the process piece by piece; a process that is gone is told of by `events`."""
+        """The body, given to the process piece by piece; where the process has ended, `events` says so."""
         assert self._process is not None
         assert self._process.stdin is not None
         pieces = aiter(body)
@@ -269,7 +269,7 @@ def _hold_in(process: int) -> None:
 
 
 def _event(line: bytes | None) -> dict[str, Any] | None:
-    """An event of the process that is passed on; None if it is none, or invalid."""
+    """An event of the process; None for a line that is not passed on."""
     try:
         event = json.loads(line or b"")
         return event if event["event"] in PASSED_ON else None

@@ -26,7 +26,7 @@ Edit = Literal["", "shots", "cuts", "one fake shot"]
 seconds among shots of real videos."""
 
 SHOT: Final = (2.0, 5.0)  # seconds of a shot
-SHOTS: Final = (4, 14)  # shots of an edited video
+SHOTS: Final = (4, 14)  # from 4 to 13 shots of other videos in an edited one, beside its own shot
 MOST_PEOPLE: Final = 12
 FAKE_SHOT: Final = 5.0  # seconds of the one fake shot
 CUT_OUT: Final = (0.5, 2.0)  # seconds between two shots of one video
@@ -37,7 +37,7 @@ class EditedVideo:
     """An edited video.
 
     Attributes:
-        record: of the video that gives the label; its key and group are those of the edit.
+        record: of the video that gives the label; its key names the edit too.
         edit: how it was made.
         sequences: its landmarks, each shot a separate track.
         quantiser: of the video that gives the label.

@@ -91,8 +91,8 @@ class RunningFace:
         face: number of the person, from 1; it stays the same while the person is in view within the window.
         state: `likely_fake` only where the sequential rule holds.
         probability: calibrated probability of fake for the last seconds; None if nothing was scored.
-        low, high: where the probability would lie, 90 % of the time, if the person's clips were drawn anew: what the
-            few clips so far leave open. What is uncertain about the model itself is not in it.
+        low, high: where the probability would lie, 90 % of the time, if the person's clips were drawn again at random:
+            what the few clips so far leave open. What is uncertain about the model itself is not in it.
         seconds: that it rests on.
         verdict: of the window, as of a video that shows nothing else; its number is that within the window.
         box: left, top, right and bottom of the landmarks in the newest frame, in its pixels; None if not seen there.

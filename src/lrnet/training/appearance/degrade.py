@@ -24,7 +24,7 @@ class Degradation:
     """One way that pictures go; `apply` takes several along it.
 
     Attributes:
-        seed: of what differs from picture to picture in neither amount nor kind (the noise).
+        seed: of the noise and the interpolations, which are the same for each picture.
         colour: seed of the change of colours; None for none.
         grey: whether colours are lost.
         scale: the picture is scaled down by this and up again; 1 for none.

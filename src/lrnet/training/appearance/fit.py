@@ -85,10 +85,11 @@ def fit(
     optimiser = torch.optim.AdamW(model.parameters(), lr=settings.rate, weight_decay=settings.decay)
     first = 0
     if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        if state["settings"] != asdict(settings):
+        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        known = state.get("settings")  # an older version wrote none
+        if known != asdict(settings):
             raise TrainingError(
-                f"{checkpoint} is of a run with other settings: {state['settings']}.",
+                f"{checkpoint} is of a run with other settings: {known}.",
                 hint="Name another folder with --run, or delete this one to start again.",
             )
         model.load_state_dict(state["model"])
