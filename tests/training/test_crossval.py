@@ -15,17 +15,17 @@ from lrnet.data.landmark_job import Provenance
 from lrnet.data.manifest import write_manifest
 from lrnet.data.records import Label, people_of
 from lrnet.errors import ModelError, TrainingError
-from lrnet.verdict import State
+from lrnet.verdict import Rules, State
 
 pytest.importorskip("torch")
 
 from lrnet.evaluation.protocol import evaluate, known_people, shows_one_of
 from lrnet.evaluation.results import SEEN, UNSEEN, find, known_and_unseen
+from lrnet.experiments.coarse_people import report, scored_copies
 from lrnet.experiments.sequential import calls_of_copies, left_out_models
 from lrnet.network.registry import load_model
 from lrnet.network.spec import ALL_MANIPULATIONS
 from lrnet.training import crossval
-from lrnet.training.appearance.coarse import scored_copies
 from lrnet.training.crossval import CrossValidation, cross_validate, fold_network, manipulations, plan_folds
 from lrnet.training.finish import decide_on, on_unseen
 from lrnet.training.make_model import About, make_model
@@ -230,6 +230,10 @@ def test_coarse_copies_are_scored_by_the_network_that_did_not_know_their_people(
     for one in scored:
         assert one.verdict.score == pytest.approx(whole[one.record.key].verdict.score)
         assert one.people[0].quality.quantiser == 45.0
+    rows = report(scored, replace(Rules.of(load_model().spec), appearance=None), 4.0).splitlines()
+    assert rows[0] == "2 real copies of 2 people, quantiser above 40"
+    kinds = ("one: swap", "all of one", "all")
+    assert [row.split("|")[1:4] for row in rows[4:]] == [[f" {kind} ", " 2 ", " 2 "] for kind in kinds]
     with pytest.raises(TrainingError, match="quantisation parameter above 40") as caught:
         scored_copies(tmp_path / "scores", fine)
     assert "--coarse" in caught.value.hint

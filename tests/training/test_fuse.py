@@ -13,9 +13,8 @@ from lrnet.data.records import Label, VideoRecord
 from lrnet.errors import TrainingError
 from lrnet.evaluation.protocol import ScoredVideo, unjudged
 from lrnet.network.spec import ScoreCalibration
-from lrnet.training.appearance.coarse import with_coarse
 from lrnet.training.appearance.fuse import LEAST, fuse, largest_ratio
-from lrnet.verdict import ClipScore, CropScore, InputQuality, Reason, Rules, State, Stretch, sigmoid
+from lrnet.verdict import ClipScore, CropScore, InputQuality, Rules, State, Stretch, sigmoid
 
 QUALITY = InputQuality(10.0, 250, 150.0, 25.0, 1.0, 0.9, 0.9, 0.01, noise=0.0015, quantiser=25.0)
 RULES = Rules("mean_logit", 60, ScoreCalibration(method="platt", a=1.0, b=0.0, fitted_on="nothing", n=1))
@@ -122,33 +121,3 @@ def test_a_class_that_is_missing_is_named() -> None:
     without = [replace(v, people=()) for v in drawn(20, motion=0.0, appearance=1.0)]
     with pytest.raises(TrainingError, match="class is missing"):
         fuse(without, RULES, ABOUT, false_alarms=0.02, misses=0.05)
-
-
-def coarse_copies(count: int, quantiser: float = 45.0) -> list[ScoredVideo]:
-    """Motion whose log odds are normal about 2 +- 1 with variance 2 / 1.5: its log ratio is 1.5 x (log odds - 2)."""
-    draw = np.random.default_rng(0)
-    quality = replace(QUALITY, quantiser=quantiser)
-    found = []
-    for i in range(count):
-        one = video(i, bool(i % 2), float(draw.normal(3.0 if i % 2 else 1.0, np.sqrt(2 / 1.5))), [])
-        stretches = [[replace(s, quality=quality) for s in person.stretches] for person in one.people]
-        found.append(unjudged(one.record, stretches).judged_by(RULES))
-    return found
-
-
-def test_motion_gets_the_log_ratio_of_coarse_copies_no_more_than_their_people_can_show() -> None:
-    copies = coarse_copies(1000)
-    spec, judged = with_coarse(second_witness(), RULES, copies)
-    assert spec.coarse is not None
-    assert spec.coarse.slope == pytest.approx(1.5, rel=0.15)
-    assert spec.coarse.offset == pytest.approx(-3.0, rel=0.15)
-    assert spec.coarse.n == 1000
-    assert 2 < spec.coarse.largest < np.log(1 / (1 - 0.05 ** (1 / 500)))
-    assert [v.record for v in judged] != []
-    assert all(Reason.COARSE_MOTION_ALONE in v.verdict.reasons for v in judged)
-    assert {v.record.key for v in judged} == {v.record.key for v in copies}
-
-
-def test_coarse_copies_of_one_class_are_refused() -> None:
-    with pytest.raises(TrainingError, match="class is missing"):
-        with_coarse(second_witness(), RULES, [v for v in coarse_copies(20) if v.is_fake])

@@ -12,7 +12,6 @@ from tests.appearance.kit import second_witness
 from lrnet.network.spec import (
     AggregationSpec,
     BundleSpec,
-    CoarseCalibration,
     NetworkSpec,
     ScoreCalibration,
     StreamSpec,
@@ -212,28 +211,6 @@ def test_coarse_encoding_keeps_from_accusing_and_from_nothing_else() -> None:
         assert (Reason.COARSE in verdict.reasons) is (state is State.INCONCLUSIVE)
     clear = judged(0.01, quantiser=51.0)
     assert (clear.state, clear.reasons) == (State.NO_EVIDENCE, (Reason.BELOW_THRESHOLD, Reason.COARSE))
-
-
-def test_coarse_coding_silences_the_pixels_where_motion_is_calibrated_for_it() -> None:
-    """Closed form: slope x logit + offset, at most the largest."""
-    coarse = CoarseCalibration(above=40, slope=0.5, offset=-1.0, largest=3.0, fitted_on="", n=1)
-    rules = Rules.of(SPEC.model_copy(update={"appearance": SECOND.model_copy(update={"coarse": coarse})}))
-
-    def found(score: float, quantiser: float) -> FaceVerdict:
-        one = stretch(score)
-        crops = tuple(CropScore(0.5 * i, 9.0) for i in range(20))
-        return judge_face(1, [replace(one, crops=crops, quality=replace(one.quality, quantiser=quantiser))], rules)
-
-    fine, spoilt = found(0.9, 40.0), found(0.9, 41.0)
-    assert fine.appearance_ratio is not None
-    assert Reason.COARSE_MOTION_ALONE not in fine.reasons
-    assert spoilt.appearance_ratio is None
-    assert spoilt.log_ratio == spoilt.motion_ratio == pytest.approx(0.5 * np.log(9) - 1)
-    assert Reason.COARSE_MOTION_ALONE in spoilt.reasons
-    assert Reason.COARSE not in spoilt.reasons
-    sure = found(0.9999, 41.0)
-    assert sure.log_ratio == 3.0
-    assert sure.state is State.LIKELY_FAKE
 
 
 def test_less_than_a_full_clip_is_inconclusive_and_none_is_unable() -> None:

@@ -28,7 +28,7 @@ from lrnet.report.wording import (
     when_and_who,
     words_for,
 )
-from lrnet.verdict import BANDS, REASON_TEXT, ClipScore, State, is_held_back, with_prior
+from lrnet.verdict import REASON_TEXT, ClipScore, State, is_held_back, with_prior
 
 if TYPE_CHECKING:
     from lrnet.detector import VideoResult
@@ -177,7 +177,7 @@ def _remarks(result: VideoResult) -> list[str]:
     lines = []
     for face in by_weight(result)[:FACES_SHOWN]:
         held = is_held_back(face.state, face.reasons)
-        poor = [REASON_TEXT[reason] for reason in face.reasons if held or reason not in BANDS]
+        poor = [REASON_TEXT[reason] for reason in (face.reasons if held else face.quality.reasons())]
         if poor and face.face != result.verdict.face:
             lines.append(f"{person(face.face)}: {'; '.join(poor)}.")
     if len(result.faces) > FACES_SHOWN:

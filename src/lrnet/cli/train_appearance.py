@@ -29,14 +29,6 @@ def train_appearance_command(
             help="A store with crops that nothing is set on, to measure on; may be repeated.", metavar="STORE"
         ),
     ] = None,
-    coarse: Annotated[
-        Path | None,
-        typer.Option(
-            help="A store of coarse copies (tools/make_degraded.py --coarse) to calibrate motion on; --crossval is "
-            "then of `lrnet crossval --keep-networks`.",
-            metavar="STORE",
-        ),
-    ] = None,
     run: Annotated[
         Path | None,
         typer.Option(help="Folder for checkpoints, from which a stopped run goes on; BUNDLE.run by default."),
@@ -58,7 +50,6 @@ def train_appearance_command(
     from lrnet.evaluation.card import card
     from lrnet.network.bundle import ModelBundle, refuse_to_overwrite
     from lrnet.network.registry import load_model
-    from lrnet.training.appearance.coarse import scored_copies
     from lrnet.training.appearance.finish import LeftOut, add_appearance
     from lrnet.training.appearance.fit import AppearanceSettings
     from lrnet.training.crossval import kept_scores
@@ -82,7 +73,6 @@ def train_appearance_command(
         version=version,
         stills=stills,
         tested={store.name: read_stores([store]) for store in test or ()},
-        coarse=[] if coarse is None else scored_copies(crossval, read_stores([coarse])),
         tell=tell,
     )
     written = ModelBundle.save(

@@ -11,6 +11,7 @@ The experiments of the paper are commands of `lrnet benchmark` (`lrnet.experimen
 | Are people distinguished by their looks? | `python -m lrnet.experiments.people` |
 | Is a verdict held back where there is no face to judge, or a doubtful one? | `python -m lrnet.experiments.doubt` |
 | What do coding and size do to scores and verdicts? | `python -m lrnet.experiments.coarse_encoding` |
+| Can motion accuse somebody unknown in a coarsely encoded video? | `python -m lrnet.experiments.coarse_people` |
 | What is lost where only a part of a video is examined? | `python -m lrnet.experiments.examined_share` |
 | Can it be said which part of a face carries a score? | `python -m lrnet.experiments.explanation` |
 | Do verdicts hold when somebody attacks the landmarks? | `python -m lrnet.experiments.landmark_attack` |

@@ -288,30 +288,6 @@ class Thresholds(Schema):
         return self
 
 
-class CoarseCalibration(Schema):
-    """What the score of motion says of a video that H.264 coded coarsely, whose pixels are not asked.
-
-    Log ratio = `slope` x logit(raw) + `offset`, at most `largest`.
-
-    Attributes:
-        above: quantisation parameter (`lrnet.video.reader.Reader`), 0 (fine) to 51, above which it holds.
-        largest: log ratio that so few genuine people can show at most.
-        fitted_on: on which videos.
-        n: how many.
-    """
-
-    above: Annotated[float, Field(ge=0, le=51)]
-    slope: Positive
-    offset: float
-    largest: Positive
-    fitted_on: str
-    n: Count
-
-    def log_ratio(self, raw: float) -> float:
-        """How much likelier a raw score is for a fake than for a genuine face: the natural log of the ratio."""
-        return min(self.slope * float(_log_odds(np.array(raw))) + self.offset, self.largest)
-
-
 class AppearanceSpec(Schema):
     """The second witness: the network in `appearance.onnx`, and how its logits and the motion make one verdict.
 
@@ -322,7 +298,6 @@ class AppearanceSpec(Schema):
         version: of the network.
         settle: crops at which appearance counts half of what it counts in the end.
         largest: log ratio of both witnesses that so few genuine people can show at most; None for no bound.
-        coarse: how motion alone is calibrated where coding has spoilt the pixels; None leaves such videos undecided.
         thresholds: of the probability that both witnesses give together.
         fitted_on: on which videos the three numbers were fitted.
         n: how many.
@@ -335,7 +310,6 @@ class AppearanceSpec(Schema):
     offset: float
     settle: Annotated[float, Field(ge=0)] = 0.0
     largest: Positive | None = None
-    coarse: CoarseCalibration | None = None
     thresholds: Thresholds | None = None
     fitted_on: str
     n: Count

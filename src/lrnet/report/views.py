@@ -241,7 +241,7 @@ def person_view(
         summary=_summary(face, len(holes)),
         rows=face.clips[:ROWS],
         rows_left_out=max(0, len(face.clips) - ROWS),
-        measures=tuple(measures(face.quality, face.reasons)),
+        measures=tuple(measures(face.quality)),
         pictures=tuple(_picture(p) for p in taken.pictures if p.moment.face == face.face),
         close=ClipView.of(taken.close.get(face.face)),
         witnesses=witnesses(face),
@@ -298,13 +298,9 @@ _ROWS: Final[Mapping[str, tuple[str, int, str, float, str, Reason | None]]] = {
 }
 
 
-def measures(quality: InputQuality, reasons: Sequence[Reason]) -> list[Measure]:
-    """The quality of the material beside what is needed for a verdict.
-
-    Args:
-        reasons: of the person's verdict.
-    """
-    held = set(reasons)
+def measures(quality: InputQuality) -> list[Measure]:
+    """The quality of the material beside what is needed for a verdict."""
+    held = set(quality.reasons())
     rows = []
     for quantity, (name, digits, unit, factor, needed, reason) in _ROWS.items():
         number = factor * getattr(quality, quantity)
@@ -313,8 +309,6 @@ def measures(quality: InputQuality, reasons: Sequence[Reason]) -> list[Measure]:
         if reason in held:
             holds = "keeps it from being called likely fake" if reason in INFLATING else "holds the verdict back"
             effect = f"{holds}: {REASON_TEXT[reason]}"
-        elif reason is Reason.COARSE and Reason.COARSE_MOTION_ALONE in held:
-            effect = REASON_TEXT[Reason.COARSE_MOTION_ALONE]
         rows.append(Measure(name, value, needed, effect, reason in held))
     return rows
 

@@ -13,7 +13,6 @@ from lrnet.verdict.judge import (
 )
 from lrnet.verdict.quality import InputQuality, QualityMeter
 from lrnet.verdict.reasons import (
-    BANDS,
     HOLD_BACK,
     INCOMPLETE,
     INFLATING,
@@ -27,7 +26,6 @@ from lrnet.verdict.reasons import (
 from lrnet.verdict.scores import ClipScore, CropScore, aggregate, logit, score_clips, sigmoid
 
 __all__ = [
-    "BANDS",
     "HOLD_BACK",
     "INCOMPLETE",
     "INFLATING",

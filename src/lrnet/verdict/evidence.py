@@ -11,14 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lrnet.network.spec import (
-    AppearanceSpec,
-    BundleSpec,
-    CoarseCalibration,
-    Material,
-    ScoreCalibration,
-    Thresholds,
-)
+from lrnet.network.spec import AppearanceSpec, BundleSpec, Material, ScoreCalibration, Thresholds
 from lrnet.verdict.quality import InputQuality
 from lrnet.verdict.scores import logit, sigmoid
 
@@ -47,11 +40,6 @@ class Rules:
         length = spec.preprocessing.clip_length
         return cls(spec.aggregation.method, length, spec.score_calibration, spec.limits, spec.appearance)
 
-    def coarse(self, quality: InputQuality) -> CoarseCalibration | None:
-        """How motion alone is calibrated, if the material is coded so coarsely that the pixels are not asked."""
-        found = None if self.appearance is None else self.appearance.coarse
-        return found if found is not None and quality.quantiser > found.above else None
-
 
 def log_ratio(score: float, seconds: float, quality: InputQuality, rules: Rules) -> float:
     """The log ratio of an aggregated score; its log odds if the model has no score calibration.
@@ -63,8 +51,6 @@ def log_ratio(score: float, seconds: float, quality: InputQuality, rules: Rules)
     """
     if rules.score_calibration is None:
         return float(logit(score))
-    if (coarse := rules.coarse(quality)) is not None:
-        return coarse.log_ratio(score)
     material: dict[Material, float] = {
         "face_size": quality.face_size,
         "noise": quality.noise,
@@ -73,16 +59,13 @@ def log_ratio(score: float, seconds: float, quality: InputQuality, rules: Rules)
     return rules.score_calibration.log_ratio(score, seconds, material)
 
 
-def appearance_ratio(logits: Sequence[float], quality: InputQuality, rules: Rules) -> float | None:
+def appearance_ratio(logits: Sequence[float], rules: Rules) -> float | None:
     """The log ratio of appearance alone; None without crops, or where motion alone decides.
 
     Args:
         logits: of the crops.
-        quality: of the material that was judged.
     """
-    if rules.appearance is None or not logits or rules.coarse(quality) is not None:
-        return None
-    return rules.appearance.log_ratio(logits)
+    return rules.appearance.log_ratio(logits) if rules.appearance is not None and logits else None
 
 
 def joint_ratio(motion: float, appearance: float | None, rules: Rules) -> float:

@@ -15,7 +15,7 @@ from lrnet.sequence.landmark_sequence import LandmarkSequence
 from lrnet.verdict.evidence import Rules, appearance_ratio, joint_ratio, log_ratio, pooled_ratio, probability_of
 from lrnet.verdict.people import LooksOfStretch, parts_of, people_of_stretches
 from lrnet.verdict.quality import InputQuality, QualityMeter
-from lrnet.verdict.reasons import BANDS, HOLD_BACK, INCOMPLETE, Reason, State, band, held_back, is_held_back
+from lrnet.verdict.reasons import HOLD_BACK, INCOMPLETE, Reason, State, band, held_back, is_held_back
 from lrnet.verdict.scores import ClipScore, CropScore, aggregate, score_clips
 
 LEAST_JUDGED: Final = 0.5
@@ -295,7 +295,7 @@ def _within(video: VideoVerdict, person: FaceVerdict) -> FaceVerdict:
     if allowed.get(person.state, True):
         return person
     causes = [r for r in video.reasons if r in INCOMPLETE and person.state is State.NO_EVIDENCE]
-    others = [r for r in person.reasons if r not in BANDS and r not in causes]
+    others = [r for r in person.reasons if r not in _BANDS and r not in causes]
     return replace(person, state=State.INCONCLUSIVE, reasons=(*(causes or [Reason.WHOLE_VIDEO]), *others))
 
 
@@ -317,7 +317,7 @@ def judge_face(face: int, stretches: Sequence[Stretch], rules: Rules) -> FaceVer
     doubts = _doubts(scored, quality, rules)
     seconds = sum(s.seconds for s in used)
     motion = log_ratio(score, seconds, quality, rules)
-    appearance = appearance_ratio([crop.logit for s in used for crop in s.crops], quality, rules)
+    appearance = appearance_ratio([crop.logit for s in used for crop in s.crops], rules)
     ratio = joint_ratio(motion, appearance, rules)
     if not poor:
         ratio = pooled_ratio(ratio, [s.log_ratio for s in used if s.log_ratio is not None])
@@ -340,7 +340,7 @@ def _judge_stretch(stretch: Stretch, rules: Rules) -> Stretch:
         return replace(stretch, score=None, log_ratio=None, doubts=(Reason.TOO_SHORT, *quality.reasons()))
     score, doubts = _aggregated(clips, rules), tuple(_doubts(clips, quality, rules))
     motion = log_ratio(score, stretch.seconds, quality, rules)
-    appearance = appearance_ratio([crop.logit for crop in stretch.crops], quality, rules)
+    appearance = appearance_ratio([crop.logit for crop in stretch.crops], rules)
     ratio = joint_ratio(motion, appearance, rules)
     return replace(
         stretch,
@@ -362,13 +362,13 @@ def _aggregated(clips: Sequence[ClipScore], rules: Rules) -> float:
 
 
 def _doubts(clips: Sequence[ClipScore], quality: InputQuality, rules: Rules) -> list[Reason]:
-    reasons = quality.reasons()
-    if rules.coarse(quality) is not None:
-        reasons = [*(r for r in reasons if r is not Reason.COARSE), Reason.COARSE_MOTION_ALONE]
     short = max(clip.frames for clip in clips) < rules.clip_length
-    return [*reasons, *([Reason.SHORT] if short else [])]
+    return [*quality.reasons(), *([Reason.SHORT] if short else [])]
 
 
+_BANDS: Final[frozenset[Reason]] = frozenset(
+    {Reason.ABOVE_THRESHOLD, Reason.BELOW_THRESHOLD, Reason.BETWEEN_THRESHOLDS, Reason.UNCALIBRATED}
+)
 _GRAVITY: Final = {State.LIKELY_FAKE: 3, State.INCONCLUSIVE: 2, State.NO_EVIDENCE: 1, State.UNABLE: 0}
 
 
@@ -390,7 +390,7 @@ def judge_video(people: Sequence[FaceVerdict], rules: Rules, coverage: Coverage 
         if len(judged) > 1:
             ratio = pooled_ratio(None, [p.log_ratio for p in judged if p.log_ratio is not None])
             probability = probability_of(ratio, rules)
-        doubts: list[Reason] = [r for r in worst.reasons if r not in BANDS and r is not Reason.UNJUDGED_STRETCHES]
+        doubts: list[Reason] = [r for r in worst.reasons if r not in _BANDS and r is not Reason.UNJUDGED_STRETCHES]
         seconds, in_view = sum(p.seconds_judged for p in judged), sum(p.seconds for p in people)
         if seconds < LEAST_JUDGED * in_view:
             doubts.append(Reason.UNJUDGED_STRETCHES)

@@ -36,7 +36,6 @@ class Reason(StrEnum):
     RIGID = "face_moves_as_a_rigid_thing"
     DISAGREEMENT = "detector_flow_disagreement"
     COARSE = "coarsely_encoded"
-    COARSE_MOTION_ALONE = "coarsely_encoded_motion_alone"
     UNJUDGED_STRETCHES = "part_of_the_faces_could_not_be_judged"
     MINOR_PART = "less_than_half_of_the_video_examined"
     WHOLE_VIDEO = "undecided_by_the_video_as_a_whole"
@@ -68,7 +67,6 @@ REASON_TEXT: Final[dict[Reason, str]] = {
     Reason.RIGID: "the face moves as a whole only, as a picture that is held or a statue does",
     Reason.DISAGREEMENT: "landmarks are found elsewhere than optical flow says, more than a manipulation explains",
     Reason.COARSE: "the video is compressed so strongly that real faces come to look manipulated",
-    Reason.COARSE_MOTION_ALONE: "the video is compressed strongly: only motion was asked, as calibrated for that",
     Reason.UNJUDGED_STRETCHES: "for part of the time the faces in view are too short or too poor to be judged",
     Reason.MINOR_PART: "less than half of the video was examined",
     Reason.WHOLE_VIDEO: "the video as a whole allows no verdict, and so none on this person alone",
@@ -84,11 +82,6 @@ REASON_TEXT: Final[dict[Reason, str]] = {
     Reason.UNCALIBRATED: "this model gives a score, but no calibrated probability",
     Reason.WITNESSES_DISAGREE: "motion and appearance of the face disagree",
 }
-
-BANDS: Final = frozenset(
-    {Reason.ABOVE_THRESHOLD, Reason.BELOW_THRESHOLD, Reason.BETWEEN_THRESHOLDS, Reason.UNCALIBRATED}
-)
-"""Reasons that the probability alone gives; the others say what is wrong with the material."""
 
 HOLD_BACK: Final = frozenset(
     {

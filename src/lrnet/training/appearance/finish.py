@@ -19,7 +19,6 @@ from lrnet.evaluation.protocol import ScoredVideo, evaluate
 from lrnet.evaluation.results import edit_results, finished_results
 from lrnet.network.bundle import ModelBundle
 from lrnet.network.spec import AppearanceSpec, BundleSpec, MeasuredResult, Thresholds
-from lrnet.training.appearance.coarse import with_coarse
 from lrnet.training.appearance.fit import AppearanceSettings, fit
 from lrnet.training.appearance.fuse import Fused, fuse, with_logits
 from lrnet.training.appearance.start import imagenet_weights
@@ -110,7 +109,6 @@ def add_appearance(
     version: str,
     stills: Path | None = None,
     tested: Mapping[str, Sequence[StoredVideo]] = MappingProxyType({}),
-    coarse: Sequence[ScoredVideo] = (),
     false_alarms: float = 0.02,
     misses: float = 0.05,
     tell: Callable[[int, float, float], None] | None = None,
@@ -123,8 +121,6 @@ def add_appearance(
         run: folder for checkpoints and ImageNet's weights. Started again, training goes on.
         name, version: of the new model.
         tested: further videos by name, which nothing is trained or set on, to measure on.
-        coarse: coarse copies (`lrnet.training.appearance.coarse.scored_copies`) to calibrate motion on where the pixels
-            are not asked; without any, such videos are left undecided.
         false_alarms, misses: at most these shares of real and of fake videos beyond the thresholds.
         tell: as for `fit`.
     """
@@ -156,10 +152,6 @@ def add_appearance(
     fused = fuse(weighed, Rules.of(bundle.spec), about, false_alarms=false_alarms, misses=misses)
     motion_alone = [v.judged_by(Rules.of(bundle.spec)) for v in weighed]
     results = [*bundle.spec.results, *measured("people left out", fused.videos, motion_alone)]
-    if coarse:
-        with_it, judged = with_coarse(fused.spec, Rules.of(bundle.spec), coarse)
-        fused = replace(fused, spec=with_it)
-        results += finished_results("people left out, coarse copies, motion", judged)
     both_spec = bundle.spec.model_copy(update={"appearance": fused.spec})
     both_model = replace(bundle, spec=both_spec, appearance=network)
     edits: list[ScoredVideo] = []
