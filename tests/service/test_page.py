@@ -320,6 +320,20 @@ def test_a_probability_is_told_for_another_share_of_fakes(page: Page, service: R
     accessible(page)
 
 
+def test_the_plot_of_a_long_examination_keeps_the_latest_clips(page: Page, service: Running) -> None:
+    running = a_video(1, state="running", progress=None)
+    events = [("state", running)]
+    for first in (0, 300, 600):
+        scored = [{"face": 1, "start": n, "stop": n + 1, "score": 0.5} for n in range(first, first + 300)]
+        events.append(("clips", {"clips": first + 300, "scored": scored}))
+    body = "retry: 60000\n" + "".join(f"event: {name}\ndata: {json.dumps(data)}\n\n" for name, data in events)
+    page.route("**/v1/videos/*/events", lambda route: route.fulfill(content_type="text/event-stream", body=body))
+    serve_list(page, running)
+    page.goto(f"{service.url}/#/videos/{running['id']}")
+    expect(page.locator(".scores rect")).to_have_count(400)
+    assert page.locator(".scores rect").last.get_attribute("x") == str(1000 * 899 / 900)
+
+
 def test_a_verdict_says_when_and_of_whom_and_leads_there(page: Page, service: Running) -> None:
     page.expected_complaints = ("404",)  # type: ignore[attr-defined]
     video = judged(1, when="1:30.0 to 1:45.0, person 2", moment=[90.0, 105.0], face=2)
