@@ -207,7 +207,7 @@ def test_a_damaged_model_does_not_keep_the_others_from_being_verified(tmp_path: 
     run = lrnet("models", "verify", tmp_path / "spoilt", "lrnet-mesh-v2")
     assert run.returncode == 6
     assert "does not describe a model" in run.stderr
-    assert "lrnet-mesh-v2 1.2.0: whole" in run.stdout
+    assert "lrnet-mesh-v2 1.2.1: whole" in run.stdout
 
 
 def test_a_fault_of_ours_does_not_stop_a_batch_either(

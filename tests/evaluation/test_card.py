@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import pytest
+
 from lrnet.evaluation.card import card
 from lrnet.network.registry import load_model
 
 
-def test_the_shipped_card_is_the_generator_s() -> None:
-    bundle = load_model("lrnet-2")
+@pytest.mark.parametrize("name", ["lrnet-2", "lrnet-mesh-v2"])
+def test_a_shipped_card_is_the_generator_s_and_has_no_interval_without_width(name: str) -> None:
+    bundle = load_model(name)
     assert bundle.card == card(bundle.spec)
+    assert all(r.low is None or r.low < r.high for r in bundle.spec.results if r.high is not None)
 
 
 def test_a_card_names_pixels_where_the_model_looks_at_them() -> None:
