@@ -168,17 +168,14 @@ def main() -> None:
         command.add_argument("out", type=Path, help="folder of the edited videos")
         command.add_argument("--workers", type=int, default=1)
     options = parser.parse_args()
-    try:
-        if options.command == "make":
-            sources = read_sources(options.data, options.more, options.split)
-            parts = by_fold(sources, options.seed) if options.folds else [sources]
-            made = make(parts, options.out, options.count, options.seed, LocalEngine(options.workers))
-            print(f"{len(made)} videos in {options.out}")
-        else:
-            print(report(judge(options.out, options.model, options.whole, LocalEngine(options.workers))), end="")
-    except LrnetError as error:
-        raise SystemExit(f"{error}\n{error.hint}") from error
+    if options.command == "make":
+        sources = read_sources(options.data, options.more, options.split)
+        parts = by_fold(sources, options.seed) if options.folds else [sources]
+        made = make(parts, options.out, options.count, options.seed, LocalEngine(options.workers))
+        print(f"{len(made)} videos in {options.out}")
+    else:
+        print(report(judge(options.out, options.model, options.whole, LocalEngine(options.workers))), end="")
 
 
 if __name__ == "__main__":
-    main()
+    environment.run(main)

@@ -74,4 +74,4 @@ def alone(person: FaceVerdict, rules: Rules) -> State:
 
 
 if __name__ == "__main__":
-    main()
+    environment.run(main)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from lrnet.detector import Detector
-from lrnet.errors import MissingDependencyError, OutputError
+from lrnet.errors import LrnetError, MissingDependencyError, OutputError
 from lrnet.extras import install_command
 from lrnet.files import require_writable
 from lrnet.network.registry import DEFAULT_MODEL
@@ -27,6 +27,15 @@ Found = TypeVar("Found")
 def parser(module: str | None) -> argparse.ArgumentParser:
     """A command line whose help is a module's docstring."""
     return argparse.ArgumentParser(description=module, formatter_class=argparse.RawDescriptionHelpFormatter)
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run a measurement; an error of lrnet ends it with its message, its next step and its exit code."""
+    try:
+        main()
+    except LrnetError as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(error.exit_code) from error
 
 
 def each(job: Callable[[Item], Found], items: Sequence[Item], workers: int) -> Iterator[Found]:

@@ -65,4 +65,4 @@ def _halves(sequence: LandmarkSequence) -> tuple[LooksOfStretch, LooksOfStretch]
 
 
 if __name__ == "__main__":
-    main()
+    environment.run(main)

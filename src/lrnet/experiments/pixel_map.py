@@ -92,4 +92,4 @@ def table(rows: Sequence[Pointed]) -> Table:
 
 
 if __name__ == "__main__":
-    main()
+    environment.run(main)

@@ -87,4 +87,4 @@ def _cell(e: Estimate) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    environment.run(main)
