@@ -17,6 +17,7 @@ import pytest
 
 from lrnet.detector import VideoResult
 from lrnet.errors import ModelError, OutputError
+from lrnet.network.spec import MeasuredResult
 from lrnet.report.examination import Examination
 from lrnet.report.footage import take
 from lrnet.report.html import policy, render, shell_word, write_html
@@ -103,6 +104,12 @@ def test_page_is_well_formed_and_says_the_verdict(name: str) -> None:
     for reason in result.verdict.reasons:
         assert REASON_TEXT[reason][1:] in words(page)
     assert "mostly not caught: audio-driven" in words(page)
+
+
+def test_a_figure_of_too_few_people_has_no_interval() -> None:
+    few = MeasuredResult(dataset="one group", unit="video", metric="AUC", value=0.9, low=None, high=None, n=85)
+    text = words(read(render(next(iter(RESULTS.values())), a_bundle(results=[few]))))
+    assert "0.900 too few people 85 videos" in text
 
 
 @pytest.mark.parametrize("name", RESULTS)
