@@ -35,9 +35,8 @@ static:
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Three processes for two cores: tests of the service and of the page wait much of their time.
 suite:
-	$(BIN)/pytest -n 3 --dist loadscope --no-loadscope-reorder
+	$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder
 
 docs: $(VENV)/.all
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
