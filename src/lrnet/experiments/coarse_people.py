@@ -23,14 +23,14 @@ from rich.console import Console
 from lrnet.data import store
 from lrnet.data.store import StoredVideo
 from lrnet.errors import TrainingError
-from lrnet.evaluation.metrics import auc, clustered_interval, root_weights
+from lrnet.evaluation.metrics import auc, clustered_interval
 from lrnet.evaluation.protocol import ScoredVideo, score_video, scores_of
 from lrnet.evaluation.report import table
 from lrnet.experiments import environment
 from lrnet.network.registry import DEFAULT_MODEL, load_model
 from lrnet.network.runtime import NetworkRuntime
 from lrnet.network.spec import ScoreCalibration
-from lrnet.training.appearance.fuse import largest_ratio, logistic
+from lrnet.training.appearance.fuse import class_weights, largest_ratio, logistic
 from lrnet.training.crossval import left_out_networks
 from lrnet.verdict import Rules, logit
 from lrnet.verdict.quality import MAX_QUANTISER
@@ -68,12 +68,8 @@ def calibrated(copies: Sequence[ScoredVideo], rules: Rules) -> tuple[float, floa
         rules: of the motion; their calibration is not used.
     """
     fake = np.array([v.is_fake for v in copies], bool)
-    source = np.array([v.record.source for v in copies], dtype=str)
-    weight = np.zeros(len(copies))
-    for label in (True, False):
-        weight[fake == label] = root_weights(source[fake == label])
     raw = logit(np.array([v.verdict.score for v in copies], np.float64))
-    slope, offset = logistic(np.column_stack([raw, np.ones(len(raw))]), fake, weight)
+    slope, offset = logistic(np.column_stack([raw, np.ones(len(raw))]), fake, class_weights(copies))
     own = ScoreCalibration(method="platt", a=slope, b=offset, fitted_on="coarse copies", n=len(copies))
     found = largest_ratio([v.judged_by(replace(rules, score_calibration=own)) for v in copies])
     return slope, math.nan if found is None else math.exp(found)

@@ -182,7 +182,7 @@ def left_out_models(scores: Path, bundle: ModelBundle) -> dict[str, ModelBundle]
         scores: folder of `lrnet crossval --out DIR --keep-networks`.
         bundle: whose thresholds are taken.
     """
-    held, networks = kept_scores(scores), left_out_networks(scores)
+    held, networks = [h for h in kept_scores(scores) if h.repeat == 0], left_out_networks(scores)
     models: dict[int, ModelBundle] = {}
     for fold in {h.fold for h in held}:
         inside = [h.video.record for h in held if h.fold == fold]
@@ -204,8 +204,9 @@ def calls_of_copies(models: Mapping[str, ModelBundle], folder: Path, tell: Calla
         if model is None:
             tell(f"  {record.key}: the cross-validation has nobody of {record.group}")
             continue
-        detector = detectors.setdefault(id(model), Detector(model))
-        calls += _judged(detector, record, tell)
+        if id(model) not in detectors:
+            detectors[id(model)] = Detector(model)
+        calls += _judged(detectors[id(model)], record, tell)
     return calls
 
 

@@ -122,10 +122,7 @@ def _fitted(
             "Appearance is calibrated on real and on fake videos of people left out; a class is missing.",
             hint="Leave out a fold that has both.",
         )
-    source = np.array([v.record.source for v, _ in rows], dtype=str)
-    weight = np.zeros(len(rows))
-    for label in (True, False):
-        weight[fake == label] = root_weights(source[fake == label])
+    weight = class_weights([v for v, _ in rows])
     mean = np.array([np.mean(x) for _, x in rows], np.float64)
     count = np.array([len(x) for _, x in rows], np.float64)
     best, spec = np.inf, about
@@ -181,6 +178,16 @@ def largest_ratio(videos: Sequence[ScoredVideo]) -> float | None:
 def _at_most(k: int, n: int) -> float:
     """The largest share of which k of n may come, at 95 %."""
     return float(beta.ppf(0.95, k + 1, n - k)) if k < n else 1.0
+
+
+def class_weights(videos: Sequence[ScoredVideo]) -> NDArray[np.float64]:
+    """(N,) weights: in each class a source counts by the root of its videos."""
+    fake = np.array([v.is_fake for v in videos], bool)
+    source = np.array([v.record.source for v in videos], dtype=str)
+    weight = np.zeros(len(videos))
+    for label in (True, False):
+        weight[fake == label] = root_weights(source[fake == label])
+    return weight
 
 
 def _logits(video: ScoredVideo) -> list[float]:
