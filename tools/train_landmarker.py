@@ -5,9 +5,10 @@
     python tools/train_landmarker.py export RUN MODEL.onnx             the network for ONNX Runtime
     python tools/train_landmarker.py measure LOOKS MODEL.onnx          how far it is from the labels of people left out
 
-`look` cuts pairs of consecutive frames out of videos and has the mesh look at each frame several times, through crops
-that are shifted, scaled, turned, mirrored and noisy; the mean of what it sees is the label. About one person in ten
-(by a hash of the group's name) is kept for validation. Needs the extra `train` and `onnx`. One thread does everything.
+`look` cuts pairs of consecutive frames out of videos, a still picture counting as its own successor, and has the mesh
+look at each frame several times, through crops that are shifted, scaled, turned, mirrored and noisy; the mean of what
+it sees is the label. About one person in ten (by a hash of the group's name) is kept for validation. Needs the extra
+`train` and `onnx`. One thread does everything.
 
 *Cache coordinates* are pixels of a stored picture, *input coordinates* of the network's input; pixel centres lie at
 whole numbers.
@@ -22,7 +23,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from time import monotonic
 from typing import Any, Final
@@ -137,13 +138,35 @@ class Teacher:
             seen.append(points_to_frame(found, roi))
         return np.asarray(np.mean(seen, axis=0, dtype=np.float64), np.float32)
 
+    def labelled(
+        self, first: tuple[Frame, FaceObservation], second: tuple[Frame, FaceObservation], draw: np.random.Generator
+    ) -> tuple[Picture, Points] | None:
+        """Pictures (2, CACHE, CACHE) of a face in two frames, and labels (2, 68, 2) in cache coordinates.
+
+        None if the mesh doubts that there is a face.
+        """
+        labels = [self.label(*which, draw) for which in (first, second)]
+        if labels[0] is None or labels[1] is None:
+            return None
+        matrix = face_matrix(labels[0], CACHE, FACE_IN_CACHE)
+        pictures = [cut(frame.luma, matrix, CACHE) for frame, _ in (first, second)]
+        return np.stack(pictures), np.stack([moved(points, matrix) for points in labels if points is not None])
+
 
 def pairs_of(record: VideoRecord, most: int, teacher: Teacher) -> Iterator[tuple[Picture, Points]]:
-    """Pictures (2, CACHE, CACHE) and labels (2, 68, 2) in cache coordinates, of consecutive frames."""
+    """Pictures (2, CACHE, CACHE) and labels (2, 68, 2) in cache coordinates, of consecutive frames; of a still picture,
+    itself twice."""
     draw = np.random.default_rng(zlib.crc32(record.key.encode()))
     before: tuple[Frame, FaceObservation] | None = None
     with VideoReader(record.path, WHOLE, threads=1) as reader:
-        for frame in islice(reader, FIRST + APART * most):
+        frames = list(islice(reader, 2))
+        if len(frames) == 1:
+            for largest in teacher.finder.search(frames[0])[:1]:
+                seen = teacher.labelled((frames[0], largest), (frames[0], largest), draw)
+                if seen is not None:
+                    yield seen
+            return
+        for frame in islice(chain(frames, reader), FIRST + APART * most):
             place = (frame.index - FIRST) % APART
             if frame.index < FIRST or place > 1:
                 before = None
@@ -154,12 +177,9 @@ def pairs_of(record: VideoRecord, most: int, teacher: Teacher) -> Iterator[tuple
                 face = teacher.finder.follow(frame, before[1])
                 if face is None or face.confidence < MIN_PRESENCE:
                     continue
-                labels = teacher.label(*before, draw), teacher.label(frame, face, draw)
-                if labels[0] is None or labels[1] is None:
-                    continue
-                matrix = face_matrix(labels[0], CACHE, FACE_IN_CACHE)
-                pictures = [cut(f.luma, matrix, CACHE) for f in (before[0], frame)]
-                yield np.stack(pictures), np.stack([moved(points, matrix) for points in (labels[0], labels[1])])
+                seen = teacher.labelled(before, (frame, face), draw)
+                if seen is not None:
+                    yield seen
 
 
 def look(args: argparse.Namespace) -> None:

@@ -15,6 +15,7 @@ pytest.importorskip("onnx", reason="onnx is not installed")
 
 from tools import train_landmarker as kit  # noqa: E402
 
+from lrnet.data.records import Label, VideoRecord  # noqa: E402
 from lrnet.sequence.landmark_sequence import MIRROR  # noqa: E402
 from lrnet.video.reader import VideoReader  # noqa: E402
 
@@ -121,3 +122,14 @@ def test_labels_are_the_mean_of_what_the_mesh_sees(examples: Path) -> None:
     away = np.linalg.norm(one - face.landmarks, axis=1).mean() / unit
     assert 0 < np.linalg.norm(one - two, axis=1).mean() / unit < away + 0.01
     assert away < 0.02
+
+
+def test_a_still_picture_is_a_pair_of_itself(examples: Path, tmp_path: Path) -> None:
+    with VideoReader(examples / "real.mp4") as reader:
+        picture = next(iter(reader)).rgb()
+    still = tmp_path / "still.png"
+    cv2.imwrite(str(still), picture[..., ::-1])
+    record = VideoRecord(still, "still", Label.REAL, method="", source="stills", split="", group="somebody")
+    ((pictures, points),) = kit.pairs_of(record, 4, kit.Teacher(looks=3))
+    np.testing.assert_array_equal(pictures[0], pictures[1])
+    assert 0 < np.abs(points[0] - points[1]).max() < 3  # labelled twice, from other looks

@@ -600,6 +600,23 @@ def test_a_picture_with_a_named_colour_profile_does_not_crash_the_process(mode: 
     assert (done.returncode, done.stdout.strip()) == (0, "1"), done.stderr
 
 
+@pytest.mark.parametrize(("orientation", "shape"), [(1, (64, 96)), (6, (96, 64)), (3, (64, 96))])
+def test_a_picture_with_exif_is_read_upright(orientation: int, shape: tuple[int, int], tmp_path: Path) -> None:
+    """PyAV 18.1 knows no such side data, and fails when it is asked for any."""
+    scene = np.full((64, 96, 3), 60, np.uint8)
+    scene[:20, :20] = 230  # bright top left, as the file stores it
+    jpeg = cv2.imencode(".jpg", scene)[1].tobytes()
+    entry = struct.pack("<HHIHH", 0x0112, 3, 1, orientation, 0)
+    exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 1) + entry + bytes(4)
+    picture = tmp_path / "exif.jpg"
+    picture.write_bytes(jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + jpeg[2:])
+    with VideoReader(picture) as reader:
+        (frame,) = reader
+    assert frame.luma.shape == shape
+    corners = [frame.luma[:10, :10], frame.luma[:10, -10:], frame.luma[-10:, -10:], frame.luma[-10:, :10]]
+    assert int(np.argmax([c.mean() for c in corners])) == {1: 0, 6: 1, 3: 2}[orientation]
+
+
 def test_equal_pictures_give_equal_bytes_whatever_lies_in_memory(tmp_path: Path) -> None:
     """The C library fills fresh memory with a pattern. Without `REPEATABLE` the bytes differ: x264 reads what it did
     not write, and reports of one video differed on a busy machine, one in ten."""

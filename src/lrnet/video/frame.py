@@ -258,11 +258,15 @@ def turns_of(source: VideoFrame) -> int:
     Where the matrix mirrors too, the frame is what is shown with left and right changed: a mirrored face is as good as
     another, and one that stands on its head is not. A matrix without an inverse turns nothing.
     """
+    angle = round(source.rotation / 90) % 4  # without what mirrors
     if source.format.is_rgb or source.format.name.startswith(("gray", "ya", "pal", "mono")):
         # PNG pictures may have a colour profile with a name, which PyAV 18.1 frees twice if side data are looked at:
-        # the process would crash. Of these formats the angle must do, without what mirrors.
-        return round(source.rotation / 90) % 4
-    matrix: Any = source.side_data.get("DISPLAYMATRIX")  # its type is too wide in the stubs
+        # the process would crash.
+        return angle
+    try:
+        matrix: Any = source.side_data.get("DISPLAYMATRIX")  # its type is too wide in the stubs
+    except ValueError:  # PyAV 18.1 does not know every kind of side data: Exif of a picture, views of a spatial video
+        return angle
     if matrix is None:
         return 0
     a, b, _, c, d = struct.unpack_from("=5i", bytes(matrix))
