@@ -22,7 +22,7 @@ import math
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
 from time import monotonic
@@ -37,7 +37,8 @@ from torch.nn import functional
 
 from lrnet.data import open_dataset
 from lrnet.data.records import VideoRecord
-from lrnet.errors import LrnetError
+from lrnet.errors import LrnetError, TrainingError
+from lrnet.experiments import environment
 from lrnet.faces.blazeface import sigmoid
 from lrnet.faces.face_mesh import CROP_SIZE as MESH_SIZE
 from lrnet.faces.face_mesh import FaceMesh, RegionOfInterest, points_to_frame, roi_from_landmarks, to_68
@@ -164,7 +165,8 @@ def pairs_of(record: VideoRecord, most: int, teacher: Teacher) -> Iterator[tuple
             for largest in teacher.finder.search(frames[0])[:1]:
                 seen = teacher.labelled((frames[0], largest), (frames[0], largest), draw)
                 if seen is not None:
-                    yield seen
+                    pictures, points = seen
+                    yield pictures, np.repeat(points.mean(axis=0, keepdims=True), 2, axis=0)
             return
         for frame in islice(chain(frames, reader), FIRST + APART * most):
             place = (frame.index - FIRST) % APART
@@ -427,7 +429,7 @@ def loss_of(net: Student, pictures: Tensor, labels: Tensor, settings: Settings) 
     there[: len(labels)] = 1
     maps = maps[: len(labels)]
     placed = points_of(maps)
-    apart = functional.smooth_l1_loss(placed, labels)
+    apart = functional.smooth_l1_loss(placed, labels, beta=0.2)  # errors of a fifth of a pixel still count whole
     ours, theirs = placed[1::2] - placed[::2], labels[1::2] - labels[::2]
     steps = (ours - theirs).abs().mean()
     at = cells(maps.shape[-1])
@@ -446,14 +448,23 @@ def fit(looks: Looks, settings: Settings, checkpoint: Path, every: int = 50, unt
 
     Args:
         until: seconds from now after which it writes a checkpoint and stops.
+
+    Raises:
+        TrainingError: the checkpoint is of a run with other settings.
     """
     torch.manual_seed(settings.seed)
     net, mean = Student(), Student()
+    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a quarter faster
     mean.load_state_dict(net.state_dict())
     optimiser = torch.optim.AdamW(net.parameters(), settings.rate, weight_decay=0.01)
     step = 0
     if checkpoint.exists():
         state = torch.load(checkpoint, weights_only=True)
+        if state["settings"] != asdict(settings):
+            raise TrainingError(
+                f"{checkpoint} is of a run with other settings: {state['settings']}.",
+                hint="Name another folder with --run, or delete this one to start again.",
+            )
         net.load_state_dict(state["net"])
         mean.load_state_dict(state["mean"])
         optimiser.load_state_dict(state["optimiser"])
@@ -480,7 +491,7 @@ def fit(looks: Looks, settings: Settings, checkpoint: Path, every: int = 50, unt
         if step % every == 0 or step == settings.steps or over:
             state = {"net": net.state_dict(), "mean": mean.state_dict(), "optimiser": optimiser.state_dict()}
             with written_beside(checkpoint) as partial:
-                torch.save({**state, "step": step}, partial)
+                torch.save({**state, "step": step, "settings": asdict(settings)}, partial)
             said = ", ".join(f"{name} {value / count:.3f}" for name, value in sums.items())
             print(f"step {step}: {said}; {monotonic() - began:.0f} s", flush=True)
             sums.clear()
@@ -577,4 +588,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    environment.run(main)
