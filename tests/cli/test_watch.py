@@ -142,7 +142,7 @@ def test_a_panel_is_drawn_at_any_time() -> None:
 
 
 def test_an_alarm_that_is_not_passed_on_is_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "MOST_TOLD", 0)
+    monkeypatch.setattr(watch, "MOST_PASSED_ON", 0)
     recorded: list[Path] = []
     kept = live.Recent(60.0)
     monkeypatch.setattr(kept, "write", lambda path: bool(recorded.append(path)))

@@ -70,8 +70,8 @@ def calibration_command(
 
     if out is not None:
         prepare(out, report.FILES)
-    finders = {name: landmarker(name) for name in names}
-    result = benchmark_calibration(videos, finders, openface=csv_of, frames=frames, before_each=_say)
+    chosen = {name: landmarker(name) for name in names}
+    result = benchmark_calibration(videos, chosen, openface=csv_of, frames=frames, before_each=_say)
     if out is not None:
         report.write(result, out)
     _print_table(1, *report.landmarker_table(result))

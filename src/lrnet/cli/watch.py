@@ -37,7 +37,7 @@ AFTER: Final = 15.0  # seconds after an alarm that are recorded too
 STATUS_EVERY: Final = 10.0  # seconds between lines, where there is no terminal
 MINUTE: Final = 60  # looks in a time line
 MOST_RECORDINGS: Final = 100  # of one call of the command: a disk must not fill up
-MOST_TOLD: Final = 4  # commands and requests under way; a further alarm is not told
+MOST_PASSED_ON: Final = 4  # commands and requests under way; a further alarm is not passed on
 
 
 def watch(
@@ -143,7 +143,7 @@ class Alarms:
         body = json.dumps(alarm).encode()
         self._running = [t for t in self._running if t.is_alive()]
         for tell in ([self._run] if self.command else []) + ([self._post] if self.webhook else []):
-            if len(self._running) >= MOST_TOLD:
+            if len(self._running) >= MOST_PASSED_ON:
                 self.say("An alarm was not passed on: those before are still being passed on.")
                 break
             self._running.append(threading.Thread(target=tell, args=(body,), daemon=True))

@@ -119,14 +119,14 @@ class LandmarkJob:
         with open_video(path, self.access, threads=1) as reader:
             frames = spaced(islice(reader, self.most_frames), self.preprocessing.frame_rate)
             tracks = TrackSettings(max_faces=self.access.limits.faces)
-            found = landmark_sequences(frames, _finder(self.preprocessing.landmarker), self.preprocessing, tracks)
+            found = landmark_sequences(frames, _loaded(self.preprocessing.landmarker), self.preprocessing, tracks)
             sequences = tuple(s for s in found if s.valid.any())
         looked_at = min(reader.frames, self.most_frames or reader.frames)  # some more wait, decoded ahead
         return sequences, looked_at, reader.damaged, reader.quantiser
 
 
 @lru_cache(maxsize=1)
-def _finder(name: str) -> Landmarker:
+def _loaded(name: str) -> Landmarker:
     """Loaded once in a process."""
     return landmarker(name)
 

@@ -70,11 +70,11 @@ class Detector:
         self._tracks = tracks
         self._threads = cores() if threads is None else threads
         spec = self.bundle.spec
-        self._finder = landmarker(spec.preprocessing.landmarker)
-        if spec.preprocessing.landmarker_version not in ("any", self._finder.version):
+        self._landmarker = landmarker(spec.preprocessing.landmarker)
+        if spec.preprocessing.landmarker_version not in ("any", self._landmarker.version):
             raise ModelError(
-                f"Model {spec.name} was made for landmarks of {self._finder.name} version "
-                f"{spec.preprocessing.landmarker_version}, and this is version {self._finder.version}.",
+                f"Model {spec.name} was made for landmarks of {self._landmarker.name} version "
+                f"{spec.preprocessing.landmarker_version}, and this is version {self._landmarker.version}.",
                 hint="Use the model that came with this version of lrnet, or train it again.",
             )
 
@@ -226,7 +226,7 @@ class Detector:
         tracks = self._tracks or TrackSettings(max_faces=access.limits.faces)
         crops = self._appearance is not None
         preprocessing = self.bundle.spec.preprocessing
-        return examine(frames, self._finder, preprocessing, tracks, pipeline, crops=crops, every=every)
+        return examine(frames, self._landmarker, preprocessing, tracks, pipeline, crops=crops, every=every)
 
     def score(self, sequence: LandmarkSequence) -> list[ClipScore]:
         """The score of each clip of a sequence, in order of time; none if no run of frames is long enough."""

@@ -92,7 +92,7 @@ class VideoResult:
 
 @dataclass(frozen=True, slots=True)
 class PersonSeen:
-    """Somebody came into view for long enough to be told from others: `face` is their number, from 1."""
+    """Somebody came into view for long enough to be distinguished from others: `face` is their number, from 1."""
 
     face: int
     time: float

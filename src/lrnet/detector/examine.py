@@ -39,7 +39,7 @@ class Examined:
 
 def landmark_sequences(
     frames: Iterable[Frame],
-    finder: Landmarker,
+    landmarker: Landmarker,
     preprocessing: Preprocessing,
     tracks: TrackSettings | None = None,
 ) -> Iterator[LandmarkSequence]:
@@ -51,13 +51,13 @@ def landmark_sequences(
     Args:
         frames: in order; thin them out with `lrnet.video.spacing.spaced` first.
     """
-    for step in examine(frames, finder, preprocessing, tracks):
+    for step in examine(frames, landmarker, preprocessing, tracks):
         yield from step.ended
 
 
 def examine(
     frames: Iterable[Frame],
-    finder: Landmarker,
+    landmarker: Landmarker,
     preprocessing: Preprocessing,
     tracks: TrackSettings | None = None,
     pipeline: Pipeline | None = None,
@@ -74,7 +74,7 @@ def examine(
         every: seconds between looks at the sequences so far (`Examined.going_on`); None for no looks.
     """
     pipeline = pipeline or Pipeline(threads=1)
-    faces = pipeline.stage("landmarks", FaceTracker(finder, tracks, pipeline).run(frames))
+    faces = pipeline.stage("landmarks", FaceTracker(landmarker, tracks, pipeline).run(frames))
     return pipeline.stage("calibration", Sequencer(preprocessing, pipeline, crops=crops, every=every).run(faces))
 
 

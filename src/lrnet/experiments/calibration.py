@@ -187,13 +187,13 @@ def measure_video(
 
     All landmarkers take turns on each frame, so that a busy machine slows all alike.
     """
-    finders = dict(landmarkers)
+    everyone = dict(landmarkers)
     if openface is not None:
         numbers, sure = openface.frame_numbers, openface.confidence
-        finders[OPENFACE] = TableLandmarker(
+        everyone[OPENFACE] = TableLandmarker(
             openface.points, openface.face_id, frames=numbers, confidence=sure, name=OPENFACE
         )
-    followers = {name: _Follower(finder) for name, finder in finders.items()}
+    followers = {name: _Follower(one) for name, one in everyone.items()}
     shots: list[int] = []
     read = 0
     with VideoReader(video, threads=1) as reader:
@@ -216,7 +216,7 @@ class _Follower:
     """A landmarker's way through a video: landmarks (68, 2) before and after calibration, NaN where it has no face, and
     CPU seconds of placing and of calibrating them."""
 
-    finder: Landmarker
+    landmarker: Landmarker
     tracker: FaceTracker = field(init=False)
     builder: SequenceBuilder = field(default_factory=SequenceBuilder)
     detected: list[Points] = field(default_factory=list)
@@ -226,7 +226,7 @@ class _Follower:
     cut: bool = False
 
     def __post_init__(self) -> None:
-        self.tracker = FaceTracker(self.finder, TrackSettings(max_faces=1))
+        self.tracker = FaceTracker(self.landmarker, TrackSettings(max_faces=1))
 
     def update(self, frame: Frame, first: FaceObservation | None) -> FaceObservation | None:
         """Take the next frame; `first` is the face as the first landmarker to find it saw it."""
@@ -269,7 +269,7 @@ def _figures(
         times = (1000 * median_of_known(np.array(t[WARM_UP:])) for t in (follower.calibrating, follower.finding))
         found = float(np.isfinite(before[:, 0, 0]).mean())
         figures[name] = LandmarkerFigures(
-            follower.finder.version, found, jitter(before, shots), jitter(after, shots),
+            follower.landmarker.version, found, jitter(before, shots), jitter(after, shots),
             *lag(before, after, shots), *times,
         )  # fmt: skip
     distances = {

@@ -218,7 +218,7 @@ def draw(found: Sequence[Row], path: Path) -> None:
         axis.set_xscale("log")
         axis.set_yscale("log")
         axis.legend(fontsize=7)
-    axes[0].set_ylabel("detector against flow, % of half the crop")
+    axes[0].set_ylabel("landmarker against flow, % of half the crop")
     figure.suptitle("Innovation under attack; grey: without, red: nobody is accused above", fontsize=9)
     figure.tight_layout()
     figure.savefig(path, dpi=130)

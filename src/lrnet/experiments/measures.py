@@ -67,14 +67,14 @@ def by_group(values: NDArray[np.float64]) -> dict[str, float]:
 
 
 def plain_distance(a: Points, b: Points, shots: Sequence[int]) -> dict[str, float]:
-    """Mean distance of two detectors' landmarks in the same frame, by facial group: the paper's Figure 6."""
+    """Mean distance of two landmarkers' landmarks in the same frame, by facial group: the paper's Figure 6."""
     return by_group(lengths(a - b))
 
 
 def distance_without_offset(a: Points, b: Points, shots: Sequence[int]) -> dict[str, float]:
-    """The same once the mean offset between the two detectors, one for each landmark, has been taken off.
+    """The same once the mean offset between the two landmarkers, one for each landmark, has been taken off.
 
-    Detectors learn from other annotators where the jaw or a brow is; no calibration can know of that.
+    Landmarkers learn from other annotators where the jaw or a brow is; no calibration can know of that.
     """
     apart = a - b
     known = np.isfinite(apart)
@@ -83,7 +83,7 @@ def distance_without_offset(a: Points, b: Points, shots: Sequence[int]) -> dict[
 
 
 def distance_of_steps(a: Points, b: Points, shots: Sequence[int]) -> dict[str, float]:
-    """Mean distance of the two detectors' steps from the frame before: what is noise in the network's embedding B."""
+    """Mean distance of the two landmarkers' steps from the frame before: what is noise in the network's embedding B."""
     return by_group(lengths(steps(a, shots) - steps(b, shots)))
 
 

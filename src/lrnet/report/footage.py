@@ -291,12 +291,12 @@ class _CloseTaker:
         for s in result.sequences:
             if s.face != explanation.face:
                 continue
-            inside = s.valid & (s.times >= start - 1e-6) & (s.times <= stop + 1e-6)
-            for row in np.flatnonzero(inside):
-                points = s.values[row] * s.half_side + s.centres[row]
-                self._rows[int(s.frame_indices[row])] = (s.centres[row].astype(np.float64), s.half_side, points)
-            if inside.sum() > 1:
-                self._rate = float(1 / np.median(np.diff(s.times[inside])))
+            shown = s.between(start - 1e-6, stop + 1e-6)
+            centres, points = shown.centres.astype(np.float64), shown.frame_landmarks()
+            for row in np.flatnonzero(shown.valid):
+                self._rows[int(shown.frame_indices[row])] = (centres[row], s.half_side, points[row])
+            if shown.valid.sum() > 1:
+                self._rate = float(1 / np.median(np.diff(shown.times[shown.valid])))
 
     def take(self, frame: Frame) -> bool:
         if frame.time > self._span[1] + 1e-6:

@@ -113,7 +113,7 @@ def _moment(result: VideoResult, face: FaceVerdict, clip: ClipScore | None, role
         time = float(sequence.times[row])
         if nearest is None or abs(time - middle) < abs(nearest.time - middle):
             # Of one row only: the landmarks of a long video in pixels would be a copy of them all.
-            points = sequence.values[row] * sequence.half_side + sequence.centres[row]
+            points = sequence[row : row + 1].frame_landmarks()[0]
             nearest = Moment(face.face, time, int(sequence.frame_indices[row]), points, clip, role)
     return nearest or Moment(face.face, middle, None, None, clip, role)
 

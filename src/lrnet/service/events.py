@@ -32,7 +32,7 @@ async def one_video(store: Store, video: str, ending: Callable[[], bool]) -> Asy
     """The events of one video, from now until it is finished or deleted.
 
     `state` carries the whole `Video`; `decode`, `faces` and `clips` carry news of a running one; `deleted` its
-    identifier. A client that connects late or again gets the state anew, and the latest clips.
+    identifier. A client that connects late or again gets the state again, and the latest clips.
 
     Args:
         ending: whether the service is shutting down.

@@ -182,7 +182,7 @@ async def _stream(source: AsyncIterator[bytes]) -> StreamingResponse:
         try:
             async for event in source:
                 yield event
-        except SQLAlchemyError as error:  # the client connects again, and is told then
+        except SQLAlchemyError as error:  # the client connects again, and gets an error then
             log.warning("a stream of events ends: the database does not answer (%s)", type(error).__name__)
 
     return StreamingResponse(whole(), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})

@@ -197,9 +197,9 @@ class IsolatedReader(Reader):
         if "info" in message:
             self._info = self._header(message["info"])
 
-    def _header(self, told: Mapping[str, Any]) -> VideoInfo:
+    def _header(self, header: Mapping[str, Any]) -> VideoInfo:
         """The header as the decoder reports it. Raises TypeError or ValueError if it is malformed."""
-        info = VideoInfo(**{**told, "notes": tuple(told.get("notes", ())[:MOST_NOTES])})
+        info = VideoInfo(**{**header, "notes": tuple(header.get("notes", ())[:MOST_NOTES])})
         if not all(isinstance(word, str) and len(word) <= LONGEST_WORD for word in _words(info)):
             raise ValueError("invalid word")
         if not all(isinstance(n, int) and n >= 0 for n in (info.size_bytes, info.frame_count or 0)):

@@ -25,20 +25,20 @@ COARSEST: Final = 51  # quantisation parameter of H.264
 
 H264_PARAMETERS: Final = 1  # FFmpeg's number for quantisation parameters of that kind
 
-DELTA_QP: Final = 4  # where a block's own parameter stands among the 32-bit numbers that FFmpeg tells of it
+DELTA_QP: Final = 4  # where a block's own parameter stands among the 32-bit numbers that FFmpeg gives of it
 
 
 def _quantiser_of(source: VideoFrame, small: VideoReformatter) -> float | None:
-    """Mean quantisation parameter of a frame's macroblocks; None if its codec is not H.264, or tells none."""
-    # A thumbnail, which brings what is told of the frame: whoever is asked for that is tied into a circle, and kept
-    # until the collector comes by.
-    told = small.reformat(source, 16, 16, "gray", threads=1).side_data.get("VIDEO_ENC_PARAMS")
-    if not isinstance(told, VideoEncParams) or int(told.codec_type) != H264_PARAMETERS or not told.nb_blocks:
+    """Mean quantisation parameter of a frame's macroblocks; None if its codec is not H.264, or gives none."""
+    # Of a thumbnail, to which the frame's side data are copied: a frame whose side data are read is part of a reference
+    # cycle, and stays in memory until the garbage collector runs.
+    found = small.reformat(source, 16, 16, "gray", threads=1).side_data.get("VIDEO_ENC_PARAMS")
+    if not isinstance(found, VideoEncParams) or int(found.codec_type) != H264_PARAMETERS or not found.nb_blocks:
         return None
-    data: Any = told  # a buffer, which its stubs do not say
-    numbers = np.frombuffer(data, np.int32, offset=told.blocks_offset)
-    blocks = numbers[: told.nb_blocks * told.block_size // 4].reshape(told.nb_blocks, -1)
-    return float(np.clip(told.qp + blocks[:, DELTA_QP].mean(), 0, COARSEST))
+    data: Any = found  # a buffer, which its stubs do not say
+    numbers = np.frombuffer(data, np.int32, offset=found.blocks_offset)
+    blocks = numbers[: found.nb_blocks * found.block_size // 4].reshape(found.nb_blocks, -1)
+    return float(np.clip(found.qp + blocks[:, DELTA_QP].mean(), 0, COARSEST))
 
 
 class Quantisers:

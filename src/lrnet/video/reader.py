@@ -163,11 +163,11 @@ class VideoReader(Reader):
             self._deinterlacer = Deinterlacer()
             self._decoding = 0.0
             self._starved = False
-            told = self.info
-            pixels = max(0, told.width) * max(0, told.height)
+            header = self.info
+            pixels = max(0, header.width) * max(0, header.height)
             # Formats that do not count their frames make the duration of time stamps, of which one may be wrong.
-            duration = told.duration if told.frame_count else None
-            self.guard.header(told.size_bytes, pixels, told.frame_rate, duration, told.frame_count)
+            duration = header.duration if header.frame_count else None
+            self.guard.header(header.size_bytes, pixels, header.frame_rate, duration, header.frame_count)
         except BaseException:
             self._container.close()
             raise

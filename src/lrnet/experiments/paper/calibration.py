@@ -43,7 +43,7 @@ def run(setting: Setting) -> Result:
         ),
     )
     found: dict[tuple[str, str, Landmarks], Seeds] = {}
-    for streams, config in setting.recipes.items():
+    for streams, config in setting.configs.items():
         for tested in (clean, compressed):
             for variant in VARIANTS:
                 if variant in WITHOUT_KALMAN and (config is not setting.config or tested is compressed):
@@ -53,7 +53,7 @@ def run(setting: Setting) -> Result:
                 found[(streams, tested.name, variant)] = seeds
                 labels = {"streams": streams, "tested on": tested.name, "landmarks": VARIANTS[variant]}
                 result.add(labels, seeds)
-    for streams in setting.recipes:
+    for streams in setting.configs:
         full, without = (found[(streams, clean.name, v)] for v in ("calibrated", "detected"))
         full_there, without_there = (found[(streams, compressed.name, v)] for v in ("calibrated", "detected"))
         helps = result.differ(f"{streams}: full - without calibration, {clean.name}", full, without)

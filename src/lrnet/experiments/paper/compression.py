@@ -57,7 +57,7 @@ def run(setting: Setting) -> Result:
             trend = f"The decline under heavy compression is small ({paper})."
             result.decline(trend, paper.value, declines[worst.name], words)
 
-    for streams, config in setting.recipes.items():
+    for streams, config in setting.configs.items():
         found: dict[str, Seeds] = {}
         for tested in sets:
             found[tested.name] = setting.runs.scored(best, tested, config, setting.plans())

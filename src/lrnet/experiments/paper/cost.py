@@ -78,9 +78,9 @@ def run(setting: Setting) -> Result:
         if paper is not None:
             same = abs(t["parameters"] / 1e6 - paper.value) < 0.005  # it is given to two places
             because = (
-                f"the paper's recipe has {t['parameters']:,.0f} here. It takes {t['seconds'] / 3600:.2f} h on one CPU "
-                f"thread for {size / 1e6:.0f} MB of landmarks ({len(train.videos)} videos); the paper's {hours} is for "
-                f"{data}, so that the two times cannot be compared."
+                f"the paper's configuration has {t['parameters']:,.0f} here. It takes {t['seconds'] / 3600:.2f} h on "
+                f"one CPU thread for {size / 1e6:.0f} MB of landmarks ({len(train.videos)} videos); the paper's "
+                f"{hours} is for {data}, so that the two times cannot be compared."
             )
             trend = f"The network has {paper} parameters."
             result.findings.append(Finding(trend, "confirmed" if same else "denied", because))

@@ -56,9 +56,9 @@ def run(setting: Setting) -> Result:
             ),
         ),
     )
-    within = {streams: setting.runs.scored(clean, clean, c, setting.plans()) for streams, c in setting.recipes.items()}
-    for streams, config in setting.recipes.items():
-        _add_recipe(result, setting, config, clean, others, within[streams], {"AUC": paper})
+    within = {streams: setting.runs.scored(clean, clean, c, setting.plans()) for streams, c in setting.configs.items()}
+    for streams, config in setting.configs.items():
+        _add_configuration(result, setting, config, clean, others, within[streams], {"AUC": paper})
     for model in setting.models:
         scored, note = score_model(setting, model, clean)
         labels = {"network": called(setting, model), "tested on": name}
@@ -78,7 +78,7 @@ def run(setting: Setting) -> Result:
     return result
 
 
-def _add_recipe(
+def _add_configuration(
     result: Result,
     setting: Setting,
     config: TrainingConfig,

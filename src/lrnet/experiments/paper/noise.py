@@ -56,7 +56,7 @@ def run(setting: Setting, frames: int = FRAMES) -> Result:
     )
     by_network: dict[str, dict[tuple[str, int], Seeds]] = {
         name: {at: setting.runs.scored(train, tested, config, plans) for at, tested in sets.items()}
-        for name, config in setting.recipes.items()
+        for name, config in setting.configs.items()
     }
     notes: dict[str, str] = {}
     for model in setting.models:

@@ -73,7 +73,7 @@ class Setting:
     def has_splits(self) -> bool:
         return {"train", self.test_split} <= {r.split for r in self.data.main}
 
-    def recipe(self, *names: str) -> TrainingConfig:
+    def with_streams(self, *names: str) -> TrainingConfig:
         """The configuration with these streams; those that it lacks have the width of its first one."""
         known = {stream.name: stream for stream in self.config.streams}
         units = self.config.streams[0].units
@@ -83,10 +83,10 @@ class Setting:
     @property
     def papers(self) -> TrainingConfig:
         """The paper's streams, g1 and g2, fitted as the configuration fits."""
-        return self.recipe(*PAPER_STREAMS)
+        return self.with_streams(*PAPER_STREAMS)
 
     @property
-    def recipes(self) -> dict[str, TrainingConfig]:
+    def configs(self) -> dict[str, TrainingConfig]:
         """The configuration and the paper's streams, by the names of their streams."""
         return {" + ".join(config.stream_names): config for config in (self.config, self.papers)}
 

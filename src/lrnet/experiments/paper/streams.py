@@ -24,8 +24,9 @@ def run(setting: Setting) -> Result:
     if len(ours) > 1 and set(ours) != set(PAPER_STREAMS):
         wanted[joined] = ours
     wanted["all"] = held
-    setting.runs.prepare(clean, setting.recipe(*held), plans)
-    found = {what: setting.runs.scored(clean, clean, setting.recipe(*names), plans) for what, names in wanted.items()}
+    setting.runs.prepare(clean, setting.with_streams(*held), plans)
+    config_of = {what: setting.with_streams(*names) for what, names in wanted.items()}
+    found = {what: setting.runs.scored(clean, clean, config, plans) for what, config in config_of.items()}
     title = "Streams alone and together (the paper's Table 6)"
     result = Result("streams", title, setting.protocol(), setting.about(clean))
     for what, seeds in found.items():
