@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from lrnet.errors import TreatmentError
 from lrnet.video.limits import WHOLE
@@ -18,44 +17,20 @@ from lrnet.video.writer import VideoWriter
 SMALLEST = 16  # pixels a side: what H.264 encoders take
 
 
-@dataclass(frozen=True, slots=True)
-class Encoding:
-    """One way to encode a video.
-
-    Attributes:
-        crf: the encoder's constant rate factor.
-        codec: FFmpeg's name of the encoder.
-        preset: of the encoder.
-        shorter_side: of the frame, pixels; a larger video is made smaller, none is made larger. None keeps the size.
-        options: further options, by FFmpeg's names.
-    """
-
-    crf: int
-    codec: Literal["libx264", "libx265"] = "libx264"
-    preset: str = "medium"
-    shorter_side: int | None = None
-    options: dict[str, str] = field(default_factory=dict)
-
-
-REENCODINGS: Final[dict[str, tuple[Encoding, ...]]] = {
+REENCODINGS: Final[dict[str, tuple[dict[str, Any], ...]]] = {
     # FaceForensics++ (Rössler et al., ICCV 2019): H.264 with FFmpeg's defaults and constant rate factors of 23 and 40.
-    "c23": (Encoding(23),),
-    "c40": (Encoding(40),),
+    "c23": ({"crf": 23, "preset": "medium"},),
+    "c40": ({"crf": 40, "preset": "medium"},),
     # x265's default factor; a quick preset, because the default one takes ten times as long as finding the landmarks.
-    "hevc": (Encoding(28, "libx265", "superfast"),),
+    "hevc": ({"crf": 28, "codec": "libx265", "preset": "superfast"},),
     # An imitation: an application shrinks and encodes before it sends, the site encodes again for viewing, with a limit
     # on the bit rate and key frames about two seconds apart. Sites do not publish what they do, and change it.
     "social": (
-        Encoding(26, preset="veryfast", shorter_side=540),
-        Encoding(
-            30,
-            preset="veryfast",
-            shorter_side=480,
-            options={"maxrate": "1M", "bufsize": "2M", "g": "60"},
-        ),
+        {"crf": 26, "shorter_side": 540},
+        {"crf": 30, "shorter_side": 480, "options": {"maxrate": "1M", "bufsize": "2M", "g": "60"}},
     ),
 }
-"""Re-encodings by name: each pass reads what the one before it wrote."""
+"""Re-encodings by name: the arguments of `reencode` for each pass, which reads what the one before it wrote."""
 
 
 def reencode(
@@ -115,48 +90,21 @@ def reencode_as(
     target: str | os.PathLike[str],
     most_frames: int | None = None,
 ) -> None:
-    """Write a video as one of `REENCODINGS` does.
-
-    Raises:
-        TreatmentError: the name is unknown.
-        VideoError, OutputError: as `reencode`.
-    """
+    """Write a video as one of `REENCODINGS` does. Raises as `reencoding` and `reencode` do."""
     *firsts, last = reencoding(name)
     with TemporaryDirectory(prefix="lrnet-") as folder:
-        for number, encoding in enumerate(firsts):
+        for number, settings in enumerate(firsts):
             between = Path(folder) / f"{number}.mp4"
-            _encode(encoding, source, between, most_frames)
+            reencode(source, between, most_frames=most_frames, **settings)
             source = between
-        _encode(last, source, target, most_frames)
+        reencode(source, target, most_frames=most_frames, **last)
 
 
-def reencoding(name: str) -> Sequence[Encoding]:
-    """The passes of a re-encoding.
-
-    Raises:
-        TreatmentError: the name is unknown.
-    """
+def reencoding(name: str) -> Sequence[dict[str, Any]]:
+    """The passes of a re-encoding. Raises TreatmentError if the name is unknown."""
     if name not in REENCODINGS:
         raise TreatmentError(f"There is no re-encoding {name!r}.", hint=f"Known are {', '.join(REENCODINGS)}.")
     return REENCODINGS[name]
-
-
-def _encode(
-    encoding: Encoding,
-    source: str | os.PathLike[str],
-    target: str | os.PathLike[str],
-    most_frames: int | None,
-) -> None:
-    reencode(
-        source,
-        target,
-        crf=encoding.crf,
-        shorter_side=encoding.shorter_side,
-        most_frames=most_frames,
-        preset=encoding.preset,
-        codec=encoding.codec,
-        options=encoding.options,
-    )
 
 
 def _one_thread(codec: str) -> dict[str, str]:
