@@ -185,7 +185,7 @@ PASSING = [
     VideoError("s3://a cannot be fetched (timeout).", hint=""),
     VideoNotFoundError("There is no a.", hint=""),
     MissingDependencyError("a needs fsspec.", hint=""),
-    lost(3, "SIGKILL"),
+    lost(3, "signal SIGKILL"),
     InternalError.of(MemoryError(), "a"),
     DecoderDiedError("killed", hint=""),
 ]

@@ -109,7 +109,7 @@ def serve_command(
     from lrnet.service import supervisor
     from lrnet.service.settings import allowed_hosts
     from lrnet.service.tokens import read_tokens
-    from lrnet.service.webhook import Webhook
+    from lrnet.webhook import Webhook
 
     tokens = read_tokens(secret_of(token_file, "LRNET_TOKEN", "--token-file"))
     signing = secret_of(webhook_secret_file, "LRNET_WEBHOOK_SECRET", "--webhook-secret-file")

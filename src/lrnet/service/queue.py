@@ -45,10 +45,6 @@ class Queue:
     def close(self) -> None:
         self._engine.dispose()
 
-    def ping(self) -> None:
-        """Raise SQLAlchemyError if the database does not answer."""
-        self._scalar(select(1))
-
     def claim(self, lease_seconds: float) -> VideoRow | None:
         """Take the oldest queued video; None if none is queued.
 

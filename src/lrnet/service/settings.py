@@ -11,8 +11,8 @@ from typing import Final
 from lrnet.errors import ServiceError
 from lrnet.network.registry import DEFAULT_MODEL
 from lrnet.service.tokens import Token
-from lrnet.service.webhook import Webhook
 from lrnet.video.limits import Access
+from lrnet.webhook import Webhook
 
 LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
 

@@ -7,9 +7,7 @@ from typing import Final
 
 from lrnet.service import schema
 from lrnet.service.database import Store
-from lrnet.webhook import ANSWER_SECONDS, SIGNATURE, Webhook
-
-__all__ = ["PAUSES", "SIGNATURE", "Webhook", "notify_one"]
+from lrnet.webhook import ANSWER_SECONDS, Webhook
 
 log = logging.getLogger("lrnet.service.webhook")
 

@@ -10,7 +10,6 @@ import json
 import multiprocessing
 import os
 import re
-import shutil
 import signal
 import threading
 import unicodedata
@@ -339,8 +338,3 @@ def _shortened(name: str, size: int, length: Callable[[str], int]) -> str:
     while length(stem + dot + extension) > size:
         stem = stem[:-1]
     return stem + dot + extension
-
-
-def clear(folder: Path) -> None:
-    """Remove what an unsuccessful attempt wrote."""
-    shutil.rmtree(folder, ignore_errors=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import shutil
 import signal
 import socket
 import threading
@@ -23,12 +24,13 @@ from pydantic import TypeAdapter
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from lrnet.machine import end_of
 from lrnet.service.database import Store
 from lrnet.service.folder import BUNDLE, OVERLAY, REPORT, Folder
 from lrnet.service.rows import Finding, JobState, VideoRow
 from lrnet.service.schema import Summary
 from lrnet.service.settings import Settings
-from lrnet.service.work import Job, JobProcess, clear
+from lrnet.service.work import Job, JobProcess
 from lrnet.verdict import State
 
 log = logging.getLogger("lrnet.service.worker")
@@ -66,7 +68,7 @@ class Overseer:
             kept = self._end(row, row.lease, self._listen(row, row.lease, results), results)
         finally:
             if not kept:
-                clear(results)
+                shutil.rmtree(results, ignore_errors=True)
         now = self._patiently(lambda: self._store.get(row.id))
         if now is None or now.state in (JobState.FAILED, JobState.CANCELLED):
             self._folder.remove_results(row.id)
@@ -111,7 +113,8 @@ class Overseer:
                     return _End("lost")
         except (EOFError, OSError):
             status = self.process.kill()
-            return _End("found", finding) if finding else _End(f"died ({_how(status)})")
+            how = "it ended" if status is None else end_of(status)
+            return _End("found", finding) if finding else _End(f"died ({how})")
 
     def _renew(self, video: str, lease: str, progress: dict[str, Any] | None, watch: Watch) -> bool:
         """Whether the video is still this worker's.
@@ -234,15 +237,6 @@ def given_up(attempts: int, how: str) -> dict[str, str]:
     }
 
 
-def _how(status: int | None) -> str:
-    if status is None or status >= 0:
-        return "it ended" if status is None else f"exit status {status}"
-    try:
-        return f"signal {signal.Signals(-status).name}"
-    except ValueError:
-        return f"signal {-status}"
-
-
 class Keeper:
     """Keeps a service in order; several may run at a time."""
 
@@ -278,7 +272,7 @@ class Keeper:
         attempts = self._store.attempts()
         for path in self._folder.old_results():
             if path.name not in attempts:
-                clear(path)
+                shutil.rmtree(path, ignore_errors=True)
             elif (counts := attempts[path.name]) is not None:  # a worker that lost its lease may have been killed too
                 self._folder.remove_results(path.name, keep=counts)
         with self._folder.references():

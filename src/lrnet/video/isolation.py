@@ -35,6 +35,7 @@ from av.video.frame import VideoFrame
 from lrnet import errors
 from lrnet.errors import DecoderDiedError, VideoError
 from lrnet.files import parse_json
+from lrnet.machine import end_of
 from lrnet.video.frame import Frame, VideoInfo, planes_of
 from lrnet.video.limits import Access, Excess, Limits, past
 from lrnet.video.pipeline import PATIENCE
@@ -256,7 +257,7 @@ class IsolatedReader(Reader):
             self._too_long("decode_seconds")
             return
         raise DecoderDiedError(
-            f"The process that decoded {self.name} died ({_how(status)}).",
+            f"The process that decoded {self.name} died ({end_of(status)}).",
             hint="The file may be damaged or made to do that; leave it out, or obtain it again from its source.",
         )
 
@@ -316,13 +317,6 @@ def _quantiser(value: Any) -> float:
     return value
 
 
-def _how(status: int) -> str:
-    try:
-        return f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
-    except ValueError:
-        return f"signal {-status}"
-
-
 def slot_bytes(limits: Limits) -> int:
     """Bytes that the planes of the largest frame take, in whole pages.
 
@@ -379,7 +373,7 @@ class DecoderProcess:
         except EOFError:
             started = None
         if started is None:
-            raise _not_started(_how(self.kill() or 0))
+            raise _not_started(end_of(self.kill() or 0))
 
     @classmethod
     def take(cls, limits: Limits) -> DecoderProcess:

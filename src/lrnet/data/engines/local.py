@@ -16,7 +16,7 @@ from typing import Any
 
 from lrnet.data.engines.base import ATTEMPTS, Item, Outcome, Result, attempt, lost
 from lrnet.errors import EngineError, InternalError, LrnetError
-from lrnet.machine import cores
+from lrnet.machine import cores, end_of
 
 
 @dataclass(slots=True)
@@ -130,8 +130,7 @@ class _Worker:
         if self._process.is_alive():
             self._process.kill()
             self._process.join()
-        code = self._process.exitcode or 0
-        return signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        return end_of(self._process.exitcode or 0)
 
 
 def _serve(job: Callable[[Any], Any], pipe: Connection) -> None:
