@@ -17,7 +17,7 @@ from sklearn.linear_model import LogisticRegression
 from lrnet.data.records import people_of
 from lrnet.errors import DatasetError
 from lrnet.evaluation.metrics import Scores, root_weights
-from lrnet.evaluation.protocol import ScoredVideo
+from lrnet.evaluation.protocol import ScoredVideo, video_probabilities
 from lrnet.network.spec import Material, MaterialTerm, ScoreCalibration, Thresholds
 from lrnet.verdict import Rules, State, Stretch, logit
 
@@ -287,15 +287,9 @@ def _set(
     calibration = fit_calibration(held, rules, what)
     judged = [replace(h, video=h.video.judged_by(replace(rules, score_calibration=calibration))) for h in held]
     known = [h for h in judged if h.video.probability is not None]
-    scores = Scores(
-        np.array([h.video.is_fake for h in known], np.int64),
-        np.array([h.video.probability for h in known], np.float64),
-        np.array([h.video.record.group for h in known], dtype=str),
-    )
     # Whole and edited videos of a source count as separate sources.
-    return calibration, place_thresholds(
-        scores, false_alarms, misses, np.array([f"{h.video.record.source}/{h.edit}" for h in known], dtype=str)
-    )
+    sources = np.array([f"{h.video.record.source}/{h.edit}" for h in known], dtype=str)
+    return calibration, place_thresholds(video_probabilities(h.video for h in known), false_alarms, misses, sources)
 
 
 def _thresholds(likely: float, none: float, alarms: float, missed: float, what: str) -> Thresholds:

@@ -20,11 +20,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
 from lrnet.data import open_dataset
 from lrnet.data.records import Label, VideoRecord
-from lrnet.evaluation.metrics import Scores, auc, clustered_interval
+from lrnet.evaluation.metrics import auc, clustered_interval
+from lrnet.evaluation.protocol import record_scores
 from lrnet.evaluation.report import table as markdown_table
 from lrnet.experiments import environment
 from lrnet.network.registry import DEFAULT_MODEL
@@ -100,12 +99,7 @@ def ranked(said: Sequence[Said]) -> str:
         people = len({s.record.group for s in some})
         cells = [name, str(len(some)), str(people)]
         for by in kinds:
-            known = [s for s in some if by in s.ratios]
-            scores = Scores(
-                np.array([s.record.label is Label.FAKE for s in known], np.int64),
-                np.array([s.ratios[by] for s in known], np.float64),
-                np.array([s.record.group for s in known], dtype=str),
-            )
+            scores = record_scores((s.record, s.ratios.get(by)) for s in some)
             cells.append(str(clustered_interval(auc, scores)) if scores.both_classes else "")
         rows.append(cells)
     return markdown_table(("copy", "videos", "people", *(f"AUC, {by}" for by in kinds)), rows)
@@ -131,14 +125,11 @@ def table(said: Sequence[Said]) -> str:
 
 
 def main() -> None:
-    parser = environment.parser(__doc__)
+    parser = environment.parser(__doc__, "model", "split", "workers")
     parser.add_argument("dataset", type=Path)
-    parser.add_argument("--model", default=DEFAULT_MODEL)
     parser.add_argument("--crf", type=int, nargs="*", default=[23, 33, 36, 40])
     parser.add_argument("--coded-only", action="store_true", help="no other copy than those at the rate factors")
-    parser.add_argument("--split", default="", help="only videos of this split")
     parser.add_argument("--frames", type=int, default=200, help="of each video, from its start")
-    parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
     records = [r for r in open_dataset(options.dataset).records if options.split in ("", r.split)]
     made = coded(options.crf) if options.coded_only else copies(options.crf)

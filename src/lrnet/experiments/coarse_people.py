@@ -20,14 +20,13 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from lrnet.data import store
 from lrnet.data.store import StoredVideo
 from lrnet.errors import TrainingError
 from lrnet.evaluation.metrics import auc, clustered_interval
 from lrnet.evaluation.protocol import ScoredVideo, score_video, scores_of
 from lrnet.evaluation.report import table
 from lrnet.experiments import environment
-from lrnet.network.registry import DEFAULT_MODEL, load_model
+from lrnet.network.registry import load_model
 from lrnet.network.runtime import NetworkRuntime
 from lrnet.network.spec import ScoreCalibration
 from lrnet.training.appearance.fuse import class_weights, largest_ratio, logistic
@@ -101,14 +100,13 @@ def report(copies: Sequence[ScoredVideo], rules: Rules, needed: float) -> str:
 
 
 def main() -> None:
-    parser = environment.parser(__doc__)
+    parser = environment.parser(__doc__, "model")
     parser.add_argument("scores", type=Path)
     parser.add_argument("copies", type=Path)
-    parser.add_argument("--model", default=DEFAULT_MODEL)
     args = parser.parse_args()
     spec = load_model(args.model).spec
     threshold = spec.limits.likely_fake if spec.limits is not None else 0.5
-    copies = scored_copies(args.scores, list(store.open(args.copies)))
+    copies = scored_copies(args.scores, environment.stored(args.copies))
     motion = replace(Rules.of(spec), appearance=None, thresholds=None)
     Console(width=180, highlight=False).print(report(copies, motion, threshold / (1 - threshold)), markup=False)
 

@@ -27,7 +27,6 @@ from numpy.typing import NDArray
 
 from lrnet.data.records import Label
 from lrnet.data.store import StoredVideo
-from lrnet.data.store import open as open_store
 from lrnet.detector import Detector
 from lrnet.evaluation.protocol import score_sequences
 from lrnet.evaluation.report import table as markdown_table
@@ -341,7 +340,7 @@ def main() -> None:
     options = parser.parse_args()
     count = round(options.seconds * RATE)
     detector = Detector()
-    stores = [open_store(store) for store in options.store]
+    stores = [environment.stored(store) for store in options.store]
     videos = [video for store in stores for video in chosen(store, options.each)]
     with tempfile.TemporaryDirectory(prefix="lrnet-doubt-") as scratch:
         folder = Path(scratch)

@@ -12,13 +12,12 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from lrnet.data import store
 from lrnet.data.store import StoredVideo
 from lrnet.evaluation.protocol import ScoredVideo, evaluate
 from lrnet.evaluation.report import table
 from lrnet.experiments import environment
 from lrnet.network.bundle import ModelBundle
-from lrnet.network.registry import DEFAULT_MODEL, load_model
+from lrnet.network.registry import load_model
 from lrnet.training.edits import judged_edits
 from lrnet.verdict import FaceVerdict, Rules, State, judge_face
 
@@ -28,17 +27,14 @@ Judged = tuple[str, ScoredVideo, tuple[float, float] | None]
 
 
 def main() -> None:
-    parser = environment.parser(__doc__)
+    parser = environment.parser(__doc__, "split", "model")
     parser.add_argument("store", type=Path)
-    parser.add_argument("--split", default="", help="only videos of this split")
-    parser.add_argument("--model", default=DEFAULT_MODEL)
     parser.add_argument("--seeds", type=int, default=2, help="edits of each kind for each video")
     parser.add_argument("--motion", action="store_true", help="leave appearance out")
     args = parser.parse_args()
-    videos = [v for v in store.open(args.store) if args.split in ("", v.record.split)]
-    bundle = load_model(args.model)
-    bundle = bundle.motion_alone() if args.motion else bundle
-    print(shares(list(judged(bundle, videos, args.seeds)), Rules.of(bundle.spec)))
+    bundle = load_model(args.model, appearance=not args.motion)
+    rows = list(judged(bundle, environment.stored(args.store, args.split), args.seeds))
+    print(shares(rows, Rules.of(bundle.spec)))
 
 
 def judged(bundle: ModelBundle, videos: Sequence[StoredVideo], seeds: int) -> Iterator[Judged]:

@@ -11,8 +11,10 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Final, TypeVar
 
+from lrnet.data import store
+from lrnet.data.store import StoredVideo
 from lrnet.detector import Detector
 from lrnet.errors import LrnetError, MissingDependencyError, OutputError
 from lrnet.extras import install_command
@@ -24,9 +26,24 @@ Item = TypeVar("Item")
 Found = TypeVar("Found")
 
 
-def parser(module: str | None) -> argparse.ArgumentParser:
-    """A command line whose help is a module's docstring."""
-    return argparse.ArgumentParser(description=module, formatter_class=argparse.RawDescriptionHelpFormatter)
+def parser(module: str | None, *shared: str) -> argparse.ArgumentParser:
+    """A command line whose help is a module's docstring, with some of the options that measurements share."""
+    found = argparse.ArgumentParser(description=module, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in shared:
+        found.add_argument(f"--{name}", **SHARED[name])
+    return found
+
+
+SHARED: Final[dict[str, dict[str, Any]]] = {
+    "model": {"default": DEFAULT_MODEL},
+    "split": {"default": "", "help": "only videos of this split"},
+    "workers": {"type": int, "default": 2},
+}
+
+
+def stored(folder: Path, split: str = "") -> list[StoredVideo]:
+    """The videos of a landmark store, or of one of its splits."""
+    return [v for v in store.open(folder) if split in ("", v.record.split)]
 
 
 def run(main: Callable[[], None]) -> None:

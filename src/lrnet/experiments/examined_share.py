@@ -78,10 +78,9 @@ def table(said: Sequence[Said]) -> str:
 
 
 def main() -> None:
-    parser = environment.parser(__doc__)
+    parser = environment.parser(__doc__, "workers")
     parser.add_argument("dataset", type=Path)
     parser.add_argument("--share", type=float, nargs="+", default=[0.5, 0.33, 0.25])
-    parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
     records = open_dataset(options.dataset).records
     jobs = [(record, share) for record in records for share in (1.0, *options.share)]

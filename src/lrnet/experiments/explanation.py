@@ -27,13 +27,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lrnet.data import Label, store
+from lrnet.data import Label
 from lrnet.data.store import StoredVideo
 from lrnet.experiments import environment
 from lrnet.faces.landmarker import NUM_LANDMARKS
 from lrnet.network.bundle import ModelBundle
 from lrnet.network.clips import Clip, cut_clips
-from lrnet.network.registry import DEFAULT_MODEL, load_model
+from lrnet.network.registry import load_model
 from lrnet.network.runtime import NetworkRuntime
 from lrnet.network.streams import STREAMS, embed_clips
 from lrnet.sequence.landmark_sequence import FACIAL_GROUPS, LandmarkSequence, main_face
@@ -227,14 +227,13 @@ def _all_and_accused(cases: Sequence[Case]) -> tuple[tuple[str, Sequence[Case]],
 
 
 def main() -> None:
-    parser = environment.parser(__doc__)
+    parser = environment.parser(__doc__, "model")
     parser.add_argument("stores", type=Path, nargs="+", metavar="STORE")
-    parser.add_argument("--model", default=DEFAULT_MODEL)
     parser.add_argument("--donors", type=int, default=8)
     parser.add_argument("--clips", type=int, default=6)
     parser.add_argument("--least", type=float, default=0.95)
     args = parser.parse_args()
-    videos = [video for folder in args.stores for video in store.open(folder)]
+    videos = [video for folder in args.stores for video in environment.stored(folder)]
     cases = Benchmark(load_model(args.model), videos, args.donors, args.clips).cases()
     report(cases, args.least)
 

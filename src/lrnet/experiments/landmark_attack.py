@@ -30,7 +30,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrnet.data.records import Label
-from lrnet.data.store import open as open_store
 from lrnet.detector import Detector, Sequencer
 from lrnet.evaluation.report import table as markdown_table
 from lrnet.experiments import environment
@@ -232,7 +231,7 @@ def chosen(stores: Sequence[Path], each: int, rate: float, count: int) -> Iterat
             yield found
     for store, label in product(stores, Label):
         taken: set[str] = set()
-        for video in open_store(store):
+        for video in environment.stored(store):
             record = video.record
             if len(taken) == each or record.label is not label or record.group in taken:
                 continue

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 
-from lrnet.data import store
 from lrnet.data.records import Label, VideoRecord
 from lrnet.experiments import environment
 from lrnet.sequence.landmark_sequence import LandmarkSequence, main_face
@@ -28,7 +27,7 @@ def main() -> None:
     parser.add_argument("stores", type=Path, nargs="+")
     tracks: list[Track] = []
     for folder in parser.parse_args().stores:
-        for video in store.open(folder):
+        for video in environment.stored(folder):
             if video.record.label is not Label.REAL:  # the group of a fake does not identify its face
                 continue
             faces = main_face(video.sequences(only=("looks",)))

@@ -20,7 +20,7 @@ from rich.table import Table
 from lrnet.appearance.crops import CROP_SIZE, WIDE, middle
 from lrnet.appearance.graph import CELLS
 from lrnet.appearance.network import AppearanceNetwork
-from lrnet.data import Label, store
+from lrnet.data import Label
 from lrnet.data.store import StoredVideo
 from lrnet.data.store.crops import crops_file, read_crops
 from lrnet.experiments import environment
@@ -42,16 +42,15 @@ class Pointed:
 
 
 def main() -> None:
-    parser = environment.parser(__doc__)
+    parser = environment.parser(__doc__, "split")
     parser.add_argument("model", help="a model with both witnesses")
     parser.add_argument("store", type=Path)
-    parser.add_argument("--split", default="", help="only videos of this split")
     args = parser.parse_args()
     network = AppearanceNetwork.of(load_model(args.model))
     if network is None:
         parser.error(f"{args.model} looks at motion alone")
-    videos = [v for v in store.open(args.store) if args.split in ("", v.record.split)]
-    Console(width=120).print(table(pointed(network, [v for v in videos if v.record.label is Label.REAL])))
+    real = [v for v in environment.stored(args.store, args.split) if v.record.label is Label.REAL]
+    Console(width=120).print(table(pointed(network, real)))
 
 
 def pointed(network: AppearanceNetwork, videos: Sequence[StoredVideo], seed: int = 0) -> list[Pointed]:

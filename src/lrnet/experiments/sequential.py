@@ -26,7 +26,6 @@ import numpy as np
 from rich.console import Console
 
 from lrnet.appearance.network import AppearanceNetwork
-from lrnet.data import store
 from lrnet.data.manifest import read_manifest
 from lrnet.data.records import Label, VideoRecord, people_of
 from lrnet.data.store import StoredVideo
@@ -38,7 +37,7 @@ from lrnet.evaluation.protocol import known_people, shows_one_of
 from lrnet.evaluation.report import table
 from lrnet.experiments import environment
 from lrnet.network.bundle import ModelBundle
-from lrnet.network.registry import DEFAULT_MODEL, load_model
+from lrnet.network.registry import load_model
 from lrnet.network.runtime import NetworkRuntime
 from lrnet.training.crossval import kept_scores, left_out_networks
 from lrnet.verdict import Rules, State, Stretch, judge_face
@@ -278,14 +277,13 @@ def false_alarms(real: Sequence[Call], rule: SequentialRule) -> tuple[float, int
 
 
 def main() -> None:
-    parser = environment.parser(__doc__)
+    parser = environment.parser(__doc__, "model")
     parser.add_argument("--scores", type=Path, help="folder of `lrnet crossval --out`")
     parser.add_argument("--store", type=Path, action="append", default=[])
     parser.add_argument("--folder", type=Path, action="append", default=[], help="of tools/make_calls.py")
     parser.add_argument(
         "--networks", action="store_true", help="judge the folders by the networks of --scores, people left out"
     )
-    parser.add_argument("--model", default=DEFAULT_MODEL)
     parser.add_argument("--appearance", action="store_true", help="ask both witnesses")
     args = parser.parse_args()
     if args.networks and (args.scores is None or args.appearance):
@@ -300,7 +298,7 @@ def main() -> None:
         out.print(report("cross-validation, motion alone", calls), markup=False)
     known = _known(bundle)
     for path in args.store:
-        videos = [v for v in store.open(path) if not shows_one_of(known, v.record)]
+        videos = [v for v in environment.stored(path) if not shows_one_of(known, v.record)]
         out.print(report(path.name, calls_of_store(bundle, videos), used=used), markup=False)
     models = left_out_models(args.scores, motion) if args.networks else {}
     for path in args.folder:

@@ -14,7 +14,6 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from lrnet.data import store
 from lrnet.evaluation.metrics import Estimate, auc, clustered_interval, interval_text, recall_at
 from lrnet.evaluation.protocol import ScoredVideo, evaluate, scores_of
 from lrnet.experiments import environment
@@ -25,13 +24,12 @@ EVERYTHING = "all fakes"
 
 
 def main() -> None:
-    parser = environment.parser(__doc__)
+    parser = environment.parser(__doc__, "split")
     parser.add_argument("model", help="a model with both witnesses")
     parser.add_argument("store", type=Path)
-    parser.add_argument("--split", default="", help="only videos of this split")
     parser.add_argument("--swaps", nargs="*", default=[], metavar="SOURCE", help="sources to sum up in a row")
     args = parser.parse_args()
-    videos = [v for v in store.open(args.store) if args.split in ("", v.record.split)]
+    videos = environment.stored(args.store, args.split)
     bundle = load_model(args.model)
     if bundle.spec.appearance is None:
         parser.error(f"{args.model} looks at motion alone")
