@@ -12,7 +12,7 @@ from lrnet.errors import InternalError, LrnetError
 from lrnet.video.limits import Access
 
 if TYPE_CHECKING:
-    from lrnet.detector import Detector, VideoResult
+    from lrnet.detector import Detector, Progress, VideoResult
     from lrnet.network.bundle import ModelBundle
     from lrnet.report.examination import Examination
     from lrnet.report.explain import FaceExplanation
@@ -51,12 +51,11 @@ class VideoTask:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A worker's answer for a video that was judged.
+    """A video that was judged.
 
     Attributes:
-        result: without its sequences.
         document: the video's part of the JSON.
-        written: report and overlay, as far as they were written.
+        written: report, overlay and bundle, as far as they were written.
         error: why one of them was not.
     """
 
@@ -68,7 +67,7 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class JudgeJob:
-    """Judge one video on one core and write what is its own.
+    """Judge one video on one core and write what is its own; the result comes back without its sequences.
 
     Raises:
         LrnetError: the model cannot be loaded, or the video cannot be read.
@@ -79,21 +78,8 @@ class JudgeJob:
     appearance: bool = True
 
     def __call__(self, task: VideoTask) -> Judged:
-        from lrnet.report.json_report import to_document
-
-        detector = _detector(self.model, self.appearance)
-        result = detector.detect(task.video, keep_sequences=task.landmarks, access=self.access)
-        explanations = explain(result, detector.bundle) if task.explained else ()
-        document = to_document(result, detector.bundle, explanations, task.examination)
-        written: list[Path] = []
-        error: LrnetError | None = None
-        try:
-            write_own(result, explanations, detector.bundle, task, self.access, written.append)
-        except LrnetError as fault:
-            error = fault
-        except Exception as fault:  # the verdict stands, whatever is wrong with its report
-            error = InternalError.of(fault, task.video)
-        return Judged(replace(result, sequences=()), document, tuple(written), error)
+        judged = judge(_detector(self.model, self.appearance), task, self.access)
+        return replace(judged, result=replace(judged.result, sequences=()))
 
 
 @lru_cache(maxsize=1)
@@ -102,15 +88,43 @@ def _detector(model: str, appearance: bool) -> Detector:
     from lrnet.detector import Detector
     from lrnet.network.registry import load_model
 
-    bundle = load_model(model)
-    return Detector(bundle if appearance else bundle.motion_alone(), threads=1)
+    return Detector(load_model(model, appearance=appearance), threads=1)
 
 
-def explain(result: VideoResult, bundle: ModelBundle) -> tuple[FaceExplanation, ...]:
-    """The explanations of its faces' scores; the result keeps its sequences."""
+def judge(
+    detector: Detector,
+    task: VideoTask,
+    access: Access,
+    *,
+    progress: Callable[[Progress], None] | None = None,
+    found: Callable[[VideoResult, ReportDocument], object] = lambda result, document: None,
+    doing: Callable[[str], object] = lambda what: None,
+) -> Judged:
+    """Judge one video and write what is its own.
+
+    Args:
+        found: called with the verdict, before anything is written.
+        doing: called with what comes next.
+
+    Raises:
+        LrnetError: the video cannot be read.
+    """
     from lrnet.report.explain import Explainer
+    from lrnet.report.json_report import to_document
 
-    return Explainer(bundle).explain(result)
+    result = detector.detect(task.video, progress=progress, keep_sequences=task.landmarks, access=access)
+    explanations = Explainer(detector.bundle).explain(result) if task.explained else ()
+    document = to_document(result, detector.bundle, explanations, task.examination)
+    found(result, document)
+    written: list[Path] = []
+    error: LrnetError | None = None
+    try:
+        write_own(result, explanations, detector.bundle, task, access, written.append, doing)
+    except LrnetError as fault:
+        error = fault
+    except Exception as fault:  # the verdict stands, whatever is wrong with its report
+        error = InternalError.of(fault, task.video)
+    return Judged(result, document, tuple(written), error)
 
 
 def write_own(
@@ -120,13 +134,13 @@ def write_own(
     task: VideoTask,
     access: Access,
     written: Callable[[Path], object],
-    doing: Callable[[str], object] = lambda what: None,
+    doing: Callable[[str], object],
 ) -> None:
     """Write a video's report, overlay and evidence bundle.
 
     Args:
         written: called with each file once it is written.
-        doing: called with what comes next.
+        doing: as for `judge`.
 
     Raises:
         OutputError: one cannot be written. VideoError: the video cannot be read again.

@@ -145,9 +145,9 @@ def crop_command(
 def network_command(model: ModelOption = "") -> None:
     """Measure the time of a clip in the network on one thread, and the difference of ONNX Runtime and PyTorch."""
     from lrnet.experiments.network import benchmark_network
-    from lrnet.network.registry import DEFAULT_MODEL, load_model
+    from lrnet.network.registry import load_model
 
-    bundle = load_model(model or DEFAULT_MODEL)
+    bundle = load_model(model)
     milliseconds, difference = benchmark_network(bundle)
     words = "PyTorch is not installed" if difference is None else f"{difference:.1e} from PyTorch at most"
     clip = f"{milliseconds:.3f} ms a clip of {bundle.spec.preprocessing.clip_length} frames"

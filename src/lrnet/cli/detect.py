@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from lrnet.cli.batch import JudgeJob, VideoTask, explain, write_own
+from lrnet.cli.batch import Judged, JudgeJob, VideoTask, judge
 from lrnet.cli.options import (
     AddressOption,
     AppearanceOption,
@@ -99,7 +99,7 @@ def detect(
     """Say of each face in a video how likely it is manipulated."""
     from lrnet.data.engines import engine_by_name
     from lrnet.machine import cores
-    from lrnet.network.registry import DEFAULT_MODEL, load_model
+    from lrnet.network.registry import load_model
     from lrnet.report.examination import Examination
     from lrnet.video.folder import find_videos
     from lrnet.video.isolation import can_isolate
@@ -113,10 +113,9 @@ def detect(
     videos = find_videos(sources)
     access = Access(allow_network, len(videos) > 1 and can_isolate() if isolate is None else isolate, limits)
     outputs = Outputs.plan(videos, json_path, report, overlay, jsonl_path, bundle)
-    name = model or DEFAULT_MODEL
     out = Console(quiet=quiet, stderr="-" in (json_path, jsonl_path, report))
     at_once = min(workers or cores(), len(videos))
-    loaded = load_model(name) if appearance else load_model(name).motion_alone()
+    loaded = load_model(model, appearance=appearance)
     with opened_lines(jsonl_path) as lines:
         run = Run(loaded, outputs, out, access, examination, bundle_video, lines, prior)
         try:
@@ -125,7 +124,7 @@ def detect(
                     run.judge_in_turn(videos, progress)
                 else:
                     runner = engine_by_name(engine, at_once, address)
-                    run.judge_at_once(videos, JudgeJob(name, access, appearance), runner, progress)
+                    run.judge_at_once(videos, JudgeJob(model, access, appearance), runner, progress)
         except BaseException as error:
             run.stop(videos, error)
             raise
@@ -231,16 +230,13 @@ class Run:
         bar = progress.add_task(f"{len(videos)} videos, {engine.workers} at a time", total=len(videos), seen="")
         tasks = [self._task(number, video) for number, video in enumerate(videos)]
         for outcome in engine.run(job, tasks):
-            judged = outcome.result
+            number, video, judged = outcome.index, outcome.item.video, outcome.result
             if judged is None:
                 assert outcome.error is not None
-                self._note(outcome.index, outcome.item.video, outcome.error)
+                self._note(number, video, outcome.error)
             else:
-                self._take(outcome.index, judged.result, judged.document)
-                for path in judged.written:
-                    self._print_written(path)
-                if judged.error is not None:
-                    self._note(outcome.index, outcome.item.video, judged.error)
+                self._take(number, judged.result, judged.document)
+                self._end(number, video, judged)
             progress.update(bar, advance=1, seen=f"{len(self.failures)} failed" if self.failures else "")
 
     def _task(self, number: int, video: str) -> VideoTask:
@@ -248,35 +244,30 @@ class Run:
 
     def _judge(self, detector: Detector, task: VideoTask, number: int, progress: Progress) -> None:
         """Judge one video and write its files. An error is recorded, and the batch goes on."""
-        from lrnet.report.json_report import to_document
-
         name = Path(task.video).name
         bar = progress.add_task(name, total=None, seen="")
         try:
-            result = detector.detect(
-                task.video,
-                progress=lambda step: _show(progress, bar, step),
-                keep_sequences=task.landmarks,
-                access=self.access,
-            )
-            explanations = explain(result, self.bundle) if task.explained else ()
-            document = to_document(result, self.bundle, explanations, task.examination)
-            self._take(number, result, document)
-            write_own(
-                result,
-                explanations,
-                self.bundle,
+            judged = judge(
+                detector,
                 task,
                 self.access,
-                self._print_written,
-                lambda what: progress.update(bar, description=f"{name}: {what}", total=None),
+                progress=lambda step: _show(progress, bar, step),
+                found=lambda result, document: self._take(number, result, document),
+                doing=lambda what: progress.update(bar, description=f"{name}: {what}", total=None),
             )
+            self._end(number, task.video, judged)
         except LrnetError as error:
             self._note(number, task.video, error)
         except Exception as error:  # one video must not stop a batch, whatever goes wrong
             self._note(number, task.video, InternalError.of(error, task.video))
         finally:
             progress.remove_task(bar)
+
+    def _end(self, number: int, video: str, judged: Judged) -> None:
+        for path in judged.written:
+            self._print_written(path)
+        if judged.error is not None:
+            self._note(number, video, judged.error)
 
     def _take(self, number: int, result: VideoResult, document: ReportDocument) -> None:
         from lrnet.cli.render import print_result

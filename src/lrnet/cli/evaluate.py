@@ -42,12 +42,10 @@ def evaluate_command(
     from lrnet.evaluation import evaluate, measure
     from lrnet.evaluation.report import write_evaluation
     from lrnet.files import make_folder
-    from lrnet.network.registry import DEFAULT_MODEL, load_model
+    from lrnet.network.registry import load_model
     from lrnet.training.data import preprocessing_of, read_stores, split_of
 
-    bundle = load_model(model or DEFAULT_MODEL)
-    if not appearance:
-        bundle = bundle.motion_alone()
+    bundle = load_model(model, appearance=appearance)
     videos = read_stores(stores)
     if split:
         videos = split_of(videos, split)

@@ -38,9 +38,9 @@ def info_command(
     model: Annotated[str, typer.Argument(help="Name of a model, or path of a bundle.")] = "",
 ) -> None:
     """Print the card of a model: description, training and measured results."""
-    from lrnet.network.registry import DEFAULT_MODEL, load_model
+    from lrnet.network.registry import load_model
 
-    bundle = load_model(model or DEFAULT_MODEL)
+    bundle = load_model(model)
     OUT.print(Text(f"{bundle.spec.name} {bundle.spec.version}, hash {bundle.content_hash}", style="bold"))
     OUT.print(Text(bundle.card or bundle.spec.description))
 

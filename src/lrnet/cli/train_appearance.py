@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.text import Text
+
+from lrnet.cli.console import ERR, OUT
 
 
 def train_appearance_command(
@@ -56,11 +57,9 @@ def train_appearance_command(
     from lrnet.training.data import read_stores
 
     refuse_to_overwrite(out, replace=replace)
-    console = Console(soft_wrap=True, highlight=False)
-    told = Console(stderr=True, soft_wrap=True, highlight=False)
 
     def tell(step: int, loss: float, rate: float) -> None:
-        told.print(f"step {step} of {steps}, loss {loss:.4f}, {rate:.1f} crops/s")
+        ERR.print(f"step {step} of {steps}, loss {loss:.4f}, {rate:.1f} crops/s")
 
     bundle, videos = load_model(model), read_stores(stores)
     finished = add_appearance(
@@ -86,7 +85,7 @@ def train_appearance_command(
     )
     both = finished.spec.appearance
     assert both is not None
-    console.print(
+    OUT.print(
         Text(
             f"{out.name}: a logit of appearance counts {both.slope:.2f}; calibrated on {both.n} "
             f"videos, in {written.path}"

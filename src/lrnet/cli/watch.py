@@ -25,6 +25,8 @@ from rich.text import Text
 from lrnet.cli.detect import NO_VERDICT
 from lrnet.cli.options import AppearanceOption, LimitOption
 from lrnet.errors import LrnetError, OutputError, UsageError
+from lrnet.report.wording import WORDING, clock, person, readable
+from lrnet.verdict import REASON_TEXT, State
 from lrnet.video.limits import Access, Limits
 
 if TYPE_CHECKING:
@@ -74,7 +76,7 @@ def watch(
     """
     from lrnet.cli.serve import secret_of
     from lrnet.detector import Detector
-    from lrnet.network.registry import DEFAULT_MODEL, load_model
+    from lrnet.network.registry import load_model
     from lrnet.video.live import LiveReader, Recent
     from lrnet.webhook import Webhook
 
@@ -85,12 +87,12 @@ def watch(
     hook = Webhook(webhook, secret) if webhook else None
     if record is not None and not record.is_dir():
         raise OutputError(f"{record} is no folder.", hint="Create the folder for recordings first.")
-    name = model or DEFAULT_MODEL
-    bundle = load_model(name) if appearance else load_model(name).motion_alone()
+    bundle = load_model(model, appearance=appearance)
     detector = Detector(bundle)
     kept = Recent(record_seconds + AFTER) if record is not None else None
     out = Console(soft_wrap=True, highlight=False, stderr=as_json)
-    alarms = Alarms(words, hook, record, kept, ["--model", name, *([] if appearance else ["--no-appearance"])])
+    judging = [*(["--model", model] if model else []), *([] if appearance else ["--no-appearance"])]
+    alarms = Alarms(words, hook, record, kept, judging)
     access = Access(allow_network, limits=Limits().changed(limit or ()))
     screen = Screen(source, out, as_json, quiet, alarms)
     alarms.say = screen.say
@@ -251,8 +253,6 @@ class Screen:
     def take(self, event: Event) -> None:
         """Show an event, and raise its alarms."""
         from lrnet.detector import ClipScored, PersonSeen, QualityWarning
-        from lrnet.report.wording import person
-        from lrnet.verdict import REASON_TEXT, State
         from lrnet.verdict.running import RunningVerdict
 
         if isinstance(event, PersonSeen):
@@ -286,7 +286,7 @@ class Screen:
             if event.time - self._told_at >= STATUS_EVERY:
                 self._told_at = event.time
                 for face in event.faces:
-                    self._line(f"{_clock(event.time)} {_summary(face)}")
+                    self._line(f"{clock(event.time)} {_summary(face)}")
         self.alarms.look()
 
     def status(self, event: RunningVerdict) -> dict[str, Any]:
@@ -308,8 +308,6 @@ class Screen:
         return (after - before) / (stop - start) if stop > start else 0.0
 
     def _alarm(self, face: RunningFace, time: float) -> None:
-        from lrnet.report.wording import person
-
         alarm = {
             "event": "alarm",
             "source": self.source,
@@ -318,7 +316,7 @@ class Screen:
             **_face(face),
         }
         self.write(alarm)
-        self.say(f"ALARM at {_clock(time)}: {person(face.face)} is likely fake (probability {face.probability:.2f}).")
+        self.say(f"ALARM at {clock(time)}: {person(face.face)} is likely fake (probability {face.probability:.2f}).")
         self.alarms.raised(alarm)
 
     def _tell_of_left_out(self) -> None:
@@ -341,7 +339,6 @@ class Screen:
     def panel(self) -> Group:
         """The panel of a terminal."""
         from lrnet.cli.render import ASCII_BLOCKS, BLOCKS, STYLES
-        from lrnet.report.wording import WORDING, person, readable
 
         blocks = ASCII_BLOCKS if self.out.options.ascii_only else BLOCKS
         rows: list[Text] = []
@@ -362,7 +359,7 @@ class Screen:
             rows += [Text(f"  {'; '.join(doubts)}", "dim")] if doubts else []
         lag, left = reader.lag(running.time), reader.left_out
         head = (
-            f"{readable(self.source)}  {_clock(running.time)}  {self.frame_rate:.0f} frames/s  lag {lag:.1f} s"
+            f"{readable(self.source)}  {clock(running.time)}  {self.frame_rate:.0f} frames/s  lag {lag:.1f} s"
             f"  left out {left:.0f} s"
         )
         return Group(Text(head, "bold"), *rows, *(Text(m, "bold red") for m in messages))
@@ -372,7 +369,7 @@ class Screen:
         if self._now is None or self.reader is None:
             self._line("The source ended before anybody could be judged.")
             return
-        self._line(f"The source ended at {_clock(self._now[0].time)}; {self.reader.left_out:.0f} s were left out.")
+        self._line(f"The source ended at {clock(self._now[0].time)}; {self.reader.left_out:.0f} s were left out.")
 
 
 def _face(face: RunningFace) -> dict[str, Any]:
@@ -391,8 +388,6 @@ def _face(face: RunningFace) -> dict[str, Any]:
 
 def _doubts(face: RunningFace) -> list[str]:
     """What speaks against judging a person, in words; the first two reasons."""
-    from lrnet.verdict import REASON_TEXT
-
     return [REASON_TEXT[r] for r in face.verdict.reasons[:2] if not r.value.startswith("score_")]
 
 
@@ -403,12 +398,4 @@ def _range(face: RunningFace) -> str:
 
 
 def _summary(face: RunningFace) -> str:
-    from lrnet.report.wording import WORDING, person
-
     return f"{person(face.face)}: {WORDING[face.state].headline}, {_range(face)}, {face.seconds:.0f} s judged"
-
-
-def _clock(seconds: float) -> str:
-    from lrnet.report.wording import clock
-
-    return clock(seconds)

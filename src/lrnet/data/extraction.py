@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import TextIO
@@ -259,14 +259,6 @@ def _require_same(stored: StoredVideo, made_with: dict[str, object], folder: Pat
     )
 
 
-def _about(record: VideoRecord) -> tuple[object, ...]:
+def _about(record: VideoRecord) -> VideoRecord:
     """The dataset's fields of a video, without its place."""
-    return (
-        record.label,
-        record.method,
-        record.source,
-        record.split,
-        record.group,
-        record.compression,
-        record.identities,
-    )
+    return replace(record, path=Path(), url="")

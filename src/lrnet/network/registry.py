@@ -53,22 +53,24 @@ def list_models() -> tuple[ModelEntry, ...]:
     return tuple(entries.values())
 
 
-def load_model(name_or_path: str | Path = DEFAULT_MODEL) -> ModelBundle:
+def load_model(name_or_path: str | Path = DEFAULT_MODEL, *, appearance: bool = True) -> ModelBundle:
     """Read and verify a model.
 
     Args:
         name_or_path: a name that `list_models` knows, or the path of a bundle's folder. A name wins over a
-            folder of the same name in the current directory; "./name" means the folder.
+            folder of the same name in the current directory; "./name" means the folder. "" is the default model.
+        appearance: False for its motion alone.
 
     Raises:
         ModelError: no such model, or its bundle is refused.
     """
     known = {entry.name: entry.path for entry in list_models()}
-    if isinstance(name_or_path, str) and name_or_path in known:
-        return ModelBundle.load(known[name_or_path])
-    path = Path(name_or_path)
+    name_or_path = name_or_path or DEFAULT_MODEL
+    path = known.get(name_or_path) if isinstance(name_or_path, str) else None
+    path = path or Path(name_or_path)
     if path.is_dir():
-        return ModelBundle.load(path)
+        bundle = ModelBundle.load(path)
+        return bundle if appearance else bundle.motion_alone()
     names = ", ".join(known) or "none is installed"
     raise ModelError(
         f"There is no model {str(name_or_path)!r}.",
