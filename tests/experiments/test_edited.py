@@ -13,7 +13,7 @@ from lrnet.data.records import Label, VideoRecord
 from lrnet.errors import DatasetError, OutputError
 from lrnet.experiments import edited, editing
 from lrnet.experiments.edited import Judged
-from lrnet.experiments.editing import BOTH, EDITS, RATE, Edit, Made, Shot, Source, planned, read_made
+from lrnet.experiments.editing import BOTH, EDITS, RATE, Edit, Made, Manifest, Shot, Source, planned, read_manifest
 from lrnet.verdict import State
 from lrnet.video.reader import VideoReader
 
@@ -179,7 +179,7 @@ def test_a_run_goes_on_and_one_video_does_not_stop_the_others(
     made = editing.make([[real, gone]], out, 1, 0, SerialEngine(), said.append)
     assert [m.file for m in made] == ["shots-real-000.mp4", "cut-off-real-000.mp4"]
     assert any("cuts-fake-000.mp4" in line for line in said)
-    assert sorted(read_made(out), key=lambda m: m.kind) == sorted(made, key=lambda m: m.kind)
+    assert sorted(read_manifest(out).videos, key=lambda m: m.kind) == sorted(made, key=lambda m: m.kind)
     first = (out / "shots-real-000.mp4").stat().st_mtime_ns
     (out / "cut-off-real-000.mp4").unlink()
     assert editing.make([[real, gone]], out, 1, 0, SerialEngine(), no_word) == made
@@ -190,8 +190,8 @@ def test_a_run_goes_on_and_one_video_does_not_stop_the_others(
 
 
 def test_a_folder_without_a_manifest_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match=r"manifest\.csv"):
-        read_made(tmp_path)
+    with pytest.raises(DatasetError, match=r"manifest\.json"):
+        read_manifest(tmp_path)
 
 
 def test_shares_are_counted_by_kind_and_label() -> None:
@@ -230,7 +230,7 @@ def test_judging_leaves_out_people_whom_the_model_knows(
         Made("absent.mp4", "cuts", Label.FAKE, ("nobody",), (), ()),
         Made("known.mp4", "cuts", Label.REAL, ("nobody", "known"), (), ()),
     ]
-    monkeypatch.setattr(edited, "read_made", lambda folder: made)
+    monkeypatch.setattr(edited, "read_manifest", lambda folder: Manifest(mark="", videos=tuple(made)))
     monkeypatch.setattr(edited, "known_people", lambda training: frozenset({"known", "ffpp-000"}))
     said: list[str] = []
     judged = edited.judge(tmp_path, edited.DEFAULT_MODEL, True, SerialEngine(), said.append)

@@ -5,13 +5,13 @@ import pytest
 from network_kit import TWO_STREAMS, random_weights
 
 from lrnet.errors import ModelError
-from lrnet.network import NETWORKS, NetworkSpec, StreamSpec
+from lrnet.network import PAPER_NETWORK, RELEASED_NETWORK, NetworkSpec, StreamSpec
 
 torch = pytest.importorskip("torch")
 from lrnet.network.architecture import LandmarkDropout, LandmarkNetwork  # noqa: E402
 
 
-@pytest.mark.parametrize("network", [*NETWORKS.values(), TWO_STREAMS])
+@pytest.mark.parametrize("network", [PAPER_NETWORK, RELEASED_NETWORK, TWO_STREAMS])
 def test_weights_are_the_ones_described(network):
     built = LandmarkNetwork(network)
     assert {name: array.shape for name, array in built.weights().items()} == network.weight_shapes()
@@ -37,7 +37,7 @@ def test_given_weights_come_back():
 
 def test_weights_of_another_network_are_refused():
     with pytest.raises(ModelError):
-        LandmarkNetwork.from_weights(TWO_STREAMS, random_weights(NETWORKS["paper"]))
+        LandmarkNetwork.from_weights(TWO_STREAMS, random_weights(PAPER_NETWORK))
 
 
 def streams_of_ones(clips=400):

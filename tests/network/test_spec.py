@@ -6,7 +6,8 @@ from network_kit import bundle_spec
 from pydantic import ValidationError
 
 from lrnet.network import (
-    NETWORKS,
+    PAPER_NETWORK,
+    RELEASED_NETWORK,
     BundleSpec,
     MeasuredResult,
     NetworkSpec,
@@ -25,10 +26,10 @@ def gru(inputs, units):
 @pytest.mark.parametrize(
     ("network", "parameters"),
     [
-        (NETWORKS["paper"], 2 * (gru(136, 64) + 128 * 96 + 96 + 96 * 2 + 2)),
-        (NETWORKS["paper"], 180_292),
-        (NETWORKS["released"], 2 * (gru(136, 32) + 2 * 32 + 2 * (64 * 64 + 64) + 64 * 2 + 2)),
-        (NETWORKS["released"], 2 * 41_154),
+        (PAPER_NETWORK, 2 * (gru(136, 64) + 128 * 96 + 96 + 96 * 2 + 2)),
+        (PAPER_NETWORK, 180_292),
+        (RELEASED_NETWORK, 2 * (gru(136, 32) + 2 * 32 + 2 * (64 * 64 + 64) + 64 * 2 + 2)),
+        (RELEASED_NETWORK, 2 * 41_154),
         (NetworkSpec.of(StreamSpec(name="acceleration", width=143, units=32)), gru(143, 32) + 64 * 2 + 2),
     ],
 )

@@ -41,8 +41,9 @@ from lrnet.service.supervisor import log_to_stderr
 from lrnet.service.tokens import Role, Token, new_session, read_tokens, session_holder
 from lrnet.service.upload import SPARE, RefusedError, Room, receive
 from lrnet.service.web import create_app
-from lrnet.service.webhook import PAUSES, SIGNATURE, Webhook, notify_one
+from lrnet.service.webhook import PAUSES, notify_one
 from lrnet.verdict import State
+from lrnet.webhook import SIGNATURE, Webhook
 from tests.service.kit import TOKEN, wait_for
 
 OCTETS = {"content-type": "application/octet-stream"}

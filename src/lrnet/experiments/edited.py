@@ -5,7 +5,7 @@
 
 `make` edits and encodes real and fake videos: those of FaceForensics++ in DATA/ffpp, and those of MORE that
 DATA/more/manifest.csv names. It writes N videos of each kind and label (`EDITS`), 640 x 360 pixels, H.264 at CRF 23,
-and OUT/manifest.csv with the people, the sources and the shots of each. The same arguments give the same videos. A run
+and OUT/manifest.json with the people, the sources and the shots of each. The same arguments give the same videos. A run
 that was stopped goes on where it stopped. With `--folds` a video shows people of one fold of a cross-validation only:
 the fold of `lrnet train --crossval` over the same videos with the same seed.
 
@@ -30,7 +30,7 @@ from lrnet.errors import LrnetError
 from lrnet.evaluation.protocol import known_people
 from lrnet.evaluation.report import table
 from lrnet.experiments import environment
-from lrnet.experiments.editing import BOTH, EDITS, Source, make, read_made
+from lrnet.experiments.editing import BOTH, EDITS, Source, make, read_manifest
 from lrnet.network.registry import DEFAULT_MODEL, load_model
 from lrnet.training.crossval import plan_folds
 from lrnet.verdict import State
@@ -75,7 +75,7 @@ def judge(folder: Path, model: str, whole: bool, engine: Engine, tell: Callable[
     """Judge the edited videos of a folder, and their sources; without those of people whom the model was trained on."""
     training = load_model(model).spec.training
     known = known_people(training) if training is not None else frozenset()
-    made = read_made(folder)
+    made = read_manifest(folder).videos
     videos = [(folder / m.file, m.kind, m.label, m.people, m.fake) for m in made]
     if whole:
         sources = {s["path"]: s for m in made for s in m.sources}

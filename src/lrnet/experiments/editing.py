@@ -5,7 +5,6 @@ The same sources and seed give the same videos. `lrnet.experiments.edited` is th
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 from collections import deque
@@ -20,6 +19,7 @@ from typing import Any, Final, TypeVar
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel
 
 from lrnet.data import Label, VideoRecord
 from lrnet.data.engines import Engine
@@ -39,7 +39,7 @@ BESIDE: Final = 10.0  # seconds of two faces side by side
 LONGEST: Final = 20.0  # seconds of one source, where it is used whole
 REPEATED: Final = (30, 60)  # frames a second that frames are repeated to
 KEPT: Final = 0.3  # share of the bytes of a cut-off file
-COLUMNS: Final = ("file", "kind", "label", "people", "sources", "shots", "fake_start", "fake_stop")
+MANIFEST: Final = "manifest.json"
 
 Image = NDArray[np.uint8]
 T = TypeVar("T")
@@ -90,7 +90,7 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A row of the manifest.
+    """An edited video in the manifest.
 
     Attributes:
         file: name in the folder of the manifest.
@@ -107,6 +107,13 @@ class Made:
     sources: tuple[dict[str, Any], ...]
     shots: tuple[dict[str, Any], ...]
     fake: tuple[float, float] | None = None
+
+
+class Manifest(BaseModel):
+    """The edited videos of a folder, and a mark of the seed and the sources that they were made of."""
+
+    mark: str
+    videos: tuple[Made, ...] = ()
 
 
 class Planner:
@@ -368,14 +375,18 @@ def make(
     """
     make_folder(out)
     keys = json.dumps([[s.record.key for s in part] for part in sources])
-    mark = json.dumps({"seed": seed, "sources": hashlib.sha256(keys.encode()).hexdigest()})
-    place = out / "made.json"
-    if place.is_file() and place.read_text(encoding="utf-8") != mark:
+    mark = f"seed {seed}, sources {hashlib.sha256(keys.encode()).hexdigest()}"
+    known = read_manifest(out) if (out / MANIFEST).is_file() else Manifest(mark=mark)
+    if known.mark != mark:
         raise OutputError(f"{out} holds videos of other sources or of another seed.", hint="Choose another folder.")
-    write_text(place, mark)
     edits = planned(sources, number, seed, tell)
-    table = out / "manifest.csv"
-    made = {m.file: m for m in read_made(out) if (out / m.file).is_file()} if table.is_file() else {}
+    made = {m.file: m for m in known.videos if (out / m.file).is_file()}
+
+    def keep() -> None:
+        some = Manifest(mark=mark, videos=tuple(sorted(made.values(), key=lambda m: m.file)))
+        write_text(out / MANIFEST, some.model_dump_json(indent=1) + "\n")
+
+    keep()
     left = [edit for edit in edits if edit.file not in made]
     tell(f"{len(edits)} videos, {len(left)} of them to be made")
     for outcome in engine.run(partial(_write_into, out), left):
@@ -383,7 +394,7 @@ def make(
             tell(f"  {outcome.item.file}: {outcome.error}")
             continue
         made[outcome.result.file] = outcome.result
-        _write_made(table, sorted(made.values(), key=lambda m: m.file))
+        keep()
     return [made[edit.file] for edit in edits if edit.file in made]
 
 
@@ -391,37 +402,11 @@ def _write_into(folder: Path, edit: Edit) -> Made:
     return write(edit, folder / edit.file)
 
 
-def _write_made(table: Path, made: Iterable[Made]) -> None:
-    with written_beside(table) as partial, partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(COLUMNS)
-        for m in made:
-            lists = json.dumps(m.sources), json.dumps(m.shots)
-            writer.writerow([m.file, m.kind, m.label.value, ";".join(m.people), *lists, *(m.fake or ("", ""))])
-
-
-def read_made(folder: Path) -> list[Made]:
-    """The manifest of a folder.
-
-    Raises:
-        DatasetError: it is missing or cannot be read.
-    """
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a folder. Raises DatasetError if it is missing or cannot be read."""
     try:
-        with (folder / "manifest.csv").open(newline="", encoding="utf-8") as file:
-            return [
-                Made(
-                    file=row["file"],
-                    kind=row["kind"],
-                    label=Label(row["label"]),
-                    people=tuple(row["people"].split(";")),
-                    sources=tuple(json.loads(row["sources"])),
-                    shots=tuple(json.loads(row["shots"])),
-                    fake=(float(row["fake_start"]), float(row["fake_stop"])) if row["fake_start"] else None,
-                )
-                for row in csv.DictReader(file)
-            ]
-    except (OSError, KeyError, ValueError, TypeError, AttributeError) as error:
+        return Manifest.model_validate_json((folder / MANIFEST).read_bytes())
+    except (OSError, ValueError) as error:
         raise DatasetError(
-            f"{folder / 'manifest.csv'} cannot be read ({error}).",
-            hint="Make it: python -m lrnet.experiments.edited make.",
+            f"{folder / MANIFEST} cannot be read ({error}).", hint="Make it: python -m lrnet.experiments.edited make."
         ) from error

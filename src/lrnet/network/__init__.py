@@ -8,7 +8,6 @@ from lrnet.network.graph import Weights
 from lrnet.network.registry import DEFAULT_MODEL, ModelEntry, list_models, load_model
 from lrnet.network.runtime import ClipScores, NetworkRuntime
 from lrnet.network.spec import (
-    NETWORKS,
     PAPER_NETWORK,
     RELEASED_NETWORK,
     AggregationSpec,
@@ -23,7 +22,6 @@ from lrnet.network.spec import (
 
 __all__ = [
     "DEFAULT_MODEL",
-    "NETWORKS",
     "PAPER_NETWORK",
     "RELEASED_NETWORK",
     "AggregationSpec",

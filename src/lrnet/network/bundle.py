@@ -20,7 +20,7 @@ from lrnet.errors import ModelError, OutputError
 from lrnet.network.graph import Weights
 from lrnet.network.reference import REFERENCE_FILE, MotionReference
 from lrnet.network.spec import SCHEMA_VERSION, BundleSpec
-from lrnet.network.weights import read_weights
+from lrnet.network.weights import GET_IT_AGAIN, read_weights
 from lrnet.schema import PlainName, first_fault
 
 SPEC_FILE = "bundle.json"
@@ -32,8 +32,6 @@ MIB = 2**20
 LARGEST_NETWORK = 64 * MIB
 LARGEST_TEXT = 4 * MIB  # bundle.json, the card, and whatever else is listed
 _LARGEST = {NETWORK_FILE: LARGEST_NETWORK, APPEARANCE_FILE: LARGEST_NETWORK}
-
-_GET_IT_AGAIN = "Get the model again from where it came, or use another one."
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,12 +77,12 @@ class ModelBundle:
         spec = _parse_spec(description, folder / SPEC_FILE)
         contents = {name: _read_listed(folder / name, sha256) for name, sha256 in spec.files.items()}
         if NETWORK_FILE not in contents:
-            raise ModelError(f"{folder / SPEC_FILE} does not list {NETWORK_FILE}.", hint=_GET_IT_AGAIN)
+            raise ModelError(f"{folder / SPEC_FILE} does not list {NETWORK_FILE}.", hint=GET_IT_AGAIN)
         if (spec.appearance is None) != (APPEARANCE_FILE not in contents):
             raise ModelError(
                 f"{folder / SPEC_FILE} describes an appearance network without {APPEARANCE_FILE}, or has one without "
                 "a description.",
-                hint=_GET_IT_AGAIN,
+                hint=GET_IT_AGAIN,
             )
         return cls(
             spec=spec,
@@ -198,7 +196,7 @@ _ESCAPED_CONTROL = re.compile(
 
 def _parse_spec(description: bytes, file: Path) -> BundleSpec:
     if _ESCAPED_CONTROL.search(description):
-        raise ModelError(f"{file} holds control characters.", hint=_GET_IT_AGAIN)
+        raise ModelError(f"{file} holds control characters.", hint=GET_IT_AGAIN)
     try:
         version = _SchemaVersion.model_validate_json(description, strict=True).schema_version
         if version > SCHEMA_VERSION:
@@ -208,20 +206,20 @@ def _parse_spec(description: bytes, file: Path) -> BundleSpec:
             )
         return BundleSpec.model_validate_json(description, strict=True)
     except ValidationError as error:
-        raise ModelError(f"{file} does not describe a model: {first_fault(error)}.", hint=_GET_IT_AGAIN) from error
+        raise ModelError(f"{file} does not describe a model: {first_fault(error)}.", hint=GET_IT_AGAIN) from error
 
 
 def read_bounded(file: Path, largest: int) -> bytes:
     """The bytes of a plain file of at most `largest` bytes; ModelError for any other."""
     try:
         if not file.is_file():  # a pipe or a device would block or never end
-            raise ModelError(f"{file} is missing or not a plain file.", hint=_GET_IT_AGAIN)
+            raise ModelError(f"{file} is missing or not a plain file.", hint=GET_IT_AGAIN)
         with file.open("rb") as stream:
             content = stream.read(largest + 1)
     except OSError as error:
         raise ModelError(f"{file} cannot be read: {error.strerror}.", hint="Check its permissions.") from error
     if len(content) > largest:
-        raise ModelError(f"{file} is larger than {largest // MIB} MiB.", hint=_GET_IT_AGAIN)
+        raise ModelError(f"{file} is larger than {largest // MIB} MiB.", hint=GET_IT_AGAIN)
     return content
 
 
@@ -238,7 +236,7 @@ def _read_listed(file: Path, sha256: str) -> bytes:
     if found != sha256:
         raise ModelError(
             f"{file} was changed or damaged: its sha256 is {found}, {SPEC_FILE} lists {sha256}.",
-            hint=_GET_IT_AGAIN,
+            hint=GET_IT_AGAIN,
         )
     return content
 
@@ -249,7 +247,7 @@ def _parse_reference(content: bytes | None, file: Path) -> MotionReference | Non
     try:
         return MotionReference.model_validate_json(content, strict=True)
     except ValidationError as error:
-        raise ModelError(f"{file} is no reference of motion: {first_fault(error)}.", hint=_GET_IT_AGAIN) from error
+        raise ModelError(f"{file} is no reference of motion: {first_fault(error)}.", hint=GET_IT_AGAIN) from error
 
 
 def refuse_to_overwrite(target: Path, *, replace: bool) -> None:

@@ -36,7 +36,6 @@ def import_released(
     name: str,
     *,
     directory: str | Path,
-    clip_length: int = 30,
     preprocessing: Preprocessing | None = None,
     description: str | None = None,
     created: date | None = None,
@@ -53,7 +52,6 @@ def import_released(
         g1_path, g2_path: the two files.
         name: of the new model.
         directory: the bundle's folder.
-        clip_length: frames a clip; unused with `preprocessing`.
         preprocessing: None for that of the released landmarks.
         created: None for today.
         replace: whether a bundle in `directory` is replaced.
@@ -76,13 +74,13 @@ def import_released(
         licence="MIT",
         created=created or date.today(),
         network=RELEASED_NETWORK,
-        preprocessing=preprocessing or released_preprocessing(clip_length),
+        preprocessing=preprocessing or released_preprocessing(),
         aggregation=AggregationSpec(method="mean_probability"),
     )
     return ModelBundle.save(spec, to_onnx(RELEASED_NETWORK, weights), card, directory, replace=replace)
 
 
-def released_preprocessing(clip_length: int) -> Preprocessing:
+def released_preprocessing(clip_length: int = 30) -> Preprocessing:
     """How the released landmarks were made: OpenFace's, rounded to whole pixels of the crop, calibrated."""
     return Preprocessing(
         landmarker=RELEASED_LANDMARKER,

@@ -13,13 +13,12 @@ from lrnet.errors import ModelError, SequenceError
 from lrnet.network.bundle import ModelBundle
 from lrnet.network.graph import FUSED_OUTPUT, stream_output
 from lrnet.network.spec import StreamSpec
-from lrnet.network.weights import read_weights
+from lrnet.network.weights import GET_IT_AGAIN, read_weights
 
 if TYPE_CHECKING:
     import onnxruntime
 
 _ROUNDING = 1e-5  # a float32 sum of votes can pass 1 by as little
-_GET_IT_AGAIN = "Get the model again from where it came, or use another one."
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +75,7 @@ class NetworkRuntime:
             outputs = self._session.run(self._outputs, streams)
         except Exception as error:  # there is no common base class below it
             raise ModelError(
-                f"The network in {self._source} failed: {str(error).splitlines()[0]}", hint=_GET_IT_AGAIN
+                f"The network in {self._source} failed: {str(error).splitlines()[0]}", hint=GET_IT_AGAIN
             ) from error
         if not all(output.shape == (1,) and -_ROUNDING <= output[0] <= 1 + _ROUNDING for output in outputs):
             raise ModelError(
@@ -116,7 +115,7 @@ def open_session(network: bytes, source: str) -> onnxruntime.InferenceSession:
     except Exception as error:  # there is no common base class below it
         raise ModelError(
             f"ONNX Runtime cannot read the network in {source}: {str(error).splitlines()[0]}",
-            hint=_GET_IT_AGAIN,
+            hint=GET_IT_AGAIN,
         ) from error
 
 

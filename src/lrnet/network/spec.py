@@ -445,22 +445,11 @@ class BundleSpec(Schema):
         return self.thresholds if self.appearance is None else self.appearance.thresholds
 
 
-def _paper_stream(name: str) -> StreamSpec:
-    return StreamSpec(name=name, width=POINT_INPUTS, units=64, head="mlp", head_hidden=96)
+_PAPER_STREAMS = ("positions", "differences")
 
-
-def _released_stream(name: str) -> StreamSpec:
-    return StreamSpec(
-        name=name,
-        width=POINT_INPUTS,
-        units=32,
-        learned_initial_state=True,
-        head="residual",
-        head_hidden=64,
-    )
-
-
-PAPER_NETWORK = NetworkSpec.of(_paper_stream("positions"), _paper_stream("differences"))
+PAPER_NETWORK = NetworkSpec.of(
+    *(StreamSpec(name=n, width=POINT_INPUTS, units=64, head="mlp", head_hidden=96) for n in _PAPER_STREAMS)
+)
 """The paper's network: two bidirectional GRUs of 64 units and a two-layer head each, 180,292 parameters.
 
 Sun et al. report 0.18 M. A GRU has 2 x (3 x 64 x (136 + 64) + 2 x 3 x 64) = 77,568; a head with w hidden
@@ -468,12 +457,14 @@ units has 131 w + 2. The width of its hidden layer is unknown: 96 gives the
 reported total; 64 would give 171,908 and 128 would give 188,676. Inputs are not scaled.
 """
 
-RELEASED_NETWORK = NetworkSpec.of(_released_stream("positions"), _released_stream("differences"))
+RELEASED_NETWORK = NetworkSpec.of(
+    *(
+        StreamSpec(name=n, width=POINT_INPUTS, units=32, learned_initial_state=True, head="residual", head_hidden=64)
+        for n in _PAPER_STREAMS
+    )
+)
 """The network of the released weights: 32 units, learned initial states, residual heads.
 
 2 x 41,154 = 82,308 parameters: a stream has a GRU of 2 x (3 x 32 x (136 + 32) + 2 x 3 x 32) = 32,640, initial
 states of 64, a residual block of 2 x (64 x 64 + 64) = 8,320 and an output layer of 130.
 """
-
-NETWORKS = {"paper": PAPER_NETWORK, "released": RELEASED_NETWORK}
-"""Both by name."""

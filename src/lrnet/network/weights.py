@@ -17,7 +17,7 @@ from lrnet.network.graph import Graph, Weights, layout
 from lrnet.network.onnx_file import OnnxFile, onnx_file
 from lrnet.network.spec import NetworkSpec, StreamSpec
 
-_GET_IT_AGAIN = "Get the model again from where it came, or use another one."
+GET_IT_AGAIN = "Get the model again from where it came, or use another one."
 
 
 def to_onnx(spec: NetworkSpec, weights: Weights) -> bytes:
@@ -74,7 +74,7 @@ def read_learned(network: bytes, graph: Graph, expected: OnnxFile, source: str) 
 
 
 def _refused(source: str, what: str) -> ModelError:
-    return ModelError(f"The network in {source} is refused: {what}.", hint=_GET_IT_AGAIN)
+    return ModelError(f"The network in {source} is refused: {what}.", hint=GET_IT_AGAIN)
 
 
 def check_weights(weights: Mapping[str, NDArray[np.generic]], network: NetworkSpec, source: str) -> None:
@@ -82,16 +82,16 @@ def check_weights(weights: Mapping[str, NDArray[np.generic]], network: NetworkSp
     expected = network.weight_shapes()
     if weights.keys() != expected.keys():
         odd = sorted(weights.keys() ^ expected.keys())
-        raise ModelError(f"{source}: missing or unexpected weights: {', '.join(odd[:5])}.", hint=_GET_IT_AGAIN)
+        raise ModelError(f"{source}: missing or unexpected weights: {', '.join(odd[:5])}.", hint=GET_IT_AGAIN)
     for name, shape in expected.items():
         array = weights[name]
         if array.dtype != np.float32 or array.shape != shape:
             raise ModelError(
                 f"{source}: {name} is {array.dtype} {array.shape}, expected float32 {shape}.",
-                hint=_GET_IT_AGAIN,
+                hint=GET_IT_AGAIN,
             )
         if not np.isfinite(array).all():
-            raise ModelError(f"{source}: {name} holds numbers that are not finite.", hint=_GET_IT_AGAIN)
+            raise ModelError(f"{source}: {name} holds numbers that are not finite.", hint=GET_IT_AGAIN)
 
 
 def _stream_weights(stream: StreamSpec, tensors: Mapping[str, NDArray[Any]]) -> Iterator[tuple[str, NDArray[Any]]]:

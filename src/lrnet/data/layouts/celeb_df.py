@@ -20,9 +20,9 @@ NAME: Final = "celeb-df"
 TEST_LIST: Final = "List_of_testing_videos.txt"
 _TEST_VIDEOS_OF_V1: Final = 100  # version 2 lists 518
 _FOLDERS: Final = {
-    "celeb-real": (Label.REAL, re.compile(r"(id\d+)_\d+")),
-    "celeb-synthesis": (Label.FAKE, re.compile(r"(id\d+)_(id\d+)_\d+")),
-    "youtube-real": (Label.REAL, re.compile(r"\d+")),
+    "celeb-real": (Label.REAL, re.compile(r"(id\d+)_\d+"), "id0_0000"),
+    "celeb-synthesis": (Label.FAKE, re.compile(r"(id\d+)_(id\d+)_\d+"), "id0_id1_0000"),
+    "youtube-real": (Label.REAL, re.compile(r"\d+"), "00000"),
 }
 
 
@@ -39,11 +39,11 @@ def read(root: Path) -> Dataset:
     for folder in sorted(p for p in root.iterdir() if p.is_dir()):
         if folder.name.lower() not in _FOLDERS:
             continue
-        label, pattern = _FOLDERS[folder.name.lower()]
+        label, pattern, example = _FOLDERS[folder.name.lower()]
         for path in videos_in(folder, deep=True):
             match = pattern.fullmatch(path.stem)
             if match is None:
-                found.issue(IssueKind.UNKNOWN, path, f"expected a name like {_EXAMPLES[folder.name.lower()]}")
+                found.issue(IssueKind.UNKNOWN, path, f"expected a name like {example}")
                 continue
             name = f"{folder.name.lower()}/{path.name}"
             there.add(name)
@@ -65,13 +65,6 @@ def read(root: Path) -> Dataset:
         "train on another dataset"
     )
     return found.finish()
-
-
-_EXAMPLES: Final = {
-    "celeb-real": "id0_0000",
-    "celeb-synthesis": "id0_id1_0000",
-    "youtube-real": "00000",
-}
 
 
 def _version(root: Path, listed: int) -> int:

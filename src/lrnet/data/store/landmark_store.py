@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, overload
 
@@ -31,9 +31,6 @@ class LandmarkStore(Sequence[StoredVideo]):
         if isinstance(index, slice):
             return LandmarkStore(self.folder, self._videos[index], self.preprocessing)
         return self._videos[index]
-
-    def __iter__(self) -> Iterator[StoredVideo]:
-        return iter(self._videos)
 
     def select(
         self,
