@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from lrnet.appearance.network import AppearanceNetwork
 from lrnet.network.bundle import ModelBundle
 from lrnet.network.runtime import NetworkRuntime
-from lrnet.sequence.crop import from_normalised
 from lrnet.sequence.landmark_sequence import LandmarkSequence
 from lrnet.verdict.evidence import Rules, joint_ratio, log_ratio, probability_of
 from lrnet.verdict.judge import FaceVerdict, Judge, VideoVerdict
@@ -227,7 +226,7 @@ class RunningJudge:
 
 def _box(sequence: LandmarkSequence) -> Box:
     """The box of the last frame's landmarks, frame pixels."""
-    (points,) = from_normalised(sequence.values[-1:], sequence.centres[-1:], sequence.half_side)
+    (points,) = sequence[-1:].frame_landmarks()
     (left, top), (right, bottom) = points.min(axis=0), points.max(axis=0)
     return float(left), float(top), float(right), float(bottom)
 

@@ -25,7 +25,6 @@ from lrnet.data.store.files import StoredVideo, damaged
 from lrnet.errors import DatasetError, LrnetError
 from lrnet.faces.landmarker import NUM_LANDMARKS
 from lrnet.files import written_beside
-from lrnet.sequence.crop import from_normalised
 from lrnet.sequence.landmark_sequence import LandmarkSequence
 from lrnet.video.limits import Access
 from lrnet.video.reader import VideoReader
@@ -106,7 +105,7 @@ def wanted_frames(
     each sequence, as detection takes them, thinned out evenly to `most`."""
     found: list[tuple[int, int, NDArray[np.float32]]] = []
     for sequence in sequences:
-        detected = from_normalised(sequence.detected, sequence.centres, sequence.half_side)
+        detected = sequence.uncalibrated().frame_landmarks()
         last = -np.inf
         for i in np.flatnonzero(sequence.valid):
             if sequence.times[i] - last >= CROP_EVERY:
