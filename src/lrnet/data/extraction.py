@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from pathlib import Path
 from typing import TextIO
 
 from lrnet.data.engines import Engine, LocalEngine, Outcome, SerialEngine
 from lrnet.data.landmark_job import ExtractedVideo, LandmarkJob, holds_landmarks
 from lrnet.data.records import VideoRecord
-from lrnet.data.store.files import StoredVideo, relabel, store_file, write
+from lrnet.data.store.files import StoredVideo, relabel, store_file, store_files, write
 from lrnet.data.store.ledger import Failure, failure_of, forget_failure, record_failure, size_of
 from lrnet.errors import DatasetError, EngineError, OutputError
 from lrnet.faces import landmarker
@@ -243,7 +242,7 @@ def _keep(
 
 def _require_unmixed(folder: Path, made_with: dict[str, object]) -> None:
     """Check the first file of a store, if there is any."""
-    for file in islice((p for p in folder.glob("*.parquet") if not p.name.startswith(".")), 1):
+    for file in store_files(folder)[:1]:
         _require_same(StoredVideo.of(file), made_with, folder)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 from importlib.util import find_spec
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -61,6 +62,12 @@ def each(job: Callable[[Item], Found], items: Sequence[Item], workers: int) -> I
         for number, found in enumerate(pool.map(job, items), 1):
             print(f"{number} of {len(items)}", end="\r", file=sys.stderr, flush=True)
             yield found
+
+
+def in_own_process(work: Callable[..., Found], *arguments: Any) -> Found:
+    """What `work` returns, from a fresh process: the peak of memory there is its own."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+        return process.submit(work, *arguments).result()
 
 
 @cache

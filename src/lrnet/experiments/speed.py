@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import resource
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -18,7 +16,7 @@ from typing import Any, Final
 from lrnet.detector import Detector
 from lrnet.errors import InternalError
 from lrnet.evaluation.plots import new_figure, save_figure
-from lrnet.experiments.environment import machine, software
+from lrnet.experiments.environment import in_own_process, machine, software
 from lrnet.files import make_folder, write_text
 from lrnet.machine import cores
 from lrnet.video.limits import Access
@@ -139,8 +137,7 @@ def benchmark_speed(
     found = []
     for video in videos:
         before_each(video)
-        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
-            found.append(process.submit(measure_video, video, model, runs, threads, access).result())
+        found.append(in_own_process(measure_video, video, model, runs, threads, access))
     first = median(seconds_to_first_frame(videos[0], model) for _ in range(runs))
     return SpeedBenchmark(str(machine()["processor"]), cores(), threads, model, software(), first, tuple(found))
 

@@ -21,7 +21,7 @@ from lrnet.data.engines import LocalEngine, SerialEngine
 from lrnet.data.extraction import carry_out, plan_extraction, sole_writer, store_preprocessing
 from lrnet.data.landmark_job import LandmarkJob
 from lrnet.data.records import VideoRecord
-from lrnet.data.store.files import store_file
+from lrnet.data.store.files import store_file, store_files
 from lrnet.data.store.ledger import failures
 from lrnet.detector import file_sha256
 from lrnet.errors import DatasetError, VideoNotFoundError
@@ -113,7 +113,7 @@ def cached_store(
         for line in failed:
             say(line)
         say(f"{name}: {len(outcomes) - len(failed)} videos, {frames} frames, {len(failed)} failed")
-    if not any(True for path in folder.glob("*.parquet") if not path.name.startswith(".")):
+    if not store_files(folder):
         raise DatasetError(
             f"No video of {len(records)} gives landmarks under {condition.name}: {failures(folder)[0]}",
             hint=f"The ledger is {folder / 'failures'}.",

@@ -200,7 +200,7 @@ def test_compression_names_the_papers_decline(results: tuple[Path, dict[str, Res
 
 def test_costs_are_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     some = setting(tmp_path, 12)
-    monkeypatch.setattr(cost, "_in_own_process", lambda work, *arguments: work(*arguments))
+    monkeypatch.setattr(cost, "in_own_process", lambda work, *arguments: work(*arguments))
     monkeypatch.setattr(cost, "TIMED_EPOCHS", 1)
     first = cost.run(some)
     monkeypatch.setattr(cost, "_train", lambda *_: pytest.fail("measured again"))

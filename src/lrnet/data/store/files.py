@@ -210,11 +210,15 @@ def store_file(store: Path, record: VideoRecord) -> Path:
 
 
 def store_files(store: Path) -> list[Path]:
-    """The files of a store, by name, without partial ones. Raises DatasetError if there are none."""
-    files = sorted(p for p in store.glob("*.parquet") if not p.name.startswith(".")) if store.is_dir() else []
-    if not files:
-        raise DatasetError(f"There is no landmark store at {store}.", hint="Make one with `lrnet extract`.")
-    return files
+    """The landmark files of a folder, by name, without partial ones; none if it is no folder."""
+    return sorted(p for p in store.glob("*.parquet") if not p.name.startswith(".")) if store.is_dir() else []
+
+
+def require_store(store: Path) -> list[Path]:
+    """The files of a store. Raises DatasetError if there are none."""
+    if files := store_files(store):
+        return files
+    raise DatasetError(f"There is no landmark store at {store}.", hint="Make one with `lrnet extract`.")
 
 
 def write(

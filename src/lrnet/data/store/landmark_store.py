@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, overload
 
 from lrnet.data.records import Label, of_split
-from lrnet.data.store.files import StoredVideo, store_files
+from lrnet.data.store.files import StoredVideo, require_store
 from lrnet.errors import DatasetError
 
 
@@ -72,7 +72,7 @@ def open(store: str | os.PathLike[str]) -> LandmarkStore:
         DatasetError: there is no store, it is empty, a file is damaged, or files were made by different preprocessing.
     """
     folder = Path(store)
-    videos = [StoredVideo.of(file) for file in store_files(folder)]
+    videos = [StoredVideo.of(file) for file in require_store(folder)]
     first = videos[0]
     for video in videos:
         if video.preprocessing != first.preprocessing:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from lrnet.data.records import find_leaks
-from lrnet.data.store.files import StoredVideo, store_file, store_files
+from lrnet.data.store.files import StoredVideo, require_store, store_file
 from lrnet.detector import file_sha256
 from lrnet.errors import LrnetError
 
@@ -24,7 +24,7 @@ def verify(folder: Path, *, videos: bool = False) -> tuple[int, list[str]]:
     Raises:
         DatasetError: there is no store.
     """
-    files = store_files(folder)
+    files = require_store(folder)
     faults: list[str] = []
     sound: list[StoredVideo] = []
     for file in files:

@@ -6,18 +6,17 @@ import json
 import resource
 import sys
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
-from multiprocessing import get_context
 from time import perf_counter, process_time
-from typing import Any, Final
+from typing import Final
 
 from lrnet.data.extraction import store_preprocessing
 from lrnet.data.landmark_job import LandmarkJob
 from lrnet.data.records import VideoRecord
 from lrnet.data.store.ledger import size_of
 from lrnet.evaluation.metrics import Estimate
+from lrnet.experiments.environment import in_own_process
 from lrnet.experiments.paper.draw import draw_rows
 from lrnet.experiments.paper.result import Finding, PaperFigure, Result, Row, paper_figure
 from lrnet.experiments.paper.runs import key_of, seeded
@@ -59,7 +58,7 @@ def run(setting: Setting) -> Result:
     if setting.data.has_videos:
         records, most = setting.data.main[:VIDEOS], setting.data.most_frames
         about = ([(r.key, size_of(r)) for r in records], most)
-        found = _kept(setting, "preprocessing", about, partial(_in_own_process, _extract, records, most))
+        found = _kept(setting, "preprocessing", about, partial(in_own_process, _extract, records, most))
         what = f"{len(records)} videos of {setting.data.name}, one thread for each stage"
         add("landmarks from video", what, "frames a second", found["frames"] / found["seconds"])
         add("landmarks from video", what, "CPU-ms a frame", 1000 * found["cpu"] / found["frames"])
@@ -67,7 +66,7 @@ def run(setting: Setting) -> Result:
     add("landmarks on disk", f"{len(train.videos)} videos", "MB", size / 1e6)
     add("videos on disk", f"{len(train.videos)} videos", "MB", of_videos / 1e6)
     for name, config in {setting.config.name: setting.config, "paper": load_config("paper")}.items():
-        t = _kept(setting, "training", (train.mark(config),), partial(_in_own_process, _train, train, config))
+        t = _kept(setting, "training", (train.mark(config),), partial(in_own_process, _train, train, config))
         what = f"{name}: {' + '.join(config.stream_names)}"
         how = "" if t["timed"] == t["epochs"] else f"extrapolated from {t['timed']:g} of {t['epochs']:g} epochs"
         paper = paper_figure("cost", "parameters") if name == "paper" else None
@@ -99,12 +98,6 @@ def _kept(setting: Setting, kind: str, about: tuple[object, ...], make: Callable
     file.parent.mkdir(parents=True, exist_ok=True)
     write_text(file, json.dumps(found) + "\n")
     return found
-
-
-def _in_own_process(work: Callable[..., Costs], *arguments: Any) -> Costs:
-    """So that the peak of memory is its own."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
-        return process.submit(work, *arguments).result()
 
 
 def _train(train: VideoSet, config: TrainingConfig) -> Costs:

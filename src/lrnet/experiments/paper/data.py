@@ -10,6 +10,7 @@ from typing import Any, Final
 from lrnet.data import open_dataset, store
 from lrnet.data.records import Label, VideoRecord, joined_groups
 from lrnet.data.store import StoredVideo
+from lrnet.data.store.files import store_files
 from lrnet.errors import DatasetError
 from lrnet.evaluation.protocol import COMPRESSIONS, compression_of
 from lrnet.experiments.paper.videos import VideoSet
@@ -48,7 +49,7 @@ class Data:
         records: dict[str, VideoRecord] = {}
         stored: dict[str, StoredVideo] = {}
         for path in paths:
-            if is_store(path):
+            if store_files(path):
                 found = {v.record.key: v for v in store.open(path)}
                 stored |= found
                 some = [v.record for v in found.values()]
@@ -137,8 +138,3 @@ class Data:
         # Splits and groups are those of the data given, whatever they were when the cache was filled.
         known = {r.key: r for r in chosen}
         return VideoSet(name, tuple(replace(v, record=known[v.record.key]) for v in found), most_frames=most)
-
-
-def is_store(path: Path) -> bool:
-    """Whether a folder holds landmark files."""
-    return path.is_dir() and any(not p.name.startswith(".") for p in path.glob("*.parquet"))
