@@ -6,7 +6,7 @@ Both are fitted and measured on verdicts on whole and edited videos, by the func
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from lrnet.data.records import people_of
+from lrnet.data.records import VideoRecord, people_of
 from lrnet.errors import DatasetError
 from lrnet.evaluation.metrics import Scores, root_weights
 from lrnet.evaluation.protocol import ScoredVideo, video_probabilities
@@ -268,9 +268,7 @@ def decide(
     judged: list[HeldOut] = list(held)
     for repeat, fold in dict.fromkeys((h.repeat, h.fold) for h in held):
         inside = [i for i, h in enumerate(held) if (h.repeat, h.fold) == (repeat, fold)]
-        people = {name for i in inside for name in people_of(held[i].video.record)}
-        others = [h for h in held if people.isdisjoint(people_of(h.video.record))]
-        own, edges = _set(others, rules, false_alarms, misses, what)
+        own, edges = _set(unrelated(held, (held[i].video.record for i in inside)), rules, false_alarms, misses, what)
         own_rules = replace(rules, score_calibration=own, thresholds=_thresholds(*edges, 0.0, 0.0, what))
         for i in inside:
             judged[i] = replace(held[i], video=held[i].video.judged_by(own_rules))
@@ -278,6 +276,12 @@ def decide(
     real, fake = [v for v in whole if not v.is_fake], [v for v in whole if v.is_fake]
     limits = _thresholds(likely, none, _share(real, State.LIKELY_FAKE), _share(fake, State.NO_EVIDENCE), what)
     return calibration, limits, judged
+
+
+def unrelated(held: Sequence[HeldOut], records: Iterable[VideoRecord]) -> list[HeldOut]:
+    """Those that show nobody of some records: what may calibrate a model for these."""
+    people = {name for record in records for name in people_of(record)}
+    return [h for h in held if people.isdisjoint(people_of(h.video.record))]
 
 
 def _set(

@@ -125,8 +125,7 @@ def score_video(
         sequences = with_crops(video, sequences)
     if not (calibrated and bundle.spec.preprocessing.calibration.enabled):
         sequences = [s.uncalibrated() for s in sequences]
-    quantiser = None if video.provenance is None else video.provenance.quantiser
-    return score_sequences(bundle, runtime, video.record, sequences, quantiser, appearance)
+    return score_sequences(bundle, runtime, video.record, sequences, video.quantiser, appearance)
 
 
 def score_sequences(

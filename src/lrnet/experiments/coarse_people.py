@@ -50,7 +50,7 @@ def scored_copies(scores: Path, copies: Sequence[StoredVideo]) -> list[ScoredVid
     found = []
     for copy in copies:
         network = networks.get(copy.record.group)
-        if network is not None and copy.provenance is not None and (copy.provenance.quantiser or 0) > MAX_QUANTISER:
+        if network is not None and (copy.quantiser or 0) > MAX_QUANTISER:
             found.append(score_video(network, runtimes[id(network)], copy))
     if not found:
         raise TrainingError(

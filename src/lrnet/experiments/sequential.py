@@ -27,12 +27,12 @@ from rich.console import Console
 
 from lrnet.appearance.network import AppearanceNetwork
 from lrnet.data.manifest import read_manifest
-from lrnet.data.records import Label, VideoRecord, people_of
+from lrnet.data.records import Label, VideoRecord
 from lrnet.data.store import StoredVideo
 from lrnet.data.store.crops import with_crops
 from lrnet.detector import Detector
 from lrnet.errors import LrnetError
-from lrnet.evaluation.decide import HeldOut, fit_calibration
+from lrnet.evaluation.decide import HeldOut, fit_calibration, unrelated
 from lrnet.evaluation.protocol import known_people, shows_one_of
 from lrnet.evaluation.report import table
 from lrnet.experiments import environment
@@ -92,8 +92,7 @@ def calls_of_scores(held: Sequence[HeldOut], rules: Rules) -> list[Call]:
     calls: list[Call] = []
     for fold in sorted({h.fold for h in whole}):
         inside = [h for h in whole if h.fold == fold]
-        people = {name for h in inside for name in people_of(h.video.record)}
-        others = [h for h in held if people.isdisjoint(people_of(h.video.record))]
+        others = unrelated(held, (h.video.record for h in inside))
         own = replace(rules, score_calibration=fit_calibration(others, rules, ""))
         joined: dict[tuple[str, str, str], list[HeldOut]] = defaultdict(list)
         for h in inside:
@@ -144,12 +143,11 @@ def calls_of_store(bundle: ModelBundle, videos: Sequence[StoredVideo]) -> list[C
     for video in videos:
         sequences = video.sequences() if witness is None else with_crops(video, video.sequences())
         judge = RunningJudge(bundle, runtime, witness)
-        quantiser = None if video.provenance is None else video.provenance.quantiser
         end = max((float(s.times[-1]) for s in sequences if len(s)), default=0.0)
         looks = []
         for time in np.arange(1.0, end + 1e-6):
             so_far = [s.between(-math.inf, float(time)) for s in sequences if len(s) and s.times[0] < time]
-            looks.append(look_of(judge.look(float(time), [s for s in so_far if len(s)], quantiser)))
+            looks.append(look_of(judge.look(float(time), [s for s in so_far if len(s)], video.quantiser)))
         if looks:
             calls.append(_call(video.record, looks))
     return calls
@@ -185,10 +183,8 @@ def left_out_models(scores: Path, bundle: ModelBundle) -> dict[str, ModelBundle]
     models: dict[int, ModelBundle] = {}
     for fold in {h.fold for h in held}:
         inside = [h.video.record for h in held if h.fold == fold]
-        people = {name for record in inside for name in people_of(record)}
-        others = [h for h in held if people.isdisjoint(people_of(h.video.record))]
         network = networks[inside[0].group]
-        calibration = fit_calibration(others, Rules.of(bundle.spec), "people left out")
+        calibration = fit_calibration(unrelated(held, inside), Rules.of(bundle.spec), "people left out")
         update = {"score_calibration": calibration, "thresholds": bundle.spec.thresholds}
         models[id(network)] = replace(network, spec=network.spec.model_copy(update=update))
     return {group: models[id(network)] for group, network in networks.items()}

@@ -158,8 +158,7 @@ def fingerprint(videos: Sequence[StoredVideo], config: TrainingConfig) -> str:
 def _identified(video: StoredVideo) -> dict[str, object]:
     """The dataset's fields of a video without its place, the video's hash, and the size of its landmarks."""
     about: dict[str, object] = {f.name: getattr(video.record, f.name) for f in fields(video.record) if f.name != "path"}
-    source = video.provenance.sha256 if video.provenance else ""
-    return {**about, "sha256": source, "size": video.file.stat().st_size}
+    return {**about, "sha256": video.sha256, "size": video.file.stat().st_size}
 
 
 def _drawn_groups(records: Sequence[VideoRecord], share: float, seed: int) -> set[str]:

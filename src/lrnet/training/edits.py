@@ -140,5 +140,4 @@ def _edit(video: StoredVideo, edit: Edit, shots: Sequence[LandmarkSequence], fak
             where = (at, at + _seconds(shot))
         at += _seconds(shot) + 0.04
     record = replace(video.record, key=f"{video.record.key}#{edit}")
-    quantiser = None if video.provenance is None else video.provenance.quantiser
-    return EditedVideo(record, edit, tuple(tracks), quantiser, where)
+    return EditedVideo(record, edit, tuple(tracks), video.quantiser, where)

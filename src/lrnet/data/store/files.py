@@ -101,6 +101,16 @@ class StoredVideo:
         sequences = len(about.half_sides)
         return cls(file, about.record, about.preprocessing, about.frames, footer.num_rows, sequences, about.provenance)
 
+    @property
+    def sha256(self) -> str:
+        """Of the video; empty if it is not known."""
+        return "" if self.provenance is None else self.provenance.sha256
+
+    @property
+    def quantiser(self) -> float | None:
+        """Of the video; None if it is not known."""
+        return None if self.provenance is None else self.provenance.quantiser
+
     def sequences(self, only: Collection[str] = COLUMNS) -> list[LandmarkSequence]:
         """Its sequences, in order.
 

@@ -42,9 +42,8 @@ def verify(folder: Path, *, videos: bool = False) -> tuple[int, list[str]]:
             faults.append(f"{video.file.name}: made by other preprocessing than {sound[0].file.name}")
     first: dict[str, str] = {}
     for video in sound:
-        digest = video.provenance.sha256 if video.provenance else ""
-        if digest and first.setdefault(digest, video.record.key) != video.record.key:
-            faults.append(f"{video.file.name}: {video.record.key} holds the same bytes as {first[digest]}")
+        if video.sha256 and first.setdefault(video.sha256, video.record.key) != video.record.key:
+            faults.append(f"{video.file.name}: {video.record.key} holds the same bytes as {first[video.sha256]}")
     faults += [str(leak) for leak in find_leaks(v.record for v in sound)]
     return len(files), faults
 

@@ -76,10 +76,7 @@ class VideoSet:
 
     def content(self) -> str:
         """A hash of the videos and their labels."""
-        about = [
-            (v.record.key, v.record.label.value, v.record.group, v.provenance.sha256 if v.provenance else "")
-            for v in self.videos
-        ]
+        about = [(v.record.key, v.record.label.value, v.record.group, v.sha256) for v in self.videos]
         return _sha256(sorted(about))
 
     def faces(self) -> list[FaceOfVideo]:
