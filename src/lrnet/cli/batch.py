@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -119,7 +119,8 @@ def judge(
     written: list[Path] = []
     error: LrnetError | None = None
     try:
-        write_own(result, explanations, detector.bundle, task, access, written.append, doing)
+        for path in _own_files(result, explanations, detector.bundle, task, access, doing):
+            written.append(path)
     except LrnetError as fault:
         error = fault
     except Exception as fault:  # the verdict stands, whatever is wrong with its report
@@ -127,39 +128,30 @@ def judge(
     return Judged(result, document, tuple(written), error)
 
 
-def write_own(
+def _own_files(
     result: VideoResult,
     explanations: tuple[FaceExplanation, ...],
     bundle: ModelBundle,
     task: VideoTask,
     access: Access,
-    written: Callable[[Path], object],
     doing: Callable[[str], object],
-) -> None:
-    """Write a video's report, overlay and evidence bundle.
-
-    Args:
-        written: called with each file once it is written.
-        doing: as for `judge`.
-
-    Raises:
-        OutputError: one cannot be written. VideoError: the video cannot be read again.
-    """
+) -> Iterator[Path]:
+    """A video's report, overlay and evidence bundle, each once it is written."""
     from lrnet.report.html import pictures_and_clips, write_html
 
+    about = task.examination
     if task.explained:
         doing("report")
         shown = pictures_and_clips(result, bundle, explanations, access=access)
     if task.report is not None:
-        examination = task.examination
-        write_html(result, bundle, task.report, explanations=explanations, examination=examination, shown=shown)
-        written(task.report)
+        write_html(result, bundle, task.report, explanations=explanations, examination=about, shown=shown)
+        yield task.report
     if task.overlay is not None:
         from lrnet.report.overlay import write_overlay
 
         doing("overlay")
         write_overlay(result, task.overlay, access=access)
-        written(task.overlay)
+        yield task.overlay
     if task.bundle is not None:
         from lrnet.report.evidence_bundle import write_bundle
 
@@ -168,10 +160,10 @@ def write_own(
             result,
             bundle,
             task.bundle,
-            task.examination,
+            about,
             access=access,
             explanations=explanations,
             with_video=task.with_video,
             shown=shown,
         )
-        written(task.bundle)
+        yield task.bundle
