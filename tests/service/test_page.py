@@ -659,6 +659,23 @@ def test_the_list_says_at_once_that_the_service_is_away(page: Page, service: Run
     expect(page.get_by_text("The service does not answer.")).to_be_visible(timeout=3000)
 
 
+def test_names_of_verdicts_are_asked_for_again_where_the_service_did_not_answer_at_first(
+    page: Page, service: Running
+) -> None:
+    page.expected_complaints = ("Failed to load resource",)  # type: ignore[attr-defined]
+    tries: list[Route] = []
+
+    def about(route: Route) -> None:
+        tries.append(route)
+        route.abort() if len(tries) < 3 else route.continue_()
+
+    page.route("**/v1/about", about)
+    serve_list(page, judged(1))
+    page.goto(service.url)
+    expect(page.locator("option", has_text="Likely fake")).to_have_count(1)
+    expect(page.locator("#about")).to_contain_text("model lrnet-2")
+
+
 def test_a_file_dropped_on_a_video_s_page_is_taken(page: Page, service: Running) -> None:
     video = a_video(1, **FAILED)
     page.route("**/v1/videos/*/events", lambda route: route.fulfill(**stream(video)))

@@ -31,7 +31,7 @@ function route() {
   }
 }
 
-/** Show what the service says about itself. Returns once the names of the verdicts are known, or cannot be. */
+/** Show what the service says about itself. Returns whether it answered, and so whether the names of the verdicts are known. */
 async function tellAbout() {
   const said = document.getElementById("about");
   try {
@@ -44,7 +44,18 @@ async function tellAbout() {
     link.textContent = "API";
     said.replaceChildren(`${kept} lrnet ${about.lrnet_version}, model ${about.model}. `, link);
     document.getElementById("signout").hidden = !about.token;
-  } catch { /* the list says so */ }
+    return true;
+  } catch {
+    return false; // the list says so
+  }
+}
+
+/** Ask again until the service answers, and then show the place once more, with the names of the verdicts. */
+async function askAgain() {
+  do await new Promise((done) => { setTimeout(done, 3000); }); while (!await tellAbout());
+  if (shown === "watch") return; // it reads the names when it needs them; a watch that runs must not be left
+  shown = null;
+  route();
 }
 
 // A video that misses the place for it must not replace the page.
@@ -52,6 +63,7 @@ for (const name of ["dragover", "drop"]) addEventListener(name, (event) => event
 dropOn(document.body);
 document.getElementById("signout").addEventListener("submit", forget);
 restore();
-await tellAbout();
+const known = await tellAbout();
 addEventListener("hashchange", route);
 route();
+if (!known) askAgain();
