@@ -9,7 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from lrnet.cli.app import app
 from lrnet.data import Label, open_dataset, store, write_manifest
 from lrnet.data.dataset import Dataset
 from lrnet.data.engines import LocalEngine, Outcome, SerialEngine
@@ -34,6 +36,7 @@ from lrnet.errors import (
     LimitError,
     LrnetError,
     MissingDependencyError,
+    ModelError,
     NoFaceError,
     NotAVideoError,
     SequenceError,
@@ -303,3 +306,20 @@ def test_two_runs_do_not_write_one_store(tmp_path: Path) -> None:
         pass
     with sole_writer(tmp_path):  # the first has ended
         pass
+
+
+def test_a_store_is_of_the_landmarker_that_is_named(folder: Path, tmp_path: Path) -> None:
+    """A store that is there is of one landmarker; another is refused, and so is an unknown one."""
+    dataset = open_dataset(folder)
+    only = [record for record in dataset.records if record.key == "real/a.mp4"]
+    write_manifest(tmp_path / "one.csv", replace(dataset, records=only))
+    command = ["extract", str(tmp_path / "one.csv"), "--out", str(tmp_path / "store"), "--workers", "1", "--no-isolate"]
+    done = CliRunner().invoke(app, [*command, "--landmarker", "face-api"])
+    assert done.exit_code == 0, done.output
+    (video,) = store.open(tmp_path / "store")
+    assert video.preprocessing["landmarker"] == "face-api"
+    other = CliRunner().invoke(app, command)
+    assert isinstance(other.exception, DatasetError)
+    unknown = CliRunner().invoke(app, [*command, "--landmarker", "eyes"])
+    assert isinstance(unknown.exception, ModelError)
+    assert "mesh, " in str(unknown.exception.hint)

@@ -32,6 +32,9 @@ def extract_command(
     out: Annotated[Path, typer.Option(help="Folder of the landmark store; an existing one is completed.")],
     layout: LayoutOption = "",
     compression: CompressionOption = "",
+    landmarker: Annotated[
+        str, typer.Option(help="What places landmarks in videos; `lrnet landmarks list` names them.", metavar="NAME")
+    ] = "mesh",
     engine: EngineOption = "local",
     address: AddressOption = "",
     workers: WorkersOption = 0,
@@ -56,7 +59,7 @@ def extract_command(
     if access.limits.share < 1:
         raise UsageError("A store holds whole videos.", hint="Leave out --limit share.")
     dataset = open_source(source, layout, compression)
-    preprocessing = preprocessing_for(dataset.records)
+    preprocessing = preprocessing_for(dataset.records, landmarker)
     plan = plan_extraction(dataset.records, out, preprocessing, retry_failed=retry_failed)
     _print_plan(dataset, plan)
     outcomes: list[Outcome[VideoRecord, Extracted]] = []

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TextIO
+from typing import Final, TextIO
 
 from lrnet.data.engines import Engine, LocalEngine, Outcome, SerialEngine
 from lrnet.data.landmark_job import ExtractedVideo, LandmarkJob, holds_landmarks
@@ -181,7 +181,10 @@ def _opened_lock(folder: Path) -> TextIO:
         ) from error
 
 
-def store_preprocessing(name: str = "mesh") -> Preprocessing:
+LANDMARKER: Final = "mesh"
+
+
+def store_preprocessing(name: str = LANDMARKER) -> Preprocessing:
     """The preprocessing of stores for training with a landmarker; its clip lengths do not matter.
 
     Raises:
@@ -202,15 +205,19 @@ def released_store_preprocessing() -> Preprocessing:
     return released_preprocessing(clip_length=60).model_copy(update={"clip_stride": 30, "min_clip_length": 30})
 
 
-def preprocessing_for(records: Sequence[VideoRecord]) -> Preprocessing:
+def preprocessing_for(records: Sequence[VideoRecord], name: str = LANDMARKER) -> Preprocessing:
     """The preprocessing of a store of these records: videos, or landmark files that the authors of LRNet released.
+
+    Args:
+        name: the landmarker of videos.
 
     Raises:
         DatasetError: there are both.
+        ModelError, MissingDependencyError: the landmarker is unknown or not ready.
     """
     files = [record for record in records if holds_landmarks(record.path)]
     if not files:
-        return store_preprocessing()
+        return store_preprocessing(name)
     if len(files) < len(records):
         raise DatasetError(
             f"There are landmark files and videos, {files[0].key} and {len(files) - 1} more among the former.",
