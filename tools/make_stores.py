@@ -1,6 +1,6 @@
 """Landmark stores for the default model: the FaceForensics++ clips, and videos of further people and sources.
 
-usage: make_stores.py DATA MORE OUT [--degraded FOLDER] [--strangers FOLDER] [--workers N]
+usage: make_stores.py DATA MORE OUT [--degraded FOLDER] [--strangers FOLDER] [--landmarker NAME] [--workers N]
 
 DATA holds the research data (`ffpp/` in the official layout, `more/manifest.csv`), MORE the videos that the latter
 names, collected. Writes the stores OUT/ffpp and OUT/more, and with what `make_degraded.py` made of them in FOLDER
@@ -17,7 +17,7 @@ from time import monotonic
 
 from lrnet.data import VideoRecord, read_collected, read_faceforensics, read_manifest
 from lrnet.data.engines import Outcome
-from lrnet.data.extraction import Extracted, extract, store_preprocessing
+from lrnet.data.extraction import LANDMARKER, Extracted, extract, store_preprocessing
 
 
 class Teller:
@@ -45,6 +45,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--degraded", type=Path, metavar="FOLDER")
     parser.add_argument("--strangers", type=Path, metavar="FOLDER")
+    parser.add_argument("--landmarker", default=LANDMARKER)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     args = parser.parse_args()
     sets = {
@@ -57,7 +58,7 @@ def main() -> None:
         sets["strangers"] = read_collected(args.data / "strangers" / "manifest.csv", args.strangers)
     for name, records in sets.items():
         print(f"{name}: {len(records)} videos", flush=True)
-        extract(records, args.out / name, store_preprocessing(), workers=args.workers, tell=Teller())
+        extract(records, args.out / name, store_preprocessing(args.landmarker), workers=args.workers, tell=Teller())
 
 
 if __name__ == "__main__":
