@@ -20,6 +20,7 @@ from lrnet.data.store import StoredVideo
 from lrnet.errors import DatasetError, TrainingError
 from lrnet.network.bundle import ModelBundle
 from lrnet.network.runtime import NetworkRuntime
+from lrnet.sequence.settings import CalibrationSpec
 from lrnet.sequence.surroundings import NUM_SURROUNDINGS
 from lrnet.training.clips import clip_table, main_faces
 from lrnet.training.config import DataConfig, Validation
@@ -128,13 +129,14 @@ def test_a_model_of_uncalibrated_landmarks_is_measured_on_them(tmp_path: Path) -
     from lrnet.training.train import bundle_spec, in_memory
 
     videos = [noisy(v, tmp_path / "noisy") for v in write_store(tmp_path / "store", 8)]
-    config = quick(calibrated=False, fit={"epochs": 1, "batch": 16})
+    config = quick(fit={"epochs": 1, "batch": 16})
     model = train(videos, config)
     spec = bundle_spec(model, config, name="x", version="1", licence="none", command="")
-    assert not spec.preprocessing.calibration.enabled
-    bundle = in_memory(spec, model.fitted)
+    without = spec.preprocessing.model_copy(update={"calibration": CalibrationSpec(enabled=False)})
+    bundle = in_memory(spec.model_copy(update={"preprocessing": without}), model.fitted)
     runtime = NetworkRuntime(bundle)
-    table = clip_table(main_faces(videos, calibrated=False), config.stream_names, config.clips)
+    faces = [replace(f, sequences=tuple(s.uncalibrated() for s in f.sequences)) for f in main_faces(videos)]
+    table = clip_table(faces, config.stream_names, config.clips)
     expected = runtime.score(table.streams).probability
     scored = evaluate(bundle, videos)
     np.testing.assert_allclose([c.score for v in scored for c in v.clips], expected, atol=1e-6)

@@ -234,7 +234,6 @@ def test_a_model_without_calibration_gives_a_score_and_no_verdict() -> None:
     [
         ("mean_probability", 0.25 * 0.2 + 0.5 * 0.5 + 0.25 * 0.9),
         ("mean_logit", 1 / (1 + np.exp(-0.25 * (np.log(0.2 / 0.8) + np.log(0.9 / 0.1))))),
-        ("median_logit", 0.5),
     ],
 )
 def test_aggregation_weighs_by_frames(method: str, expected: float) -> None:

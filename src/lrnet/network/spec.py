@@ -152,7 +152,7 @@ def _count(streams: tuple[StreamSpec, ...]) -> int:
 class AggregationSpec(Schema):
     """How the scores of clips are joined."""
 
-    method: Literal["mean_probability", "mean_logit", "median_logit"] = "mean_logit"
+    method: Literal["mean_probability", "mean_logit"] = "mean_logit"
 
 
 Material = Literal["face_size", "noise", "quantiser"]

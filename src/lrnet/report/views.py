@@ -161,9 +161,7 @@ def bars(clips: Sequence[ClipScore], method: str, axis: Axis) -> tuple[Bar, ...]
 
 def _bar(steps: Sequence[Step], method: str, axis: Axis) -> Bar:
     scores = [step.score for step in steps]
-    # `median_logit` has no meaning for parts of a video: the mean is what a bar can show.
-    by = "mean_logit" if method == "median_logit" else method
-    mean = aggregate(scores, [step.stop - step.start for step in steps], by)
+    mean = aggregate(scores, [step.stop - step.start for step in steps], method)
     if len(steps) == 1:
         mean = scores[0]  # not held within the bounds of a logit
     start, stop = steps[0].start, steps[-1].stop

@@ -49,16 +49,9 @@ class FaceOfVideo:
     sequences: tuple[LandmarkSequence, ...]
 
 
-def main_faces(videos: Iterable[StoredVideo], *, calibrated: bool = True) -> list[FaceOfVideo]:
-    """Read the longest-seen face of each video: about 2 kB a frame.
-
-    Args:
-        calibrated: False takes the landmarks as they were detected.
-    """
-    return [
-        FaceOfVideo(v.record, tuple(s if calibrated else s.uncalibrated() for s in main_face(v.sequences())))
-        for v in videos
-    ]
+def main_faces(videos: Iterable[StoredVideo]) -> list[FaceOfVideo]:
+    """Read the longest-seen face of each video: about 2 kB a frame."""
+    return [FaceOfVideo(v.record, tuple(main_face(v.sequences()))) for v in videos]
 
 
 def clip_table(faces: Iterable[FaceOfVideo], streams: Sequence[str], clips: ClipSpec) -> ClipTable:

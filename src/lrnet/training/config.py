@@ -155,15 +155,13 @@ class TrainingConfig(Schema):
 
     Attributes:
         fusion, aggregation: how streams and clips are joined (see `lrnet.network.spec`).
-        calibrated: whether landmarks are taken after calibration.
     """
 
     name: PlainName
     description: str
     streams: tuple[StreamConfig, ...] = Field(min_length=1, max_length=16)
     fusion: Literal["mean_probability", "mean_logit"] = "mean_logit"
-    aggregation: Literal["mean_probability", "mean_logit", "median_logit"] = "mean_logit"
-    calibrated: bool = True
+    aggregation: Literal["mean_probability", "mean_logit"] = "mean_logit"
     clips: ClipConfig = ClipConfig()
     augmentation: Augmentation = Augmentation()
     fit: FitConfig = FitConfig()

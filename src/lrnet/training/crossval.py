@@ -295,8 +295,8 @@ def _train_fold(job: _Job, tell: Callable[[Progress], None] | None) -> list[Held
     people = everybody(out)
     inside = [v for v in job.videos if people.isdisjoint(people_of(v.record)) and not _is_of(v, job.unseen)]
     kept, aside = set_aside(inside, config.validation, config.data, inside, config.seed)
-    faces = main_faces(kept, calibrated=config.calibrated)
-    fitted = train_on(faces, config, main_faces(aside, calibrated=config.calibrated), tell=tell)
+    faces = main_faces(kept)
+    fitted = train_on(faces, config, main_faces(aside), tell=tell)
     bundle = bare_bundle(fitted, kept, config, name=job.name, description=job.description)
     if job.folder is not None and job.keep_network:
         ModelBundle.save(bundle.spec, bundle.network, "", job.folder / job.name, replace=True)
@@ -305,11 +305,8 @@ def _train_fold(job: _Job, tell: Callable[[Progress], None] | None) -> list[Held
     if job.unseen:
         scored = [v for v in scored if v.record.label is Label.REAL or _is_of(v, job.unseen)]
     left_out = {v.record.key: fold.left_out for v, fold in zip(job.videos, job.plan, strict=True)}
-    found = [
-        HeldOut(score_video(bundle, runtime, v, calibrated=config.calibrated), job.number, left_out[v.record.key])
-        for v in scored
-    ]
-    for edited in edited_videos(scored, config.seed) if config.calibrated else []:
+    found = [HeldOut(score_video(bundle, runtime, v), job.number, left_out[v.record.key]) for v in scored]
+    for edited in edited_videos(scored, config.seed):
         judged = score_sequences(bundle, runtime, edited.record, edited.sequences, edited.quantiser)
         how = left_out[edited.record.key.partition("#")[0]]
         found.append(HeldOut(judged, job.number, how, edit=edited.edit, fake_shot=edited.fake_shot))

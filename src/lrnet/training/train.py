@@ -73,8 +73,8 @@ def train(
     if folder is not None:
         _open_run(folder, fingerprint([*kept, *aside], config), config, resume=resume)
     began = monotonic()
-    faces = main_faces(kept, calibrated=config.calibrated)
-    model = train_on(faces, config, main_faces(aside, calibrated=config.calibrated), folder, resume, tell)
+    faces = main_faces(kept)
+    model = train_on(faces, config, main_faces(aside), folder, resume, tell)
     preprocessing = bundle_preprocessing(preprocessing_of(kept), config)
     return TrainedModel(model, tuple(kept), tuple(faces), preprocessing, monotonic() - began, tuple(aside))
 
@@ -95,15 +95,8 @@ def train_on(
 def bundle_preprocessing(stored: Preprocessing, config: TrainingConfig) -> Preprocessing:
     """The preprocessing of detection for a network that was trained so."""
     clips = config.clips
-    calibration = stored.calibration.model_copy(update={"enabled": stored.calibration.enabled and config.calibrated})
-    return stored.model_copy(
-        update={
-            "calibration": calibration,
-            "clip_length": clips.length,
-            "clip_stride": clips.stride,
-            "min_clip_length": clips.min_length,
-        }
-    )
+    cutting = {"clip_length": clips.length, "clip_stride": clips.stride, "min_clip_length": clips.min_length}
+    return stored.model_copy(update=cutting)
 
 
 def bundle_spec(

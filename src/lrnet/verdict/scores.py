@@ -63,15 +63,13 @@ def score_clips(runtime: NetworkRuntime, sequence: LandmarkSequence, cutting: Cl
 def aggregate(scores: Sequence[float], weights: Sequence[float], method: str) -> float:
     """One score in [0, 1] from the clips' scores, weighted by their frames.
 
-    `method` is the bundle's: "mean_probability", "mean_logit" or "median_logit" (the weighted median).
+    `method` is the bundle's: "mean_probability" or "mean_logit".
     """
     values = np.asarray(scores, np.float64)
     weight = np.asarray(weights, np.float64)
     if method == "mean_probability":
         return float(np.average(values, weights=weight))
-    logits = logit(values)
-    middle = weighted_median(logits, weight) if method == "median_logit" else np.average(logits, weights=weight)
-    return float(1 / (1 + np.exp(-middle)))
+    return float(1 / (1 + np.exp(-np.average(logit(values), weights=weight))))
 
 
 def weighted_median(values: np.ndarray, weights: np.ndarray) -> float:
