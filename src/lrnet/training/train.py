@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -173,10 +174,7 @@ def _identities(videos: Sequence[StoredVideo]) -> set[str]:
 
 
 def _in_words(videos: Sequence[StoredVideo]) -> str:
-    counts: dict[tuple[str, str], int] = {}
-    for video in videos:
-        key = (video.record.source, video.record.label.value)
-        counts[key] = counts.get(key, 0) + 1
+    counts = Counter((video.record.source, video.record.label.value) for video in videos)
     return "; ".join(f"{source}: {n} {label}" for (source, label), n in sorted(counts.items()))
 
 
