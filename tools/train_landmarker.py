@@ -1,9 +1,11 @@
 """Train a student of the face mesh: 68 points placed where the mesh places them on average.
 
     python tools/train_landmarker.py look DATASET... --out LOOKS       pictures and labels, a file for each video
-    python tools/train_landmarker.py train LOOKS --run RUN             RUN/checkpoint.pt; goes on where it stopped
+    python tools/train_landmarker.py train LOOKS --run RUN             RUN/checkpoint.pt; goes on where it stopped;
+                                                                       --start RUN begins with that run's network
     python tools/train_landmarker.py export RUN MODEL.onnx             the network for ONNX Runtime
     python tools/train_landmarker.py measure LOOKS MODEL.onnx          how far it is from the labels of people left out
+    python tools/train_landmarker.py ship MODEL.onnx                   it becomes the package's landmarker `mesh68`
 
 `look` cuts pairs of consecutive frames out of videos, a still picture counting as its own successor, and has the mesh
 look at each frame several times, through crops that are shifted, scaled, turned, mirrored and noisy; the mean of what
@@ -18,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import math
 import zlib
 from collections import Counter
@@ -44,15 +47,14 @@ from lrnet.faces.face_mesh import CROP_SIZE as MESH_SIZE
 from lrnet.faces.face_mesh import FaceMesh, RegionOfInterest, points_to_frame, roi_from_landmarks, to_68
 from lrnet.faces.landmarker import FaceObservation
 from lrnet.faces.mesh import MIN_PRESENCE, MeshLandmarker
+from lrnet.faces.mesh68 import FACE_IN_INPUT, INPUT, OUTER_EYE_CORNERS, Matrix, Picture, cut, face_matrix
+from lrnet.faces.models import FOLDER as MODELS
 from lrnet.files import written_beside
-from lrnet.sequence.calibrate import OUTER_EYE_CORNERS
 from lrnet.sequence.landmark_sequence import FACIAL_GROUPS, MIRROR
 from lrnet.video.frame import Frame
 from lrnet.video.limits import WHOLE
 from lrnet.video.reader import VideoReader
 
-INPUT: Final = 128  # pixels, side of the network's input
-FACE_IN_INPUT: Final = 95.0  # of them, the longer side of the box around the points
 CACHE: Final = 240  # pixels, side of a stored picture
 FACE_IN_CACHE: Final = 133.0
 
@@ -61,47 +63,18 @@ APART: Final = 12  # frames between two pairs
 PER_GROUP: Final = 24  # pairs of one identity group
 VALIDATION: Final = 10  # one group in so many
 
-Picture = NDArray[np.uint8]
+OPENINGS: Final = {"mouth opening": (62, 66), "mouth width": (48, 54), "right eye": (37, 41), "left eye": (43, 47)}
+"""Landmarks whose distance an expression changes: a student that learnt too little follows it in part."""
+
 Points = NDArray[np.float32]
-Matrix = NDArray[np.float64]
 
 
 # Looks
 
 
-def face_matrix(points: NDArray[np.floating], size: int, face: float) -> Matrix:
-    """(2, 3) matrix from the coordinates of `points` (68, 2) to a square of `size` pixels.
-
-    The eyes are level, the middle of the points' box is in the middle, and its longer side is `face` pixels long.
-    """
-    right, left = (points[i].astype(np.float64) for i in OUTER_EYE_CORNERS)
-    angle = math.atan2(left[1] - right[1], left[0] - right[0])
-    turn = np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
-    turned = points.astype(np.float64) @ turn.T
-    low, high = turned.min(axis=0), turned.max(axis=0)
-    zoom = face / max(float((high - low).max()), 1e-6)
-    return np.column_stack([zoom * turn, (size - 1) / 2 - zoom * (low + high) / 2])
-
-
 def moved(points: NDArray[np.floating], matrix: Matrix) -> Points:
     """Points (..., 2) through a (2, 3) matrix."""
     return (points.astype(np.float64) @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)
-
-
-def cut(luma: Picture, matrix: Matrix, size: int) -> Picture:
-    """(size, size) through a matrix from the picture to the square. A picture that is shrunk is averaged first, so that
-    what is sampled does not depend on where between pixels a sample falls."""
-    zoom = math.hypot(matrix[0, 0], matrix[1, 0])
-    bins = int(1 / zoom)
-    if bins > 1:
-        height, width = (side // bins for side in luma.shape)
-        luma = np.asarray(
-            cv2.resize(luma[: height * bins, : width * bins], (width, height), interpolation=cv2.INTER_AREA), np.uint8
-        )
-        shift = matrix[:, 2] + matrix[:, :2] @ np.full(2, (bins - 1) / 2)
-        matrix = np.column_stack([matrix[:, :2] * bins, shift])
-    warped = cv2.warpAffine(luma, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(warped, np.uint8)
 
 
 class Teacher:
@@ -443,10 +416,18 @@ def loss_of(net: Student, pictures: Tensor, labels: Tensor, settings: Settings) 
     return total, parts
 
 
-def fit(looks: Looks, settings: Settings, checkpoint: Path, every: int = 50, until: float = math.inf) -> Student:
+def fit(
+    looks: Looks,
+    settings: Settings,
+    checkpoint: Path,
+    every: int = 50,
+    until: float = math.inf,
+    start: dict[str, Tensor] | None = None,
+) -> Student:
     """Train; stopped and started again, it goes on from `checkpoint`, to the same network.
 
     Args:
+        start: weights to begin with.
         until: seconds from now after which it writes a checkpoint and stops.
 
     Raises:
@@ -454,6 +435,8 @@ def fit(looks: Looks, settings: Settings, checkpoint: Path, every: int = 50, unt
     """
     torch.manual_seed(settings.seed)
     net, mean = Student(), Student()
+    if start is not None:
+        net.load_state_dict(start)
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a quarter faster
     mean.load_state_dict(net.state_dict())
     optimiser = torch.optim.AdamW(net.parameters(), settings.rate, weight_decay=0.01)
@@ -501,8 +484,10 @@ def fit(looks: Looks, settings: Settings, checkpoint: Path, every: int = 50, unt
 
 def train(args: argparse.Namespace) -> None:
     args.run.mkdir(parents=True, exist_ok=True)
-    settings = replace(Settings(), steps=args.steps, seed=args.seed)
-    fit(Looks.read(args.looks, validation=False), settings, args.run / "checkpoint.pt", until=60 * args.minutes)
+    settings = replace(Settings(), steps=args.steps, rate=args.rate, seed=args.seed)
+    start = torch.load(args.start / "checkpoint.pt", weights_only=True)["mean"] if args.start else None
+    looks = Looks.read(args.looks, validation=False)
+    fit(looks, settings, args.run / "checkpoint.pt", until=60 * args.minutes, start=start)
 
 
 def to_onnx(net: Student, path: Path) -> None:
@@ -521,6 +506,26 @@ def export(args: argparse.Namespace) -> None:
     net.load_state_dict(torch.load(args.run / "checkpoint.pt", weights_only=True)["mean"])
     to_onnx(net, args.model)
     print(f"{args.model}: {args.model.stat().st_size} bytes, {sum(p.numel() for p in net.parameters())} parameters")
+
+
+def ship(args: argparse.Namespace) -> None:
+    content = args.model.read_bytes()
+    with written_beside(MODELS / "mesh68.onnx") as partial:
+        partial.write_bytes(content)
+    index = json.loads((MODELS / "models.json").read_text())
+    index["models"]["mesh68"] = {
+        "title": "student of FaceMesh v2, 68 points",
+        "file": "mesh68.onnx",
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "bytes": len(content),
+        "source": {"tool": "tools/train_landmarker.py", "teacher": "face_mesh_v2"},
+        "licence": "that of this package",
+        "model_card": "docs/landmarkers.md",
+        "input": {"name": "luma", "type": "uint8", "layout": "batch, height, width", "shape": ["batch", INPUT, INPUT]},
+        "outputs": {"points": ["batch", 68, 2], "face_logit": ["batch"]},
+    }
+    (MODELS / "models.json").write_text(json.dumps(index, indent=2) + "\n")
+    print(f"mesh68.onnx: {len(content)} bytes, sha256 {index['models']['mesh68']['sha256']}")
 
 
 def measure(args: argparse.Namespace) -> None:
@@ -549,6 +554,10 @@ def measure(args: argparse.Namespace) -> None:
     print(f"{len(wanted)} pairs: distance {away.mean():.2f} %, of steps {np.median(steps):.2f} % (median)")
     print(", ".join(f"{group} {away[..., where].mean():.2f}" for group, where in FACIAL_GROUPS.items()))
     print(f"mean offset of a point: {100 * np.linalg.norm(bias, axis=-1).mean() / unit:.2f} %")
+    for name, (one, other) in OPENINGS.items():
+        theirs, ours = (np.linalg.norm(p[..., one, :] - p[..., other, :], axis=-1).ravel() for p in (wanted, placed))
+        slope, alike = np.polyfit(theirs, ours, 1)[0], np.corrcoef(theirs, ours)[0, 1]
+        print(f"{name}: {slope:.2f} of a difference in the labels is followed (correlation {alike:.2f})")
     absent = session.run(None, {"luma": np.stack(nothing)})[1]
     print(f"a face is seen in {(sigmoid(there) >= 0.5).mean():.3f} of them and in {(absent >= 0).mean():.3f} of others")
 
@@ -566,6 +575,8 @@ def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     training.add_argument("looks", type=Path)
     training.add_argument("--run", type=Path, required=True)
     training.add_argument("--steps", type=int, default=Settings().steps)
+    training.add_argument("--rate", type=float, default=Settings().rate, help="highest learning rate")
+    training.add_argument("--start", type=Path, metavar="RUN", help="begin with the network of that run")
     training.add_argument("--seed", type=int, default=Settings().seed)
     training.add_argument("--minutes", type=float, default=math.inf, help="after which it stops")
     training.set_defaults(run_command=train)
@@ -577,6 +588,9 @@ def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     measuring.add_argument("looks", type=Path)
     measuring.add_argument("model", type=Path)
     measuring.set_defaults(run_command=measure)
+    shipping = commands.add_parser("ship")
+    shipping.add_argument("model", type=Path)
+    shipping.set_defaults(run_command=ship)
     return parser.parse_args(arguments)
 
 

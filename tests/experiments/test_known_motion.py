@@ -67,12 +67,15 @@ def test_figures_are_those_of_closed_forms() -> None:
     assert shake_of(turned, KnowsTheWay([matrix for _, matrix in turned])).shake < 1e-3
 
 
-def test_the_mesh_shakes_little_and_less_than_face_api(examples: Path) -> None:
-    finders = [landmarker("mesh"), landmarker("face-api")]
+def test_the_mesh_shakes_little_and_less_than_face_api_but_more_than_its_student(examples: Path) -> None:
+    finders = [landmarker("mesh"), landmarker("face-api"), landmarker("mesh68")]
     found = measure([picture_of(examples / "real.mp4", finders[0])], finders, 16)
-    assert len(found) == 2 * len(PATHS)
+    assert len(found) == 3 * len(PATHS)
     assert all(shake.found == 1 for shake in found.values())
     assert 0.1 < found["mesh", "shifted"].shake < found["face-api", "shifted"].shake < 2
+    for path in PATHS:
+        assert found["mesh68", path].shake < 0.9 * found["mesh", path].shake
+        assert found["mesh68", path].jitter < 0.6 * found["mesh", path].jitter
 
 
 def test_a_picture_without_a_face_is_refused(tmp_path: Path) -> None:

@@ -42,8 +42,8 @@ needs_dlib = pytest.mark.skipif(not HAS_DLIB, reason="the extra dlib is not inst
 needs_face_alignment = pytest.mark.skipif(
     not HAS_FACE_ALIGNMENT, reason="the extra face-alignment is not installed: pip install 'lrnet[face-alignment]'"
 )
-ON_PIXELS = ["mesh", "face-api", pytest.param("dlib", marks=needs_dlib)]
-BESIDE_MESH = ["face-api", pytest.param("dlib", marks=needs_dlib)]
+ON_PIXELS = ["mesh", "mesh68", "face-api", pytest.param("dlib", marks=needs_dlib)]
+BESIDE_MESH = ["mesh68", "face-api", pytest.param("dlib", marks=needs_dlib)]
 RIGHT_TO_LEFT = np.array(  # of each of the 68 landmarks the one on the other side of the face
     [
         *range(16, -1, -1),
@@ -143,7 +143,7 @@ def test_landmarks_lie_between_pixels(name: str, frames: list[Frame]) -> None:
 def test_lands_where_the_mesh_does(name: str, frames: list[Frame], mesh_points: np.ndarray) -> None:
     points = tracked(name, frames)
     away = 100 * np.linalg.norm(points - mesh_points, axis=-1) / eye_distance(mesh_points)
-    assert 1 < away.mean() < 6  # two landmarkers are never the same, and none is far off
+    assert 0.3 < away.mean() < 6  # two landmarkers are never the same, and none is far off
     for group, place in FACIAL_GROUPS.items():
         assert away[:, place].mean() < (9 if group == "jaw" else 6), group
 
@@ -476,7 +476,7 @@ def test_landmarks_from_files_need_the_file(name: str) -> None:
 
 
 def test_unknown_name_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ModelError, match="mesh, face-api, dlib"):
+    with pytest.raises(ModelError, match="mesh, mesh68, face-api, dlib"):
         landmarker("mash")
 
 

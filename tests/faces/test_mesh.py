@@ -1,7 +1,8 @@
-"""The built-in landmarker on the example video: following, small faces, several faces, a face that goes."""
+"""The built-in landmarkers on the example video: following, small faces, several faces, a face that goes."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
@@ -43,14 +44,21 @@ def scene(pictures: list[Picture], places: list[tuple[int, int, float]], size: t
     return frames
 
 
-def followed(path: Path) -> list[FrameFaces]:
-    with VideoReader(path) as reader:
-        return list(FaceTracker(landmarker("mesh")).run(reader))
+Follow = Callable[[Path], list[FrameFaces]]
+
+
+@pytest.fixture(params=["mesh", "mesh68"])
+def followed(request: pytest.FixtureRequest) -> Follow:
+    def follow(path: Path) -> list[FrameFaces]:
+        with VideoReader(path) as reader:
+            return list(FaceTracker(landmarker(request.param)).run(reader))
+
+    return follow
 
 
 @pytest.mark.parametrize("face", [60.0, 120.0, 400.0])
 def test_faces_from_sixty_pixels_on_are_found_in_every_720p_frame(
-    tmp_path: Path, pictures: list[Picture], face: float
+    tmp_path: Path, pictures: list[Picture], face: float, followed: Follow
 ) -> None:
     path = write_video(tmp_path / "a.mp4", scene(pictures, [(700, 360, face)], (1280, 720)))
     seen = followed(path)
@@ -60,7 +68,9 @@ def test_faces_from_sixty_pixels_on_are_found_in_every_720p_frame(
     assert float((box[2:] - box[:2]).max()) == pytest.approx(face, rel=0.25)
 
 
-def test_the_same_face_gives_the_same_landmarks_wherever_it_is(tmp_path: Path, pictures: list[Picture]) -> None:
+def test_the_same_face_gives_the_same_landmarks_wherever_it_is(
+    tmp_path: Path, pictures: list[Picture], followed: Follow
+) -> None:
     """Landmarks move with the face: no dependence on the place in the frame beyond resampling."""
     points = []
     for name, place in (("a", (400, 300)), ("b", (901, 407))):
@@ -71,7 +81,7 @@ def test_the_same_face_gives_the_same_landmarks_wherever_it_is(tmp_path: Path, p
     assert distance.max() < 0.03 * 300
 
 
-def test_four_faces_keep_their_numbers(tmp_path: Path, pictures: list[Picture]) -> None:
+def test_four_faces_keep_their_numbers(tmp_path: Path, pictures: list[Picture], followed: Follow) -> None:
     places = [(250, 200, 160.0), (900, 200, 130.0), (250, 520, 110.0), (900, 520, 90.0)]
     seen = followed(write_video(tmp_path / "a.mp4", scene(pictures, places, (1280, 720))))
     assert sorted(seen[-1].seen) == [0, 1, 2, 3]  # the smaller ones may wait for the second search, a second later
@@ -81,7 +91,7 @@ def test_four_faces_keep_their_numbers(tmp_path: Path, pictures: list[Picture]) 
         assert np.abs(middle - (x, y)).max() < 0.3 * face
 
 
-def test_a_face_that_goes_is_a_gap_and_not_a_copy(tmp_path: Path, pictures: list[Picture]) -> None:
+def test_a_face_that_goes_is_a_gap_and_not_a_copy(tmp_path: Path, pictures: list[Picture], followed: Follow) -> None:
     frames = scene(pictures, [(700, 360, 200.0)], (1280, 720))
     wall = np.full((720, 1280, 3), 120, np.uint8)
     seen = followed(write_video(tmp_path / "a.mp4", [*frames[:10], *[wall] * 5, *frames[15:]]))
@@ -90,7 +100,7 @@ def test_a_face_that_goes_is_a_gap_and_not_a_copy(tmp_path: Path, pictures: list
     assert list(seen[-1].seen) == [0]
 
 
-def test_nothing_is_found_where_there_is_no_face(tmp_path: Path) -> None:
+def test_nothing_is_found_where_there_is_no_face(tmp_path: Path, followed: Follow) -> None:
     rng = np.random.default_rng(0)
     noise = [rng.integers(0, 255, (240, 320, 3)).astype(np.uint8) for _ in range(5)]
     assert not any(f.seen for f in followed(write_video(tmp_path / "a.mp4", noise)))

@@ -31,7 +31,7 @@ from lrnet.faces.face_mesh import (
     to_68,
 )
 
-NAMES = ("blazeface_full_range", "face_mesh_v2")
+NAMES = ("blazeface_full_range", "face_mesh_v2", "face_api_68", "mesh68")
 PARITY_PX = 1e-3
 # Read off the portrait (512 x 512) by eye: hairline to chin, ear to ear; the eyes' and mouth's middles.
 FACE_BOX = np.array([175, 78, 278, 190])
