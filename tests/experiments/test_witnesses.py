@@ -37,3 +37,13 @@ def test_each_witness_has_its_own_figures() -> None:
     assert [line[4] for line in real] == ["motion", "both"]
     assert real[0][-4:] == ["100.0", "%", "0.0", "%"]
     assert real[1][-4:] == ["0.0", "%", "100.0", "%"]
+
+
+def test_a_model_of_motion_alone_has_the_rows_of_motion() -> None:
+    motion = [video(i, i < 6, 0.9 if i < 6 else 0.1, 0.0, State.LIKELY_FAKE) for i in range(12)]
+    console = Console(width=200, record=True, file=StringIO())
+    console.print(table(motion, (), ["swaps"]))
+    lines = [line.split() for line in console.export_text().splitlines()[1:] if line.strip()]
+    assert [line[3] for line in lines if line[0] == "swaps"] == ["motion"]
+    assert next(line for line in lines if line[0] == "swaps")[4] == "1.00"
+    assert [line[4] for line in lines if line[:2] == ["real", "videos"]] == ["motion"]

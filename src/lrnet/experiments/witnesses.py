@@ -2,8 +2,8 @@
 
 Judges the videos of a landmark store with crops as detection does, and prints for the fakes of each source the AUC
 against all real videos of the store, how many are found at 5 % false alarms, and how many are called what; by motion,
-by appearance and by both, with 95 % intervals over people. Only people that the model was not trained on say something
-about others.
+by appearance and by both, with 95 % intervals over people; of a model that looks at motion alone, by motion. Only
+people that the model was not trained on say something about others.
 """
 
 from __future__ import annotations
@@ -25,15 +25,14 @@ EVERYTHING = "all fakes"
 
 def main() -> None:
     parser = environment.parser(__doc__, "split")
-    parser.add_argument("model", help="a model with both witnesses")
+    parser.add_argument("model", help="a model with both witnesses, or with motion alone")
     parser.add_argument("store", type=Path)
     parser.add_argument("--swaps", nargs="*", default=[], metavar="SOURCE", help="sources to sum up in a row")
     args = parser.parse_args()
     videos = environment.stored(args.store, args.split)
     bundle = load_model(args.model)
-    if bundle.spec.appearance is None:
-        parser.error(f"{args.model} looks at motion alone")
-    both, motion = evaluate(bundle, videos), evaluate(bundle.motion_alone(), videos)
+    both = evaluate(bundle, videos) if bundle.appearance is not None else ()
+    motion = evaluate(bundle.motion_alone(), videos)
     Console(width=180).print(table(motion, both, args.swaps))
 
 
@@ -43,7 +42,10 @@ def appearance_of(video: ScoredVideo) -> float | None:
 
 
 def table(motion: Sequence[ScoredVideo], both: Sequence[ScoredVideo], swaps: Sequence[str] = ()) -> Table:
-    """Three rows for each source of fakes, and three for all of them; one for the real videos."""
+    """Three rows for each source of fakes, and three for all of them; two for the real videos.
+
+    Without `both` only those of motion.
+    """
     found = Table(box=None)
     headers = ("fakes", "n", "people", "by", "AUC", "found at 5 %", "likely_fake", "no evidence")
     for header in headers:
@@ -53,14 +55,15 @@ def table(motion: Sequence[ScoredVideo], both: Sequence[ScoredVideo], swaps: Seq
         ("appearance", both, appearance_of),
         ("both", both, lambda v: v.probability),
     )
-    for name, sources in _kinds(both, swaps).items():
+    witnesses = witnesses if both else witnesses[:1]
+    for name, sources in _kinds(motion, swaps).items():
         for by, videos, number in witnesses:
             fakes = [v for v in videos if v.is_fake and v.record.source in sources]
             rows = scores_of([(v, number(v)) for v in videos if not v.is_fake or v.record.source in sources])
             people = len({v.record.group for v in fakes})
             cells = [_cell(clustered_interval(auc, rows)), _cell(clustered_interval(recall_at(0.05), rows))]
             found.add_row(name, str(len(fakes)), str(people), by, *cells, *_states(fakes, by))
-    for by, videos in (("motion", motion), ("both", both)):
+    for by, videos in (("motion", motion), ("both", both))[: 2 if both else 1]:
         real = [v for v in videos if not v.is_fake]
         people = len({v.record.group for v in real})
         found.add_row("real videos", str(len(real)), str(people), by, "", "", *_states(real, by))
