@@ -49,7 +49,7 @@ from lrnet.faces.landmarker import FaceObservation
 from lrnet.faces.mesh import MIN_PRESENCE, MeshLandmarker
 from lrnet.faces.mesh68 import FACE_IN_INPUT, INPUT, OUTER_EYE_CORNERS, Matrix, Picture, cut, face_matrix
 from lrnet.faces.models import FOLDER as MODELS
-from lrnet.files import written_beside
+from lrnet.files import write_text, written_beside
 from lrnet.sequence.landmark_sequence import FACIAL_GROUPS, MIRROR
 from lrnet.video.frame import Frame
 from lrnet.video.limits import WHOLE
@@ -524,7 +524,7 @@ def ship(args: argparse.Namespace) -> None:
         "input": {"name": "luma", "type": "uint8", "layout": "batch, height, width", "shape": ["batch", INPUT, INPUT]},
         "outputs": {"points": ["batch", 68, 2], "face_logit": ["batch"]},
     }
-    (MODELS / "models.json").write_text(json.dumps(index, indent=2) + "\n")
+    write_text(MODELS / "models.json", json.dumps(index, indent=2) + "\n")
     print(f"mesh68.onnx: {len(content)} bytes, sha256 {index['models']['mesh68']['sha256']}")
 
 
