@@ -45,9 +45,9 @@ from lrnet.experiments import environment
 from lrnet.faces.blazeface import sigmoid
 from lrnet.faces.face_mesh import CROP_SIZE as MESH_SIZE
 from lrnet.faces.face_mesh import FaceMesh, RegionOfInterest, points_to_frame, roi_from_landmarks, to_68
-from lrnet.faces.landmarker import FaceObservation
+from lrnet.faces.landmarker import OUTER_EYE_CORNERS, FaceObservation
 from lrnet.faces.mesh import MIN_PRESENCE, MeshLandmarker
-from lrnet.faces.mesh68 import FACE_IN_INPUT, INPUT, OUTER_EYE_CORNERS, Matrix, Picture, cut, face_matrix
+from lrnet.faces.mesh68 import FACE_IN_INPUT, INPUT, Matrix, Picture, cut, face_matrix
 from lrnet.faces.models import FOLDER as MODELS
 from lrnet.files import write_text, written_beside
 from lrnet.sequence.landmark_sequence import FACIAL_GROUPS, MIRROR

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lrnet.sequence.calibrate import OUTER_EYE_CORNERS
+from lrnet.faces.landmarker import OUTER_EYE_CORNERS
 from lrnet.sequence.kalman import lengths
 from lrnet.sequence.landmark_sequence import FACIAL_GROUPS
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from lrnet.video.frame import Frame
 
 NUM_LANDMARKS: Final = 68
+OUTER_EYE_CORNERS: Final = (36, 45)  # landmarks, the right eye first
 SAME_FACE: Final = 0.5  # share of a detection's keypoints inside a face's box from which it is that face
 
 

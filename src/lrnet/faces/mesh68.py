@@ -15,14 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrnet.faces.blazeface import FaceDetector, sigmoid
-from lrnet.faces.landmarker import FaceObservation, lie_on
+from lrnet.faces.landmarker import OUTER_EYE_CORNERS, FaceObservation, lie_on
 from lrnet.faces.mesh import CANDIDATE_SCORE, MIN_PRESENCE
 from lrnet.faces.models import description, open_session
 from lrnet.video.frame import Frame
 
 INPUT: Final = 128  # pixels, side of the network's input
 FACE_IN_INPUT: Final = 95.0  # of them, the longer side of the box around the points
-OUTER_EYE_CORNERS: Final = (36, 45)
 
 Picture = NDArray[np.uint8]
 Matrix = NDArray[np.float64]

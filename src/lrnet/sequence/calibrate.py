@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from lrnet.errors import SequenceError, VideoError
 from lrnet.faces.landmark_files import LandmarkTable, read_landmarks
-from lrnet.faces.landmarker import NUM_LANDMARKS
+from lrnet.faces.landmarker import NUM_LANDMARKS, OUTER_EYE_CORNERS
 from lrnet.faces.tracker import JUMP, CutDetector
 from lrnet.sequence.alignment import Align, completed, require_fit, row_finder
 from lrnet.sequence.builder import SequenceBuilder
@@ -31,7 +31,6 @@ Image = NDArray[np.uint8]
 Source = str | os.PathLike[str] | Iterable[Frame | Image]
 
 LARGEST_FACE: Final = 4.0  # of the frame's longer side; landmarks further apart are not of this video
-OUTER_EYE_CORNERS: Final = (36, 45)
 RISEN: Final = 0.005  # % of the inter-ocular distance; jitter that rises by less is shown as equal
 
 
