@@ -1,6 +1,6 @@
 """Calibrated frames a second, beside the call pattern of the reference implementation.
 
-    python benchmarks/calibration_speed.py VIDEO [--landmarks CSV] [--frames 150] [--rounds 5] [--window 16]
+    python benchmarks/calibration_speed.py VIDEO [--landmarks CSV] [--frames 150] [--rounds 5] [--window 16 | --stores]
 
 Both get the same decoded frames and the same landmarks, held in memory, and one thread:
 
@@ -16,6 +16,9 @@ pixels of the 400-pixel crop. Without --landmarks the built-in mesh places them.
 
 OpenCV works through eight pixels of a patch's row at once and through what is left over one by one: the default window
 of 16 takes a third less time than the reference's 15.
+
+With --stores calibration is that of the landmark stores for training (and so of the models made from them), but for the
+surroundings: a crop of 256 pixels, and all lengths smaller with it.
 
 OpenCV's functions for Python take images, not pyramids (`calcOpticalFlowPyrLK` refuses a list of levels), so each of
 the two calls builds both pyramids itself, in either structure.
@@ -35,6 +38,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from lrnet.data.extraction import store_preprocessing
 from lrnet.faces import landmarker
 from lrnet.faces.landmark_files import read_landmarks
 from lrnet.faces.tracker import FaceTracker, TrackSettings
@@ -161,12 +165,17 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=150)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--window", type=int, default=CalibrationSpec().window, help="of lrnet's optical flow")
+    parser.add_argument("--stores", action="store_true", help="calibrate as for a landmark store")
     options = parser.parse_args()
     cv2.setNumThreads(1)
     grey, colour, points = load(options.video, options.landmarks, options.frames)
     if len(points) < 2:
         raise SystemExit(f"{options.video}: no face in the first two frames.")
     settings = SequenceSpec(calibration=CalibrationSpec(window=options.window))
+    if options.stores:
+        stores = store_preprocessing()
+        calibration = stores.calibration.model_copy(update={"surroundings": False})
+        settings = SequenceSpec(crop_size=stores.crop_size, calibration=calibration)
     mine_run = partial(ours, settings=settings)
     mine_run(grey[:5], points[:5])
     reference(colour[:5], points[:5])
@@ -180,6 +189,8 @@ def main() -> None:
     print(f"lrnet      {mine:6.2f} ms a frame   {1000 / mine:6.0f} frames a second")
     print(f"reference  {theirs:6.2f} ms a frame   {1000 / theirs:6.0f} frames a second")
     print(f"ratio      {statistics.median(ratios):6.2f}   ({ratios[0]:.2f} to {ratios[-1]:.2f}, {len(ratios)} rounds)")
+    before, after = calibrate(grey, points, settings=settings).jitter()
+    print(f"jitter     {before:.3f} before, {after:.3f} after, % of the inter-ocular distance")
     for other in dict.fromkeys((options.window, WINDOW)):
         middle, high = distance(grey, colour, points, settings, other)
         print(f"from colour, window {other}: median {middle:.3f}, 95 % within {high:.3f} crop pixels")

@@ -66,6 +66,11 @@ VALIDATION: Final = 10  # one group in so many
 OPENINGS: Final = {"mouth opening": (62, 66), "mouth width": (48, 54), "right eye": (37, 41), "left eye": (43, 47)}
 """Landmarks whose distance an expression changes: a student that learnt too little follows it in part."""
 
+OPPOSITE: Final = np.array(
+    ((37, 38, 43, 44, 19, 24, 61, 62, 63, 51, 48, 60), (41, 40, 47, 46, 37, 44, 67, 66, 65, 57, 54, 64))
+)
+"""Landmarks, and those that an expression moves away from them: lids, brows and eyes, lips, corners of the mouth."""
+
 Points = NDArray[np.float32]
 
 
@@ -299,6 +304,7 @@ class Settings:
         pairs: of pictures in a batch; beside them one picture without a face for every four.
         rate: highest learning rate (AdamW); it rises over 5 % of the steps and falls to zero like a cosine.
         differences: weight of the distance between the steps of a pair's points, beside that of the points.
+        openings: weight of the distance between the vectors from the landmarks of `OPPOSITE` to those they open from.
         maps: weight of the cross entropy between heat maps and a normal distribution around the label.
         seed: of everything that is drawn.
     """
@@ -307,6 +313,7 @@ class Settings:
     pairs: int = 12
     rate: float = 3e-3
     differences: float = 1.0
+    openings: float = 1.0
     maps: float = 0.2
     seed: int = 1
 
@@ -405,15 +412,18 @@ def loss_of(net: Student, pictures: Tensor, labels: Tensor, settings: Settings) 
     apart = functional.smooth_l1_loss(placed, labels, beta=0.2)  # errors of a fifth of a pixel still count whole
     ours, theirs = placed[1::2] - placed[::2], labels[1::2] - labels[::2]
     steps = (ours - theirs).abs().mean()
+    one, other = OPPOSITE
+    opening = (placed[:, one] - placed[:, other] - labels[:, one] + labels[:, other]).abs().mean()
     at = cells(maps.shape[-1])
     line = torch.exp(-0.5 * ((labels[..., None] - at) / 3.0) ** 2)  # (N, 68, 2, H): x, y
     wanted = line[..., 1, :, None] * line[..., 0, None, :]
     wanted = wanted / wanted.sum((2, 3), keepdim=True).clamp_min(1e-6)
     entropy = -(wanted * torch.log_softmax(maps.flatten(2), -1).view_as(maps)).sum((2, 3)).mean()
     presence = functional.binary_cross_entropy_with_logits(face, there)
-    total = apart + settings.differences * steps + settings.maps * entropy + 0.3 * presence
-    parts = {"points": apart.item(), "steps": steps.item(), "maps": entropy.item(), "presence": presence.item()}
-    return total, parts
+    weighed = settings.differences * steps + settings.openings * opening + settings.maps * entropy
+    total = apart + weighed + 0.3 * presence
+    parts = {"points": apart, "steps": steps, "openings": opening, "maps": entropy, "presence": presence}
+    return total, {name: part.item() for name, part in parts.items()}
 
 
 def fit(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -88,6 +89,24 @@ def test_the_mean_of_a_heat_map_lies_between_cells() -> None:
     maps = torch.full((1, 68, 32, 32), -30.0)
     maps[..., 10, 20] = maps[..., 10, 21] = 5.0
     np.testing.assert_allclose(kit.points_of(maps)[0, 0], [20.5 * 4 + 1.5, 10 * 4 + 1.5], atol=1e-3)
+
+
+@pytest.mark.parametrize(("moved", "openings"), [(range(68), 0.0), ((61, 62, 63), 2 * 3 / kit.OPPOSITE.size)])
+def test_openings_count_what_opens_and_not_what_moves_as_a_whole(moved: Iterable[int], openings: float) -> None:
+    """All points 2 pixels lower, or the upper lip alone."""
+    labels = torch.from_numpy(np.random.default_rng(0).uniform(40, 90, (2, 68, 2)).astype(np.float32))
+    placed = labels.clone()
+    placed[:, list(moved), 1] += 2
+
+    class Shown(kit.Student):
+        def logits(self, luma: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            at = kit.cells(32)
+            x, y = (-0.5 * ((placed[..., i, None] - at) / 3) ** 2 for i in (0, 1))
+            return y[..., :, None] + x[..., None, :], torch.zeros(2)
+
+    _, parts = kit.loss_of(Shown(), torch.zeros(2, 128, 128, dtype=torch.uint8), labels, QUICK)
+    assert parts["openings"] == pytest.approx(openings, abs=1e-3)
+    assert parts["points"] > 0.02
 
 
 def test_a_run_that_was_stopped_gives_the_same_network(looks: kit.Looks, tmp_path: Path) -> None:
