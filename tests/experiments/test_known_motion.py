@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lrnet.errors import SequenceError
-from lrnet.experiments.known_motion import PATHS, SHRUNK, measure, moving_frames, picture_of, shake_of
+from lrnet.experiments.known_motion import CONDITIONS, PATHS, SHRUNK, measure, moving_frames, picture_of, shake_of
 from lrnet.faces import landmarker
 from lrnet.faces.landmarker import FaceObservation
 from lrnet.video.frame import Frame
@@ -37,12 +37,12 @@ class KnowsTheWay:
         return FaceObservation(np.asarray(points.round() if self._rounding else points, np.float32), 1.0)
 
 
-@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("path", [*PATHS, "small", "tilted"])
 def test_frames_move_as_the_path_says(path: str) -> None:
     x, y = np.meshgrid(np.arange(320), np.arange(240))
     spot = 120 * np.exp(-((x - 150.3) ** 2 + (y - 133.8) ** 2) / (2 * 9**2))
     picture = np.repeat((60 + spot).round().astype(np.uint8)[..., None], 3, axis=2)
-    for frame, matrix in moving_frames(picture, PATHS[path], 24, noise=0):
+    for frame, matrix in moving_frames(picture, (PATHS | CONDITIONS)[path], 24, noise=0):
         light = np.clip(frame.luma.astype(np.float64) - np.median(frame.luma) - 3, 0, None)
         rows, columns = np.indices(light.shape)
         centre = np.array([(columns * light).sum(), (rows * light).sum()]) / light.sum()
@@ -76,6 +76,17 @@ def test_the_mesh_shakes_little_and_less_than_face_api_but_more_than_its_student
     for path in PATHS:
         assert found["mesh68", path].shake < 0.9 * found["mesh", path].shake
         assert found["mesh68", path].jitter < 0.6 * found["mesh", path].jitter
+
+
+def test_dark_and_coarse_frames_are_so() -> None:
+    picture = np.random.default_rng(0).integers(0, 255, (120, 160, 3)).astype(np.uint8)
+
+    def pictures(path: str) -> np.ndarray:
+        return np.array([frame.rgb() for frame, _ in moving_frames(picture, (PATHS | CONDITIONS)[path], 3, noise=0)])
+
+    plain, dark, coarse = pictures("shifted"), pictures("dark"), pictures("coarse")
+    assert dark.mean() == pytest.approx(plain.mean() / 5, abs=1)
+    assert 3 < np.abs(coarse.astype(float) - plain).mean() < 30
 
 
 def test_a_picture_without_a_face_is_refused(tmp_path: Path) -> None:

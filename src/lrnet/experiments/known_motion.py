@@ -1,11 +1,15 @@
 """How much do landmarks shake on a face whose motion is known?
 
     python -m lrnet.experiments.known_motion PICTURE_OR_VIDEO... [--landmarkers mesh,face-api,dlib] [--frames 60]
+                                             [--conditions]
 
 Takes one picture (of a video its first frame with a face), halves it, and moves it along a path that is known to a
 fraction of a pixel, with fresh sensor noise in each frame: not at all ("still"), to and fro ("shifted"), and with
-changes of size and roll ("turned"). Landmarks that are taken back along the path would all lie on one another; how far
-they do not is the landmarker's own error:
+changes of size and roll ("turned"). With --conditions it goes to and fro under four harder ones instead: a third as
+large, tilted by 30 degrees, in a fifth of the light (the noise stays), and coded as a JPEG of quality 15.
+
+Landmarks that are taken back along the path would all lie on one another; how far they do not is the landmarker's own
+error:
 
 - *shake*: root mean square distance of a landmark from its own mean place;
 - *jitter*: median length of its second difference, as `lrnet benchmark calibration` has it, without any real motion.
@@ -18,7 +22,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -54,16 +58,21 @@ LOOKED_AT: Final = 100  # frames of a video in which a face is looked for
 
 @dataclass(frozen=True, slots=True)
 class Motion:
-    """Amplitudes of shift (frame pixels), size (share) and roll (radians), each a sine with its own period."""
+    """Amplitudes of shift (frame pixels), size (share) and roll (radians), each a sine with its own period; and how the
+    face is shown: scale, tilt (radians), light as a share, and quality of a JPEG (100: not coded)."""
 
     shift: float
     size: float
     roll: float
+    scale: float = 1.0
+    tilt: float = 0.0
+    light: float = 1.0
+    quality: int = 100
 
     def matrix(self, i: int, width: int, height: int) -> NDArray[np.float64]:
         """(2, 3) from the picture's pixels to those of frame `i`; `width`, `height` are the frame's."""
-        angle = self.roll * math.sin(i / 11)
-        zoom = SHRUNK * (1 + self.size * math.sin(i / 17))
+        angle = self.tilt + self.roll * math.sin(i / 11)
+        zoom = SHRUNK * self.scale * (1 + self.size * math.sin(i / 17))
         linear = zoom * np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
         middle = np.array([width - 1, height - 1]) / 2
         moved = middle + self.shift * np.array([math.sin(i / 7), math.sin(i / 9)])
@@ -71,6 +80,12 @@ class Motion:
 
 
 PATHS: Final = {"still": Motion(0, 0, 0), "shifted": Motion(3.3, 0, 0), "turned": Motion(3.3, 0.04, 0.08)}
+CONDITIONS: Final = {
+    "small": Motion(1.1, 0, 0, scale=1 / 3),
+    "tilted": Motion(3.3, 0, 0, tilt=math.pi / 6),
+    "dark": Motion(3.3, 0, 0, light=0.2),
+    "coarse": Motion(3.3, 0, 0, quality=15),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +112,12 @@ def moving_frames(
         moved = cv2.warpAffine(
             smooth.astype(np.float32), matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
         )
+        moved *= np.float32(path.light)
         noisy = moved + draw.normal(0, noise, (height, width, 1)) if noise else moved
         rgb = np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
+        if path.quality < 100:
+            _, coded = cv2.imencode(".jpg", rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, path.quality])
+            rgb = np.ascontiguousarray(cv2.imdecode(coded, cv2.IMREAD_COLOR)[..., ::-1], np.uint8)
         frames.append((Frame(av.VideoFrame.from_ndarray(rgb, format="rgb24"), i, i / RATE), matrix))
     return frames
 
@@ -147,11 +166,13 @@ def picture_of(path: Path, finder: Landmarker) -> Picture:
     raise SequenceError(f"No face is found in {path}.", hint="Give a picture or a video that shows one.")
 
 
-def measure(pictures: Sequence[Picture], finders: Sequence[Landmarker], count: int) -> dict[tuple[str, str], Shake]:
+def measure(
+    pictures: Sequence[Picture], finders: Sequence[Landmarker], count: int, paths: Mapping[str, Motion] = PATHS
+) -> dict[tuple[str, str], Shake]:
     """The mean figures over pictures, by landmarker and path. All see the same frames."""
     found: dict[tuple[str, str], list[Shake]] = {}
     for picture in pictures:
-        for name, path in PATHS.items():
+        for name, path in paths.items():
             frames = moving_frames(picture, path, count)
             for finder in finders:
                 found.setdefault((finder.name, name), []).append(shake_of(frames, finder))
@@ -167,12 +188,14 @@ def main() -> None:
     parser.add_argument("sources", type=Path, nargs="+")
     parser.add_argument("--landmarkers", default="mesh,face-api")
     parser.add_argument("--frames", type=int, default=60)
+    parser.add_argument("--conditions", action="store_true", help="small, tilted, dark, coarse")
     options = parser.parse_args()
     finders = [landmarker(name) for name in options.landmarkers.split(",")]
+    paths = CONDITIONS if options.conditions else PATHS
     pictures = [picture_of(source, finders[0]) for source in options.sources]
     rows = [
         [name, path, f"{s.shake:.2f}", f"{s.jitter:.2f}", f"{100 * s.found:.0f} %", f"{s.milliseconds:.1f}"]
-        for (name, path), s in measure(pictures, finders, options.frames).items()
+        for (name, path), s in measure(pictures, finders, options.frames, paths).items()
     ]
     print(table(("landmarker", "path", "shake", "jitter", "found", "ms / frame"), rows))
 
