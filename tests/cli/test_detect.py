@@ -248,6 +248,15 @@ def test_a_reader_that_goes_away_is_no_fault(command: list[str]) -> None:
     assert (run.wait(60), said) == (141, b"")
 
 
+def test_a_folder_that_is_not_there_is_not_taken_for_a_file(tmp_path: Path, examples: Path) -> None:
+    """`--report reports/` means a folder, and is refused before the work."""
+    run = lrnet("detect", str(examples / "real.mp4"), "--report", f"{tmp_path / 'reports'}/")
+    assert run.returncode == 5
+    assert f"There is no folder {tmp_path / 'reports'}." in run.stderr
+    assert not run.stdout
+    assert not (tmp_path / "reports").exists()
+
+
 def test_two_results_cannot_have_one_name(tmp_path: Path, examples: Path) -> None:
     from typer.testing import CliRunner
 

@@ -181,6 +181,8 @@ def _places(videos: list[str], wanted: str, suffix: str) -> list[Path | None]:
         return [None] * len(videos)
     target = Path(wanted)
     if not is_folder(target):
+        if wanted.endswith(os.sep):
+            raise OutputError(f"There is no folder {target}.", hint="Create it, or choose another place.")
         if len(videos) > 1:
             raise OutputError(
                 f"{len(videos)} videos need a folder for their results, and {target} is no folder.",

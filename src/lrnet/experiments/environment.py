@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import resource
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -80,6 +81,12 @@ def software(*more: str) -> dict[str, str]:
     """Versions of lrnet, Python and the libraries that detection needs, and of `more` packages."""
     libraries = ("numpy", "opencv-python-headless", "onnxruntime", "av", *more)
     return {"lrnet": __version__, "python": platform.python_version()} | library_versions(libraries, "not installed")
+
+
+def peak_memory() -> float:
+    """Of this process, MB."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
 def machine() -> dict[str, str | int]:

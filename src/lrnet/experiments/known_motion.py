@@ -112,12 +112,12 @@ def moving_frames(
         moved = cv2.warpAffine(
             smooth.astype(np.float32), matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
         )
-        moved *= np.float32(path.light)
-        noisy = moved + draw.normal(0, noise, (height, width, 1)) if noise else moved
+        lit = path.light * np.asarray(moved)
+        noisy = lit + draw.normal(0, noise, (height, width, 1)) if noise else lit
         rgb = np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
         if path.quality < 100:
             _, coded = cv2.imencode(".jpg", rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, path.quality])
-            rgb = np.ascontiguousarray(cv2.imdecode(coded, cv2.IMREAD_COLOR)[..., ::-1], np.uint8)
+            rgb = np.ascontiguousarray(np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)[..., ::-1])
         frames.append((Frame(av.VideoFrame.from_ndarray(rgb, format="rgb24"), i, i / RATE), matrix))
     return frames
 

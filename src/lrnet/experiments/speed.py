@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -16,7 +15,7 @@ from typing import Any, Final
 from lrnet.detector import Detector
 from lrnet.errors import InternalError
 from lrnet.evaluation.plots import new_figure, save_figure
-from lrnet.experiments.environment import in_own_process, machine, software
+from lrnet.experiments.environment import in_own_process, machine, peak_memory, software
 from lrnet.files import make_folder, write_text
 from lrnet.machine import cores
 from lrnet.video.limits import Access
@@ -159,7 +158,7 @@ def measure_video(video: Path, model: str, runs: int, threads: int, access: Acce
         8 * info.size_bytes / info.duration / 1000 if info.duration else None,
         result.frames_read,
         len(result.faces),
-        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        peak_memory(),
         result.frames_examined / result.frames_read,
         measured,
     )

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -16,7 +14,7 @@ from lrnet.data.landmark_job import LandmarkJob
 from lrnet.data.records import VideoRecord
 from lrnet.data.store.ledger import size_of
 from lrnet.evaluation.metrics import Estimate
-from lrnet.experiments.environment import in_own_process
+from lrnet.experiments.environment import in_own_process, peak_memory
 from lrnet.experiments.paper.draw import draw_rows
 from lrnet.experiments.paper.result import Finding, PaperFigure, Result, Row, paper_figure
 from lrnet.experiments.paper.runs import key_of, seeded
@@ -124,7 +122,7 @@ def _train(train: VideoSet, config: TrainingConfig) -> Costs:
         found["timed"] += timed
     return found | {
         "cpu": process_time() - cpu,
-        "memory": _peak_memory(),
+        "memory": peak_memory(),
         "parameters": sum(b.spec.network.parameters for b in parts),
         "bundle": sum(len(b.network) for b in parts),
     }
@@ -136,10 +134,4 @@ def _extract(records: Sequence[VideoRecord], most: int | None) -> Costs:
     wall, cpu = perf_counter(), process_time()
     frames = sum(job(record).provenance.frames for record in records)
     found = {"frames": frames, "seconds": perf_counter() - wall, "cpu": process_time() - cpu}
-    return {**found, "memory": _peak_memory()}
-
-
-def _peak_memory() -> float:
-    """Of this process, MB."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+    return {**found, "memory": peak_memory()}

@@ -20,7 +20,7 @@ from lrnet.evaluation.results import edit_results, finished_results
 from lrnet.network.bundle import ModelBundle
 from lrnet.network.spec import AppearanceSpec, BundleSpec, MeasuredResult, Thresholds
 from lrnet.training.appearance.fit import AppearanceSettings, fit
-from lrnet.training.appearance.fuse import Fused, fuse, with_logits
+from lrnet.training.appearance.fuse import fuse, with_logits
 from lrnet.training.appearance.start import imagenet_weights
 from lrnet.training.crossval import plan_folds
 from lrnet.training.edits import judged_edits
@@ -68,11 +68,10 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A model with both witnesses: description, network of appearance, and the videos that both were weighed on."""
+    """A model with both witnesses: its description, and the network of appearance."""
 
     spec: BundleSpec
     network: bytes
-    fused: Fused
 
 
 def trained_on(
@@ -162,7 +161,7 @@ def add_appearance(
         edits += [video for _, video in edited]
     update: dict[str, Any] = {"name": name, "version": version, "results": tuple(results)}
     update["appearance"] = fused.spec.model_copy(update={"thresholds": _with_edits(fused.spec.thresholds, edits)})
-    return Finished(bundle.spec.model_copy(update=update), network, fused)
+    return Finished(bundle.spec.model_copy(update=update), network)
 
 
 def _with_edits(limits: Thresholds | None, edits: Sequence[ScoredVideo]) -> Thresholds | None:
