@@ -136,3 +136,17 @@ def test_the_default_model_has_the_motion_of_the_one_before() -> None:
     assert both.thresholds.likely_fake >= 0.8  # decision 30
     assert AppearanceNetwork.of(default) is not None
     assert "## The second witness" in default.card
+
+
+def test_the_fast_model_judges_the_examples_as_the_default_does(examples: Path) -> None:
+    """The same network of appearance, beside the motion of another landmarker."""
+    fast = load_model("lrnet-2-fast")
+    assert fast.spec.preprocessing.landmarker == "mesh68"
+    assert fast.appearance == load_model("lrnet-2").appearance
+    detector = Detector(fast)
+    found = {name: detector.detect(examples / f"{name}.mp4").verdict.state for name in ("real", "fake", "coarse-fake")}
+    assert found == {
+        "real": State.NO_EVIDENCE,
+        "fake": State.INCONCLUSIVE,
+        "coarse-fake": State.LIKELY_FAKE,
+    }

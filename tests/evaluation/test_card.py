@@ -8,7 +8,7 @@ from lrnet.evaluation.card import card
 from lrnet.network.registry import load_model
 
 
-@pytest.mark.parametrize("name", ["lrnet-2", "lrnet-mesh-v2"])
+@pytest.mark.parametrize("name", ["lrnet-2", "lrnet-2-fast", "lrnet-mesh-v2"])
 def test_a_shipped_card_is_the_generator_s_and_has_no_interval_without_width(name: str) -> None:
     bundle = load_model(name)
     assert bundle.card == card(bundle.spec)

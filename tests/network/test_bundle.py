@@ -33,7 +33,10 @@ def test_files_are_listed_with_their_sha256(bundle):
     assert bundle.content_hash == hashlib.sha256((bundle.path / SPEC_FILE).read_bytes()).hexdigest()
 
 
-@pytest.mark.parametrize(("name", "content_hash"), [("lrnet-mesh-v2", "16192430d80f"), ("lrnet-2", "87db3fd1c78d")])
+@pytest.mark.parametrize(
+    ("name", "content_hash"),
+    [("lrnet-mesh-v2", "16192430d80f"), ("lrnet-2", "87db3fd1c78d"), ("lrnet-2-fast", "349b188ff2dc")],
+)
 def test_a_shipped_bundle_is_read_in_full_and_keeps_its_hash(name, content_hash):
     """Bundles of earlier versions load: what they say is kept, and fields that are new since have their defaults."""
     bundle = load_model(name)
