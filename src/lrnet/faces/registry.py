@@ -106,7 +106,9 @@ FROM_ARRAYS: Final = "Give the array to `lrnet.faces.from_table.TableLandmarker`
 
 _ENTRIES: Final[dict[str, _Entry]] = {
     "mesh": _Entry(_mesh, "nothing", "Apache-2.0", "MediaPipe's FaceMesh v2, 68 of its 478 points. The default."),
-    "mesh68": _Entry(_mesh68, "nothing", "that of lrnet", "The mesh's student: a fifth of its time, expressions mostly."),
+    "mesh68": _Entry(
+        _mesh68, "nothing", "that of lrnet", "The mesh's student: a fifth of its time, expressions mostly."
+    ),
     "face-api": _Entry(_face_api, "nothing", "MIT; training data undisclosed", "face-api's net of 68 points."),
     "dlib": _Entry(
         _dlib,
