@@ -17,7 +17,7 @@ pixels of the 400-pixel crop. Without --landmarks the built-in mesh places them.
 OpenCV works through eight pixels of a patch's row at once and through what is left over one by one: the default window
 of 16 takes a third less time than the reference's 15.
 
-With --stores calibration is that of the landmark stores for training (and so of the models made from them), but for the
+With --stores calibration is that of the landmark stores of `mesh68` (and so of the models made from them), but for the
 surroundings: a crop of 256 pixels, and all lengths smaller with it.
 
 OpenCV's functions for Python take images, not pyramids (`calcOpticalFlowPyrLK` refuses a list of levels), so each of
@@ -165,7 +165,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=150)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--window", type=int, default=CalibrationSpec().window, help="of lrnet's optical flow")
-    parser.add_argument("--stores", action="store_true", help="calibrate as for a landmark store")
+    parser.add_argument("--stores", action="store_true", help="calibrate as for a store of mesh68")
     options = parser.parse_args()
     cv2.setNumThreads(1)
     grey, colour, points = load(options.video, options.landmarks, options.frames)
@@ -173,7 +173,7 @@ def main() -> None:
         raise SystemExit(f"{options.video}: no face in the first two frames.")
     settings = SequenceSpec(calibration=CalibrationSpec(window=options.window))
     if options.stores:
-        stores = store_preprocessing()
+        stores = store_preprocessing("mesh68")
         calibration = stores.calibration.model_copy(update={"surroundings": False})
         settings = SequenceSpec(crop_size=stores.crop_size, calibration=calibration)
     mine_run = partial(ours, settings=settings)

@@ -118,7 +118,7 @@ def test_what_a_killed_run_left_is_no_video_and_is_cleared_away(folder: Path, ex
 
 def test_other_preprocessing_is_refused_with_what_differs(folder: Path, extracted: Path) -> None:
     other = store_preprocessing().model_copy(update={"crop_size": 200})
-    with pytest.raises(DatasetError, match="crop_size is 256, now 200"):
+    with pytest.raises(DatasetError, match="crop_size is 400, now 200"):
         extract(open_dataset(folder).records, extracted, other)
     with pytest.raises(DatasetError, match="other preprocessing"):
         plan_extraction([], extracted, other)

@@ -187,17 +187,20 @@ LANDMARKER: Final = "mesh"
 def store_preprocessing(name: str = LANDMARKER) -> Preprocessing:
     """The preprocessing of stores for training with a landmarker; its clip lengths do not matter.
 
-    The crop has 256 pixels where the released code has 400, and all that is counted in its pixels shrinks with it: the
-    same patches are followed, at half the cost.
+    For `mesh68` the crop has 256 pixels where the released code has 400, and all that is counted in its pixels shrinks
+    with it: the same patches are followed, at half the cost. With other landmarkers stores fit the default model.
 
     Raises:
         ModelError, MissingDependencyError: the landmarker is unknown or not ready.
     """
+    small = name == "mesh68"
     return Preprocessing(
         landmarker=name,
         landmarker_version=landmarker(name).version,
-        crop_size=256,
-        calibration=CalibrationSpec(window=10, epsilon=0.02, max_forward_backward_error=1.28, surroundings=True),
+        crop_size=256 if small else 400,
+        calibration=CalibrationSpec(window=10, epsilon=0.02, max_forward_backward_error=1.28, surroundings=True)
+        if small
+        else CalibrationSpec(surroundings=True),
         clip_length=60,
         clip_stride=30,
         min_clip_length=30,
