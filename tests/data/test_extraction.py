@@ -43,6 +43,7 @@ from lrnet.errors import (
     VideoError,
     VideoNotFoundError,
 )
+from lrnet.network.registry import load_model
 from lrnet.video.limits import Access, Limits
 from lrnet.video.reader import VideoReader
 from tests.data import trees
@@ -280,7 +281,7 @@ def test_released_landmark_folders_become_a_store(tmp_path: Path) -> None:
     (sequence,) = opened[0].sequences()
     assert sequence.values.shape == (3, 68, 2)
     np.testing.assert_allclose(sequence.values.reshape(3, 136), [np.arange(136) / 136] * 3, atol=1e-4)
-    with pytest.raises(DatasetError, match="landmarker, landmarker_version"):
+    with pytest.raises(DatasetError, match="there landmarker is 'openface', now 'mesh'"):
         extract(dataset.records, tmp_path / "store", store_preprocessing())
 
 
@@ -323,3 +324,12 @@ def test_a_store_is_of_the_landmarker_that_is_named(folder: Path, tmp_path: Path
     unknown = CliRunner().invoke(app, [*command, "--landmarker", "eyes"])
     assert isinstance(unknown.exception, ModelError)
     assert "mesh, " in str(unknown.exception.hint)
+
+
+@pytest.mark.parametrize("name", ["lrnet-2", "lrnet-2-fast", "lrnet-mesh-v2"])
+def test_a_store_fits_the_shipped_model_of_its_landmarker(name: str) -> None:
+    """Else evaluation would not judge as detection does."""
+    of_model = load_model(name).spec.preprocessing
+    of_store = store_preprocessing(of_model.landmarker)
+    clips = ("clip_length", "clip_stride", "min_clip_length")
+    assert of_store.model_dump(exclude=set(clips)) == of_model.model_dump(exclude=set(clips))

@@ -17,7 +17,7 @@ from lrnet.errors import DatasetError, EngineError, OutputError
 from lrnet.faces import landmarker
 from lrnet.files import lock_file
 from lrnet.network.released import released_preprocessing
-from lrnet.sequence.settings import CalibrationSpec, Preprocessing
+from lrnet.sequence.settings import CalibrationSpec, Preprocessing, SequenceSpec
 from lrnet.version import __version__
 from lrnet.video.treatments import Treatment
 
@@ -184,6 +184,12 @@ def _opened_lock(folder: Path) -> TextIO:
 LANDMARKER: Final = "mesh"
 
 
+SMALL_CROP: Final = SequenceSpec(
+    crop_size=256,
+    calibration=CalibrationSpec(window=10, epsilon=0.02, max_forward_backward_error=1.28, surroundings=True),
+)
+
+
 def store_preprocessing(name: str = LANDMARKER) -> Preprocessing:
     """The preprocessing of stores for training with a landmarker; its clip lengths do not matter.
 
@@ -193,14 +199,12 @@ def store_preprocessing(name: str = LANDMARKER) -> Preprocessing:
     Raises:
         ModelError, MissingDependencyError: the landmarker is unknown or not ready.
     """
-    small = name == "mesh68"
+    sequences = SMALL_CROP if name == "mesh68" else SequenceSpec(calibration=CalibrationSpec(surroundings=True))
     return Preprocessing(
         landmarker=name,
         landmarker_version=landmarker(name).version,
-        crop_size=256 if small else 400,
-        calibration=CalibrationSpec(window=10, epsilon=0.02, max_forward_backward_error=1.28, surroundings=True)
-        if small
-        else CalibrationSpec(surroundings=True),
+        crop_size=sequences.crop_size,
+        calibration=sequences.calibration,
         clip_length=60,
         clip_stride=30,
         min_clip_length=30,
