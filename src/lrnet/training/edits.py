@@ -115,8 +115,10 @@ def _shot(face: Sequence[LandmarkSequence], seconds: float, draw: np.random.Gene
     """Some seconds from anywhere in a face's sequences, fewer if they are shorter."""
     lengths = np.array([_seconds(s) for s in face])
     sequence = face[int(draw.choice(len(face), p=lengths / lengths.sum()))]
-    start = float(sequence.times[0] + draw.uniform(0, max(_seconds(sequence) - seconds, 0)))
-    return sequence.between(start, start + seconds)
+    first = float(sequence.times[0])
+    start = first + draw.uniform(0, max(_seconds(sequence) - seconds, 0))
+    shot = sequence.between(start, start + seconds)
+    return shot if len(shot) else sequence.between(first, first + seconds)  # there may be seconds without a frame
 
 
 def _cut_up(face: Sequence[LandmarkSequence], draw: np.random.Generator) -> list[LandmarkSequence]:
@@ -128,7 +130,7 @@ def _cut_up(face: Sequence[LandmarkSequence], draw: np.random.Generator) -> list
             stop = at + draw.uniform(*SHOT)
             shots.append(sequence.between(at, stop))
             at = stop + draw.uniform(*CUT_OUT)
-    return shots
+    return [shot for shot in shots if len(shot)]
 
 
 def _edit(video: StoredVideo, edit: Edit, shots: Sequence[LandmarkSequence], fake: int | None = None) -> EditedVideo:
