@@ -30,20 +30,24 @@ def test_the_face_has_one_size_and_one_place_in_every_crop() -> None:
     for x, y, side in ((100.0, 80.0, 50.0), (300.5, 200.25, 200.0), (40.0, 40.0, 30.0)):
         points = to_crop(landmarks(x, y, side))
         low, high = points.min(axis=0), points.max(axis=0)
-        np.testing.assert_allclose(high - low, FACE_IN_CROP, rtol=1e-4)
+        np.testing.assert_allclose(high - low, FACE_IN_CROP, rtol=1e-3)
         middle = (low + high) / 2
-        np.testing.assert_allclose(middle, ((CROP_SIZE - 1) / 2, (CROP_SIZE - 1) / 2 + 0.08 * FACE_IN_CROP), atol=1e-2)
+        np.testing.assert_allclose(middle, ((CROP_SIZE - 1) / 2, (CROP_SIZE - 1) / 2 + 0.08 * FACE_IN_CROP), atol=0.1)
 
 
-def test_a_wider_crop_shows_more_at_the_same_scale() -> None:
-    points = landmarks(300, 200, 120)
-    rgb = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8).repeat(10, axis=0).repeat(10, axis=1)
-    narrow, wide = crop_face(frame_of(rgb), points), wide_crop(frame_of(rgb), points)
-    assert narrow is not None
-    assert wide is not None
+@pytest.mark.parametrize(("width", "height"), [(640, 360), (1921, 1081), (3840, 2160)])
+def test_a_wider_crop_shows_more_of_the_same_samples(width: int, height: int) -> None:
+    draw = np.random.default_rng(width)
+    frame = frame_of(draw.integers(0, 256, (height, width, 3), np.uint8))
     edge = (WIDE - CROP_SIZE) // 2
-    np.testing.assert_array_equal(wide[edge:-edge, edge:-edge], narrow)
-    assert wide.shape == (WIDE, WIDE, 3)
+    for _ in range(25):
+        at = draw.uniform(0, (width, height))
+        points = landmarks(*at, side=float(np.exp(draw.uniform(np.log(25), np.log(0.9 * height)))))
+        narrow, wide = crop_face(frame, points), wide_crop(frame, points)
+        assert narrow is not None
+        assert wide is not None
+        assert wide.shape == (WIDE, WIDE, 3)
+        np.testing.assert_array_equal(wide[edge:-edge, edge:-edge], narrow)
 
 
 @pytest.mark.parametrize("side", [60.0, 100.0, 260.0, 330.0])

@@ -5,9 +5,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,8 +28,39 @@ FACE_IN_CROP: Final = 100.0
 _FOREHEAD: Final = 0.08
 """How far above the middle of the bounding box the crop's centre lies, over the box's longer side."""
 
+_ROUNDED: Final = 2048
+"""Samples lie at multiples of 1 / 2048 frame pixel, so that crops of either side have the same, to the bit."""
+
 SMALLEST: Final = 24.0
 """Frame pixels: no crop is taken of a smaller face, which it would only blow up."""
+
+
+class _Grid(NamedTuple):
+    """Where a crop samples the frame.
+
+    Attributes:
+        x, y: frame coordinates of the first sample.
+        step: frame pixels from one sample to the next.
+        fine: samples along a pixel of the crop.
+    """
+
+    x: float
+    y: float
+    step: float
+    fine: int
+
+
+def _grid(landmarks: NDArray[np.float32], size: int) -> _Grid | None:
+    """None for a face smaller than `SMALLEST`."""
+    centre, side = face_box(landmarks)
+    if not np.isfinite(side) or side < SMALLEST:
+        return None
+    centre = centre - (0.0, _FOREHEAD * side)
+    fine = max(1, round(side / FACE_IN_CROP))
+    step = round(side / (FACE_IN_CROP * fine) * _ROUNDED) / _ROUNDED
+    first = np.round((centre - step * (WIDE * fine - 1) / 2) * _ROUNDED) / _ROUNDED
+    x, y = first + step * fine * ((WIDE - size) // 2)
+    return _Grid(float(x), float(y), step, fine)
 
 
 def crop_matrix(landmarks: NDArray[np.float32], size: int = CROP_SIZE) -> NDArray[np.float64] | None:
@@ -40,12 +70,12 @@ def crop_matrix(landmarks: NDArray[np.float32], size: int = CROP_SIZE) -> NDArra
         landmarks: (68, 2) frame pixels.
         size: pixels, side of the crop.
     """
-    middle, side = face_box(landmarks)
-    if not np.isfinite(side) or side < SMALLEST:
+    grid = _grid(landmarks, size)
+    if grid is None:
         return None
-    centre = middle - (0.0, _FOREHEAD * side)
-    zoom = FACE_IN_CROP / side
-    return np.column_stack([np.eye(2) * zoom, (size - 1) / 2 - zoom * centre])
+    pixel = grid.step * grid.fine
+    first = np.array([grid.x, grid.y]) + grid.step * (grid.fine - 1) / 2  # middle of the first pixel
+    return np.column_stack([np.eye(2) / pixel, -first / pixel])
 
 
 def crop_face(frame: Frame, landmarks: NDArray[np.float32]) -> NDArray[np.uint8] | None:
@@ -56,26 +86,17 @@ def crop_face(frame: Frame, landmarks: NDArray[np.float32]) -> NDArray[np.uint8]
     Args:
         landmarks: (68, 2) frame pixels.
     """
-    wide = wide_crop(frame, landmarks)
-    return None if wide is None else middle(wide[None])[0]
+    return _crop(frame, landmarks, CROP_SIZE)
 
 
 def wide_crop(frame: Frame, landmarks: NDArray[np.float32]) -> NDArray[np.uint8] | None:
-    """(WIDE, WIDE, 3) RGB, as `crop_face`.
+    """(WIDE, WIDE, 3) RGB, as `crop_face`."""
+    return _crop(frame, landmarks, WIDE)
 
-    Larger faces are averaged down, not sampled: what is finer than a crop's pixel would alias.
-    """
-    matrix = crop_matrix(landmarks, WIDE)
-    if matrix is None:
-        return None
-    fine = max(1, round(1 / matrix[0, 0]))
-    if fine == 1:
-        return frame.rgb_warped(matrix, WIDE, WIDE)
-    # Pixel centres: crop pixel c is the mean of the fine pixels from c * fine to c * fine + fine - 1.
-    matrix = matrix * fine
-    matrix[:, 2] += (fine - 1) / 2
-    whole = frame.rgb_warped(matrix, WIDE * fine, WIDE * fine)
-    return np.asarray(cv2.resize(whole, (WIDE, WIDE), interpolation=cv2.INTER_AREA), np.uint8)
+
+def _crop(frame: Frame, landmarks: NDArray[np.float32], size: int) -> NDArray[np.uint8] | None:
+    grid = _grid(landmarks, size)
+    return None if grid is None else frame.rgb_averaged((grid.x, grid.y), grid.step, size, grid.fine)
 
 
 def middle(wide: NDArray[np.uint8]) -> NDArray[np.uint8]:

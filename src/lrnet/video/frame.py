@@ -201,6 +201,31 @@ class Frame:
         ]
         return self._rgb_of(planes)
 
+    def rgb_averaged(self, corner: tuple[float, float], step: float, size: int, fine: int) -> NDArray[np.uint8]:
+        """An upright square of the frame as (size, size, 3) RGB, black outside the frame.
+
+        A pixel is the mean of `fine` by `fine` samples. Planes are averaged before they become RGB, which is the dearer
+        part.
+
+        Args:
+            corner: x and y of the first sample, frame coordinates.
+            step: frame pixels from one sample to the next.
+        """
+        planes = []
+        for plane, black, chroma in zip((self.luma, *self._chroma), (16, 128, 128), (False, True, True), strict=True):
+            # A chroma sample covers two by two luma pixels: its centre lies half a pixel beside the first one's.
+            apart, (x, y) = (step / 2, ((at - 0.5) / 2 for at in corner)) if chroma else (step, corner)
+            sampled = cv2.warpAffine(
+                plane,
+                np.array([[apart, 0, x], [0, apart, y]]),
+                (size * fine, size * fine),
+                flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+                borderMode=cv2.BORDER_CONSTANT,
+                borderValue=(black,),
+            )
+            planes.append(cv2.resize(sampled, (size, size), interpolation=cv2.INTER_AREA) if fine > 1 else sampled)
+        return self._rgb_of(planes)
+
     def picture(self, rgb: NDArray[np.uint8] | None = None) -> VideoFrame:
         """The frame as `VideoWriter.write_picture` takes it: upright, 8-bit Y'CbCr 4:2:0, its colours described as the
         source's are. An odd side loses its last row or column.
