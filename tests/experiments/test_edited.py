@@ -79,6 +79,8 @@ def test_every_kind_is_planned_as_it_is_described() -> None:
                 assert seconds[0] == pytest.approx(seconds[1])
             case "repeats":
                 assert edit.rate == (30, 60)[edit.number % 2]
+    encoded = [e.shots[0].source.record.key for e in edits if e.kind == "encoded" and e.label is Label.REAL]
+    assert len(set(encoded)) == 12
     counts = {len({s.source.people for s in e.shots}) for e in edits if e.kind == "shots"}
     assert min(counts) <= 3
     assert max(counts) >= 6
@@ -88,6 +90,7 @@ def test_the_seed_says_what_is_made_and_more_of_it_leaves_the_first_as_they_are(
     few, more = planned([SOURCES], 2, seed=3), planned([SOURCES], 5, seed=3)
     assert {e.file: e for e in few}.items() <= {e.file: e for e in more}.items()
     assert few != planned([SOURCES], 2, seed=4)
+    assert planned([SOURCES], 2, seed=3, kinds=["cuts"]) == [e for e in few if e.kind == "cuts"]
 
 
 def test_people_of_two_folds_are_in_no_video() -> None:
@@ -176,17 +179,17 @@ def test_a_run_goes_on_and_one_video_does_not_stop_the_others(
     ]
     monkeypatch.setattr(editing, "planned", lambda *_: plan)
     out, said = tmp_path / "out", []
-    made = editing.make([[real, gone]], out, 1, 0, SerialEngine(), said.append)
+    made = editing.make([[real, gone]], out, 1, 0, SerialEngine(), tell=said.append)
     assert [m.file for m in made] == ["shots-real-000.mp4", "cut-off-real-000.mp4"]
     assert any("cuts-fake-000.mp4" in line for line in said)
     assert sorted(read_manifest(out).videos, key=lambda m: m.kind) == sorted(made, key=lambda m: m.kind)
     first = (out / "shots-real-000.mp4").stat().st_mtime_ns
     (out / "cut-off-real-000.mp4").unlink()
-    assert editing.make([[real, gone]], out, 1, 0, SerialEngine(), no_word) == made
+    assert editing.make([[real, gone]], out, 1, 0, SerialEngine(), tell=no_word) == made
     assert (out / "shots-real-000.mp4").stat().st_mtime_ns == first
     assert (out / "cut-off-real-000.mp4").is_file()
     with pytest.raises(OutputError, match="another seed"):
-        editing.make([[real, gone]], out, 1, 1, SerialEngine(), no_word)
+        editing.make([[real, gone]], out, 1, 1, SerialEngine(), tell=no_word)
 
 
 def test_a_folder_without_a_manifest_is_refused(tmp_path: Path) -> None:
@@ -204,6 +207,7 @@ def test_shares_are_counted_by_kind_and_label() -> None:
         Judged("one-fake-shot", Label.FAKE, ("a", "d"), State.LIKELY_FAKE, (7.0, 9.0), (2.0, 7.0)),
         Judged("one-fake-shot", Label.FAKE, ("a", "d"), State.INCONCLUSIVE, (0.0, 3.0), (2.0, 7.0)),
         Judged("whole", Label.FAKE, ("d",), State.LIKELY_FAKE),
+        Judged("encoded", Label.FAKE, ("d",), State.LIKELY_FAKE),
     ]
     lines = edited.report(judged).splitlines()
     assert "| shots | real | 4 | 3 | 25.0% (1) | 25.0% (1) | 25.0% (1) | 25.0% (1) |" in lines
@@ -233,7 +237,7 @@ def test_judging_leaves_out_people_whom_the_model_knows(
     monkeypatch.setattr(edited, "read_manifest", lambda folder: Manifest(mark="", videos=tuple(made)))
     monkeypatch.setattr(edited, "known_people", lambda training: frozenset({"known", "ffpp-000"}))
     said: list[str] = []
-    judged = edited.judge(tmp_path, edited.DEFAULT_MODEL, True, SerialEngine(), said.append)
+    judged = edited.judge(tmp_path, edited.DEFAULT_MODEL, True, SerialEngine(), tell=said.append)
     assert said[0].startswith("4 videos, 2 of them left out")
     assert [(j.kind, j.label) for j in judged] == [("cuts", Label.REAL), ("cuts", Label.FAKE)]
     assert judged[0].state is not None

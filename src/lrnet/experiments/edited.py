@@ -1,13 +1,15 @@
 """Are verdicts on edited videos as reliable as those on whole ones?
 
     python -m lrnet.experiments.edited make DATA MORE OUT [--count N] [--seed S] [--split val|any] [--folds]
+                                                [--kinds KIND...]
     python -m lrnet.experiments.edited judge OUT [--model M] [--whole]
 
 `make` edits and encodes real and fake videos: those of FaceForensics++ in DATA/ffpp, and those of MORE that
 DATA/more/manifest.csv names. It writes N videos of each kind and label (`EDITS`), 640 x 360 pixels, H.264 at CRF 23,
 and OUT/manifest.json with the people, the sources and the shots of each. The same arguments give the same videos. A run
 that was stopped goes on where it stopped. With `--folds` a video shows people of one fold of a cross-validation only:
-the fold of `lrnet train --crossval` over the same videos with the same seed.
+the fold of `lrnet train --crossval` over the same videos with the same seed. Of the kind `encoded` are the sources
+themselves, one after the other, encoded likewise and not edited.
 
 `judge` runs detection on the videos and prints the share of each verdict by kind and label. Videos of people whom the
 model was trained on are left out. `--whole` judges the source videos as they are, too.
@@ -30,7 +32,7 @@ from lrnet.errors import LrnetError
 from lrnet.evaluation.protocol import known_people
 from lrnet.evaluation.report import table
 from lrnet.experiments import environment
-from lrnet.experiments.editing import BOTH, EDITS, Source, make, read_manifest
+from lrnet.experiments.editing import BOTH, EDITS, ENCODED, Source, make, read_manifest
 from lrnet.network.registry import DEFAULT_MODEL, load_model
 from lrnet.training.crossval import plan_folds
 from lrnet.verdict import State
@@ -97,7 +99,7 @@ def report(judged: Sequence[Judged]) -> str:
     """Shares of verdicts by kind and label as a Markdown table, and how often the fake shot is named."""
     rows = []
     parts = {kind: [j for j in judged if j.kind == kind] for kind in (*EDITS, "whole")}
-    parts["all edited"] = [j for j in judged if j.kind != "whole"]
+    parts["all edited"] = [j for j in judged if j.kind not in ("whole", ENCODED)]
     for kind, both in parts.items():
         for label in BOTH:
             some = [j for j in both if j.label is label]
@@ -160,6 +162,7 @@ def main() -> None:
     making.add_argument("--count", type=int, default=20, metavar="N", help="videos of each kind and label")
     making.add_argument("--seed", type=int, default=0)
     making.add_argument("--split", choices=("val", "any"), default="val", help="of the source videos")
+    making.add_argument("--kinds", nargs="+", choices=list(EDITS), default=list(EDITS), metavar="KIND")
     making.add_argument("--folds", action="store_true", help="people of one fold in each video")
     judging = commands.add_parser("judge", help="judge the edited videos")
     judging.add_argument("--model", default=DEFAULT_MODEL)
@@ -171,7 +174,7 @@ def main() -> None:
     if options.command == "make":
         sources = read_sources(options.data, options.more, options.split)
         parts = by_fold(sources, options.seed) if options.folds else [sources]
-        made = make(parts, options.out, options.count, options.seed, LocalEngine(options.workers))
+        made = make(parts, options.out, options.count, options.seed, LocalEngine(options.workers), options.kinds)
         print(f"{len(made)} videos in {options.out}")
     else:
         print(report(judge(options.out, options.model, options.whole, LocalEngine(options.workers))), end="")

@@ -1,4 +1,5 @@
-"""Edit and encode videos: shots, cuts, one fake shot, two faces, cross-fades, repeated frames, cut-off files.
+"""Edit and encode videos: shots, cuts, one fake shot, two faces, cross-fades, repeated frames, cut-off files; or encode
+them only, to tell what the edits do from what the encoder does.
 
 The same sources and seed give the same videos. `lrnet.experiments.edited` is the command.
 """
@@ -8,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import count, pairwise
@@ -122,18 +123,25 @@ class Planner:
     Args:
         sources: people who may stand in one video.
         draw: where chance comes from.
+        number: of the video, among those of its kind and label.
     """
 
-    def __init__(self, sources: Sequence[Source], draw: np.random.Generator) -> None:
+    def __init__(self, sources: Sequence[Source], draw: np.random.Generator, number: int) -> None:
         usable = sorted((s for s in sources if s.seconds >= SHOT[0]), key=lambda s: s.record.key)
         self._of = {label: [s for s in usable if s.record.label is label] for label in Label}
-        self._draw = draw
+        self._draw, self._number = draw, number
 
     def source(self, label: Label) -> Source:
         return self._one(self._of[label], f"There is no {label} video of {SHOT[0]:g} s.")
 
     def whole(self, label: Label) -> list[Shot]:
         source = self.source(label)
+        return [Shot(source, 0.0, min(source.seconds, LONGEST))]
+
+    def in_turn(self, label: Label) -> list[Shot]:
+        """As `whole`, one source after the other."""
+        some = self._of[label]
+        source = some[self._number % len(some)] if some else self.source(label)
         return [Shot(source, 0.0, min(source.seconds, LONGEST))]
 
     def shots(self, label: Label) -> list[Shot]:
@@ -202,6 +210,7 @@ class Planner:
 
 
 BOTH: Final = (Label.REAL, Label.FAKE)
+ENCODED: Final = "encoded"
 EDITS: Final[dict[str, tuple[tuple[Label, ...], Callable[[Planner, Label], list[Shot]]]]] = {
     "shots": ((Label.REAL,), Planner.shots),
     "cuts": (BOTH, Planner.cuts),
@@ -210,14 +219,19 @@ EDITS: Final[dict[str, tuple[tuple[Label, ...], Callable[[Planner, Label], list[
     "fades": ((Label.REAL,), Planner.fades),
     "repeats": (BOTH, Planner.whole),
     "cut-off": (BOTH, Planner.whole),
+    ENCODED: (BOTH, Planner.in_turn),
 }
 """Kinds of edited videos: 6 to 14 shots of 1 to 12 people; one video with parts cut out; five seconds of a fake among
 real shots; two faces in one frame; cross-fades between people; frames repeated to 30 and 60 a second; the first 30 % of
-a file. Labels that each is made of, and the choice of its shots."""
+a file; and no edit at all. Labels that each is made of, and the choice of its shots."""
 
 
 def planned(
-    sources: Sequence[Sequence[Source]], number: int, seed: int, tell: Callable[[str], None] = print
+    sources: Sequence[Sequence[Source]],
+    number: int,
+    seed: int,
+    kinds: Collection[str] = EDITS.keys(),
+    tell: Callable[[str], None] = print,
 ) -> list[Edit]:
     """The videos to make. One that cannot be made of the sources is left out, with a message.
 
@@ -227,13 +241,13 @@ def planned(
     """
     found = []
     for place, (kind, (labels, choose)) in enumerate(EDITS.items()):
-        for label in labels:
+        for label in labels if kind in kinds else ():
             for i in range(number):
                 # Each video has its own random numbers: it stays the same when `number` grows.
                 draw = np.random.default_rng((0xED17, seed, place, label is Label.FAKE, i))
                 rate = REPEATED[i % len(REPEATED)] if kind == "repeats" else RATE
                 try:
-                    shots = choose(Planner(sources[i % len(sources)], draw), label)
+                    shots = choose(Planner(sources[i % len(sources)], draw, i), label)
                 except DatasetError as error:
                     tell(f"  {kind} {label} {i}: {error}")
                     continue
@@ -363,12 +377,13 @@ def make(
     number: int,
     seed: int,
     engine: Engine,
+    kinds: Collection[str] = EDITS.keys(),
     tell: Callable[[str], None] = print,
 ) -> list[Made]:
     """Make all videos that are not there yet, and the manifest. A video that cannot be made is left out.
 
     Args:
-        sources, number, seed: as in `planned`.
+        sources, number, seed, kinds: as in `planned`.
 
     Raises:
         OutputError: `out` holds videos of other sources or of another seed, or cannot be written.
@@ -379,7 +394,7 @@ def make(
     known = read_manifest(out) if (out / MANIFEST).is_file() else Manifest(mark=mark)
     if known.mark != mark:
         raise OutputError(f"{out} holds videos of other sources or of another seed.", hint="Choose another folder.")
-    edits = planned(sources, number, seed, tell)
+    edits = planned(sources, number, seed, kinds, tell)
     made = {m.file: m for m in known.videos if (out / m.file).is_file()}
 
     def keep() -> None:
