@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -76,7 +77,7 @@ def test_without_appearance_it_is_the_shipped_model(result: VideoResult, bundle:
 
 
 def test_a_store_with_crops_gives_what_detection_gives(
-    result: VideoResult, bundle: ModelBundle, examples: Path, tmp_path: Path
+    result: VideoResult, bundle: ModelBundle, examples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record = VideoRecord(examples / "real.mp4", "real.mp4", Label.REAL, "", "examples", "train", "somebody")
     extract([record], tmp_path / "store", bundle.spec.preprocessing, most_frames=result.frames_examined)
@@ -87,6 +88,12 @@ def test_a_store_with_crops_gives_what_detection_gives(
     assert cut_store(videos, tell=lambda *told: heard.append(told)) == []
     assert heard == [(1, 1, "real.mp4")]
     assert cut_store(videos, tell=lambda *_: pytest.fail("it was cut twice")) == []
+    once = read_crops(crops_file(videos[0]))
+    crops_file(videos[0]).unlink()
+    with monkeypatch.context() as patch:  # a child that is forked beside other threads may wait for ever
+        patch.setattr(os, "fork", lambda: pytest.fail("a worker was forked"))
+        assert cut_store(videos, workers=2) == []
+    np.testing.assert_array_equal(read_crops(crops_file(videos[0])).pictures, once.pictures)
     (scored,) = evaluate(bundle, videos)
     (person,), (face,) = scored.people, result.faces
     # The store keeps normalised landmarks in float32: in frame pixels they come back to 1e-5.

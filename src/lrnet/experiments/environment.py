@@ -59,7 +59,7 @@ def run(main: Callable[[], None]) -> None:
 
 def each(job: Callable[[Item], Found], items: Sequence[Item], workers: int) -> Iterator[Found]:
     """The result of each item, in order, from worker processes. Counts on standard error."""
-    with ProcessPoolExecutor(workers) as pool:
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         for number, found in enumerate(pool.map(job, items), 1):
             print(f"{number} of {len(items)}", end="\r", file=sys.stderr, flush=True)
             yield found

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -20,9 +20,10 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from lrnet.appearance.crops import CROP_EVERY, WIDE, middle, to_crop, wide_crop
+from lrnet.data.engines import LocalEngine, SerialEngine
 from lrnet.data.records import Label
 from lrnet.data.store.files import StoredVideo, damaged
-from lrnet.errors import DatasetError, LrnetError
+from lrnet.errors import DatasetError
 from lrnet.faces.landmarker import NUM_LANDMARKS
 from lrnet.files import written_beside
 from lrnet.sequence.landmark_sequence import LandmarkSequence
@@ -214,17 +215,13 @@ def cut_store(
     """
     missing = [v for v in videos if not crops_file(v).exists()]
     failed: list[str] = []
-    with ProcessPoolExecutor(workers) as pool:
-        jobs = {pool.submit(cut_crops, video, most): video for video in missing}
-        for done, job in enumerate(as_completed(jobs), start=1):
-            name = jobs[job].record.key
-            error = job.exception()
-            if isinstance(error, LrnetError):
-                failed.append(f"{name}: {error}")
-            elif error is not None:
-                raise error
-            if tell is not None:
-                tell(done, len(missing), name)
+    engine = LocalEngine(workers) if workers > 1 else SerialEngine()
+    for done, outcome in enumerate(engine.run(partial(cut_crops, most=most), missing), start=1):
+        name = outcome.item.record.key
+        if outcome.error is not None:
+            failed.append(f"{name}: {outcome.error}")
+        if tell is not None:
+            tell(done, len(missing), name)
     return failed
 
 
