@@ -813,12 +813,27 @@ def test_the_focus_stays_when_a_video_changes_its_state(page: Page, service: Run
     expect(button).to_be_focused()
 
 
+def test_a_list_that_loads_does_not_call_back_who_has_just_followed_a_link(page: Page, service: Running) -> None:
+    """The stream opens, and the list is loaded again, after the address has changed and before the page hears of it."""
+    video = a_video(1, **FAILED)
+    page.route("**/v1/videos/*/events", lambda route: route.fulfill(**stream(video)))
+    page.goto(service.url)
+    expect(page.get_by_role("heading", name="Drop videos here")).to_be_visible()
+    follow = f"""() => {{
+        location.hash = '#/videos/{video["id"]}';
+        document.querySelector('select').dispatchEvent(new Event('change', {{ bubbles: true }}));
+    }}"""
+    page.evaluate(follow)
+    expect(page.get_by_role("button", name="Delete", exact=True)).to_be_visible()
+    assert page.url.endswith(video["id"])
+
+
 def test_going_back_takes_the_question_along(page: Page, service: Running) -> None:
     video = a_video(1, **FAILED)
     page.route("**/v1/videos/*/events", lambda route: route.fulfill(**stream(video)))
     page.goto(service.url)
     page.evaluate(f"location.hash = '#/videos/{video['id']}'")
-    page.get_by_role("button", name="Delete").click()
+    page.get_by_role("button", name="Delete", exact=True).click()
     expect(page.get_by_role("dialog")).to_be_visible()
     page.go_back()
     expect(page.get_by_role("heading", name="Drop videos here")).to_be_visible()

@@ -131,7 +131,9 @@ class Home {
   async load(limit = Math.min(200, Math.max(PAGE, this.rows.size))) {
     const asked = (this.asked = {});
     const arrived = (this.arrived = new Set()); // while the answer is on its way, which may not know them
-    if (location.hash !== this.address() && (location.hash || this.address() !== "#/")) history.replaceState(null, "", this.address());
+    const here = location.hash;
+    const leaving = /^#\/(videos\/[0-9a-f]{32}|watch)/.test(here); // a link that was followed and is not yet heard of
+    if (!leaving && here !== this.address() && (here || this.address() !== "#/")) history.replaceState(null, "", this.address());
     this.table.href = `/v1/videos.csv?${api.query(this.search)}`;
     try {
       const page = await api.history(this.search, limit);
