@@ -95,9 +95,9 @@ def test_a_fake_and_a_real_video_from_upload_to_deletion(page: Page, service: Ru
     # One video alone is shown while it is examined, and turns into its report.
     page.get_by_label("Choose videos").set_input_files(fake)
     expect(page.get_by_role("heading", name="fake.mp4")).to_be_visible()
-    expect(page.get_by_role("heading", name="Examining the motion")).to_be_visible(timeout=LONG)
-    bar = page.get_by_role("progressbar", name="Progress")
-    wait_for(lambda: bool(bar.count()) and float(bar.get_attribute("value") or 0) > 0.1, LONG / 1000)
+    # A fast machine may be done before the page is seen at it.
+    examining = page.get_by_role("heading", name="Examining the motion")
+    expect(examining.or_(page.locator("iframe.report"))).to_be_visible(timeout=LONG)
     accessible(page)
     report = page.frame_locator("iframe.report")
     expect(report.get_by_role("heading", level=1)).to_be_visible(timeout=LONG)
