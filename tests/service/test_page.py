@@ -96,8 +96,11 @@ def test_a_fake_and_a_real_video_from_upload_to_deletion(page: Page, service: Ru
     page.get_by_label("Choose videos").set_input_files(fake)
     expect(page.get_by_role("heading", name="fake.mp4")).to_be_visible()
     # A fast machine may be done before the page is seen at it.
-    examining = page.get_by_role("heading", name="Examining the motion")
-    expect(examining.or_(page.locator("iframe.report"))).to_be_visible(timeout=LONG)
+    done, examining = page.locator("iframe.report"), page.get_by_role("heading", name="Examining the motion")
+    expect(examining.or_(done)).to_be_visible(timeout=LONG)
+    bar = page.get_by_role("progressbar", name="Progress")
+    far = "bars => bars.some(bar => Number(bar.getAttribute('value')) > 0.1)"
+    wait_for(lambda: bool(done.count()) or bar.evaluate_all(far), LONG / 1000)
     accessible(page)
     report = page.frame_locator("iframe.report")
     expect(report.get_by_role("heading", level=1)).to_be_visible(timeout=LONG)

@@ -135,14 +135,12 @@ class Planner:
         return self._one(self._of[label], f"There is no {label} video of {SHOT[0]:g} s.")
 
     def whole(self, label: Label) -> list[Shot]:
-        source = self.source(label)
-        return [Shot(source, 0.0, min(source.seconds, LONGEST))]
+        return _all_of(self.source(label))
 
     def in_turn(self, label: Label) -> list[Shot]:
         """As `whole`, one source after the other."""
         some = self._of[label]
-        source = some[self._number % len(some)] if some else self.source(label)
-        return [Shot(source, 0.0, min(source.seconds, LONGEST))]
+        return _all_of(some[self._number % len(some)] if some else self.source(label))
 
     def shots(self, label: Label) -> list[Shot]:
         """Shots of some people, of whom each may come again; for a fake, one of its shots is fake."""
@@ -207,6 +205,10 @@ class Planner:
         if not some:
             raise DatasetError(otherwise, hint="Give more videos.")
         return some[int(self._draw.integers(len(some)))]
+
+
+def _all_of(source: Source) -> list[Shot]:
+    return [Shot(source, 0.0, min(source.seconds, LONGEST))]
 
 
 BOTH: Final = (Label.REAL, Label.FAKE)
