@@ -86,9 +86,14 @@ def cross_validate_all(
     unseen = {}
     for method in methods:
         listener.config(f"{config.name} without {method}")
-        folder = None if how.folder is None else how.folder / f"unseen-{quote(method, safe='')}"
-        unseen[method] = run(repeats=how.unseen, unseen=method, folder=folder)
+        folder = None if how.folder is None else unseen_folder(how.folder, method)
+        unseen[method] = run(repeats=how.unseen, unseen=method, folder=folder, keep_networks=how.keep_networks)
     return Scores(held, unseen)
+
+
+def unseen_folder(folder: Path, method: str) -> Path:
+    """Where a cross-validation in `folder` keeps the one without a manipulation."""
+    return folder / f"unseen-{quote(method, safe='')}"
 
 
 @dataclass(frozen=True, slots=True)

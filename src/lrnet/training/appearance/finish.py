@@ -75,16 +75,23 @@ class Finished:
 
 
 def trained_on(
-    videos: Sequence[StoredVideo], left_out: LeftOut, stills: Path | None = None, *, fakes: bool = True
+    videos: Sequence[StoredVideo],
+    left_out: LeftOut,
+    stills: Path | None = None,
+    *,
+    fakes: bool = True,
+    unseen: str = "",
 ) -> list[CropsOfVideo]:
     """The crops to train on: of everybody who is not left out.
 
     Args:
         stills: folder with crop files of photographs, if any.
         fakes: whether the fakes of the stores are among them.
+        unseen: a manipulation whose fakes are left out; "" for none.
     """
     people = {name for record in left_out.records for name in people_of(record)}
-    crops = list(read_folder([v for v in videos if people.isdisjoint(people_of(v.record))]))
+    known = [v for v in videos if not unseen or v.record.method != unseen]
+    crops = list(read_folder([v for v in known if people.isdisjoint(people_of(v.record))]))
     if stills is not None:
         crops += [read_crops(file) for file in sorted(stills.glob("*.parquet"))]
     if not fakes:
@@ -130,11 +137,8 @@ def add_appearance(
     model = fit(crops, settings, run / "checkpoint.pt", start, tell)
     network = to_onnx(model.weights())
     witness = AppearanceNetwork(network, "the network that was trained")
-    stored = {v.record.key: v for v in videos}
-    validation = [v for v in videos if v.record.split == VALIDATION]
-    motion = [*left_out.motion, *evaluate(bundle, validation)]
-    both = [with_logits(v, stored[v.record.key], witness) for v in motion if v.record.key in stored]
-    weighed = [v for v in both if v is not None]
+    motion = [*left_out.motion, *evaluate(bundle, [v for v in videos if v.record.split == VALIDATION])]
+    weighed = with_witness(motion, videos, witness)
     people = len({v.record.group for v in weighed})
     about = AppearanceSpec(
         version=version,
@@ -162,6 +166,15 @@ def add_appearance(
     update: dict[str, Any] = {"name": name, "version": version, "results": tuple(results)}
     update["appearance"] = fused.spec.model_copy(update={"thresholds": _with_edits(fused.spec.thresholds, edits)})
     return Finished(bundle.spec.model_copy(update=update), network)
+
+
+def with_witness(
+    motion: Sequence[ScoredVideo], videos: Sequence[StoredVideo], network: AppearanceNetwork
+) -> list[ScoredVideo]:
+    """The videos scored by motion that have crops and show one person at a time, with the logits of their crops."""
+    stored = {v.record.key: v for v in videos}
+    both = [with_logits(v, stored[v.record.key], network) for v in motion if v.record.key in stored]
+    return [v for v in both if v is not None]
 
 
 def _with_edits(limits: Thresholds | None, edits: Sequence[ScoredVideo]) -> Thresholds | None:
