@@ -64,6 +64,20 @@ def test_a_name_that_no_file_can_have_is_told_before_the_work(tmp_path: Path, na
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="/proc takes no file, as Linux has it")
+@pytest.mark.parametrize("place", ["/proc/a.html", "/proc/self/a.html", "/dev/fd/987"])
+def test_a_folder_that_takes_no_file_is_told_before_the_work(place: str) -> None:
+    with pytest.raises(OutputError):
+        require_writable(place)
+
+
+def test_looking_whether_a_file_can_be_written_leaves_none(tmp_path: Path) -> None:
+    before = tmp_path.stat().st_mtime_ns
+    require_writable(tmp_path / "a.html")
+    assert list(tmp_path.iterdir()) == []
+    assert tmp_path.stat().st_mtime_ns == before
+
+
 def test_what_is_at_a_path(tmp_path: Path) -> None:
     (tmp_path / "a").touch()
     (tmp_path / "circle").symlink_to("circle")

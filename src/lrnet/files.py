@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from secrets import token_hex
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import IO, Any, Final
 
 from lrnet.errors import OutputError
@@ -71,6 +71,13 @@ def require_writable(path: str | os.PathLike[str]) -> None:
             raise OutputError(f"There is no folder {folder}.", hint="Create it, or choose another place.")
         if not os.access(folder, os.W_OK):
             raise _no_permission(target)
+        try:  # a file without a name, which nobody sees: root has every permission, and /proc takes no file
+            with TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            raise _cannot_write(target, error) from error
+    elif not is_there(target):
+        raise OutputError(f"There is nothing at {target} to write to.", hint="Choose another place.")
     if is_there(target) and not os.access(target, os.W_OK):
         raise _no_permission(target)
     try:

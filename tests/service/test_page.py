@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -865,17 +866,22 @@ def test_one_upload_of_several_is_not_shown_and_a_stopped_one_leaves_the_focus_n
 
 
 def test_the_page_outlives_a_service_that_is_killed(browser: Browser, service: Running, fake: Path) -> None:
+    def newest() -> dict[str, Any]:
+        found: dict[str, Any] = service.client.get("/v1/videos").json()["items"][0]
+        return found
+
     before = service.metric("lrnet_judged_total")
     page = browser.new_page()
     page.set_default_timeout(LONG)
     page.goto(service.url)
     page.get_by_label("Choose videos").set_input_files(fake)
-    expect(page.get_by_role("heading", name="Examining the motion")).to_be_visible(timeout=LONG)
+    expect(page).to_have_url(re.compile("#/videos/"), timeout=LONG)
+    wait_for(lambda: newest()["state"] == "running", 30)
     service.kill_everything()
     service.start(service.port)
     report = page.frame_locator("iframe.report")
     expect(report.get_by_role("heading", level=1)).to_be_visible(timeout=LONG)
-    video = service.client.get("/v1/videos").json()["items"][0]
+    video = newest()
     assert (video["state"], video["attempts"]) == ("done", 2)
     assert service.metric("lrnet_judged_total") == before + 1
     assert len(list((service.data / "results" / video["id"]).iterdir())) == 1

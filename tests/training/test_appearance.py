@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
@@ -169,3 +170,14 @@ def test_the_rate_rises_stays_and_falls() -> None:
     assert set(rates[settings.rise : 650]) == {1.0}
     assert rates[-1] < 0.01
     assert all(a >= b for a, b in pairwise(rates[650:]))
+
+
+def test_batches_are_not_made_by_a_forked_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would wait for ever for a lock that another thread held as it was forked."""
+    videos = [crops(False, 1), crops(True, 3)]
+    settings = AppearanceSettings(steps=2, pairs=1, every=1, rate=1e-3)
+    here = fit(videos, settings, tmp_path / "a.pt", loaders=0).weights()
+    monkeypatch.setattr(os, "fork", lambda: pytest.fail("it was forked"))
+    there = fit(videos, settings, tmp_path / "b.pt", loaders=1).weights()
+    for name, array in here.items():
+        np.testing.assert_array_equal(there[name], array, name)

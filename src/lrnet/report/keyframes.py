@@ -137,13 +137,12 @@ def _picture(frame: Frame, moment: Moment) -> KeyFrame:
 def cut_out(frame: Frame, centre: NDArray[np.floating], zoom: float, side: int) -> NDArray[np.uint8]:
     """A square of a frame, (side, side, 3) RGB, magnified `zoom` times around `centre` (x, y), frame pixels.
 
-    A large face is cut out larger and averaged down, so that no pixels are skipped.
+    A large face is averaged down, so that no pixels are skipped.
     """
-    bins = max(1, int(1 / zoom))
-    fine, large = zoom * bins, side * bins
-    shift = (large - 1) / 2 - fine * centre
-    cut = frame.rgb_warped(np.array([[fine, 0, shift[0]], [0, fine, shift[1]]]), large, large)
-    return cv2.resize(cut, (side, side), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    fine = max(1, int(1 / zoom))
+    step = 1 / (zoom * fine)
+    x, y = (float(at) - (side * fine - 1) / 2 * step for at in centre)
+    return frame.rgb_averaged((x, y), step, side, fine)
 
 
 def jpeg(rgb: NDArray[np.uint8]) -> bytes:

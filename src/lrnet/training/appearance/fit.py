@@ -103,6 +103,7 @@ def fit(
         batch_size=None,
         sampler=SequentialSampler(rest),
         num_workers=loaders,
+        multiprocessing_context="spawn" if loaders else None,
         prefetch_factor=6 if loaders else None,
     )
     loss_of = nn.BCEWithLogitsLoss()
