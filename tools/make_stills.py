@@ -20,8 +20,8 @@ import numpy as np
 from lrnet.appearance.crops import to_crop, wide_crop
 from lrnet.data.store.crops import CropsOfVideo, write_crops
 from lrnet.faces import Landmarker, landmarker
+from lrnet.faces.squares import face_box
 from lrnet.faces.tracker import FaceTracker
-from lrnet.sequence.crop import face_box
 from lrnet.video.frame import Frame
 
 LEAST = 100.0

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lrnet.sequence.crop import face_box
+from lrnet.faces.squares import face_box
 from lrnet.video.frame import Frame
 
 CROP_EVERY: Final = 0.5

@@ -20,8 +20,8 @@ from lrnet.evaluation.metrics import auc
 from lrnet.evaluation.protocol import record_scores
 from lrnet.experiments import environment
 from lrnet.faces import landmarker
+from lrnet.faces.squares import face_box
 from lrnet.faces.tracker import FaceTracker, FrameFaces
-from lrnet.sequence.crop import face_box
 from lrnet.sequence.landmark_sequence import LandmarkSequence
 from lrnet.verdict import Judge
 from lrnet.video.pipeline import Pipeline

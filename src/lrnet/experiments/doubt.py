@@ -32,9 +32,9 @@ from lrnet.evaluation.protocol import score_sequences
 from lrnet.evaluation.report import table as markdown_table
 from lrnet.experiments import environment
 from lrnet.faces import landmarker
+from lrnet.faces.squares import face_box
 from lrnet.faces.tracker import FaceTracker, TrackSettings
 from lrnet.network.runtime import NetworkRuntime
-from lrnet.sequence.crop import face_box
 from lrnet.sequence.landmark_sequence import LandmarkSequence, main_face
 from lrnet.verdict import HOLD_BACK, INFLATING, State, VideoVerdict
 from lrnet.video.reader import VideoReader

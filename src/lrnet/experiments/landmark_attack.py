@@ -35,8 +35,8 @@ from lrnet.evaluation.report import table as markdown_table
 from lrnet.experiments import environment
 from lrnet.faces import landmarker
 from lrnet.faces.landmarker import FaceObservation
+from lrnet.faces.squares import face_box
 from lrnet.faces.tracker import FaceTracker, FrameFaces, TrackSettings
-from lrnet.sequence.crop import face_box
 from lrnet.sequence.landmark_sequence import FACIAL_GROUPS
 from lrnet.verdict import FaceVerdict, Judge, Reason, State, logit
 from lrnet.verdict.quality import MAX_INNOVATION

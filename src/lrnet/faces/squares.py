@@ -144,6 +144,12 @@ def detect_faces_near(detector: FaceDetector, frame: Frame, box: FloatArray) -> 
     return detector.detect_letterboxed(crop, (zoom, zoom), (offset[0], offset[1]))
 
 
+def face_box(landmarks: FloatArray) -> tuple[NDArray[np.float64], float]:
+    """Centre (2,) of the landmarks' bounding box and its longer side, in the landmarks' own units."""
+    low, high = landmarks.min(axis=0).astype(np.float64), landmarks.max(axis=0).astype(np.float64)
+    return (low + high) / 2, float((high - low).max())
+
+
 def bounding_square(landmarks: FloatArray, scale: float, up: float = 0.0) -> Square:
     """The square around the bounding box of points (68, 2).
 
@@ -151,7 +157,6 @@ def bounding_square(landmarks: FloatArray, scale: float, up: float = 0.0) -> Squ
         scale: side over the longer side of the box.
         up: by which share of its side the square is moved up.
     """
-    low, high = landmarks.min(axis=0).astype(np.float64), landmarks.max(axis=0).astype(np.float64)
-    side = scale * float((high - low).max())
-    x, y = (low + high) / 2
+    (x, y), longer = face_box(landmarks)
+    side = scale * longer
     return Square((float(x), float(y) - up * side), side)

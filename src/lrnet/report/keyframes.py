@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrnet.detector import VideoResult
-from lrnet.sequence.crop import face_box
+from lrnet.faces.squares import face_box
 from lrnet.verdict import ClipScore, FaceVerdict
 from lrnet.video.frame import Frame
 

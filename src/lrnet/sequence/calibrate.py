@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from lrnet.errors import SequenceError, VideoError
 from lrnet.faces.landmark_files import LandmarkTable, read_landmarks
 from lrnet.faces.landmarker import NUM_LANDMARKS, OUTER_EYE_CORNERS
+from lrnet.faces.squares import face_box
 from lrnet.faces.tracker import JUMP, CutDetector
 from lrnet.sequence.alignment import Align, completed, require_fit, row_finder
 from lrnet.sequence.builder import SequenceBuilder
-from lrnet.sequence.crop import face_box
 from lrnet.sequence.landmark_sequence import LandmarkSequence
 from lrnet.sequence.placement import Placement, find_placement
 from lrnet.sequence.settings import SequenceSpec

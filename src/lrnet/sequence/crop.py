@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from lrnet.faces.squares import face_box
 from lrnet.sequence.settings import SequenceSpec
 from lrnet.sequence.surroundings import MARGIN
 
@@ -35,12 +36,6 @@ def to_normalised(points: NDArray[np.floating], centres: NDArray[np.floating], h
 def from_normalised(points: Array, centres: Array, half_side: float) -> Array:
     """Normalised to frame coordinates, the inverse of `to_normalised`."""
     return (points * half_side + centres[:, None, :]).astype(np.float32)
-
-
-def face_box(landmarks: Array) -> tuple[NDArray[np.float64], float]:
-    """Centre (2,) of the landmarks' bounding box and its longer side, in the landmarks' own units."""
-    low, high = landmarks.min(axis=0).astype(np.float64), landmarks.max(axis=0).astype(np.float64)
-    return (low + high) / 2, float((high - low).max())
 
 
 class StabilisedCrop:
