@@ -22,7 +22,7 @@ from lrnet.report.examination import Examination
 from lrnet.report.footage import take
 from lrnet.report.html import policy, render, shell_word, write_html
 from lrnet.report.json_report import to_document, to_json
-from lrnet.report.wording import WORDING
+from lrnet.report.wording import BLIND_SPOTS, WORDING
 from lrnet.verdict import REASON_TEXT, ClipScore, Coverage, Reason
 from tests.appearance.kit import second_witness
 from tests.report.samples import FAKE_FACE, RESULTS, UNCALIBRATED, a_bundle, a_face, a_result, a_video_result
@@ -103,7 +103,7 @@ def test_page_is_well_formed_and_says_the_verdict(name: str) -> None:
     assert WORDING[result.verdict.state].meaning in words(page)
     for reason in result.verdict.reasons:
         assert REASON_TEXT[reason][1:] in words(page)
-    assert "mostly not caught: audio-driven" in words(page)
+    assert BLIND_SPOTS in words(page)
 
 
 def test_a_figure_of_too_few_people_has_no_interval() -> None:

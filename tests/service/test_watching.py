@@ -243,10 +243,13 @@ def test_origins_tokens_and_roles_are_those_of_uploads(tmp_path: Path, judge: Ca
 def test_a_watch_that_cannot_begin_leaves_nothing_behind(
     tmp_path: Path, judge: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    judge(f"echo $$ > {tmp_path}/pid; exec sleep 60")
+    judge("exec sleep 60.25")
+
+    def asleep() -> bool:
+        return any("60.25" in command_line(pid) for pid in descendants(os.getpid()))
 
     def refuse(*_: object) -> None:
-        wait_for(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().endswith("\n"), 20)
+        wait_for(asleep, 20)
         raise OSError("the database is away")
 
     async def steps(app: FastAPI) -> None:
@@ -254,7 +257,7 @@ def test_a_watch_that_cannot_begin_leaves_nothing_behind(
         call = Asked(app, "POST", "/watch", "keep=true")
         await call.task
         assert call.status == 500
-        assert not alive(int((tmp_path / "pid").read_text()))
+        assert not asleep()
 
     tried(Settings(tmp_path / "data"), steps)
 
