@@ -13,8 +13,9 @@ from rich.table import Table
 from tests.experiments.test_witnesses import video
 from tests.training.training_kit import quick, write_store
 
+from lrnet.errors import TrainingError
 from lrnet.evaluation.protocol import ScoredVideo
-from lrnet.experiments.ablation import Left, Manipulation, Row, cells, scored_without, unseen_table
+from lrnet.experiments.ablation import Left, Manipulation, Row, cells, require_networks, scored_without, unseen_table
 from lrnet.training.crossval import cross_validate, kept_scores, unseen_folder
 from lrnet.verdict import State
 
@@ -100,3 +101,19 @@ def test_motion_without_a_manipulation_is_that_of_the_cross_validation(tmp_path:
     assert all(found[key].people == kept[key].people for key in kept)
     assert all(found[v.record.key].score is not None for v in validation)
     assert found["val00"].score != pytest.approx(found["val01"].score)
+
+
+def test_missing_networks_are_told_before_the_training(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="without kind") as refused:
+        require_networks(tmp_path, ["kind"])
+    assert "--unseen 1 --keep-networks" in refused.value.hint
+    videos = [
+        replace(v, record=replace(v.record, method=f"kind{i % 4}" if v.record.method else ""))
+        for i, v in enumerate(write_store(tmp_path / "a", 12))
+    ]
+    folder = unseen_folder(tmp_path, "kind1")
+    cross_validate(videos, quick(), folds=2, unseen="kind1", folder=folder)
+    with pytest.raises(TrainingError, match="without kind1"):
+        require_networks(tmp_path, ["kind1"])
+    cross_validate(videos, quick(), folds=2, unseen="kind1", folder=folder, keep_networks=True)
+    require_networks(tmp_path, ["kind1"])

@@ -29,6 +29,7 @@ from rich.table import Table
 from lrnet.appearance.graph import to_onnx
 from lrnet.appearance.network import AppearanceNetwork
 from lrnet.data.store import StoredVideo
+from lrnet.errors import TrainingError
 from lrnet.evaluation.metrics import Estimate, Scores, auc, contrast_interval, interval_text, share_interval
 from lrnet.evaluation.protocol import ScoredVideo, evaluate, groups_of, scores_of
 from lrnet.experiments import environment
@@ -110,11 +111,12 @@ def main() -> None:
     jobs = [job(args.out / f"seed-{seed}", seed) for seed in args.seeds]
     kinds = left.manipulations if args.unseen else []
     jobs += [job(unseen_folder(args.out, kind), args.seeds[0], kind) for kind in kinds]
+    require_networks(args.scores, kinds)
+    strangers = environment.stored(args.strangers) if args.strangers is not None else []
     make_folder(args.out)
     imagenet_weights(args.out / "imagenet.pth")
     networks = list(environment.each(network_of, jobs, args.workers))
     seeds, unseen = networks[: len(args.seeds)], dict(zip(kinds, networks[len(args.seeds) :], strict=True))
-    strangers = environment.stored(args.strangers) if args.strangers is not None else []
     console = Console(width=200)
     named = {f"seed {seed}": network for seed, network in zip(args.seeds, seeds, strict=True)}
     console.print(witness_table(bundle, left, named, strangers, args.swaps))
@@ -258,6 +260,8 @@ def known_and_unknown(
 ) -> dict[str, list[Manipulation]]:
     """Each manipulation that was left out, judged by motion and by both.
 
+    Motion that knows it is the finished model's on the validation split, trained on a quarter more people.
+
     Args:
         known: a network of appearance that was trained on all of them.
         unseen: the networks that were trained without one of them, by its name.
@@ -276,6 +280,18 @@ def known_and_unknown(
             judged = (tuple(v.judged_by(rules) for v in videos) for videos in (knowing, without))
             found[by].append(Manipulation(name, *judged))
     return found
+
+
+def require_networks(scores: Path, kinds: Sequence[str]) -> None:
+    """Check before hours of training that motion was trained without each manipulation. Raises TrainingError."""
+    for kind in kinds:
+        folder = unseen_folder(scores, kind)
+        held = kept_scores(folder) if folder.is_dir() else []
+        if not held or not (folder / f"fold-{held[0].fold + 1}").is_dir():
+            raise TrainingError(
+                f"{scores} has no networks of motion that were trained without {kind}.",
+                hint="Make them with `lrnet crossval --unseen 1 --keep-networks`.",
+            )
 
 
 def scored_without(left: Left, some: Sequence[ScoredVideo], folder: Path) -> list[ScoredVideo]:
