@@ -1,14 +1,15 @@
 """Verdicts on videos that allow no confident one.
 
-    python -m lrnet.experiments.doubt [--store STORE ...] [--each 8] [--seconds 6]
+    python -m lrnet.experiments.doubt [--model MODEL] [--store STORE ...] [--each 8] [--seconds 6]
 
-Makes videos of eleven kinds, judges each with the default model, and prints verdicts and probabilities by kind. Every
-kind is made of a genuine recording, or of nothing, so `likely_fake` is wrong for all of them. Recordings: three
-stretches of examples/real.mp4, and `--each` real videos of each STORE (made by `lrnet extract`), of as many people as
-there are. "extreme profile" is cut from videos of the stores in which the landmarks of nose and jaw nearly meet.
+Makes videos of eleven kinds, judges each, and prints verdicts and probabilities by kind. Every kind is made of a
+genuine recording, or of nothing, so `likely_fake` is wrong for all of them. Recordings: three stretches of
+examples/real.mp4, and `--each` real videos of each STORE (made by `lrnet extract`), of as many people as there are.
+"extreme profile" is cut from videos of the stores in which the landmarks of nose and jaw nearly meet.
 
-With stores, the stored landmarks of all their videos are judged as well, to count the ordinary videos whose verdicts
-are held back; the model may have been trained on them.
+With stores, the stored landmarks of all their videos (and crops, where the model looks at them) are judged as well, to
+count the ordinary videos whose verdicts are held back, where they are of the model's landmarker; the model may have
+been trained on them.
 """
 
 from __future__ import annotations
@@ -28,14 +29,15 @@ from numpy.typing import NDArray
 from lrnet.data.records import Label
 from lrnet.data.store import StoredVideo
 from lrnet.detector import Detector
-from lrnet.evaluation.protocol import score_sequences
+from lrnet.evaluation.protocol import evaluate
 from lrnet.evaluation.report import table as markdown_table
 from lrnet.experiments import environment
 from lrnet.faces import landmarker
 from lrnet.faces.squares import face_box
 from lrnet.faces.tracker import FaceTracker, TrackSettings
-from lrnet.network.runtime import NetworkRuntime
+from lrnet.network.bundle import ModelBundle
 from lrnet.sequence.landmark_sequence import LandmarkSequence, main_face
+from lrnet.training.data import preprocessing_of
 from lrnet.verdict import HOLD_BACK, INFLATING, State, VideoVerdict
 from lrnet.video.reader import VideoReader
 from lrnet.video.reencode import reencode
@@ -308,13 +310,11 @@ def profiles(detector: Detector, videos: Sequence[StoredVideo], folder: Path, co
         yield Said("extreme profile", video.record.key, detector.detect(path).verdict)
 
 
-def ordinary(detector: Detector, videos: Sequence[StoredVideo]) -> Iterator[Said]:
-    """Judge stored landmarks as they are."""
-    runtime = NetworkRuntime(detector.bundle)
-    for video in videos:
-        verdict = score_sequences(detector.bundle, runtime, video.record, main_face(video.sequences())).verdict
-        if verdict.face is not None:
-            yield Said(f"ordinary, {video.record.label.value}", video.record.key, verdict)
+def ordinary(bundle: ModelBundle, videos: Sequence[StoredVideo]) -> Iterator[Said]:
+    """Judge stored landmarks, and crops if the model looks at them, as they are."""
+    for video in evaluate(bundle, videos):
+        if video.verdict.face is not None:
+            yield Said(f"ordinary, {video.record.label.value}", video.record.key, video.verdict)
 
 
 def table(said: Sequence[Said]) -> str:
@@ -333,13 +333,13 @@ def table(said: Sequence[Said]) -> str:
 
 
 def main() -> None:
-    parser = environment.parser(__doc__)
+    parser = environment.parser(__doc__, "model")
     parser.add_argument("--store", action="append", default=[], type=Path)
     parser.add_argument("--each", type=int, default=8, help="recordings of each store")
     parser.add_argument("--seconds", type=float, default=6.0, help="of each recording")
     options = parser.parse_args()
     count = round(options.seconds * RATE)
-    detector = Detector()
+    detector = Detector(options.model)
     stores = [environment.stored(store) for store in options.store]
     videos = [video for store in stores for video in chosen(store, options.each)]
     with tempfile.TemporaryDirectory(prefix="lrnet-doubt-") as scratch:
@@ -351,7 +351,8 @@ def main() -> None:
             if s.verdict.state is State.LIKELY_FAKE:
                 print(f"likely_fake: {s.kind}, {s.name}: {s.verdict.probability:.3f}")
         for store in stores:
-            said += ordinary(detector, store)
+            if preprocessing_of(store).landmarker == detector.bundle.spec.preprocessing.landmarker:
+                said += ordinary(detector.bundle, store)
     print(table(said))
 
 
