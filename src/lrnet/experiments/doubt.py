@@ -342,6 +342,11 @@ def main() -> None:
     detector = Detector(options.model)
     stores = [environment.stored(store) for store in options.store]
     videos = [video for store in stores for video in chosen(store, options.each)]
+    own = detector.bundle.spec.preprocessing.landmarker
+    # First, since a store may lack the crops: an error after the work would lose it.
+    usual = [
+        s for store in stores if preprocessing_of(store).landmarker == own for s in ordinary(detector.bundle, store)
+    ]
     with tempfile.TemporaryDirectory(prefix="lrnet-doubt-") as scratch:
         folder = Path(scratch)
         said = list(doubtful(detector, recordings(videos, count), folder))
@@ -350,10 +355,7 @@ def main() -> None:
         for s in said:
             if s.verdict.state is State.LIKELY_FAKE:
                 print(f"likely_fake: {s.kind}, {s.name}: {s.verdict.probability:.3f}")
-        for store in stores:
-            if preprocessing_of(store).landmarker == detector.bundle.spec.preprocessing.landmarker:
-                said += ordinary(detector.bundle, store)
-    print(table(said))
+    print(table([*said, *usual]))
 
 
 if __name__ == "__main__":
