@@ -15,7 +15,15 @@ from tests.training.training_kit import quick, write_store
 
 from lrnet.errors import TrainingError
 from lrnet.evaluation.protocol import ScoredVideo
-from lrnet.experiments.ablation import Left, Manipulation, Row, cells, require_networks, scored_without, unseen_table
+from lrnet.experiments.ablation import (
+    LeftOutVideos,
+    Manipulation,
+    Row,
+    cells,
+    require_networks,
+    scored_without,
+    unseen_table,
+)
 from lrnet.training.crossval import cross_validate, kept_scores, unseen_folder
 from lrnet.verdict import State
 
@@ -96,7 +104,7 @@ def test_motion_without_a_manipulation_is_that_of_the_cross_validation(tmp_path:
     kept = {h.video.record.key: h.video for h in kept_scores(folder) if not h.edit}
     everybody = tuple([*videos, *validation])
     some = [*kept.values(), *(replace(kept["one00"], record=v.record) for v in validation)]
-    found = {v.record.key: v for v in scored_without(Left(everybody, (), frozenset()), some, folder)}
+    found = {v.record.key: v for v in scored_without(LeftOutVideos(everybody, (), frozenset()), some, folder)}
     assert found.keys() == kept.keys() | {v.record.key for v in validation}
     assert all(found[key].people == kept[key].people for key in kept)
     assert all(found[v.record.key].score is not None for v in validation)

@@ -45,6 +45,18 @@ from lrnet.training.crossval import fold_network, kept_scores, unseen_folder
 from lrnet.training.data import read_stores
 from lrnet.verdict import Rules, State
 
+COLUMNS: Final = (
+    "people left out: AUC",
+    "sources left out: AUC",
+    "strangers, face swaps: AUC",
+    "all fakes: AUC",
+    "swaps likely_fake",
+    "no evidence",
+    "real likely_fake",
+    "no evidence",
+)
+DECIDED: Final = (State.LIKELY_FAKE, State.NO_EVIDENCE)
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -102,7 +114,7 @@ def main() -> None:
     bundle = load_model(args.model)
     if bundle.spec.appearance is None:
         parser.error(f"{args.model} looks at motion alone")
-    left = Left.of(bundle, args.stores, args.scores, args.fold)
+    left = LeftOutVideos.of(bundle, args.stores, args.scores, args.fold)
 
     def job(name: Path, seed: int, unseen: str = "") -> Job:
         settings = AppearanceSettings(steps=args.steps, seed=seed)
@@ -125,7 +137,7 @@ def main() -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class LeftOutVideos:
     """The people whom no network of appearance is trained on.
 
     Attributes:
@@ -139,11 +151,10 @@ class Left:
     elsewhere: frozenset[str]
 
     @classmethod
-    def of(cls, bundle: ModelBundle, stores: Sequence[Path], scores: Path, fold: int) -> Left:
+    def of(cls, bundle: ModelBundle, stores: Sequence[Path], scores: Path, fold: int) -> LeftOutVideos:
         videos, held = read_stores(stores), kept_scores(scores)
         left_out = LeftOut.of(videos, held, fold)
-        validation = [v for v in videos if v.record.split == VALIDATION]
-        motion = (*left_out.motion, *evaluate(bundle.motion_alone(), validation))
+        motion = tuple(left_out.scored(bundle.motion_alone(), videos))
         elsewhere = frozenset(h.video.record.key for h in held if h.left_out == "source")
         return cls(tuple(videos), motion, elsewhere)
 
@@ -170,7 +181,7 @@ class Row:
 
 def witness_table(
     bundle: ModelBundle,
-    left: Left,
+    left: LeftOutVideos,
     networks: Mapping[str, bytes],
     strangers: Sequence[StoredVideo],
     swaps: Sequence[str],
@@ -200,18 +211,6 @@ def witness_table(
     return found
 
 
-COLUMNS: Final = (
-    "people left out: AUC",
-    "sources left out: AUC",
-    "strangers, face swaps: AUC",
-    "all fakes: AUC",
-    "swaps likely_fake",
-    "no evidence",
-    "real likely_fake",
-    "no evidence",
-)
-
-
 def cells(rows: Sequence[Row], elsewhere: frozenset[str], swaps: Sequence[str]) -> list[str]:
     """The mean over several networks that were asked about the same videos."""
     home = [_scores(r, r.home, lambda v: v.record.key not in elsewhere) for r in rows]
@@ -223,9 +222,6 @@ def cells(rows: Sequence[Row], elsewhere: frozenset[str], swaps: Sequence[str]) 
     real = [v for r in rows for v in r.strangers if not v.is_fake]
     verdicts = rows[0].by != "appearance"
     return ranked + [_share(v, state) if verdicts else "" for v in (fakes, real) for state in DECIDED]
-
-
-DECIDED: Final = (State.LIKELY_FAKE, State.NO_EVIDENCE)
 
 
 def _scores(row: Row, videos: Iterable[ScoredVideo], chosen: Callable[[ScoredVideo], bool]) -> Scores:
@@ -256,7 +252,7 @@ class Manipulation:
 
 
 def known_and_unknown(
-    bundle: ModelBundle, left: Left, known: bytes, unseen: Mapping[str, bytes], scores: Path
+    bundle: ModelBundle, left: LeftOutVideos, known: bytes, unseen: Mapping[str, bytes], scores: Path
 ) -> dict[str, list[Manipulation]]:
     """Each manipulation that was left out, judged by motion and by both.
 
@@ -294,7 +290,7 @@ def require_networks(scores: Path, kinds: Sequence[str]) -> None:
             )
 
 
-def scored_without(left: Left, some: Sequence[ScoredVideo], folder: Path) -> list[ScoredVideo]:
+def scored_without(left: LeftOutVideos, some: Sequence[ScoredVideo], folder: Path) -> list[ScoredVideo]:
     """The same videos, scored by motion that does not know a manipulation.
 
     Nobody of the validation split is in the cross-validation, so any of its networks may judge them.

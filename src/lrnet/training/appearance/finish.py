@@ -65,6 +65,10 @@ class LeftOut:
         validation = [v.record for v in videos if v.record.split == VALIDATION]
         return cls(fold, (*chosen, *validation), tuple(motion[key] for key in sorted(keys & motion.keys())))
 
+    def scored(self, motion: ModelBundle, videos: Sequence[StoredVideo]) -> list[ScoredVideo]:
+        """The videos of everybody left out, their clips scored by motion: the validation split by the model given."""
+        return [*self.motion, *evaluate(motion, [v for v in videos if v.record.split == VALIDATION])]
+
 
 @dataclass(frozen=True, slots=True)
 class Finished:
@@ -137,8 +141,7 @@ def add_appearance(
     model = fit(crops, settings, run / "checkpoint.pt", start, tell)
     network = to_onnx(model.weights())
     witness = AppearanceNetwork(network, "the network that was trained")
-    motion = [*left_out.motion, *evaluate(bundle, [v for v in videos if v.record.split == VALIDATION])]
-    weighed = with_witness(motion, videos, witness)
+    weighed = with_witness(left_out.scored(bundle, videos), videos, witness)
     people = len({v.record.group for v in weighed})
     about = AppearanceSpec(
         version=version,
