@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -335,6 +337,21 @@ def test_several_processes_start_at_once_on_an_empty_database(tmp_path: Path, ad
         assert process.returncode == 0
 
 
+def test_a_new_file_waits_for_another_process_that_is_making_the_tables(tmp_path: Path) -> None:
+    """SQLite gives up at once there, however long its timeout is."""
+    file = tmp_path / "results.sqlite3"
+    with closing(sqlite3.connect(file, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("CREATE TABLE theirs (x)")
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(sqlite3.OperationalError, match="locked"), closing(sqlite3.connect(file)) as bare:
+            bare.execute("PRAGMA journal_mode=WAL")
+        release = threading.Timer(0.3, other.execute, ["COMMIT"])
+        release.start()
+        with opened(Settings(tmp_path).database_url) as store:
+            release.join()
+            add(store)
+
+
 @pytest.mark.parametrize("layout", ["1", "2", "3"])
 def test_an_older_database_is_brought_up_to_date(tmp_path: Path, layout: str) -> None:
     """Layout 1 did not say which verdicts were held back, layout 2 had no summaries; the documents have both."""
@@ -381,8 +398,6 @@ def test_an_older_database_is_brought_up_to_date(tmp_path: Path, layout: str) ->
 
 
 def test_a_database_of_another_layout_is_refused(tmp_path: Path) -> None:
-    import sqlite3
-
     url = Settings(tmp_path).database_url
     Store(url).close()
     with sqlite3.connect(tmp_path / "results.sqlite3") as connection:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
+import time
 from contextlib import suppress
 from typing import Any, Final
 
@@ -164,7 +166,15 @@ def open_engine(url: str) -> Engine:
 def _tune_sqlite(connection: Any, _record: object) -> None:
     # Readers do not wait for the writer; a power cut can lose the last moments, but never the file.
     cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
+    give_up = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            break
+        except sqlite3.OperationalError as error:  # SQLite waits for a writer everywhere but here
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
+                raise
+            time.sleep(0.01)
     cursor.execute("PRAGMA synchronous=NORMAL")
     cursor.close()
 
