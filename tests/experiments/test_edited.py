@@ -235,7 +235,7 @@ def test_judging_leaves_out_people_whom_the_model_knows(
         Made("known.mp4", "cuts", Label.REAL, ("nobody", "known"), (), ()),
     ]
     monkeypatch.setattr(edited, "read_manifest", lambda folder: Manifest(mark="", videos=tuple(made)))
-    monkeypatch.setattr(edited, "known_people", lambda training: frozenset({"known", "ffpp-000"}))
+    monkeypatch.setattr(edited, "known_people", lambda spec: frozenset({"known", "ffpp-000"}))
     said: list[str] = []
     judged = edited.judge(tmp_path, edited.DEFAULT_MODEL, True, SerialEngine(), tell=said.append)
     assert said[0].startswith("4 videos, 2 of them left out")

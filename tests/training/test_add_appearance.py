@@ -13,7 +13,9 @@ pytest.importorskip("torch")
 
 from tests.training.test_appearance import crops
 from tests.training.training_kit import PREPROCESSING, quick, walk, write_store
+from typer.testing import CliRunner
 
+from lrnet.cli.app import app
 from lrnet.data import store
 from lrnet.data.records import people_of
 from lrnet.data.store import StoredVideo
@@ -24,7 +26,7 @@ from lrnet.evaluation.protocol import evaluate
 from lrnet.evaluation.results import find
 from lrnet.network.bundle import ModelBundle
 from lrnet.training.appearance import finish
-from lrnet.training.appearance.finish import LeftOut, add_appearance, trained_on
+from lrnet.training.appearance.finish import LeftOut, Trained, add_appearance, train_network, trained_on
 from lrnet.training.appearance.fit import AppearanceModel, AppearanceSettings
 from lrnet.training.crossval import CrossValidation, kept_scores
 from lrnet.training.data import read_stores
@@ -80,22 +82,16 @@ def test_the_people_left_out_are_not_trained_on_and_both_are_weighed_on_them(
 
     def fit(videos: Sequence[CropsOfVideo], *rest: object) -> AppearanceModel:
         seen.extend(v.key for v in videos)
-        return whole(videos, *rest, loaders=0)  # type: ignore[arg-type]
+        return whole(videos, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(finish, "fit", fit)
     motion = ModelBundle.load(stores / "motion")
     strangers = read_stores([stores / "strangers"])
 
     def made(name: str) -> ModelBundle:
+        trained = train_network(videos, left_out, SETTINGS, tmp_path / f"{name}.run", loaders=0)
         found = add_appearance(
-            motion,
-            videos,
-            left_out,
-            SETTINGS,
-            tmp_path / f"{name}.run",
-            name="both",
-            version="2.0.0",
-            tested={"strangers": strangers},
+            motion, videos, left_out, trained, name="both", version="2.0.0", tested={"strangers": strangers}
         )
         text = card(found.spec)
         return ModelBundle.save(
@@ -125,6 +121,28 @@ def test_the_people_left_out_are_not_trained_on_and_both_are_weighed_on_them(
     assert ratios[0] == ratios[1]
     assert None not in ratios[0]
     assert find(one.spec.results, "AUC", left_out="people") is not None
+    assert shown == set(one.spec.appearance.people)
+    assert not people & set(one.spec.appearance.people)
+    assert {v.record.key for v in evaluate(one, videos) if v.seen_in_training} >= set(seen)
+    assert Trained.of(one, left_out).network == one.appearance
+    for wrong, told in ((motion, "motion alone"), (one, "knows")):
+        with pytest.raises(TrainingError, match=told):
+            Trained.of(wrong, LeftOut.of(videos, kept_scores(stores / "scores"), 3))
+
+
+def test_strangers_are_checked_before_the_work(stores: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(finish, "fit", lambda *_: pytest.fail("training began"))
+    write_store(tmp_path / "bare", 2, source="others")
+    names = [str(stores / "a"), str(stores / "b"), f"--model={stores / 'motion'}", f"--crossval={stores / 'scores'}"]
+
+    def told(out: str, *tests: Path) -> str:
+        options = [f"--out={tmp_path / out}", *(f"--test={test}" for test in tests)]
+        return str(CliRunner().invoke(app, ["train-appearance", *names, *options]).exception)
+
+    assert "identity groups are both in the stores and in a" in told("model", stores / "a")
+    assert "no crops" in told("model", tmp_path / "bare")
+    assert "one name" in told("model", stores / "strangers", stores / "strangers")
+    assert "name" in told("bad name!", stores / "strangers")
 
 
 def test_a_manipulation_can_be_left_out(stores: Path) -> None:

@@ -146,6 +146,8 @@ def test_a_stopped_run_goes_on_to_the_same_network(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="other settings") as refused:
         fit(videos, replace(settings, at_hand=0.0), tmp_path / "a.pt", loaders=0)
     assert "--run" in refused.value.hint
+    with pytest.raises(TrainingError, match="on other crops"):
+        fit([crops(False, 1), crops(True, 5)], settings, tmp_path / "a.pt", loaders=0)
     state = torch.load(tmp_path / "a.pt", weights_only=True)
     del state["settings"]
     torch.save(state, tmp_path / "older.pt")

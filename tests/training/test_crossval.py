@@ -248,8 +248,8 @@ def test_copies_are_judged_by_the_model_that_did_not_know_their_people(examples:
     for one in (h for h in held if not h.edit):
         model = models[one.video.record.group]
         assert model.network == fold_network(tmp_path / "scores", one).network
-        assert model.spec.training is not None
-        assert not shows_one_of(known_people(model.spec.training), one.video.record)
+        assert known_people(model.spec)
+        assert not shows_one_of(known_people(model.spec), one.video.record)
         assert model.spec.thresholds == bundle.spec.thresholds
         assert model.spec.score_calibration is not None
         assert model.spec.score_calibration.n == 8  # the other fold's whole videos

@@ -9,6 +9,7 @@ import typer
 from rich.text import Text
 
 from lrnet.cli.console import ERR, OUT
+from lrnet.errors import UsageError
 
 
 def train_appearance_command(
@@ -34,7 +35,11 @@ def train_appearance_command(
         Path | None,
         typer.Option(help="Folder for checkpoints, from which a stopped run goes on; BUNDLE.run by default."),
     ] = None,
-    steps: Annotated[int, typer.Option(help="Batches of 32 crops.", min=1)] = 1400,
+    appearance: Annotated[
+        str | None,
+        typer.Option(help="Take the network of this model instead of training one; it must know nobody left out."),
+    ] = None,
+    steps: Annotated[int, typer.Option(help="Batches of 32 crops.", min=1)] = 2400,
     at_hand: Annotated[
         float,
         typer.Option(
@@ -49,31 +54,32 @@ def train_appearance_command(
 ) -> None:
     """Train the network that looks at crops of faces, and weigh it beside motion (needs the extra `train`)."""
     from lrnet.evaluation.card import card
-    from lrnet.network.bundle import ModelBundle, refuse_to_overwrite
+    from lrnet.network.bundle import ModelBundle
     from lrnet.network.registry import load_model
-    from lrnet.training.appearance.finish import LeftOut, add_appearance
+    from lrnet.training.appearance.finish import LeftOut, Trained, add_appearance, require_strangers, train_network
     from lrnet.training.appearance.fit import AppearanceSettings
     from lrnet.training.crossval import kept_scores
     from lrnet.training.data import read_stores
+    from lrnet.training.make_model import check_place
 
-    refuse_to_overwrite(out, replace=replace)
+    check_place(out, replace=replace)
+    tested = {store.name: read_stores([store]) for store in test or ()}
+    if len(tested) < len(test or ()):
+        raise UsageError("Two stores of --test have one name, and results are given by it.", hint="Rename a folder.")
 
     def tell(step: int, loss: float, rate: float) -> None:
         ERR.print(f"step {step} of {steps}, loss {loss:.4f}, {rate:.1f} crops/s")
 
     bundle, videos = load_model(model), read_stores(stores)
-    finished = add_appearance(
-        bundle,
-        videos,
-        LeftOut.of(videos, kept_scores(crossval), fold),
-        AppearanceSettings(steps=steps, at_hand=at_hand, seed=seed),
-        run or out.with_name(f"{out.name}.run"),
-        name=out.name,
-        version=version,
-        stills=stills,
-        tested={store.name: read_stores([store]) for store in test or ()},
-        tell=tell,
-    )
+    left_out = LeftOut.of(videos, kept_scores(crossval), fold)
+    require_strangers(videos, tested)
+    if appearance is not None:
+        trained = Trained.of(load_model(appearance), left_out)
+    else:
+        settings = AppearanceSettings(steps=steps, at_hand=at_hand, seed=seed)
+        place = run or out.with_name(f"{out.name}.run")
+        trained = train_network(videos, left_out, settings, place, stills=stills, tell=tell)
+    finished = add_appearance(bundle, videos, left_out, trained, name=out.name, version=version, tested=tested)
     written = ModelBundle.save(
         finished.spec,
         bundle.network,

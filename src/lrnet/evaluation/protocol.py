@@ -18,7 +18,7 @@ from lrnet.data.store.crops import with_crops
 from lrnet.evaluation.metrics import Scores
 from lrnet.network.bundle import ModelBundle
 from lrnet.network.runtime import NetworkRuntime
-from lrnet.network.spec import TrainingRecord
+from lrnet.network.spec import BundleSpec
 from lrnet.sequence.landmark_sequence import LandmarkSequence
 from lrnet.verdict import (
     HOLD_BACK,
@@ -141,9 +141,7 @@ def score_sequences(
     for sequence in sequences:
         judge.add(sequence)
     people, verdict = judge.verdict(quantiser)
-    training = bundle.spec.training
-    seen = training is not None and shows_one_of(known_people(training), record)
-    return ScoredVideo(record, verdict, people, seen)
+    return ScoredVideo(record, verdict, people, shows_one_of(known_people(bundle.spec), record))
 
 
 def unjudged(record: VideoRecord, people: Sequence[Sequence[Stretch]]) -> ScoredVideo:
@@ -155,10 +153,13 @@ def unjudged(record: VideoRecord, people: Sequence[Sequence[Stretch]]) -> Scored
     return ScoredVideo(record, VideoVerdict(State.UNABLE, None, None, (), None), faces)
 
 
-def known_people(training: TrainingRecord) -> frozenset[str]:
-    """The names of all identity groups and people that a model was trained on."""
-    pairs = (who for group in training.groups for who in members(group))  # of bundles that list groups only
-    return frozenset((*training.groups, *training.people, *pairs))
+def known_people(spec: BundleSpec) -> frozenset[str]:
+    """The names of all identity groups and people that a model's networks were trained on."""
+    known = set(() if spec.appearance is None else spec.appearance.people)
+    if spec.training is not None:
+        pairs = (who for group in spec.training.groups for who in members(group))  # of bundles that list groups only
+        known.update(spec.training.groups, spec.training.people, pairs)
+    return frozenset(known)
 
 
 def shows_one_of(people: Collection[str], record: VideoRecord) -> bool:

@@ -26,7 +26,6 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from lrnet.appearance.graph import to_onnx
 from lrnet.appearance.network import AppearanceNetwork
 from lrnet.data.store import StoredVideo
 from lrnet.errors import TrainingError
@@ -37,8 +36,8 @@ from lrnet.experiments.witnesses import appearance_of
 from lrnet.files import make_folder
 from lrnet.network.bundle import ModelBundle
 from lrnet.network.registry import load_model
-from lrnet.training.appearance.finish import VALIDATION, LeftOut, trained_on, with_witness
-from lrnet.training.appearance.fit import AppearanceSettings, fit
+from lrnet.training.appearance.finish import VALIDATION, LeftOut, train_network, with_witness
+from lrnet.training.appearance.fit import AppearanceSettings
 from lrnet.training.appearance.fuse import fuse
 from lrnet.training.appearance.start import imagenet_weights
 from lrnet.training.crossval import fold_network, kept_scores, unseen_folder
@@ -83,18 +82,24 @@ def network_of(job: Job) -> bytes:
         TrainingError: the checkpoint is of a run with other settings.
     """
     torch.set_num_threads(1)
-    make_folder(job.folder)
     videos = read_stores(job.stores)
     left_out = LeftOut.of(videos, kept_scores(job.scores), job.fold)
-    crops = trained_on(videos, left_out, job.stills, unseen=job.unseen)
 
     def tell(step: int, loss: float, rate: float) -> None:
         line = f"{job.folder.name}: step {step} of {job.settings.steps}, {rate:.1f} crops/s"
         print(line, file=sys.stderr, flush=True)
 
-    start = imagenet_weights(job.folder.parent / "imagenet.pth")
-    model = fit(crops, job.settings, job.folder / "checkpoint.pt", start, tell, loaders=0)
-    return to_onnx(model.weights())
+    return train_network(
+        videos,
+        left_out,
+        job.settings,
+        job.folder,
+        stills=job.stills,
+        unseen=job.unseen,
+        start=job.folder.parent / "imagenet.pth",
+        tell=tell,
+        loaders=0,
+    ).network
 
 
 def main() -> None:

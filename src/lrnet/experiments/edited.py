@@ -75,8 +75,7 @@ def judged_by(model: str, path: Path) -> tuple[State, tuple[float, float] | None
 
 def judge(folder: Path, model: str, whole: bool, engine: Engine, tell: Callable[[str], None] = print) -> list[Judged]:
     """Judge the edited videos of a folder, and their sources; without those of people whom the model was trained on."""
-    training = load_model(model).spec.training
-    known = known_people(training) if training is not None else frozenset()
+    known = known_people(load_model(model).spec)
     made = read_manifest(folder).videos
     videos = [(folder / m.file, m.kind, m.label, m.people, m.fake) for m in made]
     if whole:

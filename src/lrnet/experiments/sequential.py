@@ -156,7 +156,7 @@ def calls_of_store(bundle: ModelBundle, videos: Sequence[StoredVideo]) -> list[C
 def calls_of_folder(detector: Detector, folder: Path, tell: Callable[[str], None] = print) -> list[Call]:
     """The calls of a folder with a manifest, decoded and judged; without people that the model was trained on."""
     calls = []
-    known = _known(detector.bundle)
+    known = known_people(detector.bundle.spec)
     for record in (r for r in read_manifest(folder / "manifest.csv") if not shows_one_of(known, r)):
         calls += _judged(detector, record, tell)
     return calls
@@ -203,10 +203,6 @@ def calls_of_copies(models: Mapping[str, ModelBundle], folder: Path, tell: Calla
             detectors[id(model)] = Detector(model)
         calls += _judged(detectors[id(model)], record, tell)
     return calls
-
-
-def _known(bundle: ModelBundle) -> frozenset[str]:
-    return frozenset() if bundle.spec.training is None else known_people(bundle.spec.training)
 
 
 def _call(record: VideoRecord, looks: Sequence[Look]) -> Call:
@@ -292,7 +288,7 @@ def main() -> None:
     if args.scores is not None:
         calls = calls_of_scores(kept_scores(args.scores), Rules.of(motion.spec))
         out.print(report("cross-validation, motion alone", calls), markup=False)
-    known = _known(bundle)
+    known = known_people(bundle.spec)
     for path in args.store:
         videos = [v for v in environment.stored(path) if not shows_one_of(known, v.record)]
         out.print(report(path.name, calls_of_store(bundle, videos), used=used), markup=False)

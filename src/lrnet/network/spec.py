@@ -302,6 +302,7 @@ class AppearanceSpec(Schema):
         fitted_on: on which videos the three numbers were fitted.
         n: how many.
         training: how the network was trained, in words.
+        people: whom it was trained on, by their groups and the names that datasets give them.
         steps, seed: of its training.
     """
 
@@ -314,6 +315,7 @@ class AppearanceSpec(Schema):
     fitted_on: str
     n: Count
     training: str
+    people: tuple[str, ...] = ()
     steps: Count
     seed: int
 

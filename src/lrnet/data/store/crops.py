@@ -7,7 +7,7 @@ surroundings than those of detection, at the same scale, so that training can sh
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -77,19 +77,24 @@ def crops_file(video: StoredVideo) -> Path:
     return video.file.parent / FOLDER / video.file.name
 
 
+def require_crops(videos: Iterable[StoredVideo]) -> None:
+    """Raise DatasetError if no crops were cut of one of the videos."""
+    for video in videos:
+        if not crops_file(video).exists():
+            raise DatasetError(
+                f"The store has no crops of {video.record.key}, and the model looks at them.",
+                hint="Cut them with `lrnet store crops`, or evaluate without appearance.",
+            )
+
+
 def with_crops(video: StoredVideo, sequences: Sequence[LandmarkSequence]) -> list[LandmarkSequence]:
     """A stored video's sequences with the crops that were cut for them.
 
     Raises:
         DatasetError: there are none, or their file is damaged.
     """
-    file = crops_file(video)
-    if not file.exists():
-        raise DatasetError(
-            f"The store has no crops of {video.record.key}, and the model looks at them.",
-            hint="Cut them with `lrnet store crops`, or evaluate without appearance.",
-        )
-    crops = read_crops(file)
+    require_crops([video])
+    crops = read_crops(crops_file(video))
     pictures = middle(crops.pictures)
     found = []
     for sequence in sequences:

@@ -186,7 +186,7 @@ def contamination(model: ModelBundle, records: Sequence[VideoRecord], name: str,
     training = model.spec.training
     if training is None or not training.groups:
         return UNKNOWN_TRAINING
-    known = known_people(training)
+    known = known_people(model.spec)
     seen = sum(shows_one_of(known, r) for r in records)
     if seen and not allowed:
         raise DatasetError(

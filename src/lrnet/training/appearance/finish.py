@@ -6,23 +6,26 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from lrnet.appearance.graph import to_onnx
 from lrnet.appearance.network import AppearanceNetwork
 from lrnet.data.records import VideoRecord, people_of
 from lrnet.data.store import StoredVideo
-from lrnet.data.store.crops import CropsOfVideo, read_crops, read_folder
+from lrnet.data.store.crops import CropsOfVideo, read_crops, read_folder, require_crops
+from lrnet.data.store.files import store_files
 from lrnet.errors import TrainingError
 from lrnet.evaluation.decide import HeldOut
 from lrnet.evaluation.protocol import ScoredVideo, evaluate
 from lrnet.evaluation.results import edit_results, finished_results
+from lrnet.files import make_folder
 from lrnet.network.bundle import ModelBundle
 from lrnet.network.spec import AppearanceSpec, BundleSpec, MeasuredResult, Thresholds
 from lrnet.training.appearance.fit import AppearanceSettings, fit
 from lrnet.training.appearance.fuse import fuse, with_logits
 from lrnet.training.appearance.start import imagenet_weights
 from lrnet.training.crossval import plan_folds
+from lrnet.training.data import everybody, require_no_leak
 from lrnet.training.edits import judged_edits
 from lrnet.verdict import Rules, State
 
@@ -97,7 +100,7 @@ def trained_on(
     known = [v for v in videos if not unseen or v.record.method != unseen]
     crops = list(read_folder([v for v in known if people.isdisjoint(people_of(v.record))]))
     if stills is not None:
-        crops += [read_crops(file) for file in sorted(stills.glob("*.parquet"))]
+        crops += [read_crops(file) for file in store_files(stills)]
     if not fakes:
         crops = [c for c in crops if not c.fake]
     if all(c.fake for c in crops) or (fakes and not any(c.fake for c in crops)):
@@ -108,39 +111,93 @@ def trained_on(
     return crops
 
 
-def add_appearance(
-    bundle: ModelBundle,
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A network of appearance, and what a bundle says of its training (`lrnet.network.spec.AppearanceSpec`)."""
+
+    network: bytes
+    training: str
+    people: tuple[str, ...]
+    steps: int
+    seed: int
+
+    @classmethod
+    def of(cls, bundle: ModelBundle, left_out: LeftOut) -> Self:
+        """The network of a finished model.
+
+        Raises:
+            TrainingError: the model has none, or was trained on people who are left out.
+        """
+        about = bundle.spec.appearance
+        if about is None or bundle.appearance is None:
+            raise TrainingError(f"{bundle.spec.name} looks at motion alone.", hint="Name a model with both witnesses.")
+        both = {name for record in left_out.records for name in people_of(record)} & set(about.people)
+        if both or not about.people:
+            who = f"knows {min(both)}" if both else "does not list its people"
+            raise TrainingError(
+                f"The network of appearance of {bundle.spec.name} {who}: nobody whom it knows may be left out.",
+                hint="Leave out the same fold of the same videos as for that model, or train a network.",
+            )
+        return cls(bundle.appearance, about.training, about.people, about.steps, about.seed)
+
+
+def train_network(
     videos: Sequence[StoredVideo],
     left_out: LeftOut,
     settings: AppearanceSettings,
     run: Path,
     *,
+    stills: Path | None = None,
+    unseen: str = "",
+    start: Path | None = None,
+    tell: Callable[[int, float, float], None] | None = None,
+    loaders: int = 1,
+) -> Trained:
+    """Train a network of appearance on everybody who is not left out.
+
+    Args:
+        run: folder for checkpoints. Started again, training goes on.
+        stills, unseen: see `trained_on`.
+        start: file in which ImageNet's weights are kept, one in `run` by default.
+        tell, loaders: see `fit`.
+    """
+    crops = trained_on(videos, left_out, stills, fakes=settings.at_hand > 0, unseen=unseen)
+    make_folder(run)
+    weights = imagenet_weights(start or run / "imagenet.pth")
+    model = fit(crops, settings, run / "checkpoint.pt", weights, tell, loaders)
+    shown = {c.key for c in crops}
+    people = everybody(v for v in videos if v.record.key in shown) | {c.group for c in crops}
+    return Trained(to_onnx(model.weights()), _in_words(crops), tuple(sorted(people)), settings.steps, settings.seed)
+
+
+def add_appearance(
+    bundle: ModelBundle,
+    videos: Sequence[StoredVideo],
+    left_out: LeftOut,
+    trained: Trained,
+    *,
     name: str,
     version: str,
-    stills: Path | None = None,
     tested: Mapping[str, Sequence[StoredVideo]] = MappingProxyType({}),
     false_alarms: float = 0.02,
     misses: float = 0.05,
-    tell: Callable[[int, float, float], None] | None = None,
 ) -> Finished:
-    """Train the appearance network, weigh both witnesses on the people left out, and measure.
+    """Weigh both witnesses on the people left out, and measure.
 
     Args:
         bundle: the model of motion.
         videos: of the stores; crops must have been cut.
-        run: folder for checkpoints and ImageNet's weights. Started again, training goes on.
+        trained: the network of appearance.
         name, version: of the new model.
         tested: further videos by name, which nothing is trained or set on, to measure on.
         false_alarms, misses: at most these shares of real and of fake videos beyond the thresholds.
-        tell: as for `fit`.
+
+    Raises:
+        TrainingError, DatasetError: see `require_strangers`.
     """
+    require_strangers(videos, tested)
     bundle = bundle.motion_alone()
-    crops = trained_on(videos, left_out, stills, fakes=settings.at_hand > 0)
-    run.mkdir(parents=True, exist_ok=True)
-    start = imagenet_weights(run / "imagenet.pth")
-    model = fit(crops, settings, run / "checkpoint.pt", start, tell)
-    network = to_onnx(model.weights())
-    witness = AppearanceNetwork(network, "the network that was trained")
+    witness = AppearanceNetwork(trained.network, "the network that was trained")
     weighed = with_witness(left_out.scored(bundle, videos), videos, witness)
     people = len({v.record.group for v in weighed})
     about = AppearanceSpec(
@@ -151,15 +208,16 @@ def add_appearance(
         f"network was trained on: fold {left_out.fold} of {FOLDS}, and the validation split; one error more is counted "
         "than was seen",
         n=len(weighed),
-        training=_in_words(crops),
-        steps=settings.steps,
-        seed=settings.seed,
+        training=trained.training,
+        people=trained.people,
+        steps=trained.steps,
+        seed=trained.seed,
     )
     fused = fuse(weighed, Rules.of(bundle.spec), about, false_alarms=false_alarms, misses=misses)
     motion_alone = [v.judged_by(Rules.of(bundle.spec)) for v in weighed]
     results = [*bundle.spec.results, *measured("people left out", fused.videos, motion_alone)]
     both_spec = bundle.spec.model_copy(update={"appearance": fused.spec})
-    both_model = replace(bundle, spec=both_spec, appearance=network)
+    both_model = replace(bundle, spec=both_spec, appearance=trained.network)
     edits: list[ScoredVideo] = []
     for where, some in tested.items():
         results += measured(where, evaluate(both_model, some), evaluate(bundle, some))
@@ -168,7 +226,19 @@ def add_appearance(
         edits += [video for _, video in edited]
     update: dict[str, Any] = {"name": name, "version": version, "results": tuple(results)}
     update["appearance"] = fused.spec.model_copy(update={"thresholds": _with_edits(fused.spec.thresholds, edits)})
-    return Finished(bundle.spec.model_copy(update=update), network)
+    return Finished(bundle.spec.model_copy(update=update), trained.network)
+
+
+def require_strangers(videos: Sequence[StoredVideo], tested: Mapping[str, Sequence[StoredVideo]]) -> None:
+    """Check, best before hours of training, that videos can be measured on.
+
+    Raises:
+        TrainingError: they show people of the stores.
+        DatasetError: they have no crops.
+    """
+    for where, some in tested.items():
+        require_no_leak(videos, some, "the stores", where)
+        require_crops(some)
 
 
 def with_witness(

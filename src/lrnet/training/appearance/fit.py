@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -71,7 +72,7 @@ def fit(
         loaders: processes that make batches; 0 makes them in this one.
 
     Raises:
-        TrainingError: the checkpoint is of a run with other settings.
+        TrainingError: the checkpoint is of a run with other settings or on other crops.
     """
     torch.manual_seed(settings.seed)
     model = AppearanceModel()
@@ -84,14 +85,18 @@ def fit(
     averaged = torch.optim.swa_utils.AveragedModel(model, multi_avg_fn=averaging, use_buffers=True)
     optimiser = torch.optim.AdamW(model.parameters(), lr=settings.rate, weight_decay=settings.decay)
     first = 0
+    trained_on = _fingerprint(videos)
     if checkpoint.exists():
         state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        known = state.get("settings")  # an older version wrote none
-        if known != asdict(settings):
-            raise TrainingError(
-                f"{checkpoint} is of a run with other settings: {known}.",
-                hint="Name another folder with --run, or delete this one to start again.",
-            )
+        for what, known, ours in (  # an older version wrote none
+            ("with other settings", state.get("settings"), asdict(settings)),
+            ("on other crops", state.get("crops"), trained_on),
+        ):
+            if known != ours:
+                raise TrainingError(
+                    f"{checkpoint} is of a run {what}: {known}.",
+                    hint="Name another folder with --run, or delete this one to start again.",
+                )
         model.load_state_dict(state["model"])
         averaged.load_state_dict(state["averaged"])
         optimiser.load_state_dict(state["optimiser"])
@@ -124,6 +129,7 @@ def fit(
         if (step + 1) % settings.every == 0 or step + 1 == settings.steps:
             state = {
                 "settings": asdict(settings),
+                "crops": trained_on,
                 "step": step + 1,
                 "model": model.state_dict(),
                 "averaged": averaged.state_dict(),
@@ -138,3 +144,13 @@ def fit(
     found = averaged.module
     assert isinstance(found, AppearanceModel)
     return found.cpu().eval()
+
+
+def _fingerprint(videos: Sequence[CropsOfVideo]) -> str:
+    """A hash of what is trained on, in its order."""
+    found = hashlib.sha256()
+    for video in videos:
+        found.update(repr((video.key, video.fake, video.source, video.group, video.pictures.shape)).encode())
+        found.update(video.landmarks.tobytes())
+        found.update(video.pictures.tobytes())
+    return found.hexdigest()
