@@ -16,6 +16,7 @@ The experiments of the paper are commands of `lrnet benchmark` (`lrnet.experimen
 | Can it be said which part of a face carries a score? | `python -m lrnet.experiments.explanation` |
 | Do verdicts hold when somebody attacks the landmarks? | `python -m lrnet.experiments.landmark_attack` |
 | What do motion and appearance find, alone and together? | `python -m lrnet.experiments.witnesses` |
+| Does a plain number tell the pairs apart that appearance is trained on? | `python -m lrnet.experiments.tells` |
 | Does the map of the pixels point at what was altered? | `python -m lrnet.experiments.pixel_map` |
 | How many frames repeat the one before? | `python -m lrnet.experiments.repeats` |
 | How fast is detection, and where does the time go? | `lrnet benchmark speed VIDEO` |

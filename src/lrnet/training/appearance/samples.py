@@ -13,7 +13,7 @@ at three in ten it separated those it was trained on by an AUC of 0.95, and thos
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -22,13 +22,18 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from lrnet.data.store.crops import CropsOfVideo
-from lrnet.training.appearance.blend import Picture, Points, self_blended, swapped
+from lrnet.training.appearance.blend import Picture, Points, moved, other_history, self_blended, swapped
 from lrnet.training.appearance.degrade import Degradation
 
 MOST_PEOPLE: Final = 36
 
 SWAPPED: Final = 0.15
 """Share of the made fakes that have another person's face."""
+
+
+ALTERED: Final = 0.5
+"""Share of the real faces beside made fakes that have another history as a whole. Blending moves a face, and that
+softens it: the softer of a pair would be the fake in five cases of six."""
 
 
 class Batches(Dataset[tuple[Tensor, Tensor]]):
@@ -54,20 +59,26 @@ class Batches(Dataset[tuple[Tensor, Tensor]]):
         return self._count
 
     def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
+        pictures = [picture for _, *pair in self.pairs(number) for picture in pair]
+        stacked = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
+        return stacked, torch.tensor([1.0, 0.0] * self._pairs)
+
+    def pairs(self, number: int) -> Iterator[tuple[Degradation, Picture, Picture]]:
+        """Each pair of a batch: the way that both went, the fake, and the real face."""
         draw = np.random.default_rng((self._seed, number))
-        pictures: list[Picture] = []
         for _ in range(self._pairs):
             way = Degradation.drawn(draw)
             if self._fake is not None and draw.random() < self._at_hand:
                 shown = self._fake.video(draw)
                 fake, _ = _crop(shown, draw)
                 real, _ = _crop(self._real.like(shown, draw), draw)
-                pictures += way.apply([fake, real])
-                continue
-            real, landmarks = _crop(self._real.video(draw), draw)
-            pictures += way.apply([self._made(real, landmarks, draw), real])
-        stacked = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
-        return stacked, torch.tensor([1.0, 0.0] * self._pairs)
+            else:
+                real, landmarks = _crop(self._real.video(draw), draw)
+                fake = self._made(real, landmarks, draw)
+                if draw.random() < ALTERED:
+                    real = other_history(moved(real, draw), draw)
+            fake, real = way.apply([fake, real])
+            yield way, fake, real
 
     def _made(self, real: Picture, landmarks: Points, draw: np.random.Generator) -> Picture:
         if draw.random() < SWAPPED:
