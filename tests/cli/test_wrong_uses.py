@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pytest
+from rich.table import Table
+from rich.text import Text
 from typer.testing import CliRunner
 
 from lrnet.cli.app import app
+from lrnet.cli.console import Terminal
+from lrnet.cli.detect import _progress
 from lrnet.errors import LrnetError
 
 
@@ -38,3 +43,27 @@ def test_names_of_folders_are_shown_as_they_are(tmp_path: Path) -> None:
     run = CliRunner().invoke(app, ["datasets", "list", str(tmp_path)])
     assert run.exit_code == 0
     assert "[red]swap" in run.output
+
+
+def test_a_name_cannot_command_the_terminal(tmp_path: Path) -> None:
+    title = "m\x1b]0;title\x07"
+    table = Table("name")
+    table.add_row(Text(title))
+    file = io.StringIO()
+    terminal = Terminal(file=file, force_terminal=True, width=80)
+    terminal.print(Text(title), table)
+    assert "\x1b]" not in file.getvalue()
+    assert file.getvalue().count(r"m\x1b]0;") == 2
+
+    (tmp_path / "man.csv").write_text(f"path,label,method\nclip.mp4,fake,{title}\n")
+    (tmp_path / "clip.mp4").touch()
+    run = CliRunner().invoke(app, ["datasets", "list", str(tmp_path / "man.csv")])
+    assert "\x1b" not in run.output
+    assert r"m\x1b]0;title\x07" in run.output
+
+
+def test_a_progress_bar_shows_a_name_as_it_is() -> None:
+    file = io.StringIO()
+    with _progress(Terminal(file=file, force_terminal=True, width=80)) as progress:
+        progress.add_task("[/b]\x1b[31m.mp4", seen="")
+    assert r"[/b]\x1b[31m" in file.getvalue()

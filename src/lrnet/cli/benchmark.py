@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from lrnet.cli import experiments
-from lrnet.cli.console import ERR, OUT
+from lrnet.cli.console import ERR, OUT, Terminal
 from lrnet.cli.datasets import CompressionOption, SourceArgument, open_source
 from lrnet.cli.options import FoldsOption, LimitOption, ModelOption
+from lrnet.report.wording import readable
 
 app = typer.Typer(
     help="Repeat the documentation's measurements and the paper's experiments on your own videos.",
@@ -155,7 +155,7 @@ def network_command(model: ModelOption = "") -> None:
 
 
 def _say(video: Path) -> None:
-    ERR.print(Text(f"{video}"))
+    ERR.print(Text(readable(str(video))))
 
 
 def _csv_of(videos: list[Path], tables: list[Path]) -> dict[Path, Path]:
@@ -179,6 +179,6 @@ def _print_table(names: int, header: list[str], rows: list[list[str]]) -> None:
     for i, title in enumerate(header):
         table.add_column(title, justify="left" if i < names else "right", no_wrap=True)
     for row in rows:
-        table.add_row(*map(Text, row))
-    Console(width=1000, highlight=False).print(table)
+        table.add_row(*(Text(readable(cell)) for cell in row))
+    Terminal(width=1000, highlight=False).print(table)
     OUT.print()

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from lrnet.cli import options
+from lrnet.cli.console import Terminal
 from lrnet.cli.train import settings_of
 
 if TYPE_CHECKING:
@@ -105,20 +105,23 @@ def _print(found: Mapping[str, Sequence[MeasuredResult]]) -> None:
         for stream in dict.fromkeys(r.stream for r in results if r.stream):
             cells = (_cell(find(results, metric, **fields, stream=stream)) for metric, fields in COLUMNS.values())
             table.add_row(f"  {stream} alone", *cells)
-    Console(width=WIDTH, highlight=False).print(table)
+    Terminal(width=WIDTH, highlight=False).print(table)
 
 
 def _print_unseen(name: str, results: list[MeasuredResult]) -> None:
     """Print results of each manipulation by networks trained on others of it, and by networks trained on none."""
     from lrnet.evaluation import results as measured
+    from lrnet.report.wording import readable
 
     table = Table(name, "videos", "trained on", *KINDS, box=None)
     for method, parts in measured.known_and_unseen(results).items():
         count = next(r.n for r in parts[measured.UNSEEN].values() if r.metric.startswith("called"))
         for how, words in ((measured.SEEN, "others of it"), (measured.UNSEEN, "none of it")):
             found = parts.get(how, {})
-            table.add_row(Text(method), str(count), words, *(_cell(found.get(metric)) for metric in KINDS.values()))
-    Console(width=WIDTH, highlight=False).print(table)
+            table.add_row(
+                Text(readable(method)), str(count), words, *(_cell(found.get(metric)) for metric in KINDS.values())
+            )
+    Terminal(width=WIDTH, highlight=False).print(table)
 
 
 def _cell(r: MeasuredResult | None) -> str:

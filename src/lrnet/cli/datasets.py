@@ -117,8 +117,8 @@ def counts_table(records: Sequence[VideoRecord]) -> Table:
     rows = Counter((r.source, r.compression, r.label.value, r.method, r.split) for r in records)
     table = Table("source", "version", "label", "method", *(s or "no split" for s in splits), box=None, pad_edge=False)
     for key in sorted({row[:4] for row in rows}):
-        # As Text: a table would read "[red]" as markup.
-        table.add_row(*map(Text, key), *(str(rows[(*key, s)]) for s in splits))
+        # As Text: a table would read "[red]" as markup. Escaped before the table measures its columns.
+        table.add_row(*(Text(readable(name)) for name in key), *(str(rows[(*key, s)]) for s in splits))
     return table
 
 

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from rich.text import Text
 
 from lrnet.cli.batch import Judged, JudgeJob, VideoTask, judge
+from lrnet.cli.console import Terminal
 from lrnet.cli.options import (
     AddressOption,
     AppearanceOption,
@@ -26,6 +27,7 @@ from lrnet.cli.options import (
 )
 from lrnet.errors import InternalError, LrnetError, OutputError, StoppedError, UsageError
 from lrnet.files import is_folder, is_stdout, require_writable
+from lrnet.report.wording import readable
 from lrnet.video.limits import Access, Limits
 
 if TYPE_CHECKING:
@@ -113,13 +115,13 @@ def detect(
     videos = find_videos(sources)
     access = Access(allow_network, len(videos) > 1 and can_isolate() if isolate is None else isolate, limits)
     outputs = Outputs.plan(videos, json_path, report, overlay, jsonl_path, bundle)
-    out = Console(quiet=quiet, stderr="-" in (json_path, jsonl_path, report))
+    out = Terminal(quiet=quiet, stderr="-" in (json_path, jsonl_path, report))
     at_once = min(workers or cores(), len(videos))
     loaded = load_model(model, appearance=appearance)
     with opened_lines(jsonl_path) as lines:
         run = Run(loaded, outputs, out, access, examination, bundle_video, lines, prior)
         try:
-            with _progress(Console(stderr=True, quiet=quiet)) as progress:
+            with _progress(Terminal(stderr=True, quiet=quiet)) as progress:
                 if engine == "local" and not address and at_once == 1:
                     run.judge_in_turn(videos, progress)
                 else:
@@ -246,7 +248,7 @@ class Run:
 
     def _judge(self, detector: Detector, task: VideoTask, number: int, progress: Progress) -> None:
         """Judge one video and write its files. An error is recorded, and the batch goes on."""
-        name = Path(task.video).name
+        name = readable(Path(task.video).name)
         bar = progress.add_task(name, total=None, seen="")
         try:
             judged = judge(
@@ -281,7 +283,7 @@ class Run:
             self.exit_code = NO_VERDICT
 
     def _print_written(self, path: str | Path) -> None:
-        self.console.print(Text(f"  written: {path}", style="dim"), soft_wrap=True)
+        self.console.print(Text(f"  written: {readable(str(path))}", style="dim"), soft_wrap=True)
 
     def _note(self, number: int, video: str, error: LrnetError) -> None:
         from lrnet.cli.console import console_error
@@ -349,7 +351,12 @@ def opened_lines(path: str) -> AbstractContextManager[TextIO | None]:
 
 
 def _progress(console: Console) -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[seen]}"), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.fields[seen]}"),
+        TimeRemainingColumn(),
+    )
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 

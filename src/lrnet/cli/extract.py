@@ -13,10 +13,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from lrnet.cli.console import OUT
+from lrnet.cli.console import OUT, Terminal
 from lrnet.cli.datasets import CompressionOption, LayoutOption, SourceArgument, issues_in_words, open_source
 from lrnet.cli.options import AddressOption, EngineOption, LimitOption, WorkersOption
 from lrnet.errors import DatasetError, UsageError
+from lrnet.report.wording import readable
 from lrnet.video.limits import Access, Limits
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def extract_command(
     began = monotonic()
     if plan.todo or plan.relabelled:
         runner = engine_by_name(engine, workers, address)
-        progress = ExtractionProgress(Console(stderr=True, soft_wrap=True, quiet=quiet), len(plan.todo))
+        progress = ExtractionProgress(Terminal(stderr=True, soft_wrap=True, quiet=quiet), len(plan.todo))
         with progress:
             outcomes = carry_out(plan, out, LandmarkJob(preprocessing, access=access), runner, progress.add)
     _print_end(dataset, plan, outcomes, monotonic() - began, out)
@@ -109,9 +110,9 @@ def _print_end(
     if failed or plan.failed:
         OUT.print(Text(f"{len(failed) + len(plan.failed)} failed; the ledger is {out / 'failures'}:", style="red"))
         for outcome in failed:
-            OUT.print(Text(f"  {outcome.item.key}: {outcome.error}", style="red"))
+            OUT.print(Text(readable(f"  {outcome.item.key}: {outcome.error}"), style="red"))
         for failure in plan.failed:
-            OUT.print(Text(f"  {failure}", style="red"))
+            OUT.print(Text(readable(f"  {failure}"), style="red"))
 
 
 def _exit_code(dataset: Dataset, plan: Plan, outcomes: Sequence[Outcome[VideoRecord, Extracted]]) -> int:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from lrnet.cli.console import Terminal
 
 app = typer.Typer(help="Landmarkers, which place the 68 points of a face.", no_args_is_help=True)
 
@@ -19,7 +20,7 @@ def list_command() -> None:
     status = landmarker_status()
     for s in status:
         table.add_row(Text(s.name, no_wrap=True), "yes" if s.ready else "no", Text(s.needs), Text(s.licence))
-    console = Console()
+    console = Terminal()
     console.print(table)
     console.print()
     for s in status:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
+from lrnet.cli.console import Terminal
 from lrnet.cli.options import LimitOption, RefuseOption
 from lrnet.errors import MissingDependencyError, ServiceError
 from lrnet.extras import install_command
@@ -221,7 +221,7 @@ def secret_of(path: str, variable: str, option: str) -> str:
 
 
 def _greet(address: str, settings: Settings, workers: int) -> None:
-    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    console = Terminal(stderr=True, soft_wrap=True, highlight=False)
     console.print(Text.assemble(("lrnet", "bold"), f" serves at {address}"))
     judged = f"{workers} at a time" if workers else "by `lrnet worker` elsewhere"
     console.print(Text(f"  videos are judged {judged}; files and results are in {settings.data}"))

@@ -22,6 +22,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
+from lrnet.cli.console import Terminal
 from lrnet.cli.detect import NO_VERDICT
 from lrnet.cli.options import AppearanceOption, LimitOption
 from lrnet.errors import LrnetError, OutputError, UsageError
@@ -90,7 +91,7 @@ def watch(
     bundle = load_model(model, appearance=appearance)
     detector = Detector(bundle)
     kept = Recent(record_seconds + AFTER) if record is not None else None
-    out = Console(soft_wrap=True, highlight=False, stderr=as_json)
+    out = Terminal(soft_wrap=True, highlight=False, stderr=as_json)
     judging = [*(["--model", model] if model else []), *([] if appearance else ["--no-appearance"])]
     alarms = Alarms(words, hook, record, kept, judging)
     access = Access(allow_network, limits=Limits().changed(limit or ()))
