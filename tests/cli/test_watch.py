@@ -209,7 +209,8 @@ def test_an_error_is_an_event_too() -> None:
         (["missing.ts"], 3),
         (["-", "--exec", "no-such-program"], 2),
         (["-", "--record", "no-such-folder"], 5),
-        (["-", "--webhook", "http://host/"], 10),
+        (["-", "--webhook", "http://host/"], 2),
+        (["-", "--exec", "unbalanced '"], 2),
     ],
 )
 def test_wrong_uses(options: list[str], code: int, monkeypatch: pytest.MonkeyPatch) -> None:

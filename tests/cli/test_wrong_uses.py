@@ -22,6 +22,7 @@ from lrnet.errors import LrnetError
         (["calibrate", "loop", "loop.csv", "-o", "out.csv"], "no file"),
         (["models", "import", "g1.pth", "g2.pth", "--name", "x", "--out", "file/model"], "cannot be made"),
         (["perturb", "loop", "--kind", "sharpen", "--out", "out.mp4"], "blur, jpeg, video-compression"),
+        (["datasets", "list", "--manifest", "out.csv"], "without PATH"),
         (["perturb", "loop", "--kind", "sharpen", "--out", "out.mp4"], "c23, c40, hevc, social"),
     ],
 )

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lrnet.cli.console import OUT
-from lrnet.errors import DatasetError
+from lrnet.errors import DatasetError, UsageError
 from lrnet.report.wording import readable
 
 if TYPE_CHECKING:
@@ -42,6 +42,10 @@ def list_command(
 ) -> None:
     """List the known layouts; with PATH, the videos of a dataset by method and split."""
     if path is None:
+        if manifest is not None:
+            raise UsageError(
+                "--manifest was given without PATH.", hint="Name the dataset whose videos are to be written."
+            )
         _print_layouts()
         return
     dataset = open_source(path, layout, compression)

@@ -25,7 +25,7 @@ from rich.text import Text
 from lrnet.cli.console import Terminal
 from lrnet.cli.detect import NO_VERDICT
 from lrnet.cli.options import AppearanceOption, LimitOption
-from lrnet.errors import LrnetError, OutputError, UsageError
+from lrnet.errors import LrnetError, OutputError, ServiceError, UsageError
 from lrnet.report.wording import WORDING, clock, person, readable
 from lrnet.verdict import REASON_TEXT, State
 from lrnet.video.limits import Access, Limits
@@ -81,11 +81,18 @@ def watch(
     from lrnet.video.live import LiveReader, Recent
     from lrnet.webhook import Webhook
 
-    words = shlex.split(command)
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise UsageError(f"--exec cannot be read: {error}.", hint="Close each quotation mark.") from error
     if words and shutil.which(words[0]) is None:
         raise UsageError(f"There is no program {words[0]}.", hint="Check --exec.")
-    secret = secret_of(webhook_secret_file, "LRNET_WEBHOOK_SECRET", "--webhook-secret-file") if webhook else ""
-    hook = Webhook(webhook, secret) if webhook else None
+    hook = None
+    if webhook:
+        try:
+            hook = Webhook(webhook, secret_of(webhook_secret_file, "LRNET_WEBHOOK_SECRET", "--webhook-secret-file"))
+        except ServiceError as error:
+            raise UsageError(error.what, hint=error.hint) from error
     if record is not None and not record.is_dir():
         raise OutputError(f"{record} is no folder.", hint="Create the folder for recordings first.")
     bundle = load_model(model, appearance=appearance)

@@ -15,7 +15,7 @@ import pytest
 
 from lrnet.data.engines import Engine, LocalEngine, SerialEngine, engine_by_name
 from lrnet.data.engines.base import ATTEMPTS
-from lrnet.errors import EngineError, InternalError, VideoError
+from lrnet.errors import EngineError, InternalError, UsageError, VideoError
 from tests.data.engines import jobs
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -160,7 +160,7 @@ def test_a_script_without_a_guard_is_told_so(tmp_path: Path) -> None:
     [("spark", "", "no engine 'spark'"), ("local", "head:6379", "has no address")],
 )
 def test_engines_that_are_not_there(name: str, address: str, message: str) -> None:
-    with pytest.raises(EngineError, match=message):
+    with pytest.raises(UsageError, match=message):
         engine_by_name(name, address=address)
 
 

@@ -2,7 +2,7 @@
 
 from lrnet.data.engines.base import ENGINES, Engine, Outcome, SerialEngine
 from lrnet.data.engines.local import LocalEngine
-from lrnet.errors import EngineError
+from lrnet.errors import UsageError
 
 __all__ = ["ENGINES", "Engine", "LocalEngine", "Outcome", "SerialEngine", "engine_by_name"]
 
@@ -16,15 +16,16 @@ def engine_by_name(name: str, workers: int = 0, address: str = "") -> Engine:
         address: of a running Ray cluster; "" starts one on this machine. Ray only.
 
     Raises:
-        EngineError: there is no such engine, or the cluster is not reached.
+        UsageError: there is no such engine, or it takes no address.
+        EngineError: the cluster is not reached.
         MissingDependencyError: Ray is not installed.
     """
     if name not in ENGINES:
-        raise EngineError(f"There is no engine {name!r}.", hint=f"Engines are {', '.join(ENGINES)}.")
+        raise UsageError(f"There is no engine {name!r}.", hint=f"Engines are {', '.join(ENGINES)}.")
     if name == "ray":
         from lrnet.data.engines.ray import RayEngine
 
         return RayEngine(address, workers)
     if address:
-        raise EngineError("The local engine has no address.", hint="Use --engine ray to reach a cluster.")
+        raise UsageError("The local engine has no address.", hint="Use --engine ray to reach a cluster.")
     return LocalEngine(workers)
