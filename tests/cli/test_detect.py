@@ -375,3 +375,15 @@ def test_names_with_spaces_and_accents_and_a_home_that_cannot_be_written(
     assert run.returncode in (0, 4), run.stderr
     assert sorted(p.name for p in folder.iterdir()) == sorted(["vidéo à un.mp4", "rapport é.html", "ré sultat.json"])
     assert json.loads((folder / "ré sultat.json").read_text())["video"]["path"] == "vidéo à un.mp4"
+
+
+@pytest.mark.parametrize("command", [["models", "list"], ["detect", "real.mp4"], ["watch", "real.mp4", "--json"]])
+def test_a_full_standard_output_is_a_line_and_a_code(short: dict[str, Path], command: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        run = subprocess.run(
+            [LRNET, *command], stdout=full, stderr=subprocess.PIPE, text=True, cwd=short["real"].parent, timeout=240
+        )
+    assert run.returncode == 5, run.stderr
+    assert "No space left on device" in run.stderr
+    assert "Traceback" not in run.stderr
+    assert "fault" not in run.stderr

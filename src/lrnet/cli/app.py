@@ -24,6 +24,7 @@ from lrnet.cli import (
     verify,
     watch,
 )
+from lrnet.cli.console import OUT
 from lrnet.version import __version__
 
 EXIT_CODES = """Exit codes: 0 done; 1 a fault of lrnet's own; 2 wrong usage; 3 a video or landmark file cannot be read;
@@ -63,7 +64,7 @@ app.command("worker")(serve.worker_command)
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"lrnet {__version__}")
+        OUT.print(f"lrnet {__version__}")
         raise typer.Exit
 
 

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from rich.text import Text
 
 from lrnet.cli.batch import Judged, JudgeJob, VideoTask, judge
-from lrnet.cli.console import Terminal
+from lrnet.cli.console import Terminal, written_to
 from lrnet.cli.options import (
     AddressOption,
     AppearanceOption,
@@ -297,15 +297,9 @@ class Run:
     def _write_line(self, part: ReportDocument | FailurePart) -> None:
         if self.lines is None:
             return
-        try:
+        with written_to("a line of results"):
             self.lines.write(part.model_dump_json() + "\n")
             self.lines.flush()
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise OutputError(
-                f"Cannot write a line of results: {error.strerror or error}.", hint="Make room, or choose another file."
-            ) from error
 
     def stop(self, videos: list[str], error: BaseException) -> None:
         """Write the results of a batch that ends early; its other videos are failures in the document."""

@@ -123,7 +123,7 @@ def _print_configs(show: str) -> None:
     from lrnet.training.config import config_names, config_text, load_config
 
     if show:
-        typer.echo(config_text(show), nl=False)
+        OUT.print(Text(config_text(show)), end="")
         return
     for name in config_names():
-        typer.echo(f"{name:11} {load_config(name).description}")
+        OUT.print(Text(f"{name:11} {load_config(name).description}"))

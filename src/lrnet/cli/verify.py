@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.text import Text
+
+from lrnet.cli.console import OUT
 
 
 def verify(
@@ -21,6 +24,6 @@ def verify(
             f"{readable(str(bundle))} is not as it was written: {'; '.join(found.problems)}.",
             hint="Get the bundle again from where it was made.",
         )
-    typer.echo(f"{found.files} files are as the manifest says.")
-    typer.echo(f"SHA-256 of {MANIFEST}: {found.manifest}")
-    typer.echo("Compare it with your records: the bundle carries no signature, and a manifest can be rewritten.")
+    OUT.print(Text(f"{found.files} files are as the manifest says."))
+    OUT.print(Text(f"SHA-256 of {MANIFEST}: {found.manifest}"))
+    OUT.print("Compare it with your records: the bundle carries no signature, and a manifest can be rewritten.")

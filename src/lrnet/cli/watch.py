@@ -22,7 +22,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from lrnet.cli.console import Terminal
+from lrnet.cli.console import Terminal, written_to
 from lrnet.cli.detect import NO_VERDICT
 from lrnet.cli.options import AppearanceOption, LimitOption
 from lrnet.errors import LrnetError, OutputError, ServiceError, UsageError
@@ -341,8 +341,9 @@ class Screen:
     def write(self, row: dict[str, Any]) -> None:
         """Write an event as a line of JSON, if that was asked for."""
         if self.as_json:
-            sys.stdout.write(json.dumps(row) + "\n")
-            sys.stdout.flush()
+            with written_to("an event"):
+                sys.stdout.write(json.dumps(row) + "\n")
+                sys.stdout.flush()
 
     def panel(self) -> Group:
         """The panel of a terminal."""
