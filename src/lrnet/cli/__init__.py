@@ -18,6 +18,13 @@ def main() -> None:
 
     An `LrnetError` is printed in one line; only a fault of lrnet's own, outside of a batch, shows a stack trace.
     """
+    try:
+        _run()
+    except KeyboardInterrupt:  # the imports take a second in which it may come too
+        sys.exit(130)
+
+
+def _run() -> None:
     from rich.console import Console
 
     from lrnet.cli.app import app
@@ -46,8 +53,6 @@ def main() -> None:
         )
         console_error(missing)
         sys.exit(missing.exit_code)
-    except KeyboardInterrupt:
-        sys.exit(130)
 
 
 def _reader_gone(console: Console) -> None:
