@@ -19,7 +19,7 @@ from tests.media import SHORT, gradient, moving, write_audio, write_video
 
 from lrnet.cli.detect import detect
 from lrnet.data.engines import Outcome
-from lrnet.errors import EngineError
+from lrnet.errors import EngineError, NotAVideoError
 from lrnet.video.reader import VideoReader
 
 LRNET = Path(sys.executable).parent / "lrnet"
@@ -351,6 +351,24 @@ def test_a_lost_engine_keeps_the_verdicts(
     document = json.loads((tmp_path / "j").read_text())
     assert document["results"] == [json.loads(line)]
     assert [(f["path"], f["error"]) for f in document["failures"]] == [(str(examples / "fake.mp4"), "EngineError")]
+
+
+def test_an_interrupted_batch_keeps_its_failures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Stopped:
+        workers = 2
+
+        def run(self, job: object, items: list[object]) -> Iterator[Outcome[object, object]]:
+            yield Outcome(0, items[0], None, NotAVideoError("It is text.", hint="Check it."))
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("lrnet.data.engines.engine_by_name", lambda *_: Stopped())
+    videos = [tmp_path / "a.mp4", tmp_path / "b.mp4"]
+    for video in videos:
+        video.write_text("text")
+    with pytest.raises(KeyboardInterrupt):
+        detect([str(video) for video in videos], json_path=str(tmp_path / "j"), workers=2)
+    document = json.loads((tmp_path / "j").read_text())
+    assert [f["error"] for f in document["failures"]] == ["NotAVideoError", "StoppedError"]
 
 
 def test_lines_hold_failures_too_and_nothing_else_is_on_standard_output(tmp_path: Path) -> None:

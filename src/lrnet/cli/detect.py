@@ -305,7 +305,7 @@ class Run:
         """Write the results of a batch that ends early; its other videos are failures in the document."""
         from lrnet.report.json_report import to_failure
 
-        if not self.documents:
+        if not (self.documents or self.failures):
             return
         if not isinstance(error, LrnetError):
             error = StoppedError("The batch was interrupted before this video.", hint="Examine it again.")
