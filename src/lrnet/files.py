@@ -19,8 +19,7 @@ from lrnet.errors import OutputError
 
 LARGEST_JSON: Final = 256 * 2**20  # bytes; half a million videos in a manifest
 STEM: Final = 40  # letters of a name that its temporary file keeps; systems allow 255 bytes
-STDOUT: Final = "-"  # as a result path
-_OPEN_FILES: Final = ("/dev/stdout", "/dev/stderr")
+STDOUT: Final = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")  # as a result path
 
 
 @contextmanager
@@ -90,14 +89,14 @@ def require_writable(path: str | os.PathLike[str]) -> None:
 
 def is_stdout(path: str | os.PathLike[str]) -> bool:
     """Whether a result path means standard output."""
-    return os.fspath(path) == STDOUT
+    return os.fspath(path) in STDOUT
 
 
 def _is_stream(target: Path) -> bool:
     """Whether a target is written to and never replaced: no regular file, or another name of an open one."""
     if is_stdout(target):
         return True
-    if os.path.realpath(target.parent).startswith(("/dev/fd", "/proc/")) or str(target) in _OPEN_FILES:
+    if os.path.realpath(target.parent).startswith(("/dev/fd", "/proc/")) or str(target) == "/dev/stderr":
         return True
     return is_there(target) and not is_file(target)
 

@@ -353,6 +353,15 @@ def test_a_lost_engine_keeps_the_verdicts(
     assert [(f["path"], f["error"]) for f in document["failures"]] == [(str(examples / "fake.mp4"), "EngineError")]
 
 
+@pytest.mark.parametrize("option", ["--json", "--bundle"])
+def test_a_result_on_standard_output_stands_there_alone(short: dict[str, Path], option: str) -> None:
+    place = {"--json": "/dev/stdout", "--bundle": "-"}[option]
+    run = subprocess.run([LRNET, "detect", short["real"], option, place], capture_output=True, timeout=240, check=False)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.startswith({"--json": b"{", "--bundle": b"PK"}[option])
+    assert b"Examined" in run.stderr
+
+
 def test_an_interrupted_batch_keeps_its_failures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Stopped:
         workers = 2

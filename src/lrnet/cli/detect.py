@@ -115,7 +115,7 @@ def detect(
     videos = find_videos(sources)
     access = Access(allow_network, len(videos) > 1 and can_isolate() if isolate is None else isolate, limits)
     outputs = Outputs.plan(videos, json_path, report, overlay, jsonl_path, bundle)
-    out = Terminal(quiet=quiet, stderr="-" in (json_path, jsonl_path, report))
+    out = Terminal(quiet=quiet, stderr=any(map(is_stdout, (json_path, jsonl_path, report, bundle))))
     at_once = min(workers or cores(), len(videos))
     loaded = load_model(model, appearance=appearance)
     with opened_lines(jsonl_path) as lines:
@@ -160,7 +160,7 @@ class Outputs:
         for path in [*reports, *overlays, *bundles, *(Path(p) if p else None for p in (json_path, jsonl_path))]:
             if path is None:
                 continue
-            real = str(path) if is_stdout(path) else os.path.realpath(path)
+            real = "-" if is_stdout(path) else os.path.realpath(path)
             if real in sources:
                 raise OutputError(f"{path} is the video itself.", hint="Write the result to another file.")
             if real in taken and not _keeps_nothing(path):
@@ -323,7 +323,7 @@ class Run:
         single = len(documents) == 1 and not failures
         if self.outputs.json:
             write_json(self.outputs.json, documents[0] if single else to_batch(documents, failures))
-            if self.outputs.json != "-":
+            if not is_stdout(self.outputs.json):
                 self._print_written(self.outputs.json)
         if len(self.outputs.reports) > 1:
             from lrnet.cli.render import batch_table, print_failures
