@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from training_kit import quick, record, write_store
+from training_kit import PREPROCESSING, quick, record, walk, write_store
 
+from lrnet.data import store
 from lrnet.data.dataset import Dataset
 from lrnet.data.landmark_job import Provenance
 from lrnet.data.manifest import write_manifest
@@ -127,6 +128,17 @@ def test_a_person_seen_in_two_sources_is_left_out_of_both(tmp_path: Path) -> Non
     shared = [replace(v, record=replace(v.record, group=videos[0].record.group)) for v in other]
     held = cross_validate([*videos, *shared], ONE_EPOCH, folds=2)
     assert not any(h.video.seen_in_training for h in held)
+
+
+def test_a_video_whose_name_has_a_hash_sign(tmp_path: Path) -> None:
+    """Edits are named after their video and a hash sign."""
+    for i in range(8):
+        label = Label.FAKE if i % 2 else Label.REAL
+        about = record(f"clip #{i}.mp4", label, group=f"person{i // 2}")
+        store.write(tmp_path, about, [walk(i, 0.98 if label is Label.REAL else 0.0, 120)], PREPROCESSING)
+    videos = list(store.open(tmp_path))
+    held = cross_validate(videos, ONE_EPOCH, folds=2)
+    assert {h.video.record.key.rpartition("#")[0] for h in held if h.edit} == {v.record.key for v in videos}
 
 
 def test_make_model_saves_calibration_thresholds_results_and_card(trained, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

@@ -313,7 +313,7 @@ def _train_fold(job: _Job, tell: Callable[[Progress], None] | None) -> list[Held
     found = [HeldOut(score_video(bundle, runtime, v), job.number, left_out[v.record.key]) for v in scored]
     for edited in edited_videos(scored, config.seed):
         judged = score_sequences(bundle, runtime, edited.record, edited.sequences, edited.quantiser)
-        how = left_out[edited.record.key.partition("#")[0]]
+        how = left_out[edited.record.key.rpartition("#")[0]]
         found.append(HeldOut(judged, job.number, how, edit=edited.edit, fake_shot=edited.fake_shot))
     return found
 
