@@ -141,6 +141,29 @@ def test_a_video_whose_name_has_a_hash_sign(tmp_path: Path) -> None:
     assert {h.video.record.key.rpartition("#")[0] for h in held if h.edit} == {v.record.key for v in videos}
 
 
+@pytest.mark.parametrize("how", [{"share": 0.3}, {"split": "val"}])
+def test_a_fold_knows_the_people_that_it_was_stopped_by(tmp_path: Path, how: dict[str, object]) -> None:
+    one = write_store(tmp_path / "one", 16)
+    videos = one + write_store(tmp_path / "val", 4, source="val", split="val")
+    config = quick(fit={"epochs": 1, "batch": 16}, validation=how, data={"splits": ["train"]})
+    held = cross_validate(videos, config, folds=2, folder=tmp_path / "scores", keep_networks=True)
+    assert {h.video.record.key for h in held if not h.edit} == {v.record.key for v in one}
+    for fold in (0, 1):
+        own = [h for h in held if h.fold == fold]
+        training = fold_network(tmp_path / "scores", own[0]).spec.training
+        assert training is not None
+        groups = {v.record.group for v in (videos if "split" in how else one)}
+        assert known_people(training) == groups - {h.video.record.group for h in own}
+
+
+def test_another_validation_split_is_another_cross_validation(tmp_path: Path) -> None:
+    one, val = write_store(tmp_path / "one", 8), write_store(tmp_path / "val", 4, source="val", split="val")
+    config = quick(fit={"epochs": 1, "batch": 16}, validation={"split": "val"}, data={"splits": ["train"]})
+    cross_validate(one + val, config, folds=2, folder=tmp_path / "scores")
+    with pytest.raises(TrainingError, match="other videos"):
+        cross_validate(one + val[:2], config, folds=2, folder=tmp_path / "scores")
+
+
 def test_make_model_saves_calibration_thresholds_results_and_card(trained, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     videos, config, held, folder = trained
     bare = make_model(videos, config, tmp_path / "bare", about=About(name="mine", version="1", command="lrnet train"))

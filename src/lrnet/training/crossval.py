@@ -163,7 +163,8 @@ def cross_validate(
     present are not trained again.
 
     Args:
-        videos: of one or several stores; the configuration selects among them.
+        videos: of one or several stores; the configuration selects among them. No network is stopped by people whom it
+            is to score.
         repeats: cross-validations with different folds and first weights, of the configuration's seed and the following
             ones. The choice of folds changes figures as much as many settings do.
         unseen: a manipulation that no fold trains on; of the fakes, only its own are scored. Folds stay the same.
@@ -172,12 +173,14 @@ def cross_validate(
         workers: folds trained at a time, each in a process.
 
     Raises:
-        ModelError: a network in the folder is damaged. TrainingError: the folder holds another cross-validation, there
-        are too few groups for the folds, or no fake that
-            is trained on has the manipulation `unseen`, or another one.
+        ModelError: a network in the folder is damaged.
+        TrainingError: the folder holds another cross-validation, there are too few groups for the folds, no fake that
+            is trained on has the manipulation `unseen`, or another one; or see `set_aside`.
         OutputError: the folder cannot be made or written.
     """
     chosen = selected(videos, config.data)
+    kept, aside = set_aside(chosen, config.validation, config.data, videos, config.seed)
+    used = (*kept, *aside)  # also a split that training stops by and that is not among the chosen ones
     if unseen and unseen not in (known := manipulations(videos, config)):
         raise TrainingError(
             f"No fake that is trained on is of {unseen}.", hint=f"Name one of these: {', '.join(known)}."
@@ -187,9 +190,9 @@ def cross_validate(
         # Scores do not depend on `decision`.
         own = config.model_copy(update={"decision": Decision(), "seed": config.seed + repeat})
         plan = tuple(plan_folds([v.record for v in chosen], folds, own.seed))
-        mark = fingerprint(chosen, own) + f"-{folds}" + (f"-without {unseen}" if unseen else "")
+        mark = fingerprint(used, own) + f"-{folds}" + (f"-without {unseen}" if unseen else "")
         jobs += [
-            _Job(tuple(chosen), plan, number, repeat, own, unseen, folder, keep_networks, mark)
+            _Job(tuple(chosen), used, plan, number, repeat, own, unseen, folder, keep_networks, mark)
             for number in range(folds)
         ]
     if folder is not None:
@@ -223,6 +226,7 @@ def manipulations(videos: Sequence[StoredVideo], config: TrainingConfig) -> list
 @dataclass(frozen=True, slots=True)
 class _Job:
     videos: tuple[StoredVideo, ...]
+    used: tuple[StoredVideo, ...]
     plan: tuple[Fold, ...]
     number: int
     repeat: int
@@ -298,11 +302,14 @@ def _train_fold(job: _Job, tell: Callable[[Progress], None] | None) -> list[Held
     config = job.config
     out = [v for v, fold in zip(job.videos, job.plan, strict=True) if fold.number == job.number]
     people = everybody(out)
-    inside = [v for v in job.videos if people.isdisjoint(people_of(v.record)) and not _is_of(v, job.unseen)]
-    kept, aside = set_aside(inside, config.validation, config.data, inside, config.seed)
+
+    def known(videos: Sequence[StoredVideo]) -> list[StoredVideo]:
+        return [v for v in videos if people.isdisjoint(people_of(v.record)) and not _is_of(v, job.unseen)]
+
+    kept, aside = set_aside(known(job.videos), config.validation, config.data, known(job.used), config.seed)
     faces = main_faces(kept)
     fitted = train_on(faces, config, main_faces(aside), tell=tell)
-    bundle = bare_bundle(fitted, kept, config, name=job.name, description=job.description)
+    bundle = bare_bundle(fitted, kept, config, aside=aside, name=job.name, description=job.description)
     if job.folder is not None and job.keep_network:
         ModelBundle.save(bundle.spec, bundle.network, "", job.folder / job.name, replace=True)
     runtime = NetworkRuntime(bundle)

@@ -133,12 +133,18 @@ def bare_bundle(
     config: TrainingConfig,
     seconds: float = 0.0,
     *,
+    aside: Sequence[StoredVideo] = (),
     name: str = "network",
     description: str = "",
     command: str = "",
 ) -> ModelBundle:
-    """A network that was trained on these videos, to score with: without score calibration, thresholds and results."""
-    model = TrainedModel(fitted, tuple(videos), (), bundle_preprocessing(preprocessing_of(videos), config), seconds)
+    """A network that was trained on these videos, to score with: without score calibration, thresholds and results.
+
+    Args:
+        aside: the validation videos.
+    """
+    preprocessing = bundle_preprocessing(preprocessing_of(videos), config)
+    model = TrainedModel(fitted, tuple(videos), (), preprocessing, seconds, tuple(aside))
     spec = bundle_spec(model, config, name=name, version="0", licence="unspecified", command=command)
     if description:
         spec = spec.model_copy(update={"description": description})
