@@ -27,7 +27,15 @@ from lrnet.experiments.sequential import calls_of_copies, left_out_models
 from lrnet.network.registry import load_model
 from lrnet.network.spec import ALL_MANIPULATIONS
 from lrnet.training import crossval
-from lrnet.training.crossval import CrossValidation, cross_validate, fold_network, manipulations, plan_folds
+from lrnet.training.crossval import (
+    CrossValidation,
+    cross_validate,
+    fold_network,
+    kept_scores,
+    manipulations,
+    plan_folds,
+    write_scores,
+)
 from lrnet.training.finish import decide_on, on_unseen
 from lrnet.training.make_model import About, make_model
 
@@ -97,6 +105,20 @@ def test_scores_on_disk_are_read_and_not_made_again(trained) -> None:  # type: i
         assert one.video.held_back == other.video.held_back
     with pytest.raises(TrainingError, match="another configuration"):
         cross_validate(videos, config.model_copy(update={"seed": 5}), folds=3, folder=folder / "scores")
+
+
+def test_scores_of_some_folds_are_not_taken_for_all(trained, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    *_, held, folder = trained
+    for n in (1, 2, 3):
+        shutil.copy(folder / "scores" / f"fold-{n}.parquet", tmp_path)
+    assert [(h.video.record.key, h.fold) for h in kept_scores(tmp_path)] == [(h.video.record.key, h.fold) for h in held]
+    (tmp_path / "fold-3.parquet").unlink()
+    with pytest.raises(TrainingError, match="2 of 3 folds") as caught:
+        kept_scores(tmp_path)
+    assert "lrnet crossval" in caught.value.hint
+    write_scores(tmp_path / "fold-3.parquet", held[:1], "other-3")
+    with pytest.raises(TrainingError, match="fold-3.parquet is of another"):
+        kept_scores(tmp_path)
 
 
 def test_cross_validations_differ_in_folds_and_are_read_again(trained) -> None:  # type: ignore[no-untyped-def]

@@ -341,22 +341,26 @@ def kept_scores(folder: Path) -> list[HeldOut]:
     """The scores of every fold of the first cross-validation in `folder`, of whatever configuration.
 
     Raises:
-        TrainingError: there are none, or a file is damaged.
+        TrainingError: there are none, folds are missing or of several cross-validations, or a file is damaged.
     """
     files = sorted(folder.glob("fold-*.parquet"))
     if not files:
         raise TrainingError(f"There are no scores in {folder}.", hint="Make them with `lrnet crossval --out`.")
-    return [held for file in files for held in read_scores(file, None)]
+    mark, _ = _open_scores(files[0])
+    held = [held for file in files for held in read_scores(file, mark)]
+    folds = int(mark.split("-")[1])
+    if len(files) < folds:
+        raise TrainingError(
+            f"{folder} has the scores of {len(files)} of {folds} folds: the cross-validation was stopped.",
+            hint="Give the command that made them again (`lrnet crossval --out`): it goes on where it stopped.",
+        )
+    return held
 
 
-def read_scores(file: Path, mark: str | None) -> list[HeldOut]:
-    """Read the file of `write_scores`. Raises TrainingError if it is damaged or has another mark; None takes any."""
-    try:
-        table = pq.read_table(file)
-        found = parse_json((table.schema.metadata or {})[b"lrnet"])["cross-validation"]
-    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
-        raise TrainingError(f"{file} holds no scores of a fold.", hint="Remove it and run again.") from error
-    if mark is not None and found != mark:
+def read_scores(file: Path, mark: str) -> list[HeldOut]:
+    """Read the file of `write_scores`. Raises TrainingError if it is damaged or has another mark."""
+    found, table = _open_scores(file)
+    if found != mark:
         raise TrainingError(
             f"{file} is of another configuration, other videos or another number of folds.",
             hint="Name another folder with --out.",
@@ -365,6 +369,15 @@ def read_scores(file: Path, mark: str | None) -> list[HeldOut]:
         return [_held_out(row) for row in table.to_pylist()]
     except (KeyError, TypeError, ValueError) as error:
         raise TrainingError(f"{file} is damaged ({error}).", hint="Remove it and run again.") from error
+
+
+def _open_scores(file: Path) -> tuple[str, pa.Table]:
+    """The mark and the rows of a file of `write_scores`. Raises TrainingError if it is none."""
+    try:
+        table = pq.read_table(file)
+        return parse_json((table.schema.metadata or {})[b"lrnet"])["cross-validation"], table
+    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
+        raise TrainingError(f"{file} holds no scores of a fold.", hint="Remove it and run again.") from error
 
 
 def _row(held: HeldOut) -> dict[str, Any]:
