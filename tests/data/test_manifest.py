@@ -62,6 +62,7 @@ def test_json_says_the_same_as_csv(tmp_path: Path) -> None:
         ("path,label\na.mp4,perhaps\n", "line 2: unknown label .*'perhaps' is neither"),
         ("path,label\na.mp4,real\na.mp4,fake\n", r"line 3: named twice \(a.mp4\)"),
         ("path,label\nc.mp4,real\n", "line 2: no such file"),
+        ("path,label\n\n\na.mp4,real\nc.mp4,fake\n", "line 5: no such file"),
         ("path,label\n,real\n", "line 2: .*no path"),
         ("path,label,split\na.mp4,real,dev\n", "line 2: .*split 'dev'"),
         ("path,label,split,group\na.mp4,real,train,g\nb.mp4,real,test,g\n", "g: identity in two splits"),

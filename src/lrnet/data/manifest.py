@@ -117,7 +117,7 @@ def _csv_rows(table: Path, columns: Sequence[str]) -> list[tuple[str, dict[str, 
     with table.open(newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file)
         _require(table, reader.fieldnames or (), columns)
-        return [(f"line {number}", row) for number, row in enumerate(reader, start=2)]
+        return [(f"line {reader.line_num}", row) for row in reader]
 
 
 def _json_rows(table: Path, columns: Sequence[str]) -> list[tuple[str, dict[str, Any]]]:
