@@ -151,6 +151,7 @@ def test_batch_holds_results_and_failures(tmp_path: Path, validator: jsonschema.
     write_json(tmp_path / "batch.json", batch)
     document = strict((tmp_path / "batch.json").read_text(encoding="utf-8"))
     validator.validate(document)
+    validator.validate(document["failures"][0])  # as a line of --jsonl
     assert document["failures"][0] == {
         "path": "b\\udcff.mp4",
         "error": "NotAVideoError",

@@ -254,8 +254,11 @@ class BatchDocument(_Part):
 
 
 def json_schema() -> dict[str, Any]:
-    """The JSON Schema (draft 2020-12) that every written document keeps: one video's, or a batch's."""
-    documents = (ReportDocument, BatchDocument)
+    """The JSON Schema (draft 2020-12) that every written document keeps: one video's, a batch's, or a failure's.
+
+    A failure stands alone as a line of `lrnet detect --jsonl`.
+    """
+    documents = (ReportDocument, BatchDocument, FailurePart)
     _, schema = models_json_schema([(model, "serialization") for model in documents])
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
