@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 from lrnet.cli import watch
 from lrnet.cli.app import app
 from lrnet.cli.watch import Alarms, Screen
+from lrnet.detector import PersonSeen
 from lrnet.verdict import FaceVerdict, InputQuality, Reason, State, VideoVerdict
 from lrnet.verdict.running import RunningFace, RunningVerdict
 from lrnet.video import live
@@ -103,6 +104,18 @@ def test_a_recording_and_its_report_lie_in_the_folder(examples: Path, tmp_path: 
     assert found == [".html", ".json", ".mkv"]
     (report,) = tmp_path.glob("*.json")
     assert 45 <= json.loads(report.read_text())["video"]["frames_read"] <= 55
+
+
+def test_quiet_leaves_alarms_and_what_became_of_them() -> None:
+    shown = screen(Alarms([], None, None, None, []))
+    shown.quiet = True
+    shown.take(PersonSeen(1, 0.0))
+    shown.take(look(1.0, State.LIKELY_FAKE))
+    shown.say("Recorded: alarm.mkv")
+    shown.end()
+    alarm, recorded = shown.out.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert (alarm.partition(" ")[0], recorded) == ("ALARM", "Recorded: alarm.mkv")
+    assert "what became of them" in CliRunner().invoke(app, ["watch", "--help"], env={"COLUMNS": "200"}).output
 
 
 def test_a_panel_shows_each_person_with_a_time_line() -> None:

@@ -68,7 +68,9 @@ def watch(
         str, typer.Option(help="File with the secret that signs; or set LRNET_WEBHOOK_SECRET.", metavar="FILE")
     ] = "",
     limit: LimitOption = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print alarms only.")] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print only alarms, what became of them, and what went wrong.")
+    ] = False,
 ) -> None:
     """Judge a call, a camera or a stream while it runs: who is in view, and how likely their motion is manipulated.
 
