@@ -22,6 +22,7 @@ from lrnet.cli.options import (
     EngineOption,
     IsolateOption,
     LimitOption,
+    ModelOption,
     RefuseOption,
     WorkersOption,
 )
@@ -43,7 +44,7 @@ NO_VERDICT = 4  # exit code: all videos were read, but at least one could not be
 
 def detect(
     sources: Annotated[list[str], typer.Argument(help="Video files, or folders that hold videos.", metavar="VIDEO...")],
-    model: Annotated[str, typer.Option(help="Name of a model (see `lrnet models list`) or path of a bundle.")] = "",
+    model: ModelOption = "",
     appearance: AppearanceOption = True,
     json_path: Annotated[
         str,

@@ -41,7 +41,7 @@ AppearanceOption = Annotated[
     ),
 ]
 WorkersOption = Annotated[int, typer.Option(help="Videos at a time; 0 for one a core.", min=0)]
-ModelOption = Annotated[str, typer.Option(help="Name of a model, or path of a bundle.")]
+ModelOption = Annotated[str, typer.Option(help="Name of a model (see `lrnet models list`), or path of a bundle.")]
 AgainstOption = Annotated[
     list[str] | None,
     typer.Option(help="Another model, to compare with on the held-out videos; may be repeated.", metavar="MODEL"),

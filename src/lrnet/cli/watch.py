@@ -24,7 +24,7 @@ from rich.text import Text
 
 from lrnet.cli.console import Terminal, written_to
 from lrnet.cli.detect import NO_VERDICT
-from lrnet.cli.options import AppearanceOption, LimitOption
+from lrnet.cli.options import AppearanceOption, LimitOption, ModelOption
 from lrnet.errors import LrnetError, OutputError, ServiceError, UsageError
 from lrnet.report.wording import WORDING, clock, person, readable
 from lrnet.verdict import REASON_TEXT, State
@@ -51,7 +51,7 @@ def watch(
             metavar="SOURCE",
         ),
     ],
-    model: Annotated[str, typer.Option(help="Name of a model (see `lrnet models list`) or path of a bundle.")] = "",
+    model: ModelOption = "",
     appearance: AppearanceOption = False,
     allow_network: Annotated[bool, typer.Option("--allow-network", help="Open an address.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Write events as lines of JSON to standard output.")] = False,
