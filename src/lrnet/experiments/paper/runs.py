@@ -100,7 +100,6 @@ def seeded(config: TrainingConfig, seed: int) -> TrainingConfig:
         update={
             "seed": seed,
             "data": config.data.model_copy(update={"splits": ()}),
-            "calibrated": True,
         }
     )
 
