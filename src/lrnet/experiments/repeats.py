@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
 from itertools import islice
 
+from lrnet.experiments import environment
 from lrnet.video.folder import find_videos
 from lrnet.video.limits import WHOLE
 from lrnet.video.reader import VideoReader
@@ -22,9 +21,10 @@ def repeated(video: str) -> tuple[int, int]:
     return frames.repeated, kept + frames.repeated
 
 
-def main(sources: Sequence[str]) -> None:
-    """Print a line for each video with repeated frames, and the sum."""
-    videos = find_videos(sources)
+def main() -> None:
+    parser = environment.parser(__doc__)
+    parser.add_argument("videos", nargs="+", metavar="VIDEO", help="a video, or a folder of videos")
+    videos = find_videos(parser.parse_args().videos)
     found = [repeated(video) for video in videos]
     for video, (repeats, count) in zip(videos, found, strict=True):
         if repeats:
@@ -35,4 +35,4 @@ def main(sources: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    environment.run(main)
