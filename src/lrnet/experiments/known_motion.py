@@ -40,6 +40,7 @@ from lrnet.experiments.measures import Points, inter_ocular_distance, jitter, me
 from lrnet.faces import Landmarker, landmarker
 from lrnet.faces.tracker import FaceTracker, TrackSettings
 from lrnet.sequence.kalman import lengths
+from lrnet.training.appearance.blend import jpeg
 from lrnet.video.frame import Frame
 from lrnet.video.limits import WHOLE
 from lrnet.video.reader import VideoReader
@@ -116,8 +117,7 @@ def moving_frames(
         noisy = lit + draw.normal(0, noise, (height, width, 1)) if noise else lit
         rgb = np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
         if path.quality < 100:
-            _, coded = cv2.imencode(".jpg", rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, path.quality])
-            rgb = np.ascontiguousarray(np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)[..., ::-1])
+            rgb = jpeg(rgb, path.quality)
         frames.append((Frame(av.VideoFrame.from_ndarray(rgb, format="rgb24"), i, i / RATE), matrix))
     return frames
 

@@ -182,8 +182,8 @@ def noisy(picture: Picture, sigma: float, draw: np.random.Generator) -> Picture:
 
 def jpeg(picture: Picture, quality: int) -> Picture:
     """Coded as JPEG and decoded."""
-    coded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
-    return np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)
+    coded = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1]  # OpenCV takes BGR
+    return np.ascontiguousarray(np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)[..., ::-1])
 
 
 def like_colours(picture: Picture, model: Picture, mask: NDArray[np.float32]) -> Picture:
