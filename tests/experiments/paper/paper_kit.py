@@ -34,14 +34,17 @@ def noisy(sequence: LandmarkSequence, seed: int, level: float) -> LandmarkSequen
     return replace(sequence, detected=detected, innovation=innovation, tracked=tracked, forward_backward_error=error)
 
 
-def write(folder: Path, videos: int, *, compression: str = "c23", seed: int = 0, splits: bool = True) -> Path:
+def write(
+    folder: Path, videos: int, *, compression: str = "c23", seed: int = 0, splits: bool = True, landmarker: str = "mesh"
+) -> Path:
     """Real ones move smoothly, fake ones do not; a real one and its fake are one group; the last third is `val`."""
     for i in range(videos):
         label = Label.FAKE if i % 2 else Label.REAL
         split = ("val" if 3 * i >= 2 * videos else "train") if splits else ""
         about = record(f"{compression}/{i:02}", label, split=split, group=f"g{i // 2}")
         sequence = walk(1000 + 100 * seed + i, 0.3 if label is Label.FAKE else 0.9, FRAMES)
-        store.write(folder, replace(about, compression=compression), [noisy(sequence, i, 0.02)], PREPROCESSING)
+        made_with = {**PREPROCESSING, "landmarker": landmarker}
+        store.write(folder, replace(about, compression=compression), [noisy(sequence, i, 0.02)], made_with)
     return folder
 
 

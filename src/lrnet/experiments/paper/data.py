@@ -75,6 +75,11 @@ class Data:
         return dict(sorted(both.items(), key=lambda item: order.get(item[0], len(order))))
 
     @property
+    def stored(self) -> tuple[StoredVideo, ...]:
+        """The videos that come from landmark stores."""
+        return tuple(self._stored.values())
+
+    @property
     def main(self) -> tuple[VideoRecord, ...]:
         """The videos in the best quality that has both classes; all of them if none has."""
         qualities = self.qualities()
@@ -122,14 +127,15 @@ class Data:
         """
         chosen = self.main if records is None else tuple(records)
         most = most_frames or self.most_frames
-        plain = condition.treatment is None and condition.landmarker == "mesh"
-        if plain and all(r.key in self._stored for r in chosen):
-            return VideoSet(name, tuple(self._stored[r.key] for r in chosen), most_frames=most)
+        there = [self._stored[r.key] for r in chosen if r.key in self._stored]
+        fit = condition.treatment is None and all(v.preprocessing["landmarker"] == condition.landmarker for v in there)
+        if fit and len(there) == len(chosen):
+            return VideoSet(name, tuple(there), most_frames=most)
         gone = [r for r in chosen if not r.url and not r.path.is_file()]
         if gone:
             raise DatasetError(
                 f"{name}: {len(gone)} videos are needed and not at their paths, {gone[0].path} among them.",
-                hint="Give the dataset itself, or a store of it with this treatment.",
+                hint=f"Give the dataset itself, or a store of its {condition.landmarker} landmarks with this treatment.",
             )
         self.tell(f"{name}: landmarks of {len(chosen)} videos")
         folder = cached_store(chosen, replace(condition, most_frames=most), self.cache, workers=self.workers)

@@ -15,6 +15,7 @@ from lrnet.experiments.paper.runs import Plan, Runs, everybody, folds_of, score_
 from lrnet.experiments.paper.videos import VideoSet
 from lrnet.network.bundle import ModelBundle
 from lrnet.training.config import StreamConfig, TrainingConfig
+from lrnet.training.data import preprocessing_of
 
 PAPER_STREAMS: Final = ("positions", "differences")
 REENCODINGS: Final = ("c23", "c40", "hevc", "social")
@@ -56,6 +57,11 @@ class Setting:
     levels: tuple[int, ...] = LEVELS
     command: str = ""
     tell: Callable[[str], None] = field(default=lambda line: None)
+
+    def __post_init__(self) -> None:
+        """Refuse stores that were made differently (DatasetError): their figures cannot stand in one table."""
+        if stored := [v for data in (self.data, *self.others) for v in data.stored]:
+            preprocessing_of(stored)
 
     def plans(self) -> list[Plan]:
         """Cross-validation, one plan a seed."""
