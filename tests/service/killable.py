@@ -15,7 +15,8 @@ from lrnet.service.work import Job
 
 FINDING = {
     "kind": "finding", "verdict": "inconclusive", "probability": 0.5, "held_back": False, "score": 0.5, "faces": 1,
-    "model": "m 1", "document": "{}", "extras_failed": {},
+    "model": "m 1", "extras_failed": {},
+    "document": '{"video": {"sha256": "' + "ab" * 32 + '"}}',
     "summary": {"reasons": [], "seconds_examined": 1.0, "duration": 1.0, "damaged_packets": 0, "model_hash": "ab"},
 }  # fmt: skip
 

@@ -60,16 +60,14 @@ def clip(examples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def job(video: Path, folder: Path, name: str = "a clip.mp4", pdf: bool = False) -> Job:
-    return Job(
-        str(video), name, str(folder / "out"), True, pdf, case="24 Js 17", examiner="A. Müller", notes="as found"
-    )
+    about = {"case": "24 Js 17", "examiner": "A. Müller", "notes": "as found", "lease": folder.name}
+    return Job(str(video), name, str(folder / "out"), True, pdf, **about)
 
 
 def last_word(process: JobProcess, *, of: tuple[str, ...] = ("extras", "failure")) -> dict[str, object]:
     while True:
         message = process.hear(60)
-        assert message is not None
-        if message["kind"] in of:
+        if message is not None and message["kind"] in of:
             return message
 
 
@@ -116,6 +114,18 @@ def test_one_process_judges_several_videos(clip: Path, tmp_path: Path) -> None:
     for text in ("24 Js 17", "A. Müller", "as found"):
         assert text in report
         assert text in str(found["document"])
+
+
+def test_messages_about_an_earlier_video_are_not_taken_for_the_next(tmp_path: Path) -> None:
+    bad = tmp_path / "bad"
+    bad.write_text("no video")
+    process = JobProcess("lrnet-mesh-v2")
+    try:
+        for name in ("first", "second"):  # nobody hears what is said about the first
+            process.give(job(bad, tmp_path / name, f"{name}.mp4"))
+        assert str(last_word(process)["message"]).startswith("second.mp4 is not a video")
+    finally:
+        process.kill()
 
 
 def test_a_verdict_comes_before_its_report_and_survives_it(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import threading
 import time
@@ -13,7 +15,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from lrnet.errors import ServiceError
 from lrnet.service import schema, supervisor
@@ -25,11 +27,12 @@ from lrnet.service.work import Job
 from lrnet.service.worker import Keeper, Overseer, remove
 
 SUMMARY = {"reasons": [], "seconds_examined": 9.6, "duration": 10.0, "damaged_packets": 0, "model_hash": "ab"}
+DOCUMENT = {"video": {"sha256": hashlib.sha256(b"a video").hexdigest()}}
 FINDING = {
     "kind": "finding", "verdict": "inconclusive", "probability": 0.5, "held_back": False, "score": 0.5, "faces": 1,
-    "model": "m 1", "summary": SUMMARY, "document": "{}", "extras_failed": {},
+    "model": "m 1", "summary": SUMMARY, "document": json.dumps(DOCUMENT), "extras_failed": {},
 }  # fmt: skip
-EXTRAS = {"kind": "extras", "document": '{"with": "explanations"}', "extras_failed": {}}
+EXTRAS = {"kind": "extras", "document": json.dumps({**DOCUMENT, "with": "explanations"}), "extras_failed": {}}
 
 
 @dataclass
@@ -159,7 +162,11 @@ def test_a_dead_process_is_tried_again_and_then_given_up(room: Room) -> None:
 
 def test_a_last_word_that_makes_no_sense_is_not_believed(room: Room) -> None:
     """It comes from a process that has read a hostile file: it must not break the list of all videos."""
-    for nonsense in ({"verdict": "hacked"}, {"probability": "high"}, {"document": None}, {"summary": {"reasons": 1}}):
+    another = json.dumps({"video": {"sha256": "ab" * 32}})
+    for nonsense in (
+        *({"verdict": "hacked"}, {"probability": "high"}, {"summary": {"reasons": 1}}),
+        *({"document": document} for document in (None, "{}", "[]", "no JSON", another)),
+    ):
         video = room.add().id
         for _ in range(room.settings.max_attempts):
             room.judge(video, {**FINDING, **nonsense}, {**EXTRAS, **nonsense})
@@ -250,7 +257,7 @@ def test_a_verdict_is_delivered_although_report_and_overlay_fail(room: Room) -> 
         told = schema.video(row).verdict
         assert told is not None
         assert told.extras_failed == row.extras_failed
-    assert room.store.document(video) == "{}"
+    assert room.store.document(video) == FINDING["document"]
     room.settings = replace(room.settings, time_limit=0.3)
     video = room.add().id
     room.judge(video, FINDING)
@@ -268,6 +275,25 @@ def test_extras_that_were_made_are_not_called_missing(room: Room) -> None:
     room.judge(video, FINDING, draw, EXTRAS)
     assert room.now(video).extras_failed is None
     assert room.store.document(video) == EXTRAS["document"]
+
+
+@pytest.mark.parametrize("step", ["renew", "finish"])
+def test_a_process_whose_attempt_ends_in_an_error_is_killed(
+    room: Room, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the next video would get the verdict of this one, whose messages are still in the pipe."""
+
+    def broken(*_: Any, **__: Any) -> None:
+        raise ProgrammingError("…", None, Exception("there is no such table"))
+
+    overseer = Overseer(room.settings, room.store, room.folder, room.stop)
+    video = room.add().id
+    overseer.process = process = Scripted([lambda: time.sleep(0.3), FINDING, EXTRAS])  # type: ignore[assignment]
+    monkeypatch.setattr(Store, step, broken)
+    with pytest.raises(ProgrammingError):
+        overseer.judge_next()
+    assert process.kills == 1
+    assert room.results(video) == []
 
 
 @pytest.mark.parametrize("step", ["finish", "fail", "release", "renew", "get"])

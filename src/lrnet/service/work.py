@@ -16,6 +16,7 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -47,6 +48,7 @@ class Job:
         overlay: whether the annotated video is made.
         pdf: whether the evidence bundle holds a PDF too.
         case, examiner, notes: for the report.
+        lease: of the attempt; every message about it repeats the word.
     """
 
     video: str
@@ -57,6 +59,7 @@ class Job:
     case: str = ""
     examiner: str = ""
     notes: str = ""
+    lease: str = ""
 
 
 class JobProcess:
@@ -71,6 +74,7 @@ class JobProcess:
         self._model, self._access = model, access or Access(isolate=True)
         self._process: multiprocessing.process.BaseProcess | None = None
         self._pipe: Connection | None = None
+        self._lease = ""
 
     @property
     def pid(self) -> int | None:
@@ -87,10 +91,11 @@ class JobProcess:
             )
             self._process.start()
             theirs.close()
+        self._lease = job.lease
         self._pipe.send_bytes(json.dumps(asdict(job)).encode())
 
     def hear(self, seconds: float) -> dict[str, Any] | None:
-        """The next message, None if none comes in time.
+        """The next message about the job, None if none comes in time or one is about an earlier job.
 
         Raises:
             EOFError: the process has died.
@@ -103,7 +108,7 @@ class JobProcess:
             message = json.loads(self._pipe.recv_bytes(MAX_MESSAGE))
         except (OSError, ValueError) as error:  # too long, or not JSON: something else has taken over the process
             raise EOFError from error
-        return message if isinstance(message, dict) else None
+        return message if isinstance(message, dict) and message.pop("lease", None) == self._lease else None
 
     def kill(self) -> int | None:
         """End the process at once. Returns its exit status if it was already dead; a signal's number is negative."""
@@ -130,9 +135,14 @@ def _work(pipe: Connection, model: str, access: Access) -> None:
     while True:
         try:
             job = Job(**json.loads(pipe.recv_bytes()))
-            pipe.send_bytes(json.dumps(judge(job, lambda word: pipe.send_bytes(json.dumps(word).encode()))).encode())
+            send = partial(_send, pipe, job.lease)
+            send(judge(job, send))
         except (EOFError, OSError):  # the worker has closed the pipe
             return
+
+
+def _send(pipe: Connection, lease: str, message: dict[str, Any]) -> None:
+    pipe.send_bytes(json.dumps({**message, "lease": lease}).encode())
 
 
 def _end_with_parent() -> None:

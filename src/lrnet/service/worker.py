@@ -7,6 +7,7 @@ that was only slow finds that its lease is lost and discards its result.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import secrets
@@ -66,6 +67,9 @@ class Overseer:
         kept = False
         try:
             kept = self._end(row, row.lease, self._listen(row, row.lease, results), results)
+        except BaseException:
+            self.process.kill()  # it may still be at this video, and the next one must not get its messages
+            raise
         finally:
             if not kept:
                 shutil.rmtree(results, ignore_errors=True)
@@ -85,6 +89,7 @@ class Overseer:
             row.case or "",
             row.examiner or "",
             row.notes or "",
+            lease,
         )
         watch = Watch.start(self._settings)
         progress: dict[str, Any] | None = None
@@ -132,7 +137,7 @@ class Overseer:
     def _end(self, row: VideoRow, lease: str, end: _End, results: Path) -> bool:
         """Store how the attempt ended. Returns whether there is a result whose folder is to be kept."""
         if end.how == "found":
-            finding = self._checked(end.message or {}, results)
+            finding = self._checked(end.message or {}, row.sha256, results)
             if finding is not None:
                 stored = self._patiently(lambda: self._store.finish(row.id, lease, finding))
                 log.info("video %s: %s", row.id, finding.verdict if stored else "its lease was lost")
@@ -163,13 +168,18 @@ class Overseer:
         self._patiently(lambda: self._store.fail(row.id, lease, failure))
         return False
 
-    def _checked(self, message: dict[str, Any], results: Path) -> Finding | None:
-        """The finding of a message; None if it is invalid. Report and annotated video are there, or said to be not."""
+    def _checked(self, message: dict[str, Any], sha256: str, results: Path) -> Finding | None:
+        """The finding of a message; None if it is invalid, or on another file than that with the hash.
+
+        Report and annotated video are there, or said to be not.
+        """
         try:
             finding = _FINDING.validate_python(message)
             State(finding.verdict)
             Summary.model_validate(finding.summary)
-        except ValueError:
+            if json.loads(finding.document)["video"]["sha256"] != sha256:
+                return None
+        except (ValueError, KeyError, TypeError, RecursionError):
             return None
         wanted = (REPORT, BUNDLE, OVERLAY) if self._settings.overlay else (REPORT, BUNDLE)
         for name in wanted:
