@@ -26,7 +26,7 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from lrnet.errors import ServiceError
 from lrnet.report.evidence_bundle import verify_bundle
@@ -160,11 +160,12 @@ def test_a_disk_that_fills_up_during_an_upload_is_told(
     assert 'lrnet_uploads_refused_total{error="disk_full"} 1.0' in site.client.get("/metrics").text
 
 
+@pytest.mark.parametrize("error", [KeyError("x"), ProgrammingError("…", None, Exception("no such column"))])
 def test_a_fault_of_the_service_is_answered_and_logged_like_everything(
-    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    site: Site, error: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def bug(*_: Any, **__: Any) -> None:
-        raise KeyError("x")
+        raise error
 
     monkeypatch.setattr(Store, "page", bug)
     answer = site.client.get("/v1/videos", headers={"x-request-id": "job-7"})

@@ -15,7 +15,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from sqlalchemy.exc import OperationalError, ProgrammingError
+from sqlalchemy.exc import DBAPIError, InternalError, OperationalError, ProgrammingError
 
 from lrnet.errors import ServiceError
 from lrnet.service import schema, supervisor
@@ -296,15 +296,18 @@ def test_a_process_whose_attempt_ends_in_an_error_is_killed(
     assert room.results(video) == []
 
 
+@pytest.mark.parametrize("kind", [OperationalError, InternalError])  # of a server that restarts, or may only be read
 @pytest.mark.parametrize("step", ["finish", "fail", "release", "renew", "get"])
-def test_a_database_that_is_away_costs_no_work(room: Room, step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_that_is_away_costs_no_work(
+    room: Room, step: str, kind: type[DBAPIError], monkeypatch: pytest.MonkeyPatch
+) -> None:
     video = room.add().id
     original, calls = getattr(Store, step), []
 
     def away_at_first(self: Store, *arguments: Any, **options: Any) -> Any:
         calls.append(step)
         if len(calls) <= 3:
-            raise OperationalError("…", None, Exception("the server is restarting"))
+            raise kind("…", None, Exception("away"))
         return original(self, *arguments, **options)
 
     monkeypatch.setattr("lrnet.service.worker.POLL_SECONDS", 0.01)

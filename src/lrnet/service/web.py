@@ -247,7 +247,7 @@ def _add_errors(app: FastAPI) -> None:
         RefusedError: refused,
         RequestValidationError: invalid,
         HTTPException: http,
-        SQLAlchemyError: away,
+        **dict.fromkeys(AWAY, away),
         ClientDisconnect: gone,
     }
     for kind, handler in handlers.items():

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from pydantic import TypeAdapter
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from lrnet.machine import end_of
@@ -41,7 +41,8 @@ TELL_SECONDS: Final = 0.5  # progress is stored at most this often
 POLL_SECONDS: Final = 0.5  # how long an idle slot waits before it looks into the queue again
 CLEAN_SECONDS: Final = 600.0  # between two rounds of deleting what is old
 ALIVE_SECONDS: Final = 30.0  # a worker that was heard of within this time counts as alive
-AWAY: Final = (OperationalError, InterfaceError, PoolTimeoutError)  # the database does not answer, or its disk is full
+# The database does not answer, its disk is full, or PostgreSQL may only be read (InternalError).
+AWAY: Final = (OperationalError, InterfaceError, InternalError, PoolTimeoutError)
 
 T = TypeVar("T")
 
