@@ -245,9 +245,10 @@ def test_a_suspended_worker_finds_its_video_gone_to_another(room: Room) -> None:
 
 
 def test_a_verdict_is_delivered_although_report_and_overlay_fail(room: Room) -> None:
-    """Whether their process says so, dies, falls silent after a word of nonsense, or has no time left."""
+    """Whether their process says so, fails, dies, falls silent after a word of nonsense, or has no time left."""
     said = {**EXTRAS, "extras_failed": {"overlay.mp4": "No room."}}
-    for script in ([said], [EOFError], [{"kind": "what?"}, EOFError]):
+    failure = {"kind": "failure", "error": "InternalError", "message": "A fault.", "hint": "Report it."}
+    for script in ([said], [failure], [EOFError], [{"kind": "what?"}, EOFError]):
         video = room.add().id
         room.judge(video, FINDING, *script)
         row = room.now(video)

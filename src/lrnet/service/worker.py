@@ -101,7 +101,7 @@ class Overseer:
                 message = self.process.hear(LISTEN_SECONDS)
                 kind = message.pop("kind", "") if message else ""
                 if kind == "failure":
-                    return _End("failed", message)
+                    return _End("found", finding) if finding else _End("failed", message)
                 if kind == "finding":
                     finding = message
                 elif kind == "extras" and finding is not None and message is not None:
