@@ -615,6 +615,7 @@ def test_tokens_have_names_and_roles() -> None:
         f"x read {'a' * 20}\nx read {'b' * 20}",
         "anna read short",
         "x/y read " + "a" * 20,
+        f"# anna read {'a' * 20}",  # all were taken away: nobody may get in
     ):
         with pytest.raises(ServiceError):
             read_tokens(wrong)

@@ -58,11 +58,13 @@ def read_tokens(text: str) -> tuple[Token, ...]:
     """The tokens of a file: one alone, or lines of NAME ROLE TOKEN with the role read, submit or admin.
 
     Raises:
-        ServiceError: a line is neither, or a name stands twice.
+        ServiceError: a line is neither, a name stands twice, or there are only comments.
     """
     lines = [line.split() for line in text.splitlines() if line.strip() and not line.startswith("#")]
     if len(lines) == 1 and len(lines[0]) == 1:
         return (Token(lines[0][0]),)
+    if text.strip() and not lines:  # no token at all would let everybody in
+        raise ServiceError("The token file holds no token, only comments.", hint="Add one, or name no token file.")
     found: dict[str, Token] = {}
     for number, words in enumerate(lines, 1):
         if len(words) != 3 or words[1].upper() not in Role.__members__ or not re.fullmatch(r"[\w-]{1,40}", words[0]):
