@@ -26,7 +26,7 @@ log = logging.getLogger("lrnet.service.requests")
 
 COOKIE: Final = "lrnet_session"
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-OPEN_PATHS: Final = frozenset({"/signin", "/health/live", "/health/ready", "/favicon.ico"})
+OPEN_PATHS: Final = frozenset({"/signin", "/signout", "/health/live", "/health/ready", "/favicon.ico"})
 OPEN_FOLDER: Final = "/assets/"  # files of the sign-in page; they hold nobody's data
 
 PAGE_POLICY: Final = "; ".join(
