@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from lrnet.errors import OutputError
-from lrnet.service.folder import PARTIAL_SECONDS
+from lrnet.service.folder import PARTIAL_SECONDS, _references
 from lrnet.service.resumable import Described, Partial
 from lrnet.service.settings import Settings
 from lrnet.service.tokens import Role, Token
@@ -96,6 +96,31 @@ def test_an_upload_goes_on_after_a_break_and_a_restart(tmp_path: Path) -> None:
         assert arrived == 1_200_000  # whole pieces
         done = send(site, upload, (piece + piece)[arrived:], arrived).json()
         assert done["video"]["sha256"] == hashlib.sha256(piece + piece).hexdigest()
+
+
+def test_no_other_request_waits_for_the_disk(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last bytes of a part reach it on a thread, and a whole file is hashed while none holds `references`."""
+    synced: list[object] = []
+    hashed: list[bool] = []
+    sync, digest = os.fsync, hashlib.file_digest
+
+    def fsync(file: int) -> None:
+        synced.append(asyncio._get_running_loop())
+        sync(file)
+
+    def file_digest(*arguments: Any) -> Any:
+        hashed.append(_references.locked())
+        return digest(*arguments)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(hashlib, "file_digest", file_digest)
+    upload = begin(site)
+    synced.clear()
+    send(site, upload, DATA[:300], 0)
+    assert send(site, upload, DATA[300:], 300).json()["video"]
+    assert synced
+    assert set(synced) == {None}
+    assert hashed == [False]
 
 
 def test_parts_that_do_not_fit_are_refused_and_change_nothing(site: Site) -> None:

@@ -183,12 +183,12 @@ def add_uploads(app: FastAPI, service: Service) -> None:
                         raise RefusedError(409, "beyond_the_end", message, hint) from error
                     finally:
                         service.figures.received.inc(incoming.size - before)
+                        await run_sync(incoming.close)  # waits for the disk
                     if incoming.size == described.size:
                         described = await run_sync(finish, request, part, described, incoming)
         return await run_sync(answer, response, part, described)
 
     def finish(request: Request, part: Partial, described: Described, incoming: Incoming) -> Described:
-        incoming.close()
         try:
             row, fresh = enter(service, incoming, described.name, described.given, described.key)
         except RefusedError:  # the key was used for another file

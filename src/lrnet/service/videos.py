@@ -169,12 +169,13 @@ def refuse_if_full(service: Service) -> None:
 
 def enter(service: Service, incoming: Incoming, name: str, given: Given, key: str | None) -> tuple[VideoRow, bool]:
     """Place a file that has arrived and queue it. Returns the row, and whether it is new."""
+    sha256 = incoming.sha256  # a large file takes seconds, and other processes wait for `references`
     with service.folder.references():
         row = service.store.with_key(key) if key else None
         if row is None:
             service.folder.place(incoming)
             notify = service.settings.webhook is not None
-            return service.store.add(name, incoming.sha256, incoming.size, given, key=key, notify=notify), True
-    if row.sha256 != incoming.sha256:
+            return service.store.add(name, sha256, incoming.size, given, key=key, notify=notify), True
+    if row.sha256 != sha256:
         raise RefusedError(409, "key_reused", "This key was used for another file.", "Make a new key for each file.")
     return row, False
