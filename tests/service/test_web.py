@@ -229,7 +229,9 @@ def test_the_history_is_searched_and_cut_into_pages(site: Site) -> None:
     first = site.client.get("/v1/videos", params={"limit": 3}).json()
     assert (len(first["items"]), first["total"]) == (3, 5)
     assert names(limit=3, before=first["before"]) == ["interview 1.mp4", "speech 0.mp4"]
-    assert site.client.get("/v1/videos", params={"limit": 0}).status_code == 422
+    for wrong in ({"limit": 0}, {"q": "\0"}, {"case": "\0"}, {"external_id": "\0"}):
+        assert site.client.get("/v1/videos", params=wrong).status_code == 422
+    assert site.client.get("/v1/videos.csv", params={"q": "\0"}).status_code == 422
 
 
 def test_a_judged_video_has_its_results(site: Site) -> None:

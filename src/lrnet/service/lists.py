@@ -29,18 +29,26 @@ def _written_out(text: Any) -> Any:
 
 
 Moment = Annotated[AwareDatetime, BeforeValidator(_written_out)]
+NO_NUL: Final = r"^[^\x00]*$"  # PostgreSQL's texts have none
 
 
 def _search(
     q: Annotated[
-        str, Query(max_length=200, description="Part of a name, or the beginning of a SHA-256 or identifier.")
+        str,
+        Query(
+            max_length=200,
+            pattern=NO_NUL,
+            description="Part of a name, or the beginning of a SHA-256 or identifier.",
+        ),
     ] = "",
     sha256: Annotated[
         str, Query(pattern="^([0-9a-f]{64})?$", description="Only videos with this file: look before you upload.")
     ] = "",
-    external_id: Annotated[str, Query(max_length=200, description="Only videos that the client calls so.")] = "",
+    external_id: Annotated[
+        str, Query(max_length=200, pattern=NO_NUL, description="Only videos that the client calls so.")
+    ] = "",
     label: Annotated[str, Query(pattern=r"^[^\x00-\x1f\x7f]{0,60}$", description="Only videos with this label.")] = "",
-    case: Annotated[str, Query(max_length=LONGEST_FIELD, description="Only videos of this case.")] = "",
+    case: Annotated[str, Query(max_length=LONGEST_FIELD, pattern=NO_NUL, description="Only videos of this case.")] = "",
     state: Annotated[JobState | None, Query(description="Only videos in this state.")] = None,
     verdict: Annotated[State | None, Query(description="Only videos with this verdict.")] = None,
     since: Annotated[Moment | None, Query(description="Only videos that were handed in then or later.")] = None,

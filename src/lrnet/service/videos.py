@@ -15,6 +15,7 @@ from lrnet.report.examination import LONGEST_FIELD, LONGEST_NOTES
 from lrnet.service import schema
 from lrnet.service.api import Service, VideoId, name_of, problems, row_of, unknown_video
 from lrnet.service.folder import Incoming
+from lrnet.service.lists import NO_NUL
 from lrnet.service.rows import UNFINISHED, Given, VideoRow
 from lrnet.service.upload import RefusedError, check_type, is_full, no_room, receive
 from lrnet.service.work import display_name
@@ -33,7 +34,7 @@ _Label = Annotated[str, Query(pattern=r"^[^\x00-\x1f\x7f]{1,60}$")]
 
 
 def _text(longest: int, description: str) -> Any:
-    return Query(min_length=1, max_length=longest, pattern=r"^[^\x00]*$", description=description)
+    return Query(min_length=1, max_length=longest, pattern=NO_NUL, description=description)
 
 
 def given_of(
