@@ -256,10 +256,11 @@ def test_a_key_makes_one_video(store: Store) -> None:
 
 def test_labels_and_the_clients_own_identifier_find_a_video(store: Store) -> None:
     one = store.add("a", "ab" * 32, 7, Given(external_id="case 7/1", labels=("urgent", "50%"))).id
-    store.add("b", "ab" * 32, 7, Given(external_id="case 7/10", labels=("urgently",)))
+    store.add("b", "ab" * 32, 7, Given(external_id="case 7/10", labels=("urgently", "Urgent", "URGENT")))
+    store.add("no label", "ab" * 32, 7)
     for search in (Search(external_id="case 7/1"), Search(label="urgent"), Search(label="50%")):
         assert [row.id for row in store.page(search).items] == [one]
-    assert store.page().items[1].labels == ("urgent", "50%")
+    assert store.page().items[2].labels == ("urgent", "50%")
 
 
 def test_a_list_is_sorted(store: Store) -> None:

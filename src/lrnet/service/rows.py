@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, case, or_
+from sqlalchemy import ColumnElement, Row, case, func, or_
 
 from lrnet.service.tables import videos
 
@@ -134,7 +134,8 @@ class Search:
                 )
             )
         if self.label:
-            found.append(videos.c.labels.contains(f"\n{self.label}\n", autoescape=True))
+            # LIKE would ignore case on SQLite; `replace` does not.
+            found.append(func.replace(videos.c.labels, f"\n{self.label}\n", "") != videos.c.labels)
         if self.since is not None:
             found.append(videos.c.created >= self.since)
         if self.until is not None:
