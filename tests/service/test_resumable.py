@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from lrnet.errors import OutputError
-from lrnet.service.folder import PARTIAL_SECONDS, _references
+from lrnet.service.folder import PARTIAL_SECONDS, Incoming, _references
 from lrnet.service.resumable import Described, Partial
 from lrnet.service.settings import Settings
 from lrnet.service.tokens import Role, Token
@@ -167,6 +167,21 @@ def test_an_upload_that_is_given_up_meanwhile_takes_nothing_more(site: Site, mon
     monkeypatch.setattr(Partial, "described", given_up_next)
     assert send(site, upload, b"x", 0).status_code == 409
     assert list(site.folder.partial.iterdir()) == []
+
+
+def test_an_upload_that_is_given_up_while_its_last_part_comes_is_unknown(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload, write = begin(site), Incoming.write
+
+    def write_and_give_up(self: Incoming, data: bytes) -> None:
+        write(self, data)
+        assert site.client.delete(f"/v1/uploads/{upload}").status_code == 204
+
+    monkeypatch.setattr(Incoming, "write", write_and_give_up)
+    answer = send(site, upload, DATA, 0)
+    assert (answer.status_code, answer.json()["error"]) == (404, "unknown_upload")
+    assert site.store.waiting() == 0
 
 
 def test_a_full_disk_at_the_beginning_is_told(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

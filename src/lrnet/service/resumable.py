@@ -194,6 +194,9 @@ def add_uploads(app: FastAPI, service: Service) -> None:
         except RefusedError:  # the key was used for another file
             part.discard()
             raise
+        except FileNotFoundError:
+            part.described(described.given.owner)  # refuses if it was given up meanwhile
+            raise
         if fresh:
             service.note(request, "submit", row.id)
         part.path.unlink(missing_ok=True)
