@@ -17,6 +17,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+from sqlalchemy.exc import OperationalError
 from starlette.websockets import WebSocketDisconnect
 from tools.screenshots import NOTE_EVENTS, call_film, lag_of, verdicts_seen
 
@@ -24,7 +25,7 @@ from lrnet.detector import Detector
 from lrnet.report.json_report import to_document
 from lrnet.service import watching
 from lrnet.service.api import Service
-from lrnet.service.database import Store
+from lrnet.service.database import Store, opened
 from lrnet.service.folder import Folder
 from lrnet.service.settings import Settings
 from lrnet.service.tokens import Role, Token
@@ -207,6 +208,37 @@ def test_a_recording_that_cannot_be_kept_ends_the_watch_and_stays_as_far_as_it_c
 
     rows = tried(Settings(tmp_path / "data", max_upload=1000), steps)
     assert [row.size for row in rows] == [600]
+
+
+def test_a_recording_waits_for_a_database_that_is_away(
+    tmp_path: Path, judge: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add = Store.add
+    calls: list[int] = []
+
+    def away_at_first(self: Store, *arguments: Any, **options: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 2:
+            add(self, *arguments, **options)  # it is stored, only the answer is lost
+        if len(calls) < 3:
+            raise OperationalError("…", None, Exception("the server is restarting"))
+        return add(self, *arguments, **options)
+
+    async def steps(app: FastAPI) -> None:
+        call = Asked(app, "POST", "/watch", "keep=true")
+        await call.said("ready")
+        watch = f"/watch/{call.lines[0]['id']}"
+        await Asked(app, "PATCH", watch, body=b"a call").task
+        await Asked(app, "POST", f"{watch}/stop").task
+        assert (await call.said("end"))["video"]
+        await call.task
+
+    monkeypatch.setattr(Store, "add", away_at_first)
+    monkeypatch.setattr("lrnet.service.worker.POLL_SECONDS", 0.01)
+    (row,) = tried(Settings(tmp_path / "data"), steps)
+    assert Folder(tmp_path / "data").video(row.sha256).read_bytes() == b"a call"
+    with opened(Settings(tmp_path / "data").database_url) as store:
+        assert store.page().total == 1
 
 
 def test_origins_tokens_and_roles_are_those_of_uploads(tmp_path: Path, judge: Callable[[str], None]) -> None:

@@ -75,10 +75,11 @@ class Folder:
             yield
 
     def place(self, incoming: Incoming) -> None:
-        """Move a received file to its place; call it inside `references`."""
+        """Move a received file to its place, unless it was moved before; call it inside `references`."""
         target = self.video(incoming.sha256)
         target.parent.mkdir(mode=0o700, exist_ok=True)
-        incoming.path.replace(target)
+        if incoming.path.exists() or not target.exists():
+            incoming.path.replace(target)
 
     def remove_results(self, video: str, keep: str | None = None) -> None:
         """Delete what attempts at a video wrote, but for the attempt `keep`."""

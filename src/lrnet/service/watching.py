@@ -33,8 +33,9 @@ from lrnet.service.guard import UNLOGGED
 from lrnet.service.rows import Given
 from lrnet.service.settings import Settings
 from lrnet.service.upload import RefusedError, append, check_type
-from lrnet.service.videos import Name, enter, given_of, refuse_if_full
+from lrnet.service.videos import Name, enter, full_key, given_of, refuse_if_full
 from lrnet.service.work import display_name
+from lrnet.service.worker import patiently
 from lrnet.video.limits import Limits
 
 LONGEST: Final = 2 * 3600.0  # seconds of one watch
@@ -245,9 +246,10 @@ class Watch:
         try:
             if incoming.size:
                 incoming.close()
-                row, _ = enter(self._service, incoming, self._name, self._given, None)
+                service, key = self._service, full_key(self.owner, self.id)  # with a key, trying again is harmless
+                row, _ = patiently(lambda: enter(service, incoming, self._name, self._given, key), service.ending)
                 self._video = row.id
-                self._service.note(self._request, "submit", row.id)
+                patiently(lambda: service.note(self._request, "submit", row.id), service.ending)
         finally:
             incoming.discard()
 

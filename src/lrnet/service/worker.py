@@ -189,17 +189,23 @@ class Overseer:
         return finding
 
     def _patiently(self, step: Callable[[], T]) -> T:
-        """Do something with the database, and wait for it while it is away; what was found is not lost then.
+        """`patiently`. Every step names the lease: it changes nothing if another worker has the video meanwhile."""
+        return patiently(step, self._stop.is_set)
 
-        Every step names the lease, so it changes nothing if another worker has the video meanwhile.
-        """
-        while True:
-            try:
-                return step()
-            except AWAY as error:
-                log.warning("the database does not answer (%s); waiting", type(error).__name__)
-                if self._stop.wait(POLL_SECONDS):
-                    raise
+
+def patiently(step: Callable[[], T], ending: Callable[[], bool]) -> T:
+    """Do something with the database, and wait for it while it is away, unless the work ends.
+
+    What was found is not lost then. A step may be tried again although it was done: only the answer was lost.
+    """
+    while True:
+        try:
+            return step()
+        except AWAY as error:
+            if ending():
+                raise
+            log.warning("the database does not answer (%s); waiting", type(error).__name__)
+            time.sleep(POLL_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
