@@ -361,6 +361,18 @@ def test_a_machine_whose_clock_is_wrong_deletes_nothing(room: Room, monkeypatch:
     running.discard()
 
 
+def test_what_a_killed_attempt_left_of_a_cancelled_video_is_deleted(room: Room) -> None:
+    cancelled, queued = room.add().id, room.add().id
+    room.store.cancel(cancelled)
+    for video in (cancelled, queued):
+        room.folder.result(video, "of a worker that was killed").mkdir(parents=True)
+        past = time.time() - ORPHAN_SECONDS - 60
+        os.utime(room.folder.results / video, (past, past))
+    room.keeper().clean()
+    assert room.results(cancelled) == []
+    assert room.results(queued) != []  # another worker may be at it by now
+
+
 def test_what_is_old_is_deleted_and_what_is_wanted_stays(room: Room) -> None:
     old, young = room.add(), room.add()
     for video in (old, young):

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from lrnet.service.queue import NO_LEASE, Queue
@@ -214,9 +214,11 @@ class Store(Queue):
             return set(connection.execute(select(videos.c.sha256).distinct()).scalars())
 
     def attempts(self) -> dict[str, str | None]:
-        """For every video the attempt whose results count; None if there is none yet."""
+        """For every video that may have results the attempt whose results count; None if there is none yet."""
+        may = or_(videos.c.attempt.is_not(None), videos.c.state.in_(UNFINISHED))
         with self._engine.connect() as connection:
-            return {video: attempt for video, attempt in connection.execute(select(videos.c.id, videos.c.attempt))}
+            query = select(videos.c.id, videos.c.attempt).where(may)
+            return {video: attempt for video, attempt in connection.execute(query)}
 
 
 @contextmanager
