@@ -394,6 +394,7 @@ def test_what_is_old_is_deleted_and_what_is_wanted_stays(room: Room) -> None:
     os.utime(room.folder.video(young.sha256), (past, past))
     room.keeper().clean()
     assert room.store.get(old.id) is None
+    assert [(line["action"], line["video"]) for line in room.store.audit(10, None)] == [("expire", old.id)]
     assert room.results(old.id) == []
     assert room.store.get(young.id) is not None
     assert room.folder.video(young.sha256).exists()  # the same bytes, still named

@@ -177,7 +177,7 @@ class About(_Part):
 
 
 class AuditLine(_Part):
-    """One action of a client."""
+    """One action of a client, or `expire`: a video that was kept long enough and was deleted."""
 
     number: int
     time: datetime

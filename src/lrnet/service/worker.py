@@ -283,7 +283,8 @@ class Keeper:
         """Delete videos that were kept long enough, and files that no row names."""
         if self._settings.keep_days > 0:
             for video in self._store.finished_before(86_400 * self._settings.keep_days):
-                remove(self._store, self._folder, video)
+                if remove(self._store, self._folder, video):
+                    self._store.note("", "expire", video, "")
         for path in self._folder.old_uploads(self._settings.upload_seconds + 60):
             path.unlink(missing_ok=True)
         attempts = self._store.attempts()
