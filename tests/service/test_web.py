@@ -761,6 +761,20 @@ def test_uploads_leave_room_on_the_disk(tmp_path: Path, monkeypatch: pytest.Monk
     assert list(folder.incoming.iterdir()) == []
 
 
+def test_room_is_looked_at_while_another_upload_ends(tmp_path: Path) -> None:
+    room = Room(Folder(tmp_path))
+
+    class Bytes(int):
+        def __radd__(self, other: int) -> int:
+            room.leave("another")  # as a thread would that comes in between
+            return int(self) + other
+
+    room.take("this", 5)
+    room.take("another", 7)
+    room.take("third", Bytes(9))
+    room.check("this", 5)
+
+
 def test_a_client_that_goes_away_is_one_line_in_the_log(site: Site, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     heard = iter([{"type": "http.request", "body": b"x", "more_body": True}, {"type": "http.disconnect"}])

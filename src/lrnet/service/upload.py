@@ -59,7 +59,8 @@ class Room:
         Raises:
             RefusedError: then less than `SPARE` would be left free.
         """
-        others = sum(owed for other, owed in self._owed.items() if other is not upload)
+        owed = self._owed.copy()  # uploads begin and end on other threads
+        others = sum(owed.values()) - owed.get(upload, 0)
         if self._folder.free() - others - size < SPARE:
             raise no_room()
         self._owed[upload] = max(0, self._owed.get(upload, 0) - size)
