@@ -20,6 +20,7 @@ from lrnet.errors import ServiceError
 from lrnet.service.database import Store, opened
 from lrnet.service.rows import Finding, Given, JobState, Search, VideoRow
 from lrnet.service.settings import Settings
+from lrnet.service.tables import BUSY_SECONDS
 from lrnet.verdict import Reason
 from tests.service.kit import postgres
 
@@ -351,6 +352,16 @@ def test_a_new_file_waits_for_another_process_that_is_making_the_tables(tmp_path
         with opened(Settings(tmp_path).database_url) as store:
             release.join()
             add(store)
+
+
+def test_looking_for_work_keeps_no_writer_waiting(tmp_path: Path) -> None:
+    url = Settings(tmp_path).database_url
+    with opened(url) as store, closing(sqlite3.connect(tmp_path / "results.sqlite3", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        before = time.monotonic()
+        assert store.claim(60) is None
+        assert store.take_notice(60) is None
+        assert time.monotonic() - before < BUSY_SECONDS / 2
 
 
 @pytest.mark.parametrize("layout", ["1", "2", "3"])

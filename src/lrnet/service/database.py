@@ -189,8 +189,11 @@ class Store(Queue):
     def take_notice(self, seconds: float) -> tuple[VideoRow, int] | None:
         """A finished video whose notice is due, and the number of failed attempts; it is reserved for `seconds`."""
         due = select(videos.c.number).where(videos.c.notice_due <= now(), videos.c.state.not_in(UNFINISHED))
-        first = due.order_by(videos.c.notice_due).limit(1).with_for_update(skip_locked=True).scalar_subquery()
-        take = update(videos).where(videos.c.number == first).values(notice_due=now() + seconds)
+        first = due.order_by(videos.c.notice_due).limit(1)
+        if self._scalar(first) is None:  # as in `claim`
+            return None
+        number = first.with_for_update(skip_locked=True).scalar_subquery()
+        take = update(videos).where(videos.c.number == number).values(notice_due=now() + seconds)
         with self._engine.begin() as connection:
             row = connection.execute(take.returning(*SHOWN, videos.c.notice_tries)).one_or_none()
         return None if row is None else (to_row(row), row.notice_tries or 0)
