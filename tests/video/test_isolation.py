@@ -15,7 +15,15 @@ import numpy as np
 import pytest
 from tests.media import moving, turn_in_header, write_video
 
-from lrnet.errors import DamagedVideoError, DecoderDiedError, LimitError, NotAVideoError, VideoError, VideoNotFoundError
+from lrnet.errors import (
+    DamagedVideoError,
+    DecoderDiedError,
+    InternalError,
+    LimitError,
+    NotAVideoError,
+    VideoError,
+    VideoNotFoundError,
+)
 from lrnet.video import isolation
 from lrnet.video.isolation import DecoderProcess, IsolatedReader, open_video
 from lrnet.video.limits import Access, Excess, Limits
@@ -159,6 +167,38 @@ def test_the_process_is_used_again_also_after_a_video_that_was_left(video: Path)
         open_video(__file__, APART)
     with open_video(video, APART) as reader:
         assert _pid(reader) == first
+
+
+FAULTY = """
+import gc, weakref
+from lrnet.video.decoder_process import Decoder
+gc.disable()
+class Memory:
+    pass
+def decode(self, asked):
+    held = Memory()
+    if not hasattr(self, "first"):
+        self.first = weakref.ref(held)
+        raise RuntimeError
+    return {"error": "VideoError", "what": str(self.first() is None)}
+Decoder._decode = decode
+"""
+
+
+def test_a_fault_leaves_nothing_of_its_video_in_the_process(video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    boot = isolation._boot
+    _end_idle_processes()
+
+    def faulty(pipe: int, memory: int, size: int) -> str:
+        path, main = boot(pipe, memory, size).split("from ", 1)
+        return f"{path}\n{FAULTY}\nfrom {main}"
+
+    monkeypatch.setattr(isolation, "_boot", faulty)
+    with pytest.raises(InternalError):
+        open_video(video, APART)
+    with pytest.raises(VideoError, match="True"):
+        open_video(video, APART)
+    _end_idle_processes()
 
 
 def test_a_process_reads_so_many_videos_and_no_more(video: Path, monkeypatch: pytest.MonkeyPatch) -> None:

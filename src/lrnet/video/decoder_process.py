@@ -72,6 +72,7 @@ class Decoder:
             except Exception as error:
                 fault = InternalError.of(error, message["video"])
                 ending = {"error": "InternalError", "what": fault.what, "hint": fault.hint}
+                del fault  # its traceback holds the video's frames, which would count as the next one's memory
             finally:
                 for what in (resource.RLIMIT_NOFILE, resource.RLIMIT_DATA):  # else the other thread may run into them
                     _bound(what, math.inf)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import time
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 
 from lrnet.errors import VideoError
 
 _calls = 0
+_failed: list[weakref.ref[VideoError]] = []
 
 
 def square(n: int) -> int:
@@ -31,6 +34,19 @@ def process_and_call(_: int) -> tuple[int, int]:
 
 def unpicklable(_: int) -> object:
     return lambda: None
+
+
+def fail_once(_: int) -> bool:
+    """Fails; after that tells whether the error is still in memory."""
+    gc.disable()
+    if not _failed:
+        error = VideoError("A video failed.", hint="Leave it out.")
+        _failed.append(weakref.ref(error))
+        try:
+            raise error
+        finally:
+            del error
+    return _failed[0]() is not None
 
 
 @dataclass(frozen=True)

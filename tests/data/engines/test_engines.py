@@ -51,6 +51,12 @@ def test_every_item_has_one_outcome_and_errors_are_values(engine: Engine) -> Non
     assert "ZeroDivisionError: thirteen" in str(outcomes[2].error)
 
 
+def test_a_worker_forgets_the_error_of_an_item() -> None:
+    outcomes = list(LocalEngine(1).run(jobs.fail_once, [0, 1]))
+    assert isinstance(outcomes[0].error, VideoError)
+    assert outcomes[1].result is False
+
+
 def test_nothing_to_do_is_done_at_once(engine: Engine) -> None:
     assert list(engine.run(jobs.square, [])) == []
 

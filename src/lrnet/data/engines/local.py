@@ -141,9 +141,8 @@ def _serve(job: Callable[[Any], Any], pipe: Connection) -> None:
     pipe.send(None)  # started
     while True:
         item = items.get()
-        reply = attempt(job, item)
         try:
-            pipe.send(reply)
+            pipe.send(attempt(job, item))  # without a name: an error's traceback would hold frames through the next item
         except OSError:
             os._exit(1)
         except Exception as error:  # a result that cannot be pickled
