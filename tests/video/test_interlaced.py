@@ -141,3 +141,14 @@ def test_frames_of_few_rows_can_be_looked_at(width: int, height: int) -> None:
         frame.pts, frame.time_base = i, Fraction(1, 25)
         if not combs.over:
             combs.look(frame)
+
+
+@pytest.mark.parametrize("size", [(64, 2), (2, 64), (2, 2)])
+def test_frames_too_small_for_the_filter_pass_as_they_are(tmp_path: Path, size: tuple[int, int]) -> None:
+    """They take nothing away from the video that they are appended to."""
+    with av.open(str(write_interlaced(tmp_path / "a.mp4", "libx264"))) as container:
+        frames = list(container.decode(video=0))
+    small = [frame.reformat(*size) for frame in frames[:4]]
+    given = list(Deinterlacer().run([*frames, *small, *frames]))
+    assert [frame.width for frame in given] == [160] * COUNT + [size[0]] * 4 + [160] * COUNT
+    assert all(one is other for one, other in zip(given[COUNT:-COUNT], small, strict=True))

@@ -386,6 +386,22 @@ def test_frames_that_the_decoder_patched_are_counted_and_left_out(tmp_path: Path
     assert len({f.index for f in given}) == len(given)
 
 
+def test_frames_that_cannot_be_converted_are_damaged(tmp_path: Path) -> None:
+    """FFmpeg has no way from packed colours of four bits to planes, nor in some formats for a single row."""
+    path = tmp_path / "a.nut"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("rawvideo", rate=25)
+        stream.width = stream.height = 64
+        stream.pix_fmt = "rgb4"
+        for _ in range(3):
+            container.mux(stream.encode(av.VideoFrame(64, 64, "rgb4")))
+        container.mux(stream.encode(None))
+    with VideoReader(path) as reader:
+        with pytest.raises(DamagedVideoError):
+            list(reader)
+        assert reader.damaged == reader.frames == 3
+
+
 def test_a_video_without_one_good_frame_is_damaged(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.mp4", moving(5))
     data = bytearray(path.read_bytes())

@@ -35,7 +35,8 @@ class Deinterlacer:
     """Deinterlaces frames from the first on that is flagged as interlaced, or all if the first ones are combed.
 
     Combs are recognised by FFmpeg's `idet` on copies with all rows and fewer columns. Without a flag and without
-    combs, nothing is filtered. A frame keeps the time of its first field, so that there are as many frames as before.
+    combs, nothing is filtered, nor are frames that the filter refuses. A frame keeps the time of its first field, so
+    that there are as many frames as before.
 
     Attributes:
         found: whether a frame was interlaced.
@@ -74,7 +75,9 @@ class Deinterlacer:
                 yield from self._rest()
                 options = OPTIONS if self.flagged else COMBED_OPTIONS.format(self._combs.parity)
                 self._graph, self._kind = _graph(frame, (FILTER, options)), kind
-            assert self._graph is not None
+            if self._graph is None:
+                yield frame
+                continue
             self._graph.vpush(frame)
             yield from _ready(self._graph)
 
@@ -157,11 +160,15 @@ def _kind(frame: VideoFrame) -> Kind:
     return frame.width, frame.height, frame.format.name
 
 
-def _graph(frame: VideoFrame, *filters: tuple[str, str]) -> Graph:
+def _graph(frame: VideoFrame, *filters: tuple[str, str]) -> Graph | None:
+    """A graph for frames like this one; None if a filter refuses them: too few rows or columns, or their format."""
     graph = Graph()
     graph.threads = 1
     source = graph.add_buffer(
         width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base, name="in"
     )
-    graph.link_nodes(source, *(graph.add(*step) for step in filters), graph.add("buffersink")).configure()
+    try:
+        graph.link_nodes(source, *(graph.add(*step) for step in filters), graph.add("buffersink")).configure()
+    except (av.error.ArgumentError, av.error.NotImplementedError):
+        return None
     return graph

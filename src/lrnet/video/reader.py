@@ -58,7 +58,8 @@ class Reader(ABC):
 
     Attributes:
         frames: decoded so far, those left out for their rate among them.
-        damaged: packets that could not be decoded, and frames that the decoder had to patch; they are skipped.
+        damaged: packets that could not be decoded, and frames that the decoder had to patch or that cannot be
+            converted; they are skipped.
         quantiser: how coarsely frames are encoded so far: quantisation parameter of H.264, from 0 (fine) to 51, the
             median over frames of the mean over their macroblocks, for 16 frames from a key frame on, at most once in
             240; None for other codecs.
@@ -280,11 +281,17 @@ class VideoReader(Reader):
             if source.is_corrupt:  # patched from its neighbours: not what was filmed
                 self.damaged += 1
             elif not self.guard.leaves_out(time):
-                given = True
                 stretch = self.guard.limits.stretch(time)
-                yield Frame(
-                    source, self.frames - 1, time, to_planes, turns[source.rotation], stretch, timed.shot, shown
-                )
+                try:
+                    frame = Frame(
+                        source, self.frames - 1, time, to_planes, turns[source.rotation], stretch, timed.shot, shown
+                    )
+                except av.error.FFmpegError as error:  # a pixel format, or a size of it, that cannot be converted
+                    self.damaged += 1
+                    self._starved |= isinstance(error, MemoryError)
+                    continue
+                given = True
+                yield frame
         if not given:
             raise self._nothing()
 
