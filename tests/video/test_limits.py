@@ -6,6 +6,7 @@ import itertools
 from dataclasses import replace
 from pathlib import Path
 
+import av.error
 import pytest
 from tests.media import moving, write_video
 
@@ -138,3 +139,16 @@ def test_settings_that_are_none_are_told(setting: str, says: str) -> None:
 def test_settings_change_what_they_name_and_nothing_else() -> None:
     found = Limits().changed(["decode-seconds=5", "frames=1e3"], refuse=True)
     assert found == replace(Limits(), decode_seconds=5.0, frames=1000, refuse=True)
+
+
+@pytest.mark.parametrize("name", ["reader.Frame", "interlaced._graph"])
+@pytest.mark.parametrize("error", [MemoryError(), av.error.MemoryError(12, "Cannot allocate memory")])
+def test_lack_of_memory_while_a_frame_is_made_is_a_limit(
+    video: Path, monkeypatch: pytest.MonkeyPatch, name: str, error: MemoryError
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(f"lrnet.video.{name}", fail)
+    with open_video(video) as reader, pytest.raises(LimitError, match="memory"):
+        list(reader.decode())

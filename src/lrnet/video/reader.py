@@ -264,6 +264,12 @@ class VideoReader(Reader):
         self._container.close()
 
     def _decode(self) -> Iterator[Frame]:
+        try:
+            yield from self._converted()
+        except MemoryError as error:  # of a filter, a conversion, or Python itself
+            raise past("memory_megabytes", self.name, self.guard.limits) from error
+
+    def _converted(self) -> Iterator[Frame]:
         to_planes = VideoReformatter()
         given = False
         # Looked up once for each angle: side data hold a reference cycle that keeps the frame in memory.
@@ -286,9 +292,10 @@ class VideoReader(Reader):
                     frame = Frame(
                         source, self.frames - 1, time, to_planes, turns[source.rotation], stretch, timed.shot, shown
                     )
-                except av.error.FFmpegError as error:  # a pixel format, or a size of it, that cannot be converted
+                except MemoryError:
+                    raise
+                except av.error.FFmpegError:  # a pixel format, or a size of it, that cannot be converted
                     self.damaged += 1
-                    self._starved |= isinstance(error, MemoryError)
                     continue
                 given = True
                 yield frame
