@@ -275,6 +275,30 @@ def test_a_video_cut_off_in_the_middle_gives_what_it_has(tmp_path: Path) -> None
     assert 0 < len(read(tmp_path / "cut.mkv")) < 60
 
 
+@pytest.mark.parametrize("threads", [1, 4])
+def test_a_fragmented_file_that_was_cut_off_is_damaged(tmp_path: Path, threads: int) -> None:
+    with av.open(str(tmp_path / "a.mp4"), "w", options={"movflags": "frag_keyframe+empty_moov"}) as container:
+        stream = container.add_stream("libx264", rate=25, options={"g": "10"})
+        stream.width, stream.height, stream.pix_fmt = 160, 96, "yuv420p"
+        for rgb in moving(40):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(rgb, format="rgb24")))
+        container.mux(stream.encode(None))
+    data = (tmp_path / "a.mp4").read_bytes()
+    for end, damaged in ((data.rindex(b"mdat") + 50, 1), (len(data), 0)):
+        (tmp_path / "cut.mp4").write_bytes(data[:end])
+        with VideoReader(tmp_path / "cut.mp4", threads=threads) as reader:
+            assert len(list(reader)) >= 30
+            assert reader.damaged == damaged
+
+
+def test_recordings_that_were_joined_whole_are_not_damaged(tmp_path: Path) -> None:
+    """The demuxer takes the last packet before the joint for cut off, because a counter starts again."""
+    part = write_video(tmp_path / "a.ts", moving(20)).read_bytes()
+    (tmp_path / "joined.ts").write_bytes(part + part)
+    with VideoReader(tmp_path / "joined.ts", threads=4) as reader:
+        assert (len(list(reader)), reader.damaged) == (40, 0)
+
+
 def faulty(kind: str, folder: Path) -> str:
     path = folder / "bad.mp4"
     if kind == "text":

@@ -160,6 +160,7 @@ class VideoReader(Reader):
             self._clock = self._new_clock()
             self._ended = False
             self._missing = 0  # packets of which no frame has come, and no error
+            self._cut = 0  # packets that the container says are not whole
             self._first_pts: int | None = None
             self._deinterlacer = Deinterlacer()
             self._decoding = 0.0
@@ -327,6 +328,8 @@ class VideoReader(Reader):
                     self._ended = True
                     if self._stream.codec_context.name in SILENT:
                         self.damaged += max(0, self._missing)
+                    # Several decoding threads drop the errors of the last packets, among them that of a file cut off.
+                    self.damaged = max(self.damaged, min(self._missing, self._cut))
                     return
                 pictures = self._decoded(packet)
             except IndexError:  # a packet of a stream that the header did not announce
@@ -340,6 +343,7 @@ class VideoReader(Reader):
             yield from pictures
 
     def _decoded(self, packet: Packet[Any]) -> list[VideoFrame]:
+        self._cut += packet.is_corrupt
         self._quantisers.look(packet)
         self.quantiser = self._quantisers.median
         if packet.pts is not None and packet.size and not packet.is_discard:
