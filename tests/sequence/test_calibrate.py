@@ -6,10 +6,13 @@ import importlib
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
+import av.error
 import cv2
 import numpy as np
 import pytest
+from av.video.frame import VideoFrame
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -23,6 +26,7 @@ from lrnet.sequence.alignment import Align
 from lrnet.sequence.builder import SequenceBuilder
 from lrnet.sequence.calibrate import CalibratedLandmarks, jitter
 from lrnet.sequence.landmark_sequence import finite_frames
+from lrnet.video.frame import Frame
 from lrnet.video.reader import VideoReader
 
 pytestmark = pytest.mark.usefixtures("one_mesh")
@@ -116,6 +120,23 @@ def test_a_video_by_its_path_a_reader_and_a_file(video: Path, tmp_path: Path) ->
     np.testing.assert_allclose(by_path.times, np.arange(10) / 25)
     assert np.abs(by_path.points - followed()).max() < 0.5
     assert by_path.sequence.times is by_path.times
+
+
+@pytest.mark.parametrize("damaged", [{0, 1}, {4}, {3, 4, 9}, {8, 9}])
+def test_damaged_frames_are_gaps_and_count(video: Path, monkeypatch: pytest.MonkeyPatch, damaged: set[int]) -> None:
+    """Other programs count frames that the decoder patched, and give landmarks of them."""
+
+    def damaging(source: VideoFrame, index: int, *settings: Any) -> Frame:
+        if index in damaged:
+            raise av.error.ArgumentError(22, "damage")
+        return Frame(source, index, *settings)
+
+    monkeypatch.setattr("lrnet.video.reader.Frame", damaging)
+    result = lrnet.calibrate(video, followed(), check_faces=False)
+    assert set(np.flatnonzero(~result.valid).tolist()) == damaged
+    np.testing.assert_allclose(result.times, np.arange(10) / 25)
+    np.testing.assert_allclose(result.detected[result.valid], followed()[result.valid], atol=1e-3)
+    assert any(f"damaged ({len(damaged)} frames" in note for note in result.notes)
 
 
 def test_the_sequence_is_what_the_detector_s_builder_makes(video: Path) -> None:

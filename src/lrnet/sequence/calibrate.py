@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final
@@ -51,7 +51,7 @@ class CalibratedLandmarks:
         shot_starts: numbers of the frames at which a shot starts, 0 the first of them. A shot also starts where the
             face jumps so far that it must be another one.
         sequence: the same landmarks normalised, all N frames; a frame that is not `valid` is a gap as a whole.
-        notes: sentences for the user on converted landmarks, missing rows, jumps of the face, or raised jitter.
+        notes: sentences for the user on converted landmarks, missing rows, damage, jumps of the face, or raised jitter.
     """
 
     points: Array
@@ -153,7 +153,12 @@ def calibrate(
     number = int(rows.face_id[0])
     row_of = row_finder(rows, align)
     points, present = completed(rows)
-    video = os.fspath(video_or_frames) if isinstance(video_or_frames, str | os.PathLike) else None
+    video: str | None = None
+    frames: Iterable[Frame | Image] = ()
+    if isinstance(video_or_frames, str | os.PathLike):
+        video = os.fspath(video_or_frames)
+    else:
+        frames = video_or_frames
     placement = Placement()
     if video is not None and check_faces:
         placement = find_placement(video, points, row_finder(rows, align), rows.source)
@@ -164,7 +169,8 @@ def calibrate(
     jumps: list[int] = []
     last: Array | None = None
     last_shot = 0
-    with _pictures(video_or_frames, frame_rate) as pictures:
+    with nullcontext() if video is None else VideoReader(video, WHOLE) as reader:
+        pictures = _pictures(frames, frame_rate) if reader is None else _pictures_of(reader)
         for read, (image, time, shot) in enumerate(pictures):
             if shot != last_shot:  # the file's time jumps: recordings were joined
                 shots.start(read)
@@ -172,7 +178,7 @@ def calibrate(
             row = row_of(read, time)
             times.append(time)
             numbers.append(-1 if row is None else int(rows.frame_numbers[row]))
-            if row is None or np.isnan(points[row, 0, 0]):
+            if image is None or row is None or np.isnan(points[row, 0, 0]):
                 shots.add(image, None, np.zeros(NUM_LANDMARKS, bool), 0.0, read, time)
                 continue
             _require_in_frame(rows.source, points[row], image, read)
@@ -183,13 +189,23 @@ def calibrate(
             shots.add(image, last, present[row], float(rows.confidence[row]), read, time)
     fit = require_fit(table, video or "the video", align, np.array(times, np.float64), np.array(numbers, np.int64))
     result = shots.finish()
-    return replace(result, notes=(*placement.notes, *fit, *_jump_note(jumps), *_jitter_note(*result.jitter())))
+    damage = _damage_note(reader.damaged if reader else 0)
+    return replace(result, notes=(*placement.notes, *fit, *damage, *_jump_note(jumps), *_jitter_note(*result.jitter())))
 
 
 def _is_another(last: Array, points: Array) -> bool:
     """Whether landmarks are of another face than the last ones, by the tracker's rule."""
     (before, size), (after, _) = face_box(last), face_box(points)
     return float(np.linalg.norm(after - before)) > JUMP * size
+
+
+def _damage_note(damaged: int) -> list[str]:
+    if not damaged:
+        return []
+    return [
+        f"The video is damaged ({damaged} frames or more): a frame that the decoder had to patch is a gap, and one "
+        "that it lost is not counted."
+    ]
 
 
 def _jump_note(jumps: list[int]) -> list[str]:
@@ -247,13 +263,19 @@ class _Shots:
             self._starts.append(index)
 
     def add(
-        self, image: Image, points: Array | None, present: NDArray[np.bool_], confidence: float, index: int, time: float
+        self,
+        image: Image | None,
+        points: Array | None,
+        present: NDArray[np.bool_],
+        confidence: float,
+        index: int,
+        time: float,
     ) -> None:
         # Any one colour channel shows a cut; the second is green in every usual order, and nearest to brightness.
-        if self._cuts.is_cut(image if image.ndim == 2 else image[:, :, 1]):
+        if image is not None and self._cuts.is_cut(image if image.ndim == 2 else image[:, :, 1]):
             self.start(index)
         self._present.append(present)
-        if points is None:
+        if image is None or points is None:
             self._builder.add_gap(index, time)
         else:
             self._builder.add(image, points, confidence, index, time)
@@ -309,14 +331,23 @@ def _require_in_frame(source: str, points: Array, image: Image, index: int) -> N
         )
 
 
-@contextmanager
-def _pictures(source: Source, frame_rate: float) -> Iterator[Iterator[tuple[Image, float, int]]]:
+def _pictures(source: Iterable[Frame | Image], frame_rate: float) -> Iterator[tuple[Image | None, float, int]]:
     """Images with their times in seconds and the number of discontinuities of time before them."""
-    if isinstance(source, str | os.PathLike):
-        with VideoReader(source, WHOLE) as reader:
-            yield ((frame.luma, frame.time, frame.shot) for frame in reader)
-    else:
-        yield (_picture(frame, index, frame_rate) for index, frame in enumerate(source))
+    return (_picture(frame, index, frame_rate) for index, frame in enumerate(source))
+
+
+def _pictures_of(reader: VideoReader) -> Iterator[tuple[Image | None, float, int]]:
+    """Likewise of a video. A frame that the reader left out as damaged is None: other programs count it, too."""
+    last, time, step, shot = -1, 0.0, 1 / 25, 0
+    for frame in reader:
+        if frame.index > 0:
+            step = frame.time / frame.index if last < 0 else (frame.time - time) / (frame.index - last)
+        for before in range(frame.index - last - 1, 0, -1):
+            yield None, frame.time - before * step, shot
+        last, time, shot = frame.index, frame.time, frame.shot
+        yield frame.luma, time, shot
+    for after in range(1, reader.frames - last):
+        yield None, time + after * step, shot
 
 
 def _picture(frame: Frame | Image, index: int, frame_rate: float) -> tuple[Image, float, int]:

@@ -142,7 +142,9 @@ def _serve(job: Callable[[Any], Any], pipe: Connection) -> None:
     while True:
         item = items.get()
         try:
-            pipe.send(attempt(job, item))  # without a name: an error's traceback would hold frames through the next item
+            pipe.send(
+                attempt(job, item)
+            )  # without a name: an error's traceback would hold frames through the next item
         except OSError:
             os._exit(1)
         except Exception as error:  # a result that cannot be pickled
