@@ -148,6 +148,15 @@ def test_smooth_patches_and_lost_points_are_not_found_and_harm_no_other() -> Non
     np.testing.assert_allclose(found[1], alone[0], atol=1e-4)
 
 
+def test_a_patch_without_any_gradient_is_not_found_whatever_is_asked_for() -> None:
+    image = np.full((240, 320), 100, np.uint8)
+    image[:, 160:] = np.random.default_rng(0).integers(0, 256, (240, 160))
+    points = np.array([[60, 60], [240, 120]], np.float32)
+    found, status = PyramidalLucasKanade(min_eigenvalue=0.0).track(image, image, points, points)
+    assert status.tolist() == [False, True]
+    np.testing.assert_allclose(found, points, atol=0.01)
+
+
 @pytest.mark.parametrize("side", [1, 5, 16, 31])
 def test_an_image_smaller_than_the_patch_is_no_error(side: int) -> None:
     image = STILL[:side, :side]

@@ -107,6 +107,7 @@ class PyramidalLucasKanade:
         hessian: Array = np.matmul(weighted.transpose(0, 2, 1), steepest, dtype=np.float32)
         channels = template.shape[-1]
         serves = _smaller_eigenvalue(hessian) >= self.min_eigenvalue * self._weights().sum() * channels
+        serves &= _determinant(hessian) > 0  # where the least eigenvalue asked for is 0
 
         shift = shift.copy()
         active = np.flatnonzero(serves)
@@ -179,4 +180,10 @@ def _inverse(matrices: Array) -> Array:
     """Inverses of symmetric, regular (P, 2, 2)."""
     a, b, c = matrices[:, 0, 0], matrices[:, 0, 1], matrices[:, 1, 1]
     adjugate = np.stack([np.stack([c, -b], axis=-1), np.stack([-b, a], axis=-1)], axis=-2)
-    return np.asarray(adjugate / (a * c - b * b)[:, None, None], np.float32)
+    return np.asarray(adjugate / _determinant(matrices)[:, None, None], np.float32)
+
+
+def _determinant(matrices: Array) -> Array:
+    """(P,) of symmetric (P, 2, 2)."""
+    a, b, c = matrices[:, 0, 0], matrices[:, 0, 1], matrices[:, 1, 1]
+    return np.asarray(a * c - b * b, np.float32)
