@@ -55,6 +55,15 @@ def test_a_file_that_is_replaced_as_it_is_opened_is_refused(tmp_path: Path) -> N
             held.require_opened()
 
 
+def test_a_file_that_is_removed_as_it_is_opened_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "a.mp4"
+    file.write_bytes(b"first")
+    with custody(file) as held:
+        file.unlink()
+        with pytest.raises(VideoError, match="removed while it was opened"):
+            held.require_opened()
+
+
 def test_an_address_has_no_hash(tmp_path: Path) -> None:
     with custody("https://example.org/a.mp4") as held:
         held.require_opened()

@@ -28,10 +28,13 @@ class Custody:
         """Check, once a reader has opened the path, that it opened this file.
 
         Raises:
-            VideoError: another file lies at the path.
+            VideoError: another file lies at the path, or none.
         """
         if self._before is not None:
-            now = Path(self._path).stat()
+            try:
+                now = Path(self._path).stat()
+            except OSError as error:
+                raise self._changed("removed while it was opened") from error
             if (now.st_dev, now.st_ino) != (self._before.st_dev, self._before.st_ino):
                 raise self._changed("replaced while it was opened")
 
