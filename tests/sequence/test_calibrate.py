@@ -424,6 +424,17 @@ def test_frames_that_are_none() -> None:
         lrnet.calibrate([], constant(1))
 
 
+def test_grey_and_colour_frames_do_not_mix() -> None:
+    with pytest.raises(VideoError, match="Frame 1 is an array of 3 dimensions, and those before it of 2"):
+        lrnet.calibrate([TEXTURE, np.dstack([TEXTURE] * 3)], constant(2))
+
+
+@pytest.mark.parametrize("rate", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_frame_rate_is_above_nought(rate: float) -> None:
+    with pytest.raises(SequenceError, match="The frame rate is"):
+        lrnet.calibrate(still(2), constant(2), frame_rate=rate)
+
+
 @settings(max_examples=30, deadline=None)
 @given(scale=st.floats(0, 1e5), x=st.floats(-1e6, 1e6), y=st.floats(-1e6, 1e6), side=st.integers(1, 60))
 def test_landmarks_anywhere_of_any_size_end_in_a_result_or_a_typed_error(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from math import isfinite
 from typing import Final
 
 import numpy as np
@@ -138,8 +139,9 @@ def calibrate(
 
     Raises:
         SequenceError: the landmarks cannot be read, are of another number of frames or of several faces, are
-            normalised, are not on a face of the video or not in the frame, or cannot be aligned by time.
-        VideoError: the video cannot be read, or a frame is no image.
+            normalised, are not on a face of the video or not in the frame, or cannot be aligned by time; or the frame
+            rate is not above 0.
+        VideoError: the video cannot be read, a frame is no image, or some frames are grey and others colour.
 
     Example:
         ```python
@@ -148,6 +150,8 @@ def calibrate(
         write_landmarks("calibrated.csv", result.table())
         ```
     """
+    if not (isfinite(frame_rate) and frame_rate > 0):
+        raise SequenceError(f"The frame rate is {frame_rate:g}.", hint="Give frames a second, a number above 0.")
     table = _as_table(landmarks)
     rows = table.of_face(face)
     number = int(rows.face_id[0])
@@ -333,7 +337,16 @@ def _require_in_frame(source: str, points: Array, image: Image, index: int) -> N
 
 def _pictures(source: Iterable[Frame | Image], frame_rate: float) -> Iterator[tuple[Image | None, float, int]]:
     """Images with their times in seconds and the number of discontinuities of time before them."""
-    return (_picture(frame, index, frame_rate) for index, frame in enumerate(source))
+    dimensions = 0
+    for index, frame in enumerate(source):
+        image, time, shot = _picture(frame, index, frame_rate)
+        if dimensions not in (0, image.ndim):
+            raise VideoError(
+                f"Frame {index} is an array of {image.ndim} dimensions, and those before it of {dimensions}.",
+                hint="Give all frames as (H, W) grey or all as (H, W, 3) colour arrays.",
+            )
+        dimensions = image.ndim
+        yield image, time, shot
 
 
 def _pictures_of(reader: VideoReader) -> Iterator[tuple[Image | None, float, int]]:
