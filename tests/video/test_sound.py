@@ -14,7 +14,7 @@ from tests.media import gradient, moving, write_video
 
 from lrnet.video import isolation, sound
 from lrnet.video.isolation import DecoderProcess, sound_of
-from lrnet.video.limits import Access
+from lrnet.video.limits import Access, Limits
 from lrnet.video.sound import RATE, Samples, add_sound, decode_sound, samples_of
 
 PIECES = [(0.0, 1.2, 1.8), (0.64, 3.1, 3.9)]  # as a clip at 25 Hz joins them
@@ -85,6 +85,14 @@ def test_a_clip_gets_its_sound_and_keeps_its_pictures(tmp_path: Path) -> None:
 def test_a_file_without_sound_or_without_anything_has_none(isolate: bool, tmp_path: Path) -> None:
     for path in (write_video(tmp_path / "silent.mp4", moving(5)), tmp_path / "gone.mp4"):
         assert sound_of(path, Access(isolate=isolate), PIECES) is None
+
+
+def test_a_limit_on_pixels_silences_nothing(tmp_path: Path) -> None:
+    """An isolated decoder gives sound through the memory that is made for frames."""
+    path = write_with_tones(tmp_path / "tones.mp4")
+    access = Access(isolate=True, limits=Limits(megapixels=0.05))
+    assert [part.any() for part in isolation.whole_sound_of(path, access, 5.0)] == [True]
+    assert isolation.slot_bytes(access.limits) >= 2 * sound.RATE * sound.PART
 
 
 def test_damaged_sound_is_left_out_and_the_rest_kept(tmp_path: Path) -> None:

@@ -318,11 +318,11 @@ def _quantiser(value: Any) -> float:
 
 
 def slot_bytes(limits: Limits) -> int:
-    """Bytes that the planes of the largest frame take, in whole pages.
+    """Bytes that the planes of the largest frame take, or a part of a video's sound, in whole pages.
 
     Three a pixel, not one and a half: in a frame of one row each chroma plane has half a sample for each of luma.
     """
-    return -(-round(3e6 * limits.megapixels + 4) // mmap.PAGESIZE) * mmap.PAGESIZE
+    return -(-round(max(3e6 * limits.megapixels + 4, 2 * RATE * (PART + 1))) // mmap.PAGESIZE) * mmap.PAGESIZE
 
 
 class DecoderProcess:
