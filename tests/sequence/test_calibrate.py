@@ -265,6 +265,15 @@ def test_a_face_that_jumps_is_another_one(way: tuple[float, float], gap: int) ->
         assert [len(shot) for shot in result.shots] == [6, 6]
 
 
+@pytest.mark.parametrize(("scale", "another"), [(0.75, False), (1.35, False), (0.65, True), (1.45, True)])
+def test_a_face_of_another_size_is_another_one_as_in_detection(scale: float, another: bool) -> None:
+    landmarks = constant(12)
+    landmarks[6:] = (landmarks[6:] - 150) * np.float32(scale) + 150
+    result = lrnet.calibrate(still(12), landmarks)
+    assert result.shot_starts == ((0, 6) if another else (0,))
+    assert any("suddenly larger or smaller" in note for note in result.notes) == another
+
+
 def test_jitter_that_rises_is_said_in_words() -> None:
     """Landmarks that stand still on a picture that shakes: calibration gives them the picture's motion."""
     shakes = np.random.default_rng(3).normal(0, 1.5, (20, 2))

@@ -125,8 +125,9 @@ class FaceTracker:
             track.lost, track.seen_at = True, time
 
     def _follow(self, track: _Track, frame: Frame) -> None:
-        found = self._landmarker.follow(frame, track.observation)
-        if found is None or found.confidence < MIN_CONFIDENCE or _is_another(track.observation, found):
+        last = track.observation
+        found = self._landmarker.follow(frame, last)
+        if found is None or found.confidence < MIN_CONFIDENCE or is_another(last.landmarks, found.landmarks):
             track.lost = True
             return
         track.observation, track.seen_at = found, frame.time
@@ -198,12 +199,11 @@ def _is_new(found: FaceObservation, known: Sequence[FaceObservation]) -> bool:
     return found.confidence >= MIN_CONFIDENCE and all(overlap(found.box, k.box) <= SAME_FACE for k in known)
 
 
-def _is_another(last: FaceObservation, found: FaceObservation) -> bool:
-    before, after = last.box, found.box
-    size_before, size_after = (float((b[2:] - b[:2]).max()) for b in (before, after))
-    moved = float(np.linalg.norm(last.landmarks.mean(axis=0) - found.landmarks.mean(axis=0)))
-    ratio = size_after / max(size_before, 1e-6)
-    return moved > JUMP * size_before or not RESIZE[0] < ratio < RESIZE[1]
+def is_another(last: NDArray[np.float32], found: NDArray[np.float32]) -> bool:
+    """Whether landmarks (68, 2) are too far from the last ones, or too much larger or smaller, to be of one face."""
+    before, after = (float(np.ptp(points, axis=0).max()) for points in (last, found))
+    moved = float(np.linalg.norm(last.mean(axis=0) - found.mean(axis=0)))
+    return moved > JUMP * before or not RESIZE[0] < after / max(before, 1e-6) < RESIZE[1]
 
 
 class CutDetector:

@@ -17,7 +17,7 @@ from lrnet.errors import SequenceError, VideoError
 from lrnet.faces.landmark_files import LandmarkTable, read_landmarks
 from lrnet.faces.landmarker import NUM_LANDMARKS, OUTER_EYE_CORNERS
 from lrnet.faces.squares import face_box
-from lrnet.faces.tracker import JUMP, CutDetector
+from lrnet.faces.tracker import CutDetector, is_another
 from lrnet.sequence.alignment import Align, completed, require_fit, row_finder
 from lrnet.sequence.builder import SequenceBuilder
 from lrnet.sequence.landmark_sequence import LandmarkSequence
@@ -186,7 +186,7 @@ def calibrate(
                 shots.add(image, None, np.zeros(NUM_LANDMARKS, bool), 0.0, read, time)
                 continue
             _require_in_frame(rows.source, points[row], image, read)
-            if last is not None and _is_another(last, points[row]):
+            if last is not None and is_another(last, points[row]):
                 jumps.append(read)
                 shots.start(read)
             last = points[row]
@@ -195,12 +195,6 @@ def calibrate(
     result = shots.finish()
     damage = _damage_note(reader.damaged if reader else 0)
     return replace(result, notes=(*placement.notes, *fit, *damage, *_jump_note(jumps), *_jitter_note(*result.jitter())))
-
-
-def _is_another(last: Array, points: Array) -> bool:
-    """Whether landmarks are of another face than the last ones, by the tracker's rule."""
-    (before, size), (after, _) = face_box(last), face_box(points)
-    return float(np.linalg.norm(after - before)) > JUMP * size
 
 
 def _damage_note(damaged: int) -> list[str]:
@@ -216,7 +210,10 @@ def _jump_note(jumps: list[int]) -> list[str]:
     if not jumps:
         return []
     shown = ", ".join(map(str, jumps[:5])) + (f" and {len(jumps) - 5} more" if len(jumps) > 5 else "")
-    return [f"The face jumps by more than half its size at frame {shown} (from 0): another face, and a new shot."]
+    return [
+        f"The face jumps by more than half its size at frame {shown} (from 0), or is suddenly larger or smaller: "
+        "another face, and a new shot."
+    ]
 
 
 def _jitter_note(before: float, after: float) -> list[str]:
