@@ -31,6 +31,23 @@ def told(stamps: Sequence[float | None], clock: Clock[int] | None = None) -> tup
     return [t.time for t in timed], [t.shot for t in timed]
 
 
+def test_no_more_is_waited_for_than_there_is_room_for() -> None:
+    """Each stamp contradicts the one before: all would wait for others."""
+    sizes = [1] * 10 + [50] * 10 + [1] * 10
+    clock = Clock[int](STEP, full=lambda items: sum(items) > 100)
+    waiting, most = 0, 0
+    times: list[float] = []
+    for i, size in enumerate(sizes):
+        settled = clock.add(size, 1000.0 * (i % 2) + i)
+        waiting += size - sum(timed.item for timed in settled)
+        most = max(most, waiting)
+        times += [timed.time for timed in settled]
+    times += [timed.time for timed in clock.finish()]
+    assert 50 <= most <= 100
+    assert len(times) == len(sizes)
+    assert times == sorted(set(times))
+
+
 def assert_regular(times: Sequence[float], start: float = 0.0) -> None:
     assert times == pytest.approx(regular(len(times), start), abs=1e-6)
 

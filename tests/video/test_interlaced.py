@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from numpy.typing import NDArray
 from tests.media import moving, write_video
 
+from lrnet.video import interlaced
 from lrnet.video.interlaced import Combs, Deinterlacer
 from lrnet.video.isolation import open_video
 from lrnet.video.limits import Access
@@ -152,3 +154,20 @@ def test_frames_too_small_for_the_filter_pass_as_they_are(tmp_path: Path, size: 
     given = list(Deinterlacer().run([*frames, *small, *frames]))
     assert [frame.width for frame in given] == [160] * COUNT + [size[0]] * 4 + [160] * COUNT
     assert all(one is other for one, other in zip(given[COUNT:-COUNT], small, strict=True))
+
+
+def test_large_frames_do_not_wait_for_many_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = [av.VideoFrame(64, 64, "yuv420p") for _ in range(20)]
+    for i, frame in enumerate(frames):
+        frame.pts, frame.time_base = i, Fraction(1, 25)
+    monkeypatch.setattr(interlaced, "HELD_BYTES", 4.5 * sum(plane.buffer_size for plane in frames[0].planes))
+    taken = 0
+
+    def counted() -> Iterator[av.VideoFrame]:
+        nonlocal taken
+        for frame in frames:
+            taken += 1
+            yield frame
+
+    for given, _ in enumerate(Deinterlacer().run(counted())):
+        assert taken - given <= 5

@@ -13,7 +13,7 @@ times that rise from frame to frame and lead to the same place in a player. Thre
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
@@ -50,14 +50,14 @@ class Timed(Generic[T]):
 class Clock(Generic[T]):
     """Gives each item (a frame) its time. Times are 0 or more and rise strictly.
 
-    Items whose stamps need no second look come back at once, the others after at most `ahead` more.
+    Items whose stamps need no second look come back at once, the others after at most `AHEAD` more.
 
     Args:
         interval: seconds from frame to frame, as the header says.
         origin: the stamp, seconds, that a player shows as time 0.
         end: the stamp, seconds, at which the header says that the video ends; None if it does not say.
         resets: the format's stamps may start again within a file, as those of transport streams do.
-        ahead: how many further items are waited for before a stamp is judged.
+        full: whether items that wait are too large together to wait for more.
 
     Attributes:
         time: of the last item that was given back, seconds.
@@ -78,7 +78,7 @@ class Clock(Generic[T]):
         origin: float = 0.0,
         end: float | None = None,
         resets: bool = False,
-        ahead: int = AHEAD,
+        full: Callable[[Sequence[T]], bool] = lambda items: False,
     ) -> None:
         self.time = self.furthest = 0.0
         self.mended = False
@@ -88,7 +88,7 @@ class Clock(Generic[T]):
         self._end = end
         self.resets = resets
         self._pause = LONGEST_PAUSE_RESET if resets else LONGEST_PAUSE
-        self._ahead = ahead
+        self._full = full
         self._shot = 0
         self._begun = False
         self._pending: list[tuple[T, float | None]] = []
@@ -141,7 +141,7 @@ class Clock(Generic[T]):
             near = next((1 for (i, one), (j, other) in pairwise(known[:2]) if self._is_near(other - one, j - i)), None)
         if near is not None:
             known = known[: near + 1]
-        elif not ended and len(stamps) <= self._ahead:
+        elif not ended and len(stamps) <= AHEAD and not self._full([item for item, _ in self._pending]):
             return None
         if near is None and not self._begun:
             steps = [other - one for (_, one), (_, other) in pairwise(known)]

@@ -19,7 +19,8 @@ COMBED_OPTIONS: Final = "mode=send_frame:parity={}:deint=all"
 
 MOST_ROWS: Final = 1088  # no format of interlaced video has more
 LOOKED: Final = 64  # frames that are looked at for combs
-HELD: Final = 32  # of those wait until it is known
+HELD: Final = 32  # of those wait until it is known, if
+HELD_BYTES: Final = 200e6  # they take no more, nor those for which the clock waits
 COMBED: Final = 12  # frames that have to be combed the same way, and
 SURE: Final = 2  # times as many as those that are not
 STRIPE: Final = 8  # grey levels by which a row is brighter, or darker, than both rows beside it
@@ -59,7 +60,7 @@ class Deinterlacer:
                 self._combs.look(frame)
                 self.found = self._combs.parity is not None
             self._held.append(frame)
-            if self._combs.over or len(self._held) > HELD:
+            if self._combs.over or len(self._held) > HELD or too_large(self._held):
                 yield from self._let_go()
         yield from self._let_go()
         yield from self._rest()
@@ -134,6 +135,11 @@ class Combs:
 
     def _end(self) -> None:
         self.over, self._graph = True, None
+
+
+def too_large(frames: Iterable[VideoFrame]) -> bool:
+    """Whether frames take so much memory that no more may be waited for."""
+    return sum(plane.buffer_size for frame in frames for plane in frame.planes) > HELD_BYTES
 
 
 def _striped(rows: NDArray[np.uint8]) -> float:

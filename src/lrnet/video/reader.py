@@ -14,7 +14,6 @@ import av
 import av.container
 import av.error
 import av.logging
-import numpy as np
 from av.packet import Packet
 from av.stream import Disposition
 from av.video.frame import VideoFrame
@@ -26,9 +25,9 @@ from lrnet.errors import (
     NotAVideoError,
     VideoError,
 )
-from lrnet.video.clock import AHEAD, Clock, Timed
+from lrnet.video.clock import Clock, Timed
 from lrnet.video.frame import Frame, VideoInfo, oblong, shown_size, turns_of
-from lrnet.video.interlaced import Deinterlacer
+from lrnet.video.interlaced import Deinterlacer, too_large
 from lrnet.video.limits import WHOLE, Access, Excess, Guard, Limits, past
 from lrnet.video.opening import STAMPS_MAY_RESET, open_container, origin_of
 from lrnet.video.pipeline import Ahead, Stopped, nothing
@@ -43,8 +42,6 @@ av.logging.set_libav_level(av.logging.PANIC)
 DECODE_AHEAD: Final = 8  # frames that may wait between the decoding thread and its reader; decoders give them in bursts
 
 TRACKS_NAMED: Final = 4  # of the video tracks that are not examined
-
-HELD_BYTES: Final = 200e6  # that frames take while the clock waits for further ones
 
 SILENT: Final = ("hevc",)
 """Codecs with a frame for each packet, whose decoder leaves out frames that lack a reference without an error."""
@@ -216,7 +213,7 @@ class VideoReader(Reader):
             origin_of(container),
             started + whole if whole and not resets else None,
             resets,
-            int(np.clip(HELD_BYTES / max(1, 3 * stream.width * stream.height), 4, AHEAD)),
+            too_large,
         )
 
     def _duration(self) -> float | None:
