@@ -34,7 +34,7 @@ from lrnet.errors import (
     VideoNotFoundError,
 )
 from lrnet.video.folder import find_videos
-from lrnet.video.frame import Frame
+from lrnet.video.frame import Frame, planes_of
 from lrnet.video.isolation import open_video
 from lrnet.video.limits import Access, Limits
 from lrnet.video.reader import VideoReader, probe
@@ -567,6 +567,50 @@ def test_both_ways_to_rgb_agree_where_a_file_names_no_colours(tmp_path: Path, he
     assert frame.stored.colorspace == 2
     difference = np.abs(frame.rgb().astype(int) - frame.rgb_resized(160, height))
     assert np.quantile(difference, 0.99) <= 3
+
+
+COLOURS = np.array([[200, 120, 90], [30, 160, 60], [40, 50, 200], [220, 30, 30], [128, 128, 128]])
+
+
+@pytest.mark.parametrize(
+    ("colorspace", "red", "blue"),
+    [(1, 0.2126, 0.0722), (5, 0.299, 0.114), (7, 0.212, 0.087), (9, 0.2627, 0.0593)],
+)
+def test_colours_are_read_by_the_matrix_that_the_file_names(colorspace: int, red: float, blue: float) -> None:
+    """Against the weights of ITU-T H.273, worked out here."""
+    luma = COLOURS @ [red, 1 - red - blue, blue]
+    planes = (
+        16 + 219 / 255 * luma,
+        128 + 112 / 255 * (COLOURS[:, 2] - luma) / (1 - blue),
+        128 + 112 / 255 * (COLOURS[:, 0] - luma) / (1 - red),
+    )
+    source = av.VideoFrame(160, 96, "yuv420p")
+    source.colorspace, source.color_range = colorspace, 1
+    for plane, values in zip(planes_of(source), planes, strict=True):
+        plane[:] = np.repeat(np.round(values), plane.shape[1] // 5).astype(np.uint8)
+    frame = Frame(source, 0, 0.0)
+    for shown in (frame.rgb(), frame.rgb_resized(160, 96)):
+        assert np.abs(shown[48, 16::32].astype(int) - COLOURS).max() <= 4  # another matrix would be 15 off
+
+
+@pytest.mark.parametrize("height", [96, 720])
+@pytest.mark.parametrize("pixel_format", ["rgb24", "bgr0", "gbrp", "pal8"])
+def test_colours_of_rgb_stay_in_frames_of_any_size(tmp_path: Path, pixel_format: str, height: int) -> None:
+    """They become planes by BT.601, whatever players take for high-definition planes."""
+    rgb = np.repeat(COLOURS, 32, axis=0)[None].repeat(height, 0).astype(np.uint8)
+    if pixel_format == "pal8":
+        palette = np.full((256, 4), 255, np.uint8)
+        palette[:5, 1:] = COLOURS
+        indices = np.repeat(np.arange(5, dtype=np.uint8), 32)[None].repeat(height, 0)
+        source = av.VideoFrame.from_ndarray((indices, palette), format="pal8")
+    else:
+        source = av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(format=pixel_format)
+    frame = Frame(source, 0, 0.0)
+    with VideoWriter(tmp_path / "o.mp4", 160, height, 25, crf=1) as writer:
+        writer.write_picture(frame.picture(), 0.0)
+    for shown in (frame, *read(tmp_path / "o.mp4")):
+        for way in (shown.rgb(), shown.rgb_resized(160, height)):
+            assert np.abs(way[height // 2, 16::32].astype(int) - COLOURS).max() <= 4
 
 
 def tagged(path: Path, colorspace: int, color_range: int, height: int = 96) -> Path:

@@ -29,9 +29,18 @@ CACHE_LINE: Final = 64  # bytes
 
 FULL_RANGE: Final = 2  # FFmpeg's number for Y' from 0 to 255
 
-BT709: Final = 1  # colour spaces by the numbers of ITU-T H.273
+UNNAMED: Final = (0, 2)  # colour spaces by the numbers of ITU-T H.273
 
-UNNAMED: Final = (0, 2)
+BT601: Final = 5
+
+BT709: Final = 1
+
+SMPTE240M: Final = 7
+
+BT2020: Final = 9
+
+LUMA: Final = {BT709: (0.2126, 0.0722), SMPTE240M: (0.212, 0.087), BT2020: (0.2627, 0.0593)}
+"""Weights of red and blue in Y'."""
 
 HD_ROWS: Final = 720  # from which on a frame that names no colour space is taken for BT.709
 
@@ -81,7 +90,8 @@ class Stored:
     Attributes:
         planes: Y', Cb, Cr, (H, W) and twice (ceil(H / 2), ceil(W / 2)) uint8.
         turns: quarter turns counter-clockwise that make it upright.
-        colorspace, color_range: numbers of ITU-T H.273 and of FFmpeg (2: full range); 0 where the file names none.
+        colorspace, color_range: of the planes, numbers of ITU-T H.273 and of FFmpeg (2: full range); 0 where the file
+            names none. Those of RGB are made by BT.601.
     """
 
     planes: tuple[Plane, ...]
@@ -139,7 +149,7 @@ class Frame:
         self.stored = Stored(
             planes_of(planar),
             turns,
-            int(source.colorspace or 0),
+            BT601 if _is_rgb(source) else int(source.colorspace or 0),
             FULL_RANGE if full_range else int(source.color_range or 0),
         )
         self.luma, u, v = (_upright(plane, turns) for plane in self.stored.planes)
@@ -163,7 +173,7 @@ class Frame:
         """The whole frame, (H, W, 3) uint8 RGB. Costs a full conversion: for pictures shown to people."""
         source = self._source
         # FFmpeg takes BT.601 where a file names nothing; see `_rgb_matrix`.
-        hd = self.stored.colorspace in UNNAMED and self.height >= HD_ROWS and not source.format.is_rgb
+        hd = self.stored.colorspace in UNNAMED and self.height >= HD_ROWS
         width, height = self._shown
         whole = source.to_ndarray(
             format="rgb24", width=width, height=height, src_colorspace=Colorspace.ITU709 if hd else None
@@ -252,12 +262,15 @@ class Frame:
             planes = y, *(cv2.resize(plane, half, interpolation=cv2.INTER_AREA) for plane in chroma)
         flat = np.concatenate([np.ascontiguousarray(plane).ravel() for plane in planes])
         picture = VideoFrame.from_ndarray(flat.reshape(height * 3 // 2, width), format="yuv420p")
-        picture.colorspace = self._source.colorspace
-        picture.color_range = 2 if self._source.format.name.startswith("yuvj") else self._source.color_range
+        picture.colorspace, picture.color_range = self.stored.colorspace, self.stored.color_range
         return picture
 
     def _rgb_of(self, planes: Sequence[NDArray[Any]]) -> NDArray[np.uint8]:
         return cv2.transform(cv2.merge(planes), self._to_rgb).astype(np.uint8, copy=False)
+
+
+def _is_rgb(frame: VideoFrame) -> bool:
+    return frame.format.is_rgb or frame.format.name == "pal8"
 
 
 def oblong(aspect: Fraction | None) -> Fraction | None:
@@ -338,13 +351,13 @@ def _fetch(part: Plane) -> None:
 
 @lru_cache
 def _rgb_matrix(colorspace: int, full_range: bool, height: int) -> NDArray[np.float64]:
-    """(3, 4) matrix from (Y', Cb, Cr, 1) to RGB, for ITU-R BT.709 or BT.601 and the range in use.
+    """(3, 4) matrix from (Y', Cb, Cr, 1) to RGB, for the colour space (BT.601 if not in `LUMA`) and the range in use.
 
-    Colour space numbers are those of ITU-T H.273 (1: BT.709); where a file names none, players take BT.709 for
-    high-definition frames and BT.601 for others, and so does this.
+    Where a file names no colour space, players take BT.709 for high-definition frames and BT.601 for others, and so
+    does this.
     """
-    bt709 = colorspace == BT709 or (colorspace in UNNAMED and height >= HD_ROWS)
-    kr, kb = (0.2126, 0.0722) if bt709 else (0.299, 0.114)
+    hd = colorspace in UNNAMED and height >= HD_ROWS
+    kr, kb = LUMA.get(BT709 if hd else colorspace, (0.299, 0.114))
     luma, chroma, floor = (1.0, 1.0, 0.0) if full_range else (255 / 219, 255 / 224, 16.0)
     kg = 1 - kr - kb
     rotate = np.array(
