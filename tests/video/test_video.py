@@ -623,6 +623,21 @@ def tagged(path: Path, colorspace: int, color_range: int, height: int = 96) -> P
     return path
 
 
+@pytest.mark.parametrize("isolate", [False, True])
+@pytest.mark.parametrize(("colorspace", "taken"), [(9, 9), (10, 9), (8, 5), (14, 5)])
+def test_a_file_may_name_a_colour_space_that_ffmpeg_does_not_convert(
+    tmp_path: Path, colorspace: int, taken: int, isolate: bool
+) -> None:
+    path = tagged(tmp_path / "a.mp4", colorspace, 1)
+    with av.open(str(path)) as container:
+        assert next(container.decode(video=0)).colorspace == colorspace
+    with open_video(path, Access(isolate=isolate)) as reader:
+        for frame in reader:
+            assert frame.stored.colorspace == taken
+            assert np.abs(frame.rgb().astype(int) - frame.rgb_resized(160, 96)).mean() < 2
+        assert (reader.frames, reader.damaged) == (3, 0)
+
+
 @pytest.mark.parametrize(("colorspace", "color_range", "height"), [(1, 1, 96), (6, 1, 96), (6, 2, 96), (2, 0, 720)])
 def test_a_picture_keeps_its_colours_on_the_way_through_an_encoder(
     tmp_path: Path, colorspace: int, color_range: int, height: int

@@ -39,6 +39,11 @@ SMPTE240M: Final = 7
 
 BT2020: Final = 9
 
+BT2020_CONSTANT: Final = 10  # luminance; its weights are those of `BT2020`
+
+CONVERTED: Final = (*UNNAMED, BT709, 4, BT601, 6, SMPTE240M, BT2020)
+"""Colour spaces that FFmpeg converts."""
+
 LUMA: Final = {BT709: (0.2126, 0.0722), SMPTE240M: (0.212, 0.087), BT2020: (0.2627, 0.0593)}
 """Weights of red and blue in Y'."""
 
@@ -267,6 +272,12 @@ class Frame:
 
     def _rgb_of(self, planes: Sequence[NDArray[Any]]) -> NDArray[np.uint8]:
         return cv2.transform(cv2.merge(planes), self._to_rgb).astype(np.uint8, copy=False)
+
+
+def name_known_colours(frame: VideoFrame) -> None:
+    """Let a decoded frame name a colour space that FFmpeg converts, where it names none such: else filters fail."""
+    if frame.colorspace not in CONVERTED:
+        frame.colorspace = BT2020 if frame.colorspace == BT2020_CONSTANT else BT601
 
 
 def _is_rgb(frame: VideoFrame) -> bool:

@@ -36,7 +36,7 @@ from lrnet import errors
 from lrnet.errors import DecoderDiedError, VideoError
 from lrnet.files import parse_json
 from lrnet.machine import end_of
-from lrnet.video.frame import Frame, VideoInfo, planes_of
+from lrnet.video.frame import Frame, VideoInfo, name_known_colours, planes_of
 from lrnet.video.limits import Access, Excess, Limits, past
 from lrnet.video.pipeline import PATIENCE
 from lrnet.video.quantiser import COARSEST
@@ -181,6 +181,7 @@ class IsolatedReader(Reader):
             return None
         source = VideoFrame(width, height, "yuv420p")
         source.colorspace, source.color_range = (_whole(sent[name], 0, 255) for name in ("colorspace", "color_range"))
+        name_known_colours(source)
         self._process.copy(_whole(sent["slot"], 0), planes_of(source))
         self.frames = _whole(sent["index"], self.frames) + 1
         stretch = self.guard.limits.stretch(time)

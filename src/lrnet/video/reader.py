@@ -26,7 +26,7 @@ from lrnet.errors import (
     VideoError,
 )
 from lrnet.video.clock import Clock, Timed
-from lrnet.video.frame import Frame, VideoInfo, oblong, shown_size, turns_of
+from lrnet.video.frame import Frame, VideoInfo, name_known_colours, oblong, shown_size, turns_of
 from lrnet.video.interlaced import Deinterlacer, too_large
 from lrnet.video.limits import WHOLE, Access, Excess, Guard, Limits, past
 from lrnet.video.opening import STAMPS_MAY_RESET, open_container, origin_of
@@ -350,6 +350,8 @@ class VideoReader(Reader):
         try:
             frames = [f for f in packet.decode() if isinstance(f, VideoFrame)]
             self._missing -= len(frames)
+            for frame in frames:
+                name_known_colours(frame)
             return frames
         except (av.error.FFmpegError, ValueError) as error:
             self._failed(error)
