@@ -47,6 +47,14 @@ def test_a_name_may_be_as_long_as_the_system_allows(tmp_path: Path, letter: str)
     assert len(list(tmp_path.iterdir())) == 1
 
 
+@pytest.mark.parametrize("letter", ["b", "\N{CJK UNIFIED IDEOGRAPH-4E00}", "\N{GRINNING FACE}"])
+def test_what_follows_a_dot_may_be_as_long_as_the_system_allows(tmp_path: Path, letter: str) -> None:
+    stem = 45 * "\N{GRINNING FACE}"
+    name = f"{stem}." + letter * ((LONGEST - len(stem.encode()) - 1) // len(letter.encode()))
+    write_text(tmp_path / name, "here")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
 def test_two_files_of_long_names_can_be_written_at_a_time(tmp_path: Path) -> None:
     with written_beside(tmp_path / ("a" * 200 + "1")) as one, written_beside(tmp_path / ("a" * 200 + "2")) as other:
         assert one != other

@@ -18,7 +18,8 @@ from typing import IO, Any, Final
 from lrnet.errors import OutputError
 
 LARGEST_JSON: Final = 256 * 2**20  # bytes; half a million videos in a manifest
-STEM: Final = 40  # letters of a name that its temporary file keeps; systems allow 255 bytes
+STEM: Final = 40  # letters of a name that its temporary file keeps, and
+SUFFIX: Final = 15  # of its extension; systems allow 255 bytes, four of which a letter may take
 STDOUT: Final = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")  # as a result path
 
 
@@ -41,7 +42,7 @@ def written_beside(path: str | os.PathLike[str]) -> Iterator[Path]:
     known = f"{zlib.crc32(os.fsencode(place.name)):08x}.{os.getpid()}.{token_hex(4)}"
     try:
         with TemporaryDirectory(prefix="lrnet-") if through else nullcontext(place.parent) as folder:
-            partial = Path(folder, f".{place.stem[:STEM]}.{known}.part{place.suffix}")
+            partial = Path(folder, f".{place.stem[:STEM]}.{known}.part{place.suffix[:SUFFIX]}")
             try:
                 yield partial
                 if through:
