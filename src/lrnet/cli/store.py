@@ -55,7 +55,7 @@ def verify_command(
         bool, typer.Option("--videos", help="Also hash the videos, and compare with what they were.")
     ] = False,
 ) -> None:
-    """Read every file; exit code 8 if one is damaged, misnamed or made differently, or if splits leak."""
+    """Read every file, of crops too; exit code 8 if one is damaged, misnamed or made differently, or if splits leak."""
     from lrnet.data.store.verify import verify
 
     checked, faults = verify(path, videos=videos)
@@ -90,7 +90,10 @@ def crops_command(
     workers: Annotated[int, typer.Option(help="Videos at a time.", min=1)] = 1,
     most: Annotated[int, typer.Option(help="Crops of a video; of more they are spread over its time.", min=1)] = 120,
 ) -> None:
-    """Cut the faces that appearance is trained and evaluated on out of the store's videos; goes on where it stopped."""
+    """Cut the faces that appearance is trained and evaluated on out of the store's videos; goes on where it stopped.
+
+    A video that was extracted again is cut again.
+    """
     from lrnet.data import store
     from lrnet.data.store.crops import cut_store
 

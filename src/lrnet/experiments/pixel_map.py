@@ -22,7 +22,7 @@ from lrnet.appearance.graph import CELLS
 from lrnet.appearance.network import AppearanceNetwork
 from lrnet.data import Label
 from lrnet.data.store import StoredVideo
-from lrnet.data.store.crops import crops_file, read_crops
+from lrnet.data.store.crops import crops_of
 from lrnet.experiments import environment
 from lrnet.network.registry import load_model
 from lrnet.training.appearance.blend import PARTS, blended, moved, other_history, soft_mask
@@ -58,9 +58,9 @@ def pointed(network: AppearanceNetwork, videos: Sequence[StoredVideo], seed: int
     draw = np.random.default_rng(seed)
     found = []
     for video in videos:
-        if not crops_file(video).exists():
+        crops = crops_of(video)
+        if crops is None:
             continue
-        crops = read_crops(crops_file(video))
         for i in np.unique(np.linspace(0, len(crops.times) - 1, CROPS).round().astype(int)) if len(crops.times) else ():
             picture, landmarks = crops.pictures[i], crops.landmarks[i]
             before = network.cells(middle(picture[None])[0])

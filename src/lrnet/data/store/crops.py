@@ -6,12 +6,13 @@ surroundings than those of detection, at the same scale, so that training can sh
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -51,12 +52,14 @@ class CropsOfVideo:
     """The crops of one video.
 
     Attributes:
-        key, fake, source, group, method, split: of its record.
+        key, fake, source, group, method, split: of its record, as it was when they were cut (`crops_of` has them as the
+            store says now).
         faces: (K,) number of the track.
         frames: (K,) index of the frame.
         times: (K,) seconds.
         landmarks: (K, 68, 2) float32 crop coordinates.
         pictures: (K, WIDE, WIDE, 3) uint8 RGB.
+        made_of: a hash of the video and of how its landmarks were made; "" for stills, and if it is not known.
     """
 
     key: str
@@ -70,6 +73,7 @@ class CropsOfVideo:
     times: NDArray[np.float64]
     landmarks: NDArray[np.float32]
     pictures: NDArray[np.uint8]
+    made_of: str = ""
 
 
 def crops_file(video: StoredVideo) -> Path:
@@ -91,10 +95,11 @@ def with_crops(video: StoredVideo, sequences: Sequence[LandmarkSequence]) -> lis
     """A stored video's sequences with the crops that were cut for them.
 
     Raises:
-        DatasetError: there are none, or their file is damaged.
+        DatasetError: there are none; or see `crops_of`.
     """
     require_crops([video])
-    crops = read_crops(crops_file(video))
+    crops = crops_of(video)
+    assert crops is not None
     pictures = middle(crops.pictures)
     found = []
     for sequence in sequences:
@@ -143,20 +148,15 @@ def cut_crops(video: StoredVideo, most: int = MOST_CROPS) -> int:
                         found.append((face, frame.index, frame.time, to_crop(landmarks, WIDE), picture))
                 if frame.index >= last:
                     break
-    record = video.record
     faces, frames, times, points, pictures = zip(*found, strict=True) if found else ((),) * 5
     crops = CropsOfVideo(
-        key=record.key,
-        fake=record.label is Label.FAKE,
-        source=record.source,
-        group=record.group,
-        method=record.method,
-        split=record.split,
+        **_about(video),
         faces=np.array(faces, np.int32),
         frames=np.array(frames, np.int64),
         times=np.array(times, np.float64),
         landmarks=np.array(points, np.float32).reshape(-1, NUM_LANDMARKS, 2),
         pictures=np.array(pictures, np.uint8).reshape(-1, WIDE, WIDE, 3),
+        made_of=_made_of(video),
     )
     crops_file(video).parent.mkdir(exist_ok=True)
     write_crops(crops, crops_file(video))
@@ -168,7 +168,8 @@ def write_crops(crops: CropsOfVideo, target: Path) -> None:
     pngs = [cv2.imencode(".png", cv2.cvtColor(p, cv2.COLOR_RGB2BGR))[1].tobytes() for p in crops.pictures]
     points = crops.landmarks.reshape(-1, 2 * NUM_LANDMARKS).tolist()
     columns = [crops.faces, crops.frames, crops.times, points, pngs]
-    about = {name: getattr(crops, name) for name in ("key", "fake", "source", "group", "method", "split")}
+    names = ("key", "fake", "source", "group", "method", "split", "made_of")
+    about = {name: getattr(crops, name) for name in names}
     arrays = [pa.array(column, field.type) for column, field in zip(columns, _SCHEMA, strict=True)]
     table = pa.Table.from_arrays(arrays, schema=_SCHEMA.with_metadata({"lrnet": json.dumps(about)}))
     with written_beside(target) as beside:
@@ -192,7 +193,52 @@ def read_crops(file: Path) -> CropsOfVideo:
             pictures=np.array(pictures, np.uint8).reshape(-1, WIDE, WIDE, 3),
         )
     except (pa.ArrowException, OSError, KeyError, TypeError, ValueError, cv2.error) as error:
-        raise damaged(file, error) from error
+        raise damaged(file, error, "lrnet store crops") from error
+
+
+def crops_of(video: StoredVideo) -> CropsOfVideo | None:
+    """The crops of a stored video, with the label, source, group, method and split of the store; None without any.
+
+    Raises:
+        DatasetError: their file is damaged, or they are of another version of the video or of its landmarks. Files that
+            do not say are taken.
+    """
+    file = crops_file(video)
+    if not file.exists():
+        return None
+    crops = read_crops(file)
+    if crops.made_of not in ("", _made_of(video)):
+        raise DatasetError(
+            f"The crops of {video.record.key} in {file} were cut before it was extracted again.",
+            hint="Cut them again with `lrnet store crops`.",
+        )
+    return replace(crops, **_about(video))
+
+
+def _about(video: StoredVideo) -> dict[str, Any]:
+    record = video.record
+    return {
+        "key": record.key,
+        "fake": record.label is Label.FAKE,
+        "source": record.source,
+        "group": record.group,
+        "method": record.method,
+        "split": record.split,
+    }
+
+
+def _made_of(video: StoredVideo) -> str:
+    about = json.dumps([video.sha256, video.preprocessing, video.frames], sort_keys=True)
+    return hashlib.sha256(about.encode()).hexdigest()
+
+
+def _is_cut(video: StoredVideo) -> bool:
+    """Whether a video has crops that are not of another version of it. Reads the footer only."""
+    try:
+        about = json.loads(pq.read_schema(crops_file(video)).metadata[b"lrnet"])
+        return about.get("made_of", "") in ("", _made_of(video))
+    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError, AttributeError):
+        return False
 
 
 def _of_png(png: bytes) -> NDArray[np.uint8]:
@@ -208,7 +254,7 @@ def cut_store(
     tell: Callable[[int, int, str], None] | None = None,
     most: int = MOST_CROPS,
 ) -> list[str]:
-    """Cut the crops of every video that has none yet. Started again, it goes on.
+    """Cut the crops of every video that has none yet, or that was extracted again since. Started again, it goes on.
 
     Args:
         workers: processes that cut side by side.
@@ -218,7 +264,7 @@ def cut_store(
     Returns:
         The videos that could not be cut, with the reasons.
     """
-    missing = [v for v in videos if not crops_file(v).exists()]
+    missing = [v for v in videos if not _is_cut(v)]
     failed: list[str] = []
     engine = LocalEngine(workers) if workers > 1 else SerialEngine()
     for done, outcome in enumerate(engine.run(partial(cut_crops, most=most), missing), start=1):
@@ -231,7 +277,7 @@ def cut_store(
 
 
 def read_folder(videos: Sequence[StoredVideo]) -> Iterator[CropsOfVideo]:
-    """The crops of each video that has some."""
+    """The crops of each video that has some. Raises as `crops_of`."""
     for video in videos:
-        if crops_file(video).exists():
-            yield read_crops(crops_file(video))
+        if (crops := crops_of(video)) is not None:
+            yield crops

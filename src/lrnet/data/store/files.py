@@ -203,9 +203,9 @@ def _lists(column: pa.ChunkedArray) -> list[pa.Array]:
     return column.chunks if pa.types.is_fixed_size_list(column.type) else []
 
 
-def damaged(file: Path, error: Exception) -> DatasetError:
+def damaged(file: Path, error: Exception, made_by: str = "lrnet extract") -> DatasetError:
     """The error for a file of a store that cannot be read."""
-    return DatasetError(f"{file} is damaged ({error}).", hint="Delete it and run `lrnet extract` again.")
+    return DatasetError(f"{file} is damaged ({error}).", hint=f"Delete it and run `{made_by}` again.")
 
 
 def store_name(key: str) -> str:

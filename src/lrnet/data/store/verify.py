@@ -7,19 +7,20 @@ from pathlib import Path
 import numpy as np
 
 from lrnet.data.records import find_leaks
+from lrnet.data.store.crops import crops_of
 from lrnet.data.store.files import StoredVideo, require_store, store_file
 from lrnet.detector import file_sha256
 from lrnet.errors import LrnetError
 
 
 def verify(folder: Path, *, videos: bool = False) -> tuple[int, list[str]]:
-    """Read every file of a store and compare its metadata with its content.
+    """Read every file of a store, crops too, and compare its metadata with its content.
 
     Args:
         videos: also hash the videos at their paths.
 
     Returns:
-        the number of files, and a line for each fault.
+        the number of landmark files, and a line for each fault.
 
     Raises:
         DatasetError: there is no store.
@@ -31,6 +32,7 @@ def verify(folder: Path, *, videos: bool = False) -> tuple[int, list[str]]:
         try:
             video = StoredVideo.of(file)
             faults += [f"{file.name}: {what}" for what in _faults_of(video, folder)]
+            faults += _faults_of_crops(video)
             if videos:
                 faults += [f"{file.name}: {what}" for what in _faults_of_source(video)]
         except LrnetError as error:
@@ -62,6 +64,14 @@ def _faults_of(video: StoredVideo, folder: Path) -> list[str]:
         if not np.array_equal(np.isfinite(s.values).all(axis=(1, 2)), s.valid):
             faults.append(f"sequence {number} has landmarks where it says there is a gap, or the other way round")
     return faults
+
+
+def _faults_of_crops(video: StoredVideo) -> list[str]:
+    try:
+        crops_of(video)
+    except LrnetError as error:
+        return [str(error)]
+    return []
 
 
 def _faults_of_source(video: StoredVideo) -> list[str]:
