@@ -117,7 +117,7 @@ def test_scores_of_some_folds_are_not_taken_for_all(trained, tmp_path: Path) -> 
         kept_scores(tmp_path)
     assert "lrnet crossval" in caught.value.hint
     write_scores(tmp_path / "fold-3.parquet", held[:1], "other-3")
-    with pytest.raises(TrainingError, match="fold-3.parquet is of another"):
+    with pytest.raises(TrainingError, match=r"fold-3\.parquet is of another"):
         kept_scores(tmp_path)
 
 

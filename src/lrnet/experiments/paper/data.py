@@ -135,7 +135,7 @@ class Data:
         if gone:
             raise DatasetError(
                 f"{name}: {len(gone)} videos are needed and not at their paths, {gone[0].path} among them.",
-                hint=f"Give the dataset itself, or a store of its {condition.landmarker} landmarks with this treatment.",
+                hint=f"Give the dataset itself, or a store of its {condition.landmarker} landmarks so treated.",
             )
         self.tell(f"{name}: landmarks of {len(chosen)} videos")
         folder = cached_store(chosen, replace(condition, most_frames=most), self.cache, workers=self.workers)
