@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 from time import monotonic
 
+import av
 import numpy as np
 import pytest
 
@@ -22,7 +23,7 @@ from lrnet.verdict import Reason
 from lrnet.video.limits import Access, Limits
 from lrnet.video.reader import VideoReader
 from lrnet.video.reencode import reencode
-from tests.media import SHORT, write_video
+from tests.media import SHORT, moving, write_video
 
 
 @pytest.fixture(scope="module")
@@ -96,9 +97,33 @@ def test_stretches_are_judged_apart_and_belong_to_one_face(
     assert all(clip.stop < 4 or clip.start >= 8 for clip in clips)
     assert clips[0].start == 0
     assert clips[-1].stop == result.seconds_examined
+    assert result.verdict.coverage is not None
+    assert result.verdict.coverage.seconds == pytest.approx(6, abs=0.2)  # not the time of the last frame
     assert result.frames_read == whole[0].frames_read
     # The first clips begin with the same frames; only the unit, the mean face size, comes from fewer of them.
     assert clips[0].score == pytest.approx(whole[0].faces[0].clips[0].score, abs=0.1)
+
+
+def test_a_hole_in_the_middle_was_not_examined(detector: Detector, tmp_path: Path) -> None:
+    """Of four seconds the second to the third are destroyed: what is left is less than half, though its last frame is
+    at the end."""
+    path = write_video(tmp_path / "whole.mp4", moving(100), options={"g": "5", "bf": "0"})
+    with av.open(str(path)) as source, av.open(str(tmp_path / "hole.mp4"), "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.pts is None:
+                continue
+            if 1 <= packet.pts * packet.time_base < 3.4:
+                lost = av.Packet(bytes(packet)[:5] + b"\xff" * (packet.size - 5))
+                lost.pts, lost.dts, lost.time_base = packet.pts, packet.dts, packet.time_base
+                lost.is_keyframe, packet = packet.is_keyframe, lost
+            packet.stream = stream
+            target.mux(packet)
+    coverage = detector.detect(tmp_path / "hole.mp4").verdict.coverage
+    assert coverage is not None
+    assert coverage.seconds == pytest.approx(1.6, abs=0.15)
+    assert coverage.minor
+    assert {Reason.DAMAGED, Reason.PARTLY_EXAMINED} <= set(coverage.reasons)
 
 
 def test_faces_over_the_limit_are_told(detector: Detector, examples: Path, tmp_path: Path) -> None:

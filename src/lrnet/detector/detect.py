@@ -190,10 +190,12 @@ class Detector:
                 info, damaged, passed = reader.info, reader.damaged, tuple(reader.guard.passed)
                 quantiser = reader.quantiser
             # A picture that is held to the end has been examined, though its repeats are no observations.
-            shortfalls = tuple(_shortfalls(damaged, frames.time, info.duration, passed))
+            holes = damaged or Excess.SHARE in passed
+            seconds = min(frames.seconds, info.duration or frames.seconds) if holes else frames.time
+            shortfalls = tuple(_shortfalls(damaged, seconds, info.duration, passed))
             if frames.repeated > STILL * count.frames_read:
                 shortfalls = (Reason.NO_MOTION, *shortfalls)
-            coverage = Coverage(frames.time, info.duration, shortfalls)
+            coverage = Coverage(seconds, info.duration, shortfalls)
             faces, verdict = judge.verdict(quantiser, coverage)
             spec = self.bundle.spec
             result = VideoResult(

@@ -94,7 +94,9 @@ class ReasonPart(_Part):
 class CoveragePart(_Part):
     """How much of the video the verdict rests on."""
 
-    seconds: Seconds = Field(description="Seconds of the video that were examined.")
+    seconds: Seconds = Field(
+        description="Seconds of the video that were examined; what was lost to damage or left out does not count."
+    )
     duration: Number = Field(description="Seconds that the file has by its header; null if it does not say.")
     reasons: tuple[ReasonPart, ...] = Field(description="What kept the rest from being examined.")
 

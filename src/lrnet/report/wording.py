@@ -179,12 +179,14 @@ def when_and_who(state: State, moment: tuple[float, float] | None, face: int | N
 
 
 def part_examined(coverage: Coverage | None) -> str:
-    """How much of the video a verdict rests on, "the first 2.9 of 10.0 s"; empty if it rests on all of it."""
+    """How much of the video a verdict rests on, "the first 2.9 of 10.0 s"; empty if it rests on all of it.
+
+    Of a damaged video, or of one that is examined in stretches, the seconds need not be the first.
+    """
     if coverage is None or coverage.duration is None or Reason.PARTLY_EXAMINED not in coverage.reasons:
         return ""
-    if Reason.SHARE_LIMIT in coverage.reasons:
-        return f"stretches of the first {coverage.seconds:.1f} of {coverage.duration:.1f} s"
-    return f"the first {coverage.seconds:.1f} of {coverage.duration:.1f} s"
+    holes = not {Reason.SHARE_LIMIT, Reason.DAMAGED}.isdisjoint(coverage.reasons)
+    return f"{'' if holes else 'the first '}{coverage.seconds:.1f} of {coverage.duration:.1f} s"
 
 
 def base_rate(probability: float) -> str:

@@ -58,7 +58,7 @@ class Summary(_Part):
     moment: tuple[FiniteFloat, FiniteFloat] | None = Field(
         None, description="Seconds (start, stop) of that person's most suspicious stretch."
     )
-    seconds_examined: Number = Field(None, description="How far the video was examined, seconds.")
+    seconds_examined: Number = Field(None, description="Seconds of the video that were examined.")
     duration: Number = Field(None, description="Of the video as its header says, seconds; null if it does not say.")
     frames: int | None = Field(None, description="Frames that were read; a picture has one.")
     damaged_packets: int = Field(0, description="Packets and frames that could not be decoded and were left out.")

@@ -246,7 +246,7 @@ def summary_of(document: dict[str, Any]) -> dict[str, Any]:
         "reasons": verdict.get("reasons", []),
         "face": verdict.get("face"),
         "moment": verdict.get("moment"),
-        "seconds_examined": video.get("seconds_examined"),
+        "seconds_examined": (verdict.get("coverage") or {}).get("seconds", video.get("seconds_examined")),
         "duration": video.get("duration"),
         "frames": video.get("frames_read"),
         "damaged_packets": video.get("damaged_packets", 0),

@@ -113,7 +113,7 @@ class Coverage:
     """How much of a video was examined.
 
     Attributes:
-        seconds: of the video that were examined.
+        seconds: of the video that were examined, without what was lost to damage or lies between stretches.
         duration: seconds that the file has by its header; None if unknown.
         reasons: what kept the rest from being examined (damage, limits).
     """

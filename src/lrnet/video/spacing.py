@@ -17,6 +17,7 @@ BLOCK: Final = 8  # of those a side
 SAME: Final = 0.01  # grey levels: frames that differ by less show the same picture
 ALMOST: Final = 0.6  # grey levels that an encoded repeat may differ by; genuine frames of faces differ by 0.7 and more
 SHARE: Final = 0.2  # and of the stream's own change from frame to frame, so that still faces keep their frames
+LONGEST: Final = 1 / 14  # seconds that a frame stands for at most; a face that is seen less often is not judged
 RECENT: Final = 8  # kept frames that "the stream's own change" is the upper quartile of
 
 
@@ -65,19 +66,22 @@ class Spaced:
     Attributes:
         repeated: frames left out so far because they repeat the one before.
         time: presentation time of the last frame that was looked at, left out or not; seconds.
+        seconds: that the frames looked at stand for, each for `LONGEST` at most: time without what is missing.
     """
 
     def __init__(self, frames: Iterable[Frame], rate: float) -> None:
         self.repeated = 0
         self.time = 0.0
+        self.seconds = 0.0
         self._frames = frames
         self._gap = 0.75 / rate - 1e-6
 
     def __iter__(self) -> Iterator[Frame]:
         repeats = Repeats()
-        last = -float("inf")
+        last = before = -float("inf")
         for frame in self._frames:
-            self.time = frame.time
+            self.seconds += min(frame.time - before, LONGEST)
+            self.time = before = frame.time
             if repeats.is_repeat(frame.luma):
                 self.repeated += 1
             elif frame.time - last >= self._gap:

@@ -68,7 +68,7 @@ export function inPart(verdict) {
   if (!verdict) return "";
   if (verdict.frames === 1) return "a picture, not a video";
   const { seconds_examined: seconds, duration, share_examined: share, damaged_packets: damaged } = verdict;
-  if (share !== null && share < 0.95 && duration - seconds > 0.5) return `only the first ${seconds.toFixed(1)} of ${duration.toFixed(1)} s examined`;
+  if (share !== null && share < 0.95 && duration - seconds > 0.5) return `only ${seconds.toFixed(1)} of ${duration.toFixed(1)} s examined`;
   return damaged ? `damaged: ${many(damaged, "part")} left out` : "";
 }
 
