@@ -126,6 +126,19 @@ def test_a_hole_in_the_middle_was_not_examined(detector: Detector, tmp_path: Pat
     assert {Reason.DAMAGED, Reason.PARTLY_EXAMINED} <= set(coverage.reasons)
 
 
+def test_a_frame_that_is_held_says_nothing_of_a_face_that_was_judged(
+    detector: Detector, examples: Path, tmp_path: Path
+) -> None:
+    with VideoReader(examples / "real.mp4") as reader:
+        pictures = [f.rgb() for f in islice(reader, 40)]
+    path = write_video(tmp_path / "held.mp4", pictures + pictures[-1:] * 500, options={"preset": "ultrafast"})
+    result = detector.detect(path)
+    assert result.frames_repeated > 0.9 * result.frames_read
+    assert result.faces[0].seconds_judged > 1
+    assert Reason.NO_MOTION not in result.verdict.reasons
+    assert result.seconds_examined == pytest.approx(539 / 25)  # of the last frame read, left out or not
+
+
 def test_faces_over_the_limit_are_told(detector: Detector, examples: Path, tmp_path: Path) -> None:
     with VideoReader(examples / "real.mp4") as reader:
         pictures = [np.hstack([f.rgb()] * 2) for f in islice(reader, 6)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 from typing import Final
@@ -190,13 +191,14 @@ class Detector:
                 info, damaged, passed = reader.info, reader.damaged, tuple(reader.guard.passed)
                 quantiser = reader.quantiser
             # A picture that is held to the end has been examined, though its repeats are no observations.
+            still = frames.repeated > STILL * count.frames_read
             holes = damaged or Excess.SHARE in passed
             seconds = min(frames.seconds, info.duration or frames.seconds) if holes else frames.time
             shortfalls = tuple(_shortfalls(damaged, seconds, info.duration, passed))
-            if frames.repeated > STILL * count.frames_read:
-                shortfalls = (Reason.NO_MOTION, *shortfalls)
             coverage = Coverage(seconds, info.duration, shortfalls)
             faces, verdict = judge.verdict(quantiser, coverage)
+            if still and not any(face.seconds_judged for face in faces):
+                verdict = replace(verdict, reasons=(*verdict.reasons, Reason.NO_MOTION))
             spec = self.bundle.spec
             result = VideoResult(
                 path=os.fspath(source),
@@ -204,7 +206,7 @@ class Detector:
                 info=info,
                 frames_read=count.frames_read,
                 frames_examined=count.frames_examined,
-                seconds_examined=count.time,
+                seconds_examined=frames.time,
                 damaged_packets=damaged,
                 verdict=verdict,
                 faces=faces,
