@@ -42,7 +42,7 @@ def result(bundle: ModelBundle, examples: Path) -> VideoResult:
 
 def accusing(result: VideoResult, appearance: float) -> VideoResult:
     """The result as it would be of an accused face whose pixels say so much."""
-    face = replace(result.faces[0], state=State.LIKELY_FAKE, appearance_ratio=appearance)
+    face = replace(result.faces[0], state=State.LIKELY_FAKE, probability=0.99, appearance_ratio=appearance)
     return replace(result, faces=(face,))
 
 

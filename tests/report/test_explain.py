@@ -24,15 +24,17 @@ def clips(*scores: float, length: float = 1.0) -> tuple[ClipScore, ...]:
 
 
 def test_only_an_accused_face_is_explained() -> None:
-    states = {
-        State.LIKELY_FAKE: (Reason.ABOVE_THRESHOLD, True),
-        State.NO_EVIDENCE: (Reason.BELOW_THRESHOLD, False),
-        State.UNABLE: (Reason.TOO_SHORT, False),
-    }
-    for state, (reason, expected) in states.items():
-        assert accused(a_face(1, state, 0.5, [0.5], [reason])) is expected
-    assert accused(a_face(1, State.INCONCLUSIVE, 0.5, [0.5], [Reason.BETWEEN_THRESHOLDS]))
-    assert not accused(a_face(1, State.INCONCLUSIVE, 0.99, [0.99], [Reason.SMALL_FACE]))  # held back
+    for state, reason, probability, expected in [
+        (State.LIKELY_FAKE, Reason.ABOVE_THRESHOLD, 0.95, True),
+        (State.INCONCLUSIVE, Reason.BETWEEN_THRESHOLDS, 0.5, True),
+        (State.INCONCLUSIVE, Reason.WHOLE_VIDEO, 0.95, True),  # one fake among several people
+        (State.INCONCLUSIVE, Reason.WHOLE_VIDEO, 0.1, False),  # one clean person where the rest cannot be judged
+        (State.INCONCLUSIVE, Reason.SMALL_FACE, 0.99, False),  # held back
+        (State.INCONCLUSIVE, Reason.UNCALIBRATED, None, False),
+        (State.NO_EVIDENCE, Reason.BELOW_THRESHOLD, 0.1, False),
+        (State.UNABLE, Reason.TOO_SHORT, None, False),
+    ]:
+        assert accused(a_face(1, state, probability, [0.5], [reason]), SPEC.limits) is expected
     told = {name: [e.face for e in Explainer(a_bundle()).explain(result)] for name, result in RESULTS.items()}
     assert told["no evidence"] == told["held back"] == []
     assert len(told["likely fake"]) == 1

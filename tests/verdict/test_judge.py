@@ -349,6 +349,7 @@ def test_no_person_is_cleared_or_accused_where_the_video_is_not() -> None:
     faces, video = judge_people(people(0.9, *[0.1] * 39), RULES)
     assert (video.state, faces[0].state, faces[1].state) == (State.NO_EVIDENCE, State.INCONCLUSIVE, State.NO_EVIDENCE)
     assert faces[0].reasons == (Reason.WHOLE_VIDEO,)
+    assert not is_held_back(faces[0].state, faces[0].reasons)  # the material is fine
     # Most of the time nobody could be judged, or the person who decides cannot be accused on such material.
     poor = replace(stretch(0.99, meter(size=20.0)), start=20.0, stop=50.0)
     faces, video = judge_people([[stretch(0.1)], [poor]], RULES)

@@ -16,11 +16,12 @@ from lrnet.appearance.network import AppearanceNetwork
 from lrnet.detector import VideoResult
 from lrnet.errors import ModelError
 from lrnet.network.bundle import ModelBundle
+from lrnet.network.spec import Thresholds
 from lrnet.report.figures import suspicious, telling
 from lrnet.report.motion import WHOLE, face_statistics, percentile
 from lrnet.report.witnesses import TELLS, PixelMap, pixel_map
 from lrnet.sequence.landmark_sequence import LandmarkSequence
-from lrnet.verdict import FaceVerdict, Reason, State
+from lrnet.verdict import FaceVerdict, is_held_back
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +63,11 @@ class FaceExplanation:
     pixels: PixelMap | None = None
 
 
-def accused(face: FaceVerdict) -> bool:
+def accused(face: FaceVerdict, limits: Thresholds | None) -> bool:
     """Whether a face scores above the no-evidence threshold, on material that allows a verdict."""
-    return face.state is State.LIKELY_FAKE or Reason.BETWEEN_THRESHOLDS in face.reasons
+    if limits is None or face.probability is None or is_held_back(face.state, face.reasons):
+        return False
+    return face.probability > limits.no_evidence
 
 
 class Explainer:
@@ -112,7 +115,7 @@ class Explainer:
                 pixels=self._pixels(face, [s for s in result.sequences if s.face == face.face]),
             )
             for face in result.faces
-            if accused(face)
+            if accused(face, self._spec.limits)
         )
 
     def _pixels(self, face: FaceVerdict, sequences: Sequence[LandmarkSequence]) -> PixelMap | None:

@@ -69,7 +69,7 @@ REASON_TEXT: Final[dict[Reason, str]] = {
     Reason.COARSE: "the video is compressed so strongly that real faces come to look manipulated",
     Reason.UNJUDGED_STRETCHES: "for part of the time the faces in view are too short or too poor to be judged",
     Reason.MINOR_PART: "less than half of the video was examined",
-    Reason.WHOLE_VIDEO: "the video as a whole allows no verdict, and so none on this person alone",
+    Reason.WHOLE_VIDEO: "the verdict on the video as a whole accuses or clears nobody alone",
     Reason.DAMAGED: "part of the video could not be decoded",
     Reason.PARTLY_EXAMINED: "only part of the video was examined",
     Reason.RATE_LIMIT: "frames that come faster than the limit on the frame rate were left out",
@@ -119,4 +119,5 @@ def held_back(state: State, why: list[Reason], doubts: Iterable[Reason]) -> tupl
 
 def is_held_back(state: State, reasons: Iterable[Reason]) -> bool:
     """Whether a verdict is `inconclusive` because of the material: its probability would hold for better material."""
-    return state is State.INCONCLUSIVE and {Reason.BETWEEN_THRESHOLDS, Reason.UNCALIBRATED}.isdisjoint(reasons)
+    others = {Reason.BETWEEN_THRESHOLDS, Reason.UNCALIBRATED, Reason.WHOLE_VIDEO}
+    return state is State.INCONCLUSIVE and others.isdisjoint(reasons)
