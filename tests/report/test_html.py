@@ -196,6 +196,11 @@ def test_scale_marks_the_probability_over_the_bands() -> None:
     assert bands == [("no_evidence_of_manipulation", "0.0%"), ("inconclusive", "30.0%"), ("likely_fake", "90.0%")]
 
 
+def test_the_number_of_the_verdict_is_that_of_everybody_together() -> None:
+    assert "Probability that the face is manipulated" in words(page_of(RESULTS["likely fake"]))
+    assert "Probability that anybody in the video is manipulated" in words(page_of(RESULTS["several faces"]))
+
+
 def test_the_key_of_the_scale_names_the_thresholds_of_both_witnesses() -> None:
     """A model with both has thresholds of its own, beside those of motion alone."""
     bundle = a_bundle(calibrated=True)

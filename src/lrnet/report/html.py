@@ -213,7 +213,6 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"clock": clock, "number": two_decimals, "percent": _rate, "readable": readable}
-    environment.filters["person"] = wording.person
     environment.filters["held_back"] = environment.tests["held_back"] = _held_back
     return environment
 
