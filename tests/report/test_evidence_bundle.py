@@ -78,6 +78,7 @@ def test_a_bundle_holds_everything_with_its_hash(made: Path) -> None:
     for text in ("24 Js 17", "A. Müller", "as found", "2026-11-27T13:30:00Z"):
         assert text in page
     assert "lrnet verify" in files["VERIFY.txt"].decode()
+    assert files["VERIFY.txt"].decode().endswith("--model ./sample\n")  # the command to repeat it
     found = verify_bundle(made)
     assert (found.files, found.problems) == (len(files) - 1, ())
     assert found.manifest == hashlib.sha256(files[MANIFEST]).hexdigest()

@@ -17,13 +17,15 @@ import pytest
 
 from lrnet.detector import VideoResult
 from lrnet.errors import ModelError, OutputError
+from lrnet.network.registry import load_model
 from lrnet.network.spec import MeasuredResult
 from lrnet.report.examination import Examination
 from lrnet.report.footage import take
-from lrnet.report.html import policy, render, shell_word, write_html
+from lrnet.report.html import command, policy, render, shell_word, write_html
 from lrnet.report.json_report import to_document, to_json
 from lrnet.report.wording import BLIND_SPOTS, WORDING
 from lrnet.verdict import REASON_TEXT, ClipScore, Coverage, Reason
+from lrnet.video.limits import Limits
 from tests.appearance.kit import second_witness
 from tests.report.samples import FAKE_FACE, RESULTS, UNCALIBRATED, a_bundle, a_face, a_result, a_video_result
 
@@ -175,6 +177,17 @@ def test_hostile_names_are_shown_and_not_obeyed() -> None:
     assert not re.search("[\x1b\u202e]", text)
 
 
+def test_the_command_names_what_changes_the_scores() -> None:
+    result = replace(RESULTS["likely fake"], limits=Limits(frames=60, share=0.5))
+    built_in = load_model(appearance=False)
+    options = "--no-appearance --limit frames=60 --limit share=0.5"
+    assert command(result, built_in) == f"lrnet detect clip.mp4 --model lrnet-2 {options}"
+    assert command(RESULTS["likely fake"], load_model()) == "lrnet detect clip.mp4 --model lrnet-2"
+    assert command(RESULTS["likely fake"], replace(built_in, path=Path("lrnet-2"))).endswith(
+        "--model ./lrnet-2 --no-appearance"  # a folder of that name
+    )
+
+
 @pytest.mark.parametrize("name", ["clip.mp4", "it's.mp4", "a b\n\x1b[31m'\\\u202eü.mp4", "--model", "x\udcff$(id)"])
 def test_command_names_the_file_to_a_shell(name: str) -> None:
     word = shell_word(name)
@@ -185,8 +198,8 @@ def test_command_names_the_file_to_a_shell(name: str) -> None:
 
 @pytest.mark.parametrize(("path", "word"), [("clip.mp4", "clip.mp4"), ("--quiet", "./--quiet"), ("a b", "a b")])
 def test_command_repeats_the_examination(path: str, word: str) -> None:
-    command = page_of(replace(RESULTS["likely fake"], path=path)).all("code")[0].text
-    assert shlex.split(command) == ["lrnet", "detect", word, "--model", "sample-model"]
+    said = page_of(replace(RESULTS["likely fake"], path=path)).all("code")[0].text
+    assert shlex.split(said) == ["lrnet", "detect", word, "--model", "./sample"]
 
 
 def test_scale_marks_the_probability_over_the_bands() -> None:

@@ -216,6 +216,7 @@ class Detector:
                 lrnet_version=__version__,
                 elapsed=perf_counter() - began,
                 frames_repeated=frames.repeated,
+                limits=access.limits,
                 stages=(*pipeline.times(), network.total),
                 sequences=tuple(judge.numbered(kept)),
             )

@@ -9,6 +9,7 @@ from lrnet.sequence.landmark_sequence import LandmarkSequence
 from lrnet.verdict import ClipScore, FaceVerdict, Reason, VideoVerdict
 from lrnet.verdict.running import RunningVerdict
 from lrnet.video.frame import VideoInfo
+from lrnet.video.limits import Limits
 from lrnet.video.pipeline import StageTime
 
 
@@ -63,6 +64,7 @@ class VideoResult:
         lrnet_version: of this package.
         elapsed: wall-clock seconds.
         stages: what decoding, landmarks, calibration and network took; FFmpeg's own threads are not in them.
+        limits: that it was examined within.
         sequences: landmark sequences of every person, by number, if they were asked to be kept.
     """
 
@@ -82,6 +84,7 @@ class VideoResult:
     elapsed: float
     frames_repeated: int = 0
     stages: tuple[StageTime, ...] = field(default=(), repr=False)
+    limits: Limits = field(default_factory=Limits)
     sequences: tuple[LandmarkSequence, ...] = field(default=(), repr=False)
 
     @property

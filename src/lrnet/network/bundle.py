@@ -58,6 +58,11 @@ class ModelBundle:
     reference: MotionReference | None = None
     appearance: bytes | None = None
 
+    @property
+    def appearance_left_out(self) -> bool:
+        """Whether this is a model with a second witness, without it."""
+        return self.appearance is None and APPEARANCE_FILE in self.spec.files
+
     def motion_alone(self) -> ModelBundle:
         """The same model without its second witness; name and hash stay."""
         return replace(self, spec=self.spec.model_copy(update={"appearance": None}), appearance=None)

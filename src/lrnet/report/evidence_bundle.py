@@ -30,7 +30,7 @@ from lrnet.network.bundle import ModelBundle
 from lrnet.report.examination import Examination
 from lrnet.report.explain import FaceExplanation
 from lrnet.report.footage import Taken
-from lrnet.report.html import pictures_and_clips, render
+from lrnet.report.html import command, pictures_and_clips, render
 from lrnet.report.json_report import to_document, to_json
 from lrnet.report.wording import clock, readable, refuse_source
 from lrnet.video.limits import Access
@@ -98,7 +98,7 @@ def write_bundle(
         files["report.pdf"] = pdf
     if with_video:
         files[f"video/{_plain_name(result.path)}"] = Path(result.path)
-    files[INSTRUCTIONS] = _instructions(result, examination, list(files)).encode()
+    files[INSTRUCTIONS] = _instructions(result, bundle, examination, list(files)).encode()
     with written_beside(path) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
         hashes = {name: _add(archive, name, files[name], examination) for name in sorted(files)}
         if with_video:
@@ -202,7 +202,7 @@ def _require_same_video(result: VideoResult, found: str) -> None:
         )
 
 
-def _instructions(result: VideoResult, examination: Examination, names: Sequence[str]) -> str:
+def _instructions(result: VideoResult, bundle: ModelBundle, examination: Examination, names: Sequence[str]) -> str:
     fields = {
         "Examined": f"{examination.utc} ({examination.local} local time)",
         "Case": examination.case or "not given",
@@ -224,7 +224,8 @@ def _instructions(result: VideoResult, examination: Examination, names: Sequence
         "The hashes show that nothing was changed since the bundle was written, if the manifest itself is the one\n"
         f"that was written then. So write the SHA-256 of {MANIFEST}, or of the whole zip file, into your records, or\n"
         "sign it: the bundle itself is not signed.\n\n"
-        "To repeat the examination, examine the same video with the same model and the same version of lrnet.\n"
+        "To repeat the examination, examine the same video with the same model and options and the same version of\n"
+        f"lrnet:\n\n{command(result, bundle)}\n"
     )
 
 

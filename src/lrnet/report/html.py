@@ -17,6 +17,7 @@ from lrnet.detector import VideoResult
 from lrnet.errors import VideoError
 from lrnet.files import require_writable, write_text
 from lrnet.network.bundle import ModelBundle
+from lrnet.network.registry import list_models
 from lrnet.report import wording
 from lrnet.report.examination import Examination
 from lrnet.report.explain import Explainer, FaceExplanation
@@ -26,7 +27,7 @@ from lrnet.report.json_report import to_document, to_json
 from lrnet.report.views import Axis, ClipView, Scale, data_address, person_view
 from lrnet.report.wording import WORDING, clock, readable, refuse_source, two_decimals
 from lrnet.verdict import FaceVerdict, State, is_held_back
-from lrnet.video.limits import Access
+from lrnet.video.limits import Access, Limits
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
 PEOPLE_IN_DETAIL: Final = 12  # further people stand in a table
@@ -171,7 +172,7 @@ def render(
             held_back=is_held_back(verdict.state, verdict.reasons),
             pictures_missing=pictures_missing,
             clip=ClipView.of(taken.clip),
-            command=_command(result),
+            command=command(result, bundle),
             json=data_address("application/json", data) if len(data) <= LARGEST_TWIN else "",
             json_hash=hashlib.sha256(data).hexdigest(),
             json_name=_json_name(result),
@@ -198,9 +199,16 @@ def shell_word(text: str) -> str:
     return f"$'{''.join(pieces)}'"
 
 
-def _command(result: VideoResult) -> str:
+def command(result: VideoResult, bundle: ModelBundle) -> str:
+    """The command that gives the same scores, for a Bourne shell."""
     path = f"./{result.path}" if result.path.startswith("-") else result.path
-    return f"lrnet detect {shell_word(path)} --model {shell_word(result.model)}"
+    names = {entry.path: entry.name for entry in list_models()}
+    folder = f"{bundle.path}" if bundle.path.is_absolute() else f"./{bundle.path}"  # lest it be taken for a name
+    model = names.get(bundle.path, folder)
+    usual, limits = Limits().numbers(), result.limits.numbers()
+    changed = [f"--limit {n.replace('_', '-')}={v:.9g}" for n, v in limits.items() if v != usual[n]]
+    appearance = ["--no-appearance"] if bundle.appearance_left_out else []
+    return " ".join(["lrnet detect", shell_word(path), "--model", shell_word(model), *appearance, *changed])
 
 
 @cache  # to compile the template takes longer than to fill it in
