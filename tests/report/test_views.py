@@ -13,11 +13,11 @@ from lrnet.report.explain import Difference, FaceExplanation
 from lrnet.report.footage import Taken
 from lrnet.report.html import render
 from lrnet.report.json_report import to_document, to_json
-from lrnet.report.views import Axis, PersonView, bars, person_view, rank_words
+from lrnet.report.views import Axis, PersonView, bars, measures, person_view, rank_words
 from lrnet.report.wording import base_rate, moments
 from lrnet.sequence.landmark_sequence import LandmarkSequence
 from lrnet.verdict import ClipScore, aggregate
-from tests.report.samples import RESULTS, a_bundle, a_sequence
+from tests.report.samples import GOOD, RESULTS, a_bundle, a_sequence
 from tests.report.test_html import read, words
 from tests.report.test_json import SCHEMA_FILE
 
@@ -85,6 +85,15 @@ def test_a_bar_of_a_long_video_shows_the_mean_and_the_range() -> None:
         assert bar.height == pytest.approx(100 * aggregate(part, [1.0] * 20, "mean_logit"), abs=0.01)
         assert (bar.low, bar.high) == pytest.approx((100 * min(part), 100 * max(part)))
     assert np.mean([bar.height for bar in found]) < 30 < np.mean([bar.high for bar in found])
+
+
+def test_the_change_of_shape_that_is_needed_is_the_one_by_which_faces_are_rigid() -> None:
+    """2.6 times the tremor where pixels confirm all motion; else 0.75 % suffices, if it is 1.7 times the tremor."""
+    for tracked, tremor, needed in [(0.97, 0.005, "1.30 %"), (0.5, 0.004, "0.75 %"), (0.5, 0.005, "0.85 %")]:
+        quality = replace(GOOD, tracked=tracked, tremor=tremor, deformation=0.012)
+        (row,) = (row for row in measures(quality) if row.name == "Change of shape in 0.4 seconds, of half the crop")
+        assert (row.value, row.needed) == ("1.20 %", needed)
+        assert row.held is (needed == "1.30 %")
 
 
 def test_the_number_is_said_with_its_base_rate() -> None:

@@ -46,6 +46,8 @@ def test_a_picture_is_named_as_one() -> None:
     assert to_document(picture, a_bundle()).meaning.startswith("This is a picture, not a video")
     assert "This is a picture, not a video" in render(picture, a_bundle())
     assert words_for(State.UNABLE, 2) == words_for(State.UNABLE, None) == WORDING[State.UNABLE]
+    for reason in (Reason.DAMAGED, Reason.PARTLY_EXAMINED):  # one frame of a video
+        assert words_for(State.UNABLE, 1, reasons=[reason]) == WORDING[State.UNABLE]
     assert words_for(State.UNABLE, 1).headline == WORDING[State.UNABLE].headline
 
 

@@ -57,7 +57,7 @@ def print_result(console: Console, result: VideoResult, bundle: ModelBundle, pri
         prior: share of videos that are fake where it comes from; the probability is also given for that.
     """
     verdict, plain = result.verdict, console.options.ascii_only
-    words = words_for(verdict.state, result.frames_read, result.appearance)
+    words = words_for(verdict.state, result.frames_read, result.appearance, verdict.reasons)
     when = when_and_who(verdict.state, pointed_at(result, bundle.spec), verdict.face, len(result.faces))
     part = part_examined(verdict.coverage)
     headline = Text.assemble(

@@ -152,7 +152,7 @@ def render(
             reference=bundle.reference,
             card=bundle.card[:CARD_LENGTH],
             card_cut=len(bundle.card) > CARD_LENGTH,
-            words=wording.words_for(verdict.state, result.frames_read, result.appearance),
+            words=wording.words_for(verdict.state, result.frames_read, result.appearance, verdict.reasons),
             caution=wording.caution(result.appearance),
             appearance=result.appearance,
             wording=wording,

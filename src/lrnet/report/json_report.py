@@ -65,7 +65,7 @@ def to_document(
         model=_model(result, bundle),
         verdict=_verdict(verdict, pointed_at(result, bundle.spec)),
         faces=tuple(_face(face, explained.get(face.face)) for face in result.faces),
-        meaning=words_for(verdict.state, result.frames_read, result.appearance).meaning,
+        meaning=words_for(verdict.state, result.frames_read, result.appearance, verdict.reasons).meaning,
         elapsed_seconds=None if examination is not None and examination.time_given else result.elapsed,
     )
 

@@ -285,8 +285,8 @@ _ROWS: Final[Mapping[str, tuple[str, int, str, float, str, Reason | None]]] = {
     "tracked": ("Motion confirmed by flow", 0, " %", 100, f"{100 * MIN_TRACKED:.0f} %", Reason.POOR_TRACKING),
     "motion": ("Motion a frame, of half the crop", 3, " %", 100, f"{MIN_MOTION * 100:.2g} %", Reason.NO_MOTION),
     "deformation": (
-        f"Change of shape in {DEFORMATION_LAG} frames, of half the crop",
-        *(2, " %", 100, f"{MIN_DEFORMATION * 100:.2g} %, or more than tremor", Reason.RIGID),
+        f"Change of shape in {DEFORMATION_LAG} seconds, of half the crop",
+        *(2, " %", 100, f"{MIN_DEFORMATION * 100:.2g} %", Reason.RIGID),
     ),
     "innovation": (
         "Detected beside predicted, of half the crop",
@@ -303,6 +303,8 @@ def measures(quality: InputQuality) -> list[Measure]:
     for quantity, (name, digits, unit, factor, needed, reason) in _ROWS.items():
         number = factor * getattr(quality, quantity)
         value = f"{number:.{digits}f}{unit}" if math.isfinite(number) else "unknown"
+        if quantity == "deformation" and math.isfinite(quality.least_deformation):
+            needed = f"{factor * quality.least_deformation:.{digits}f}{unit}"  # it depends on the landmarks' noise
         effect = "sufficient" if reason else "more time steadies the score"
         if reason in held:
             holds = "keeps it from being called likely fake" if reason in INFLATING else "holds the verdict back"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import os
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -100,14 +100,15 @@ _OF_BOTH: Final = {
 """Meanings where the model looked at pixels beside motion."""
 
 
-def words_for(state: State, frames: int | None, appearance: bool = False) -> Wording:
+def words_for(state: State, frames: int | None, appearance: bool = False, reasons: Iterable[str] = ()) -> Wording:
     """The words for a state; a file of one frame is named as the picture that it is.
 
     Args:
         frames: that were read; None if that is not known.
         appearance: whether pixels took part, beside motion.
+        reasons: of the verdict; one frame that is left of a damaged video, or that was asked for, is no picture.
     """
-    if frames != 1:
+    if frames != 1 or not {Reason.DAMAGED, Reason.PARTLY_EXAMINED}.isdisjoint(reasons):
         words = WORDING[state]
         return replace(words, meaning=_OF_BOTH.get(state, words.meaning)) if appearance else words
     return replace(

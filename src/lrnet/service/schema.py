@@ -238,7 +238,7 @@ def _verdict(row: VideoRow) -> Verdict | None:
         return None
     state = State(row.verdict)
     summary = Summary.model_validate(row.summary or {})
-    words = words_for(state, summary.frames, summary.appearance)
+    words = words_for(state, summary.frames, summary.appearance, [reason.code for reason in summary.reasons])
     share = summary.seconds_examined / summary.duration if summary.seconds_examined and summary.duration else None
     return Verdict(
         **dict(summary),

@@ -109,8 +109,15 @@ class InputQuality:
     @property
     def rigid(self) -> bool:
         """Whether the face, however it moves, keeps its shape but for the landmarks' noise; False if not measured."""
-        hardly = self.deformation < MIN_DEFORMATION or self.tracked > WELL_TRACKED or self.face_size < NOISY_FACE_SIZE
-        return self.deformation < (RIGID_RATIO if hardly else TREMOR_RATIO) * self.tremor
+        return self.deformation < self.least_deformation
+
+    @property
+    def least_deformation(self) -> float:
+        """The deformation that a face needs so as not to count as rigid; NaN if tremor was not measured."""
+        least = RIGID_RATIO * self.tremor
+        if self.tracked > WELL_TRACKED or self.face_size < NOISY_FACE_SIZE:
+            return least
+        return min(least, max(TREMOR_RATIO * self.tremor, MIN_DEFORMATION))
 
 
 _MEASURED: Final = ("noise", "forward_backward_error", "innovation", "deformation", "tremor")

@@ -58,7 +58,7 @@ REASON_TEXT: Final[dict[Reason, str]] = {
     Reason.BETWEEN_THRESHOLDS: "the score lies where real and fake videos overlap",
     Reason.NO_FACE: "no face was found",
     Reason.TOO_SHORT: "no face stays in view long enough for one clip",
-    Reason.SHORT: "the face is in view for less than one full clip",
+    Reason.SHORT: "the face is never in view for one full clip without a break",
     Reason.SMALL_FACE: "the face is small, and landmarks on it are imprecise",
     Reason.LOW_FRAME_RATE: "the frame rate is too low to judge motion between frames",
     Reason.MANY_GAPS: "the face is missing in many frames",

@@ -63,10 +63,14 @@ export function share(progress) {
   }
 }
 
+/** One frame that is left of a video is no picture. */
+const CUT = ["part_of_the_video_could_not_be_decoded", "video_examined_in_part"];
+
 /** What was not examined of a judged video, in a few words; empty if all of it was. */
 export function inPart(verdict) {
   if (!verdict) return "";
-  if (verdict.frames === 1) return "a picture, not a video";
+  const cut = verdict.reasons.some(({ code }) => CUT.includes(code));
+  if (verdict.frames === 1 && !cut) return "a picture, not a video";
   const { seconds_examined: seconds, duration, share_examined: share, damaged_packets: damaged } = verdict;
   if (share !== null && share < 0.95 && duration - seconds > 0.5) return `only ${seconds.toFixed(1)} of ${duration.toFixed(1)} s examined`;
   return damaged ? `damaged: ${many(damaged, "part")} left out` : "";
