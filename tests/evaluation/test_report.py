@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from lrnet.data.records import Label, VideoRecord
+from lrnet.evaluation import report
 from lrnet.evaluation.evaluation import Evaluation, measure
 from lrnet.evaluation.protocol import ScoredVideo
 from lrnet.evaluation.report import as_markdown, table, write_evaluation
@@ -70,6 +71,18 @@ def test_everything_is_written_and_says_the_same(model: BundleSpec, tmp_path: Pa
     # Of six pairs of a real and a fake video, the fake one scores higher in two, and one is a tie.
     assert document["figures"]["video"]["AUC"]["value"] == pytest.approx(2.5 / 6)
     assert document["states"]["fake"]["likely_fake"]["value"] == pytest.approx(1 / 3)
+
+
+def test_the_plot_marks_the_thresholds_that_verdicts_keep_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of both witnesses, where a model has two."""
+    both = load_model("lrnet-2").spec
+    drawn: list[dict[str, float]] = []
+    monkeypatch.setattr(report, "draw_scores", lambda scores, marks, folder: drawn.append(marks) or [])
+    write_evaluation(evaluated(), both, tmp_path)
+    limits = both.limits
+    assert limits is not None
+    assert limits != both.thresholds
+    assert drawn == [{"likely fake": limits.likely_fake, "no evidence": limits.no_evidence}]
 
 
 def test_a_bar_in_a_name_does_not_end_a_cell() -> None:

@@ -54,7 +54,7 @@ def _plots(evaluation: Evaluation, model: BundleSpec, folder: Path) -> list[Path
         return []
     drawn = draw_roc({"videos": of_videos, "clips": clip_scores(evaluation.videos)}, folder)
     probabilities = video_probabilities(evaluation.videos)
-    limits = model.thresholds
+    limits = model.limits
     if not len(probabilities) or limits is None:
         return drawn + draw_scores(of_videos, {}, folder)
     marks = {"likely fake": limits.likely_fake, "no evidence": limits.no_evidence}
