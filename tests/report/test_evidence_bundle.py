@@ -22,6 +22,8 @@ from lrnet.errors import OutputError, VideoError
 from lrnet.report import evidence_bundle
 from lrnet.report.evidence_bundle import MANIFEST, BundleError, verify_bundle, write_bundle
 from lrnet.report.examination import Examination
+from lrnet.report.footage import Taken
+from lrnet.report.keyframes import KeyFrame, Moment
 from tests.report.samples import a_bundle, a_video_result
 
 THEN = Examination.of(time="2026-11-27T14:30:00+01:00", case="24 Js 17", examiner="A. Müller", notes="as found")
@@ -85,6 +87,14 @@ def test_a_bundle_holds_everything_with_its_hash(made: Path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("sha256sum") is None, reason="no sha256sum")
+def test_pictures_of_one_tenth_of_a_second_are_both_kept(result: VideoResult, tmp_path: Path) -> None:
+    moments = [Moment(1, time, None, None, None, "") for time in (3727.40, 3727.44)]
+    taken = Taken([KeyFrame(moment, b"picture", 1, 1, None) for moment in moments], None, {})
+    write_bundle(result, a_bundle(), tmp_path / "two.zip", THEN, with_pdf=False, shown=(taken, ""))
+    pictures = {name for name in contents(tmp_path / "two.zip") if name.startswith("pictures/")}
+    assert pictures == {"pictures/person-1-at-62m07s40.jpg", "pictures/person-1-at-62m07s44.jpg"}
+
+
 def test_sha256sum_reads_the_manifest(made: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(made) as archive:
         archive.extractall(tmp_path / "unpacked")

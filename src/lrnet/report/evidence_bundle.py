@@ -32,7 +32,7 @@ from lrnet.report.explain import FaceExplanation
 from lrnet.report.footage import Taken
 from lrnet.report.html import command, pictures_and_clips, render
 from lrnet.report.json_report import to_document, to_json
-from lrnet.report.wording import clock, readable, refuse_source
+from lrnet.report.wording import readable, refuse_source
 from lrnet.video.limits import Access
 
 MANIFEST: Final = "SHA256SUMS"
@@ -152,7 +152,8 @@ def _pieces(taken: Taken) -> dict[str, bytes | Path]:
         files[f"clips/person-{face}-close.mp4"] = footage.mp4
     for picture in taken.pictures:
         moment = picture.moment
-        stamp = clock(moment.time).replace(":", "m", 1).replace(":", "m").replace(".", "s")
+        minutes, hundredths = divmod(round(100 * moment.time), 6000)
+        stamp = f"{minutes}m{hundredths // 100:02d}s{hundredths % 100:02d}"
         files[f"pictures/person-{moment.face}-at-{stamp}.jpg"] = picture.jpeg
     return files
 
