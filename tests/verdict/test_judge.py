@@ -247,7 +247,7 @@ def people(*scores: float | None, **how: object) -> list[list[Stretch]]:
 def test_a_person_in_view_once_has_the_probability_of_the_score() -> None:
     faces, video = judge_people(people(0.62), RULES)
     assert faces[0].probability == video.probability == pytest.approx(0.62)
-    assert (video.face, video.people, video.stretches, video.moment) == (1, 1, 1, (0.0, 9.96))
+    assert (video.face, video.moment) == (1, (0.0, 9.96))
 
 
 def test_of_several_people_the_mean_of_their_likelihood_ratios_counts() -> None:
@@ -304,7 +304,7 @@ def test_a_stretch_that_cannot_be_judged_does_not_outrank_one_that_was() -> None
     clear, short, poor = stretch(0.1), stretch(None, start=20.0, seconds=2.0), stretch(0.99, meter(size=20.0))
     for more in (short, replace(poor, start=20.0, stop=22.0)):
         _, video = judge_people([[clear], [more]], RULES)
-        assert (video.state, video.face, video.people) == (State.NO_EVIDENCE, 1, 1)
+        assert (video.state, video.face) == (State.NO_EVIDENCE, 1)
         faces, video = judge_people([[clear, more]], RULES)
         assert (video.state, faces[0].seconds_judged) == (State.NO_EVIDENCE, pytest.approx(9.96))
     long = replace(poor, start=20.0, stop=50.0)

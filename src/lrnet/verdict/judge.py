@@ -137,8 +137,6 @@ class VideoVerdict:
         score: of the person that decides.
         face: number of the person that decides; None if there is none.
         moment: seconds (start, stop) of that person's most suspicious stretch; None without a score.
-        people: how many people were judged.
-        stretches: how many stretches of them.
         coverage: how much of the video was examined; None if that is not known.
         log_ratio: how much the scores of all people together speak for a fake; None if nothing was scored.
     """
@@ -149,8 +147,6 @@ class VideoVerdict:
     reasons: tuple[Reason, ...]
     face: int | None
     moment: tuple[float, float] | None = None
-    people: int = 0
-    stretches: int = 0
     coverage: Coverage | None = None
     log_ratio: float | None = None
 
@@ -405,8 +401,6 @@ def judge_video(people: Sequence[FaceVerdict], rules: Rules, coverage: Coverage 
         (*reasons, *extra),
         worst.face,
         _moment(worst),
-        len(judged),
-        sum(s.judged for person in judged for s in person.stretches),
         coverage,
         ratio,
     )
