@@ -19,9 +19,10 @@ from lrnet.network.bundle import ModelBundle
 from lrnet.network.spec import Thresholds
 from lrnet.report.figures import suspicious, telling
 from lrnet.report.motion import WHOLE, face_statistics, percentile
-from lrnet.report.witnesses import TELLS, PixelMap, pixel_map
+from lrnet.report.witnesses import PixelMap, pixel_map
 from lrnet.sequence.landmark_sequence import LandmarkSequence
 from lrnet.verdict import FaceVerdict, is_held_back
+from lrnet.verdict.evidence import TELLS
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,7 @@ from lrnet.appearance.crops import CROP_SIZE
 from lrnet.appearance.network import AppearanceNetwork
 from lrnet.sequence.landmark_sequence import LandmarkSequence
 from lrnet.verdict import FaceVerdict
-
-TELLS: Final = float(np.log(3))
-"""Log ratio from which on a witness is said to speak: three times likelier."""
+from lrnet.verdict.evidence import TELLS
 
 MAPPED_CROPS: Final = 24
 """That a map is averaged over."""

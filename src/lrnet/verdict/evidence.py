@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from lrnet.network.spec import AppearanceSpec, BundleSpec, Material, ScoreCalibration, Thresholds
 from lrnet.verdict.quality import InputQuality
 from lrnet.verdict.scores import logit, sigmoid
+
+TELLS: Final = float(np.log(3))
+"""Log ratio from which on a witness is said to speak: three times likelier."""
 
 
 @dataclass(frozen=True, slots=True)

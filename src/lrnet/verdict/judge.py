@@ -12,7 +12,7 @@ from lrnet.appearance.network import AppearanceNetwork
 from lrnet.network.bundle import ModelBundle
 from lrnet.network.runtime import NetworkRuntime
 from lrnet.sequence.landmark_sequence import LandmarkSequence
-from lrnet.verdict.evidence import Rules, appearance_ratio, joint_ratio, log_ratio, pooled_ratio, probability_of
+from lrnet.verdict.evidence import TELLS, Rules, appearance_ratio, joint_ratio, log_ratio, pooled_ratio, probability_of
 from lrnet.verdict.people import LooksOfStretch, parts_of, people_of_stretches
 from lrnet.verdict.quality import InputQuality, QualityMeter
 from lrnet.verdict.reasons import HOLD_BACK, INCOMPLETE, Reason, State, band, held_back, is_held_back
@@ -349,8 +349,8 @@ def _judge_stretch(stretch: Stretch, rules: Rules) -> Stretch:
 
 
 def disagree(motion: float, appearance: float) -> bool:
-    """Whether one witness speaks for a fake and the other against it, each three to one or more."""
-    return motion * appearance < 0 and min(abs(motion), abs(appearance)) >= np.log(3)
+    """Whether one witness speaks for a fake and the other against it, each by `TELLS` or more."""
+    return motion * appearance < 0 and min(abs(motion), abs(appearance)) >= TELLS
 
 
 def _aggregated(clips: Sequence[ClipScore], rules: Rules) -> float:
