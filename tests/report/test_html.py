@@ -23,7 +23,7 @@ from lrnet.report.examination import Examination
 from lrnet.report.footage import take
 from lrnet.report.html import command, policy, render, shell_word, write_html
 from lrnet.report.json_report import to_document, to_json
-from lrnet.report.wording import BLIND_SPOTS, WORDING
+from lrnet.report.wording import BLIND_SPOTS, HELD_BACK, WORDING
 from lrnet.verdict import REASON_TEXT, ClipScore, Coverage, Reason
 from lrnet.video.limits import Limits
 from tests.appearance.kit import second_witness
@@ -240,7 +240,7 @@ def test_a_person_is_not_cleared_by_half_a_file() -> None:
     page = page_of(RESULTS["half a file"])
     (row,) = (" ".join(e.text.split()) for e in page.all("summary") if e.text.startswith("Person"))
     assert row.startswith("Person 1 inconclusive, held back")
-    assert "The verdict is held back because less than half of the video was examined." in words(page)
+    assert f"Less than half of the video was examined. {HELD_BACK}" in words(page)
     assert "no evidence" not in words(page).lower().split("what was examined")[0]
 
 
