@@ -16,8 +16,8 @@ from lrnet.report.json_report import to_document, to_json
 from lrnet.report.views import Axis, PersonView, bars, measures, person_view, rank_words
 from lrnet.report.wording import base_rate, moments
 from lrnet.sequence.landmark_sequence import LandmarkSequence
-from lrnet.verdict import ClipScore, aggregate
-from tests.report.samples import GOOD, RESULTS, a_bundle, a_sequence
+from lrnet.verdict import ClipScore, Reason, State, aggregate
+from tests.report.samples import GOOD, RESULTS, a_bundle, a_face, a_result, a_sequence
 from tests.report.test_html import read, words
 from tests.report.test_json import SCHEMA_FILE
 
@@ -94,6 +94,18 @@ def test_the_change_of_shape_that_is_needed_is_the_one_by_which_faces_are_rigid(
         (row,) = (row for row in measures(quality) if row.name == "Change of shape in 0.4 seconds, of half the crop")
         assert (row.value, row.needed) == ("1.20 %", needed)
         assert row.held is (needed == "1.30 %")
+
+
+def test_only_the_longest_suspicious_stretches_are_marked() -> None:
+    scores = [0.95, 0.1] * 500
+    face = a_face(1, State.LIKELY_FAKE, 0.95, scores, [Reason.ABOVE_THRESHOLD])
+    long = replace(face.clips[900], stop=face.clips[900].stop + 1.0)
+    face = replace(face, clips=(*face.clips[:900], long, *face.clips[902:]))
+    result = a_result([face], seconds=2400.0)
+    view = person_view(face, result, a_bundle().spec, Axis.of(result), Taken([], None, {}), None)
+    assert (len(view.suspicious), view.suspicious_left_out) == (120, 380)
+    assert round(long.start, 3) in [time for _, _, time, _ in view.suspicious]
+    assert "and 495 more" in words(read(render(result, a_bundle())))
 
 
 def test_the_number_is_said_with_its_base_rate() -> None:

@@ -183,7 +183,8 @@ class PersonView:
         verdict: on the person.
         decides: whether the verdict on the video is this one.
         seen, holes: (left, width) in percent of the timeline: in view; in view or briefly lost, not scored.
-        suspicious: the same for suspicious stretches, with their start in seconds and words.
+        suspicious: the same for suspicious stretches, the longest `BARS`, with their start in seconds and words;
+            `suspicious_left_out` counts the others.
         when: the suspicious stretches in words.
         rows: clips for the table; `rows_left_out` counts the others.
         witnesses: what motion and appearance say, each alone; () if motion alone was asked.
@@ -198,6 +199,7 @@ class PersonView:
     seen: tuple[float, float]
     holes: tuple[tuple[float, float], ...]
     suspicious: tuple[tuple[float, float, float, str], ...]
+    suspicious_left_out: int
     when: str
     bars: tuple[Bar, ...]
     summary: str
@@ -224,6 +226,7 @@ def person_view(
 ) -> PersonView:
     """The view of one person; `found` explains the score."""
     spans = suspicious(face, spec)
+    marked = sorted(sorted(spans, key=lambda s: s[0] - s[1])[:BARS])
     holes = unscored(face.start, face.stop, face.clips, shortest=max(0.15, axis.end / 400))
     sequences = [s for s in result.sequences if s.face == face.face]
     return PersonView(
@@ -233,7 +236,8 @@ def person_view(
         reasons=tuple(REASON_TEXT[reason] for reason in face.reasons),
         seen=axis.span(face.start, face.stop, 0.3),
         holes=tuple(axis.span(*hole) for hole in holes[:BARS]),
-        suspicious=tuple((*axis.span(*s, 0.4), round(s[0], 3), f"{clock(s[0])} to {clock(s[1])}") for s in spans),
+        suspicious=tuple((*axis.span(*s, 0.4), round(s[0], 3), f"{clock(s[0])} to {clock(s[1])}") for s in marked),
+        suspicious_left_out=len(spans) - len(marked),
         when=moments(spans),
         bars=bars(face.clips, spec.aggregation.method, axis),
         summary=_summary(face, len(holes)),
