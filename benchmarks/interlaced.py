@@ -1,7 +1,7 @@
 """Judge interlaced copies of videos: as they are, and deinterlaced by each of FFmpeg's filters.
 
     python benchmarks/interlaced.py examples/real.mp4 examples/fake.mp4
-    python benchmarks/interlaced.py --combed FOLDER    which of its videos are combed without a flag; the time
+    python benchmarks/interlaced.py --combed FOLDER
 
 The bottom field of a copy's frame shows the moment half-way to the next frame, interpolated by optical flow. Copy and
 progressive original are encoded with the same settings.
@@ -9,7 +9,7 @@ progressive original are encoded with the same settings.
 
 from __future__ import annotations
 
-import sys
+import argparse
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from itertools import pairwise
@@ -34,12 +34,18 @@ INTERLACED = {"flags": "+ildct+ilme", "x264-params": "tff=1"}
 
 
 def main() -> None:
-    if sys.argv[1] == "--combed":
-        name_combed(sorted(Path(sys.argv[2]).iterdir()))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("videos", nargs="*", type=Path, default=[], metavar="VIDEO")
+    help_ = "say which of its videos are combed without a flag, and how long the search took"
+    what.add_argument("--combed", type=Path, metavar="FOLDER", help=help_)
+    options = parser.parse_args()
+    if options.combed:
+        name_combed(sorted(options.combed.iterdir()))
         return
     detector = Detector()
     print("| video | progressive | as it is | " + " | ".join(f"`{name}`" for name in ("yadif", "bwdif")) + " |")
-    for source in map(Path, sys.argv[1:]):
+    for source in options.videos:
         with TemporaryDirectory() as folder, VideoReader(source) as reader:
             frames = [tuple(plane.copy() for plane in frame.stored.planes) for frame in reader.decode()]
             rate = Fraction(reader.info.frame_rate or 25).limit_denominator(1001)

@@ -6,8 +6,8 @@ medians of frames a second are printed, and their ratio. `python benchmarks/spee
 
 from __future__ import annotations
 
+import argparse
 import statistics
-import sys
 from collections.abc import Callable
 from time import perf_counter
 
@@ -39,11 +39,12 @@ def rates(work: Callable[[Access], int], rounds: int = ROUNDS) -> tuple[float, f
 
 
 def main() -> None:
-    if len(sys.argv) < 2:
-        sys.exit(__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("videos", nargs="+", metavar="VIDEO")
+    videos = parser.parse_args().videos
     print("| video | what | frames/s here | frames/s apart | ratio |\n|---|---|---|---|---|")
     one, all_cores = Detector(threads=1), Detector()
-    for video in sys.argv[1:]:
+    for video in videos:
         for what, work in (
             ("decoding, 1 thread", lambda access: decode(video, access, 1)),  # noqa: B023
             ("decoding, all cores", lambda access: decode(video, access, 0)),  # noqa: B023

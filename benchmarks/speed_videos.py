@@ -6,7 +6,7 @@ H.264, 4:2:0, at bitrates that are usual on the web; about 20 seconds each.
 
 from __future__ import annotations
 
-import sys
+import argparse
 from fractions import Fraction
 from pathlib import Path
 
@@ -46,9 +46,9 @@ def make(path: Path, width: int, height: int, copies: int, kilobits: int) -> Non
 
 
 def main() -> None:
-    if len(sys.argv) != 2:
-        sys.exit(__doc__)
-    folder = Path(sys.argv[1])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, metavar="FOLDER")
+    folder = parser.parse_args().folder
     folder.mkdir(parents=True, exist_ok=True)
     for name, how in VIDEOS.items():
         make(folder / f"{name}.mp4", *how)
