@@ -55,7 +55,7 @@ def test_a_file_of_every_form_and_two_lines(folder: Path, tmp_path: Path, suffix
     first, second = run.stdout.splitlines()
     assert first.startswith(f"{out}: 8 frames, 0 without the face, 0 shot cuts, ")
     assert first.endswith(" % of points tracked")
-    assert second.startswith("jitter (second difference, % of inter-ocular distance): ")
+    assert second.startswith("jitter (median second difference, % of inter-ocular distance): ")
     before, after = (float(second.split()[i]) for i in (-4, -2))
     assert after < before
     table = read_landmarks(out)

@@ -112,7 +112,8 @@ def _summarise(result: CalibratedLandmarks, out: Path) -> None:
     lines = (
         f"{out}: {frames} frames, {gaps} without the face, {cuts} shot cuts, "
         f"{_shown(100 * result.tracked_share, 1)} % of points tracked",
-        f"jitter (second difference, % of inter-ocular distance): {_shown(before, 2)} before, {_shown(after, 2)} after",
+        f"jitter (median second difference, % of inter-ocular distance): {_shown(before, 2)} before, "
+        f"{_shown(after, 2)} after",
     )
     for note in result.notes:
         ERR.print(Text(f"Note: {note}", "yellow"))

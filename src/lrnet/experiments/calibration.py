@@ -13,21 +13,13 @@ import numpy as np
 
 from lrnet.detector import file_sha256
 from lrnet.errors import SequenceError
-from lrnet.experiments.measures import (
-    DISTANCES,
-    Points,
-    change_interval,
-    inter_ocular_distance,
-    jitter,
-    lag,
-    mean_of_known,
-    median_of_known,
-)
+from lrnet.experiments.measures import DISTANCES, change_interval, lag
 from lrnet.faces.from_table import TableLandmarker
 from lrnet.faces.landmark_files import LandmarkTable, read_landmarks
 from lrnet.faces.landmarker import FaceObservation, Landmarker, overlap
 from lrnet.faces.tracker import FaceTracker, TrackSettings
 from lrnet.sequence.builder import SequenceBuilder
+from lrnet.sequence.jitter import Points, inter_ocular_distance, jitter, mean_of_known, median_of_known
 from lrnet.sequence.landmark_sequence import FACIAL_GROUPS
 from lrnet.video.frame import Frame
 from lrnet.video.reader import VideoReader

@@ -36,9 +36,9 @@ from numpy.typing import NDArray
 from lrnet.errors import SequenceError
 from lrnet.evaluation.report import table
 from lrnet.experiments import environment
-from lrnet.experiments.measures import Points, inter_ocular_distance, jitter, mean_of_known, median_of_known
 from lrnet.faces import Landmarker, landmarker
 from lrnet.faces.tracker import FaceTracker, TrackSettings
+from lrnet.sequence.jitter import Points, inter_ocular_distance, jitter, mean_of_known, median_of_known
 from lrnet.sequence.kalman import lengths
 from lrnet.training.appearance.blend import jpeg
 from lrnet.video.frame import Frame

@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 
 from lrnet.errors import SequenceError, VideoError
 from lrnet.faces.landmark_files import LandmarkTable, read_landmarks
-from lrnet.faces.landmarker import NUM_LANDMARKS, OUTER_EYE_CORNERS
+from lrnet.faces.landmarker import NUM_LANDMARKS
 from lrnet.faces.squares import face_box
 from lrnet.faces.tracker import CutDetector, is_another
 from lrnet.sequence.alignment import Align, completed, require_fit, row_finder
 from lrnet.sequence.builder import SequenceBuilder
+from lrnet.sequence.jitter import inter_ocular_distance, jitter
 from lrnet.sequence.landmark_sequence import LandmarkSequence
 from lrnet.sequence.placement import Placement, find_placement
 from lrnet.sequence.settings import SequenceSpec
@@ -88,8 +89,10 @@ class CalibratedLandmarks:
         return float(self.tracked[predicted].mean()) if predicted.any() else float("nan")
 
     def jitter(self) -> tuple[float, float]:
-        """`jitter` of the landmarks before and after calibration."""
-        return jitter(self.detected, self.shot_starts), jitter(self.points, self.shot_starts)
+        """Jitter (see `lrnet.sequence.jitter`) before and after calibration, in % of the inter-ocular distance."""
+        before, after = self.detected.astype(np.float64), self.points.astype(np.float64)
+        unit = max(inter_ocular_distance(before), 1e-9) / 100
+        return jitter(before, self.shot_starts) / unit, jitter(after, self.shot_starts) / unit
 
     def table(self, *, normalised: bool = False) -> LandmarkTable:
         """The calibrated landmarks as `write_landmarks` takes them; gaps are rows of NaN.
@@ -223,26 +226,6 @@ def _jitter_note(before: float, after: float) -> list[str]:
         f"Calibration raised the jitter from {before:.2f} to {after:.2f} % of the inter-ocular distance: the landmarks "
         "were smoothed before (OpenFace follows a face itself), or they do not belong to this video."
     ]
-
-
-def jitter(landmarks: Array, shot_starts: Iterable[int] = ()) -> float:
-    """Jitter of landmarks: mean length of their second difference in time, in % of the inter-ocular distance.
-
-    The inter-ocular distance is that of the outer corners of the eyes, mean over the frames. NaN (gaps) and shot cuts
-    are left out; NaN if nothing is left.
-
-    Args:
-        landmarks: (N, 68, 2) in any unit.
-        shot_starts: frames at which a shot starts.
-    """
-    second = np.linalg.norm(np.diff(landmarks.astype(np.float64), n=2, axis=0), axis=2)
-    for start in shot_starts:
-        second[max(start - 2, 0) : start] = np.nan
-    right, left = OUTER_EYE_CORNERS
-    between = np.linalg.norm(landmarks[:, right] - landmarks[:, left], axis=1)
-    if not np.isfinite(second).any() or not np.isfinite(between).any():
-        return float("nan")
-    return float(100 * np.nanmean(second) / max(float(np.nanmean(between)), 1e-9))
 
 
 class _Shots:

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrnet.experiments.calibration import BeforeAndAfter, distance_rows
-from lrnet.experiments.measures import DISTANCES, inter_ocular_distance, mean_of_known
+from lrnet.experiments.measures import DISTANCES
 from lrnet.experiments.paper.result import Result, Seeds, Table
 from lrnet.experiments.paper.setting import Setting
 from lrnet.experiments.paper.videos import Landmarks, VideoSet
+from lrnet.sequence.jitter import inter_ocular_distance, mean_of_known
 from lrnet.sequence.landmark_sequence import FACIAL_GROUPS, LandmarkSequence
 
 VARIANTS: Final[dict[Landmarks, str]] = {
