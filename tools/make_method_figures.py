@@ -1,4 +1,4 @@
-"""The figures of docs/method.md, one for each step, from the two example videos.
+"""The figures of docs/method.md, one for each step, from `real.mp4` and `fake.mp4`.
 
     python tools/make_method_figures.py [--examples DIR] [--out DIR]
 
