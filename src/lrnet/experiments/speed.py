@@ -231,5 +231,5 @@ def write(result: SpeedBenchmark, folder: Path) -> None:
     axes.invert_yaxis()
     axes.margins(x=0.12)
     axes.set_xlabel(f"CPU-ms a frame ({result.machine}, {result.threads} threads)")
-    axes.legend(fontsize="small", loc="lower right")
+    figure.legend(fontsize="small", loc="outside upper center", ncols=3)  # above, where no bar can lie
     save_figure(figure, folder, "speed")
