@@ -19,6 +19,7 @@ from lrnet.report import footage
 from lrnet.sequence.settings import Preprocessing
 from lrnet.service import folder, resumable, tokens, upload, web, work, worker
 from lrnet.service.settings import Settings
+from lrnet.training import config
 from lrnet.verdict import judge, quality
 from lrnet.verdict.running import RULE, WINDOW
 from lrnet.video import clock, interlaced, isolation, limits, live, quantiser, sound
@@ -96,6 +97,26 @@ def test_limits_and_their_defaults() -> None:
         assert name
         told[name[1].replace("-", "_")] = float(default.split()[0].replace(",", ""))
     assert told == limits.Limits().numbers()
+
+
+SECTIONS: dict[str, Any] = {
+    "[[streams]]": config.StreamConfig,
+    "[clips]": config.ClipConfig,
+    "[augmentation]": config.Augmentation,
+    "[fit]": config.FitConfig,
+    "[balance]": config.Balance,
+    "[validation]": config.Validation,
+    "[data]": config.DataConfig,
+    "[decision]": config.Decision,
+}
+
+
+def test_settings_of_a_training_configuration() -> None:
+    told = {section: set(re.findall(r"`(\w+)`", text)) for section, text in table("training.md", "Sections of")}
+    for section, settings in {"(top)": config.TrainingConfig, **SECTIONS}.items():
+        wanted = set(settings.model_fields) - {name.strip("`[]") for name in told}
+        assert wanted <= told[section if section == "(top)" else f"`{section}`"], section
+    assert {f"`{section}`" for section in SECTIONS} | {"(top)"} == set(told)
 
 
 MOST_LISTED = 100  # in the description of the API; see the test below
