@@ -160,6 +160,7 @@ FUZZ = re.search(r"^FUZZ\s+\?= (\d+)", (ROOT / "Makefile").read_text(), re.MULTI
         ("live.md", f"after {REPEATED} and {live.PAUSES[-1]:g} seconds"),
         ("live.md", f"has not grown for {IN_WORDS[round(live.PATIENCE)]} seconds"),
         ("live.md", f"and {watch.AFTER:g} seconds after it"),
+        ("live.md", f"a line for each person every {IN_WORDS[round(watch.STATUS_EVERY)]} seconds"),
         ("live.md", f"Frames wait in at most {live.MOST_BYTES / 1e6:g} MB (or eight"),
         ("live.md", f"Once one has waited {live.MOST_LAG} seconds"),
         ("live.md", f"what the last {WINDOW:g} seconds show"),
