@@ -443,6 +443,30 @@ def test_a_large_file_is_sent_in_parts_and_goes_on_after_a_break(page: Page, ser
     service.client.delete(f"/v1/videos/{video['id']}")
 
 
+def test_a_large_file_whose_video_was_deleted_before_its_answer_came_is_sent_anew(
+    page: Page, service: Running, tmp_path: Path
+) -> None:
+    page.expected_complaints = ("404",)  # type: ignore[attr-defined]
+    size, parameters = 17_000_000, {"q": "lost answer.mp4"}
+    file = tmp_path / "lost answer.mp4"
+    file.write_bytes(bytes(size))
+    os.utime(file, (10**9, 10**9))
+    begun = service.client.post("/v1/uploads", params={"size": size, "name": file.name}).json()["id"]
+    headers = {"content-type": "application/octet-stream", "upload-offset": "0"}
+    done = service.client.patch(f"/v1/uploads/{begun}", content=bytes(size), headers=headers).json()
+    service.client.delete(f"/v1/videos/{done['video']['id']}")
+    left = {"file": {"name": file.name, "size": size, "lastModified": 10**12}, "about": {}, "sent": {"id": begun}}
+    page.goto(f"{service.url}/signin")  # not the page itself, which would keep its own rows when it is left
+    page.evaluate("rows => sessionStorage.setItem('lrnet uploads', rows)", json.dumps([left]))
+    page.goto(service.url)
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name=f"Try {file.name} again").click()
+    chooser.value.set_files(file)
+    wait_for_in(page, lambda: service.client.get("/v1/videos", params=parameters).json()["total"] == 1)
+    (video,) = service.client.get("/v1/videos", params=parameters).json()["items"]
+    service.client.delete(f"/v1/videos/{video['id']}")
+
+
 def test_filter_and_search_live_in_the_address(page: Page, service: Running) -> None:
     asked: list[str] = []
 

@@ -64,6 +64,15 @@ def test_a_file_in_parts_becomes_the_video_that_it_would_be_whole(site: Site) ->
     assert [path.suffix for path in site.folder.partial.iterdir()] == [".json"]
 
 
+def test_an_upload_whose_video_is_deleted_is_unknown(site: Site) -> None:
+    """A client whose last answer was lost begins again; it must not wait for a video that will never be there."""
+    upload = begin(site)
+    video = send(site, upload, DATA, 0).json()["video"]["id"]
+    assert site.client.delete(f"/v1/videos/{video}").status_code == 204
+    for answer in (site.client.get(f"/v1/uploads/{upload}"), send(site, upload, b"", len(DATA))):
+        assert (answer.status_code, answer.json()["error"]) == (404, "unknown_upload")
+
+
 def test_an_upload_goes_on_after_a_break_and_a_restart(tmp_path: Path) -> None:
     settings = Settings(tmp_path, max_upload=10_000_000)
     piece = os.urandom(1_500_000)

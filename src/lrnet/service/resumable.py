@@ -49,6 +49,11 @@ class Described(BaseModel):
     video: str | None = None
 
 
+def _unknown_upload() -> RefusedError:
+    hint = "It may be too old, or its video deleted: begin again."
+    return RefusedError(404, "unknown_upload", "There is no such upload.", hint)
+
+
 class Partial:
     """An upload in parts: the file, and its description beside it."""
 
@@ -67,7 +72,7 @@ class Partial:
         except FileNotFoundError:
             found = None
         if found is None or found.given.owner != owner:
-            raise RefusedError(404, "unknown_upload", "There is no such upload.", "It may be too old: begin again.")
+            raise _unknown_upload()
         return found
 
     def offset(self, described: Described) -> int:
@@ -108,6 +113,8 @@ def add_uploads(app: FastAPI, service: Service) -> None:
         offset = part.offset(described)
         response.headers["Upload-Offset"] = str(offset)
         row = service.store.get(described.video) if described.video else None
+        if described.video and row is None:  # deleted since; without its video the upload would look unfinished
+            raise _unknown_upload()
         video = None if row is None else schema.video(row)
         return schema.Upload(id=part.id, size=described.size, offset=offset, video=video)
 
