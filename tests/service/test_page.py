@@ -538,6 +538,34 @@ def test_several_videos_are_deleted_at_once(page: Page, service: Running) -> Non
     page.get_by_role("dialog").get_by_role("button", name="Delete", exact=True).click()
 
 
+def test_a_page_whose_rows_are_all_deleted_shows_the_next(page: Page, service: Running) -> None:
+    left = [a_video(number, **FAILED) for number in range(35, 0, -1)]
+
+    def answer(route: Route) -> None:
+        more = len(left) > 30
+        route.fulfill(
+            body=a_page(*left[:30], total=len(left), before=6 if more else None), content_type="application/json"
+        )
+
+    def delete(route: Route) -> None:
+        left[:] = [video for video in left if not route.request.url.endswith(video["id"])]
+        route.fulfill(status=204)
+
+    page.route("**/v1/videos?*", answer)
+    page.route(re.compile("/v1/videos/[0-9a-f]{32}$"), delete)
+    page.route("**/v1/events", lambda route: route.fulfill(content_type="text/event-stream", body="retry: 60000\n\n"))
+    page.goto(service.url)
+    rows = page.get_by_role("list", name="Videos").get_by_role("listitem")
+    expect(rows).to_have_count(30)
+    page.evaluate("document.querySelectorAll('.box').forEach(box => box.click())")
+    page.get_by_role("button", name="Delete them").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete", exact=True).click()
+    expect(rows).to_have_count(5)
+    expect(page.locator(".count")).to_have_text("5")
+    expect(page.get_by_text("No videos yet.")).to_be_hidden()
+    expect(page.get_by_role("button", name="Show more")).to_be_hidden()
+
+
 def test_evidence_is_one_button_for_a_video_and_for_those_selected(page: Page, service: Running) -> None:
     without = judged(3, extras_failed={"evidence.zip": "No space left."})
     serve_list(page, judged(1), judged(2), without, a_video(4))

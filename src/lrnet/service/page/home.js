@@ -182,7 +182,7 @@ class Home {
   countUp() {
     this.count.textContent = this.total ? String(this.total) : "";
     this.empty.textContent = this.filtered ? "Nothing found." : "No videos yet. Those that you drop above appear here with their verdicts.";
-    this.empty.hidden = this.total === undefined || this.rows.size > 0 || uploads.length > 0;
+    this.empty.hidden = this.total !== 0 || uploads.length > 0;
   }
 
   /** A video has changed, on the service's word. */
@@ -218,6 +218,7 @@ class Home {
     this.choose();
     this.total = Math.max(0, this.total - 1);
     this.countUp();
+    if (!this.rows.size && this.before) this.load(); // those behind "Show more"
     if (focused) (next?.querySelector("a") ?? this.text).focus();
   }
 
