@@ -249,9 +249,9 @@ def a_video(number: int, **changes: Any) -> dict[str, Any]:
         for name in ("events", "result", "report", "overlay", "bundle", "file", "cancel", "again")
     }
     return {
-        "id": video, "name": f"clip-{number}.mp4", "sha256": "ab" * 32, "size": 7, "state": "queued", "revision": 1,
-        "created": "2026-01-02T03:04:05Z", "owner": None, "external_id": None, "labels": [],
-        "case": None, "examiner": None, "notes": None,
+        "id": video, "number": number, "name": f"clip-{number}.mp4", "sha256": "ab" * 32, "size": 7,
+        "state": "queued", "revision": 1, "created": "2026-01-02T03:04:05Z", "owner": None,
+        "external_id": None, "labels": [], "case": None, "examiner": None, "notes": None,
         "started": None, "finished": None, "attempts": 0, "progress": None,
         "verdict": None, "failure": None, "links": {"self": f"/v1/videos/{video}", **links}, **changes,
     }  # fmt: skip
@@ -536,6 +536,33 @@ def test_several_videos_are_deleted_at_once(page: Page, service: Running) -> Non
     expect(page.get_by_text("selected")).to_be_hidden()
     row(page, "several-2.mp4").get_by_role("button").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete", exact=True).click()
+
+
+def test_a_video_further_down_that_changes_is_not_taken_for_a_new_one(page: Page, service: Running) -> None:
+    """The stream begins with all unfinished videos, and the oldest is the next to be examined."""
+    waiting = [a_video(number) for number in range(35, 0, -1)]
+    page.route(
+        "**/v1/videos?*",
+        lambda route: route.fulfill(body=a_page(*waiting[:30], total=35, before=6), content_type="application/json"),
+    )
+    held: list[Route] = []
+    page.route("**/v1/events", lambda route: held.append(route))
+    page.goto(service.url)
+
+    def tell(*videos: dict[str, Any]) -> None:
+        wait_for_in(page, lambda: bool(held))
+        body = "".join(f"event: video\ndata: {json.dumps(video)}\n\n" for video in videos)
+        held.pop().fulfill(content_type="text/event-stream", body=f"retry: 100\n\n{body}")
+
+    rows = page.get_by_role("list", name="Videos").get_by_role("listitem")
+    tell(*reversed(waiting))
+    expect(rows).to_have_count(30)
+    tell(a_video(1, state="running", revision=2), a_video(37), a_video(36))  # the last two were stored side by side
+    expect(rows).to_have_count(32)
+    assert [name.split("-")[1] for name in rows.locator(".name").all_inner_texts()] == [
+        f"{number}.mp4" for number in range(37, 5, -1)
+    ]
+    expect(page.locator(".count")).to_have_text("37")
 
 
 def test_a_page_whose_rows_are_all_deleted_shows_the_next(page: Page, service: Running) -> None:

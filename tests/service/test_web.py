@@ -228,6 +228,9 @@ def test_the_history_is_searched_and_cut_into_pages(site: Site) -> None:
     assert names(verdict="likely_fake") == ["speech 0.mp4"]
     first = site.client.get("/v1/videos", params={"limit": 3}).json()
     assert (len(first["items"]), first["total"]) == (3, 5)
+    numbers = [video["number"] for video in first["items"]]
+    assert first["before"] == numbers[-1]
+    assert numbers == sorted(numbers, reverse=True)
     assert names(limit=3, before=first["before"]) == ["interview 1.mp4", "speech 0.mp4"]
     for wrong in ({"limit": 0}, {"q": "\0"}, {"case": "\0"}, {"external_id": "\0"}):
         assert site.client.get("/v1/videos", params=wrong).status_code == 422

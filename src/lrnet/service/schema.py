@@ -115,6 +115,7 @@ class Video(_Part):
     """A video that was handed in."""
 
     id: Identifier
+    number: int = Field(description="Grows from video to video: the order of the list.")
     name: str = Field(description="Its file's name as the client gave it, without folders and control characters.")
     sha256: str = Field(description="SHA-256 of the file, hexadecimal.")
     size: int = Field(description="Size of the file, bytes.")

@@ -118,7 +118,7 @@ class Home {
     return Boolean(this.text.value.trim() || this.verdict.value || this.name.value.trim() || this.from.value || this.to.value);
   }
 
-  /** Whether a video that comes in belongs at the top. */
+  /** Whether a video that comes in belongs in the list, whose order is that of numbers. */
   get plain() {
     return !this.filtered && this.sort.value === "newest";
   }
@@ -141,11 +141,9 @@ class Home {
       const items = page.items.filter((video) => !this.deleted.has(video.id));
       page.total -= page.items.length - items.length;
       const known = new Map(items.map((video) => [video.id, this.rows.get(video.id)?.update(video) ?? new Row(video, this)]));
-      const newer = !this.plain ? [] : [...this.rows].filter(([id]) => arrived.has(id) && !known.has(id));
-      const kept = new Map([...newer, ...known]);
+      const newer = !this.plain ? [] : [...this.rows].filter(([id, row]) => arrived.has(id) && !known.has(id) && within(page, row.video));
       page.total += newer.length;
-      this.rows = kept;
-      arrange(this.list, [...kept.values()].map((row) => row.element));
+      this.show([...newer, ...known]);
       this.turn(page);
       this.choose();
       this.loaded = true;
@@ -172,6 +170,11 @@ class Home {
     }
   }
 
+  show(rows) {
+    this.rows = new Map(rows);
+    arrange(this.list, [...this.rows.values()].map((row) => row.element));
+  }
+
   turn(page) {
     this.before = page.before;
     this.more.hidden = page.before === null;
@@ -193,11 +196,9 @@ class Home {
     if (row) {
       row.update(video);
       this.choose();
-    } else if (this.plain) {
-      const fresh = new Row(video, this);
+    } else if (this.plain && within(this, video)) {
       this.arrived?.add(video.id);
-      this.rows = new Map([[video.id, fresh], ...this.rows]);
-      this.list.prepend(fresh.element);
+      this.show([...this.rows, [video.id, new Row(video, this)]].sort(([, a], [, b]) => b.video.number - a.video.number));
       this.total = (this.total ?? 0) + 1;
       this.countUp();
     }
@@ -286,6 +287,9 @@ class Home {
 
 /** The day in a field; "" for one beyond the year 9999, which Date does not read. */
 const day = (input) => (input.validity.valid ? input.value : "");
+
+/** Whether a video belongs to those that are shown, newest first; the older ones are behind "Show more". */
+const within = ({ before }, video) => !before || video.number > before;
 
 /** Put elements into a list in this order, moving as little as possible: what has the focus keeps it. */
 function arrange(list, elements) {
