@@ -97,6 +97,7 @@ def test_start_and_model_card_are_those_of_the_repository(site: Path) -> None:
     headings = re.findall(r"^## (.+)$", bundle.card, re.MULTILINE)
     assert headings
     assert all(heading in card for heading in headings)
+    assert 'href="model-card.html"' in (site / "method.html").read_text(encoding="utf-8")
 
 
 def test_docstrings_are_on_the_python_pages(site: Path) -> None:

@@ -27,8 +27,9 @@ from lrnet.network.registry import DEFAULT_MODEL, load_model
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 LINK: Final = re.compile(r"\[([^\]]+)\]\(([^)#\s]+)(#[^)\s]*)?\)")
-PAGES_OF: Final = {"docs/decisions": "decisions/index.md", "src/lrnet/network/models": "model-card.md"}
-"""Folders of the repository, and the pages of the site that stand for them."""
+CARD: Final = f"src/lrnet/network/models/{DEFAULT_MODEL}/MODEL_CARD.md"
+PAGES_OF: Final = {"docs/decisions": "decisions/index.md", CARD: "model-card.md"}
+"""What the repository has, and the pages of the site that stand for it."""
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
