@@ -142,9 +142,8 @@ def _serve(job: Callable[[Any], Any], pipe: Connection) -> None:
     while True:
         item = items.get()
         try:
-            pipe.send(
-                attempt(job, item)
-            )  # without a name: an error's traceback would hold frames through the next item
+            # The reply has no name: an error's traceback would hold frames through the next item.
+            pipe.send(attempt(job, item))
         except OSError:
             os._exit(1)
         except Exception as error:  # a result that cannot be pickled

@@ -85,10 +85,14 @@ def require_crops(videos: Iterable[StoredVideo]) -> None:
     """Raise DatasetError if no crops were cut of one of the videos."""
     for video in videos:
         if not crops_file(video).exists():
-            raise DatasetError(
-                f"The store has no crops of {video.record.key}, and the model looks at them.",
-                hint="Cut them with `lrnet store crops`, or evaluate without appearance.",
-            )
+            raise _no_crops(video)
+
+
+def _no_crops(video: StoredVideo) -> DatasetError:
+    return DatasetError(
+        f"The store has no crops of {video.record.key}, and the model looks at them.",
+        hint="Cut them with `lrnet store crops`, or evaluate without appearance.",
+    )
 
 
 def with_crops(video: StoredVideo, sequences: Sequence[LandmarkSequence]) -> list[LandmarkSequence]:
@@ -97,9 +101,9 @@ def with_crops(video: StoredVideo, sequences: Sequence[LandmarkSequence]) -> lis
     Raises:
         DatasetError: there are none; or see `crops_of`.
     """
-    require_crops([video])
     crops = crops_of(video)
-    assert crops is not None
+    if crops is None:
+        raise _no_crops(video)
     pictures = middle(crops.pictures)
     found = []
     for sequence in sequences:

@@ -30,7 +30,6 @@ MOST_PEOPLE: Final = 36
 SWAPPED: Final = 0.15
 """Share of the made fakes that have another person's face."""
 
-
 ALTERED: Final = 0.5
 """Share of the real faces beside made fakes that have another history as a whole. Blending moves a face, and that
 softens it: the softer of a pair would be the fake in five cases of six."""
