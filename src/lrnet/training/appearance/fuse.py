@@ -21,7 +21,7 @@ from lrnet.appearance.crops import middle
 from lrnet.appearance.network import AppearanceNetwork
 from lrnet.data.records import people_of
 from lrnet.data.store import StoredVideo
-from lrnet.data.store.crops import crops_file, read_crops
+from lrnet.data.store.crops import crops_of
 from lrnet.errors import TrainingError
 from lrnet.evaluation.decide import place_thresholds
 from lrnet.evaluation.metrics import root_weights
@@ -55,9 +55,9 @@ def with_logits(video: ScoredVideo, stored: StoredVideo, network: AppearanceNetw
     several people at once: scores on disk do not say which track a stretch is."""
     stretches = [s for person in video.people for s in person.stretches]
     together = any(a.start < b.stop and b.start < a.stop for a, b in combinations(stretches, 2))
-    if together or not stretches or not crops_file(stored).exists():
+    crops = None if together or not stretches else crops_of(stored)
+    if crops is None:
         return None
-    crops = read_crops(crops_file(stored))
     logits = network.logits(middle(crops.pictures))
     scored = [CropScore(float(t), float(x)) for t, x in zip(crops.times, logits, strict=True)]
     people = tuple(
