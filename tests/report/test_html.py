@@ -386,7 +386,8 @@ def test_without_landmarks_the_whole_frame_is_shown(tmp_path: Path) -> None:
     assert page.all("image")[0].attributes["width"] == "320"
 
 
-def test_video_that_is_gone_gives_a_page_without_pictures(tmp_path: Path) -> None:
+def test_video_that_is_gone_gives_a_page_without_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # where the tests are run there may be a clip.mp4
     write_html(RESULTS["likely fake"], a_bundle(), tmp_path / "out.html")
     page = read((tmp_path / "out.html").read_text(encoding="utf-8"))
     assert page.all("image") == []
